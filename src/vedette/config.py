@@ -1,0 +1,159 @@
+"""``vedette.toml``: what is said once for a project, and need not be said in code.
+
+The file is looked for at ``$VEDETTE_CONFIG``, else in the working folder. What is given in code wins over the file,
+the file over the defaults. Unknown keys are refused, so that a slip of the pen does not pass for a setting::
+
+    lake = "./vedette-lake"       # folder of the lake
+
+    [models.delays]               # one table a model
+    window = "1h"                 # length of a window: a number and s, m, h, d or w
+    task = "classification"       # classification or regression; told from the predictions where it is not given
+    classes = ["0", "1"]          # names of the classes; the second of two is the positive one
+    timezone = "UTC"              # whose days and weeks a person means
+    budget_per_month = 1.0        # false alarms a month that the owner will stand, over everything watched
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from vedette.errors import ConfigError, LakeError
+from vedette.records import Settings, check_model_name, class_name
+
+__all__ = ["DEFAULT_LAKE", "MODEL_KEYS", "TOP_KEYS", "Config", "duration_s", "lake_folder", "read", "settings"]
+
+DEFAULT_LAKE = "./vedette-lake"
+
+TOP_KEYS = {"lake": "folder of the lake", "models": "one table a model"}
+MODEL_KEYS = {
+    "window": "length of a window: a number and s, m, h, d or w",
+    "task": "classification or regression",
+    "classes": "names of the classes; the second of two is the positive one",
+    "timezone": "whose days and weeks a person means",
+    "budget_per_month": "false alarms a month that the owner will stand, over everything watched",
+}
+TASKS = ("classification", "regression")
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw])")
+_UNIT_S = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What the file says: where the lake is, and the settings of each model as they were written."""
+
+    lake: str | None = None
+    models: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+def duration_s(value: str | float, name: str = "window") -> float:
+    """Seconds of a duration such as ``"15m"``, ``"1h"`` or a number of seconds.
+
+    >>> duration_s("1h"), duration_s("1.5m"), duration_s(30)
+    (3600.0, 90.0, 30.0)
+    """
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        seconds = float(value)
+    else:
+        match = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
+        if match is None:
+            raise ValueError(f"{name}={value!r}: must be a number of seconds, or a number and s, m, h, d or w, such as '1h'")
+        seconds = float(match[1]) * _UNIT_S[match[2]]
+    if not 1.0 <= seconds <= 366 * 86400.0:
+        raise ValueError(f"{name}={value!r}: must lie between one second and a year")
+    return seconds
+
+
+def read(path: Path | None = None) -> Config:
+    """The configuration, or an empty one where there is no file; ``ConfigError`` where a key is unknown."""
+    if path is None:
+        named = os.environ.get("VEDETTE_CONFIG")
+        path = Path(named) if named else Path("vedette.toml")
+        if not path.exists():
+            if named:
+                raise ConfigError(f"VEDETTE_CONFIG={named!r}: no such file")
+            return Config()
+    import tomllib  # only where there is a file to read: the recorder's start stays light
+
+    try:
+        values = tomllib.loads(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read: {error}") from error
+    _refuse_unknown(values, TOP_KEYS, str(path))
+    if not isinstance(values.get("lake", ""), str):
+        raise ConfigError(f"{path}: lake={values['lake']!r}: must be text")
+    models = values.get("models", {})
+    if not isinstance(models, dict):
+        raise ConfigError(f"{path}: models={models!r}: must be tables, such as [models.delays]")
+    for name, table in models.items():
+        try:
+            check_model_name(name)
+            if not isinstance(table, dict):
+                raise ConfigError(f"models.{name}={table!r}: must be a table")
+            _refuse_unknown(table, MODEL_KEYS, f"{path}: [models.{name}]")
+            settings(table)
+        except ValueError as error:
+            raise ConfigError(f"{path}: [models.{name}]: {error}") from error
+    return Config(values.get("lake"), models)
+
+
+def _refuse_unknown(values: Mapping[str, Any], known: Mapping[str, str], where: str) -> None:
+    unknown = sorted(set(values) - set(known))
+    if unknown:
+        raise ConfigError(f"{where}: unknown key {unknown[0]!r}: must be one of {', '.join(known)}")
+
+
+def settings(values: Mapping[str, Any], base: Settings | None = None) -> Settings:
+    """Settings of a model from the keys of its table, over ``base``; ``ValueError`` names what is impossible."""
+    result = base if base is not None else Settings()
+    if values.get("window") is not None:
+        result = replace(result, window_s=duration_s(values["window"]))
+    if values.get("task") is not None:
+        if values["task"] not in TASKS:
+            raise ValueError(f"task={values['task']!r}: must be one of {', '.join(TASKS)}")
+        result = replace(result, task=values["task"])
+    if values.get("classes") is not None:
+        classes = values["classes"]
+        if isinstance(classes, str) or not isinstance(classes, Sequence) or len(classes) < 2:
+            raise ValueError(f"classes={classes!r}: must be a list of two names or more")
+        names = tuple(class_name(one) for one in classes)
+        if len(set(names)) < len(names):
+            raise ValueError(f"classes={classes!r}: the same class twice")
+        result = replace(result, classes=names)
+    if values.get("timezone") is not None:
+        result = replace(result, timezone=_zone(values["timezone"]))
+    if values.get("budget_per_month") is not None:
+        budget = values["budget_per_month"]
+        if isinstance(budget, bool) or not isinstance(budget, int | float) or not 0 < budget <= 10_000:
+            raise ValueError(
+                f"budget_per_month={budget!r}: must be above 0 and at most 10,000 (no budget of false alarms means no alarm at all)"
+            )
+        result = replace(result, budget_per_month=float(budget))
+    return result
+
+
+def _zone(name: Any) -> str:
+    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+    try:
+        return str(ZoneInfo(name))
+    except (ZoneInfoNotFoundError, ValueError, TypeError, OSError) as error:
+        raise ValueError(f"timezone={name!r}: must be a name such as Europe/Vienna") from error
+
+
+def lake_folder(location: str | Path) -> Path:
+    """The folder of a lake; ``LakeError`` where this version cannot keep one there."""
+    text = str(location)
+    if "://" in text:
+        raise LakeError(
+            f"lake={text!r}: this version keeps a lake in a folder; object stores and servers are not supported yet"
+        )
+    path = Path(text).expanduser().absolute()
+    if path.exists() and not path.is_dir():
+        raise LakeError(f"lake={text!r}: is a file; must be a folder")
+    return path

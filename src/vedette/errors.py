@@ -1,0 +1,72 @@
+"""Every error that vedette raises on purpose.
+
+::
+
+    VedetteError
+    ├── ConfigError          vedette.toml, or a setting, says something impossible
+    ├── SchemaError          columns that cannot be told apart, collide, or changed their meaning
+    ├── DataError            a file or a frame that cannot be read as what it should be
+    ├── LakeError            the lake cannot be read or written
+    │   └── LockedError      another process holds the lock that was asked for
+    ├── JournalError         a journal cannot be opened or is not one
+    ├── IngestError          the ingester did not do what it was asked to do
+    ├── GridError            summaries over different grids were added
+    └── MissingExtraError    an optional dependency is not installed
+
+A bad argument is a plain ``ValueError``. Messages say what, the value got, and what is right.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "ConfigError",
+    "DataError",
+    "GridError",
+    "IngestError",
+    "JournalError",
+    "LakeError",
+    "LockedError",
+    "MissingExtraError",
+    "SchemaError",
+    "VedetteError",
+]
+
+
+class VedetteError(Exception):
+    """The root of all errors that vedette raises on purpose."""
+
+
+class ConfigError(VedetteError):
+    """A configuration file or a setting says something impossible."""
+
+
+class SchemaError(VedetteError):
+    """Columns cannot be told apart, collide with vedette's own, or changed their meaning."""
+
+
+class DataError(VedetteError):
+    """A file or a frame cannot be read as what it should be."""
+
+
+class LakeError(VedetteError):
+    """The lake cannot be read or written."""
+
+
+class LockedError(LakeError):
+    """Another process holds the lock that was asked for."""
+
+
+class JournalError(VedetteError):
+    """A journal cannot be opened, or what was found is not a journal."""
+
+
+class IngestError(VedetteError):
+    """The ingester did not do what it was asked to do."""
+
+
+class GridError(VedetteError):
+    """Summaries over different grids were added."""
+
+
+class MissingExtraError(VedetteError):
+    """An optional dependency is not installed; the message names the extra."""

@@ -1,0 +1,277 @@
+"""The frozen records that cross rooms, and the small vocabulary they share.
+
+Standard library only: the recorder, which runs inside a user's model, imports this file.
+Units are in the names (``window_s``, ``latency_s``); times are seconds since 1970-01-01 UTC where they are
+floats, and UTC ``datetime`` where a person reads them.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from vedette.errors import SchemaError
+
+__all__ = [
+    "FUTURE_S",
+    "RESERVED",
+    "Counters",
+    "Field",
+    "Figure",
+    "Health",
+    "Ledger",
+    "Physical",
+    "ProducerLedger",
+    "Role",
+    "Settings",
+    "Status",
+    "Verdict",
+    "Window",
+    "check_feature_names",
+    "check_model_name",
+    "class_name",
+]
+
+FUTURE_S = 300.0
+"""A row whose event time lies further ahead of the clock than this is rejected (clocks differ by seconds,
+not by minutes)."""
+
+RESERVED = frozenset({"id", "time", "received", "version", "prediction", "probability", "label", "latency_s"})
+"""Columns of vedette's own tables; a feature cannot have such a name, nor one that starts with an underscore
+or with ``probability_``, nor one that ends like the column of a second type (``__int64``)."""
+
+_MODEL_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
+
+
+class Role(StrEnum):
+    """What a field of a row is to the model."""
+
+    FEATURE = "feature"
+    PREDICTION = "prediction"
+    PROBABILITY = "probability"
+    LATENCY = "latency"
+    LABEL = "label"
+
+
+class Physical(StrEnum):
+    """The closed table of stored types. A feature keeps one; a value of another type goes to a column of its own."""
+
+    FLOAT64 = "float64"
+    INT64 = "int64"
+    UINT64 = "uint64"
+    BOOL = "bool"
+    TEXT = "text"
+    BYTES = "bytes"
+    TIMESTAMP = "timestamp"  # microseconds since 1970-01-01 UTC
+
+    @property
+    def numeric(self) -> bool:
+        """True where values of this type are numbers that can be averaged."""
+        return self in (Physical.FLOAT64, Physical.INT64, Physical.UINT64)
+
+
+_VARIANTS = tuple(f"__{physical.value}" for physical in Physical)
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One stored column of a row: what it is to the model, and how its values are kept.
+
+    ``name`` is the user's name of the feature, or the class for ``probability`` of a multi-class model, or ``""``.
+    Two fields can share a name: a feature that changed its type has one field for each type.
+    """
+
+    role: Role
+    name: str
+    physical: Physical
+
+    @property
+    def base(self) -> str:
+        """The column in the lake while the feature keeps its first type."""
+        match self.role:
+            case Role.FEATURE:
+                return self.name
+            case Role.PROBABILITY:
+                return f"probability_{self.name}" if self.name else "probability"
+            case Role.LATENCY:
+                return "latency_s"
+            case _:
+                return self.role.value
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What vedette knows about a model besides its rows.
+
+    ``classes`` is ``()`` until it is known; for a binary model the second is the positive one.
+    ``budget_per_month`` is the number of false alarms that the owner will stand over everything watched.
+    """
+
+    window_s: float = 3600.0
+    task: str | None = None
+    classes: tuple[str, ...] = ()
+    timezone: str = "UTC"
+    budget_per_month: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A half-open interval of time, ``start`` included and ``end`` not, UTC."""
+
+    start: datetime
+    end: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One number with how sure it is and how much it saw.
+
+    ``value``, ``low`` and ``high`` are None where ``reason`` says why. ``n`` is the number of rows the value rests
+    on, ``completeness`` the share of the rows that producers saw which are in it, ``labelled`` the share of the
+    window's rows whose label is known (None where labels play no part). ``kind`` is measured, estimated or blended.
+    """
+
+    metric: str
+    window: Window
+    segment: str
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
+    completeness: float | None
+    labelled: float | None
+    kind: str
+    reason: str | None
+
+
+class Status(StrEnum):
+    """The four words of a verdict."""
+
+    OK = "OK"
+    WARN = "WARN"
+    ALARM = "ALARM"
+    UNKNOWN = "UNKNOWN"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What is to be thought of one watched thing, and why."""
+
+    watch: str
+    segment: str
+    verdict: Status
+    since: datetime | None
+    evidence: str
+    guarantee: str
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """The verdicts of a model. ``verdict`` is the gravest: ALARM, then UNKNOWN, then WARN, then OK."""
+
+    model: str
+    version: str
+    verdict: Status
+    verdicts: tuple[Verdict, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """What one producer counted, as its mapped header says."""
+
+    dropped: int = 0
+    sampled_out: int = 0
+    rejected: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ProducerLedger:
+    """The ledger's equation for one producer and one stream (predictions or labels)."""
+
+    producer: str
+    stream: str
+    seen: int
+    in_journal: int
+    in_lake: int
+    sampled_out: int
+    dropped: int
+    rejected: int
+    torn: int
+    reasons: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def balanced(self) -> bool:
+        """True where every row that was seen is accounted for."""
+        parts = self.in_journal + self.in_lake + self.sampled_out + self.dropped + self.rejected + self.torn
+        return self.seen == parts
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """The ledger of a model: seen = in journal + in lake + sampled out + dropped + rejected + torn."""
+
+    model: str
+    producers: tuple[ProducerLedger, ...]
+
+    @property
+    def balanced(self) -> bool:
+        """True where the equation holds for every producer and stream."""
+        return all(p.balanced for p in self.producers)
+
+    def total(self, part: str, stream: str = "predictions") -> int:
+        """The sum of one part of the equation over the producers of a stream."""
+        return sum(int(getattr(p, part)) for p in self.producers if p.stream == stream)
+
+
+def check_model_name(name: str) -> str:
+    """Return the name, or raise ``ValueError`` saying what a model's name may be."""
+    if not isinstance(name, str) or not _MODEL_NAME.fullmatch(name):
+        raise ValueError(
+            f"model={name!r}: must be 1 to 63 characters of a-z, 0-9, '.', '_' and '-', and start with a letter or digit"
+        )
+    return name
+
+
+def check_feature_names(names: Iterable[object]) -> tuple[str, ...]:
+    """Return the names, or raise ``SchemaError`` naming those that are not strings, empty, reserved or alike.
+
+    Two names are alike where they differ only by case or by Unicode normalisation (NFC): file systems, engines and
+    people mix them up.
+    """
+    seen: dict[str, str] = {}
+    for name in names:
+        if not isinstance(name, str) or not name:
+            raise SchemaError(f"feature name {name!r}: must be a non-empty string")
+        if len(name) > 256:
+            raise SchemaError(f"feature name {name[:40]!r}... has {len(name)} characters: at most 256 are kept")
+        if name in RESERVED or name.startswith(("_", "probability_")) or name.endswith(_VARIANTS):
+            raise SchemaError(f"feature name {name!r} is one of vedette's own column names: rename the feature")
+        folded = unicodedata.normalize("NFC", name).casefold()
+        if folded in seen:
+            raise SchemaError(f"feature names {seen[folded]!r} and {name!r} differ only by case or normalisation: rename one")
+        seen[folded] = name
+    return tuple(seen.values())
+
+
+def class_name(value: Any) -> str:
+    """The one name of a class, however the caller spells it: ``1``, ``1.0``, ``True`` and ``"1"`` are the class ``1``.
+
+    >>> class_name(True), class_name(1.0), class_name("late"), class_name(0.5)
+    ('1', '1', 'late', '0.5')
+    """
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return str(value)
+    # int() of the value itself, not of the float, keeps integers above 2**53 apart
+    return str(int(value)) if number.is_integer() else repr(number)
