@@ -25,7 +25,16 @@ from typing import Any
 from vedette.errors import ConfigError, LakeError
 from vedette.records import Settings, check_model_name, class_name
 
-__all__ = ["DEFAULT_LAKE", "MODEL_KEYS", "TOP_KEYS", "Config", "duration_s", "lake_folder", "read", "settings"]
+__all__ = [
+    "DEFAULT_LAKE",
+    "MODEL_KEYS",
+    "TOP_KEYS",
+    "Config",
+    "duration_s",
+    "lake_folder",
+    "read",
+    "settings",
+]
 
 DEFAULT_LAKE = "./vedette-lake"
 
@@ -62,7 +71,9 @@ def duration_s(value: str | float, name: str = "window") -> float:
     else:
         match = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
         if match is None:
-            raise ValueError(f"{name}={value!r}: must be a number of seconds, or a number and s, m, h, d or w, such as '1h'")
+            raise ValueError(
+                f"{name}={value!r}: must be a number of seconds, or a number and s, m, h, d or w, such as '1h'"
+            )
         seconds = float(match[1]) * _UNIT_S[match[2]]
     if not 1.0 <= seconds <= 366 * 86400.0:
         raise ValueError(f"{name}={value!r}: must lie between one second and a year")
@@ -131,7 +142,7 @@ def settings(values: Mapping[str, Any], base: Settings | None = None) -> Setting
         budget = values["budget_per_month"]
         if isinstance(budget, bool) or not isinstance(budget, int | float) or not 0 < budget <= 10_000:
             raise ValueError(
-                f"budget_per_month={budget!r}: must be above 0 and at most 10,000 (no budget of false alarms means no alarm at all)"
+                f"budget_per_month={budget!r}: must be above 0 and at most 10,000 (without a budget there is no alarm)"
             )
         result = replace(result, budget_per_month=float(budget))
     return result

@@ -249,12 +249,18 @@ def check_feature_names(names: Iterable[object]) -> tuple[str, ...]:
         if not isinstance(name, str) or not name:
             raise SchemaError(f"feature name {name!r}: must be a non-empty string")
         if len(name) > 256:
-            raise SchemaError(f"feature name {name[:40]!r}... has {len(name)} characters: at most 256 are kept")
+            raise SchemaError(
+                f"feature name {name[:40]!r}... has {len(name)} characters: at most 256 are kept"
+            )
         if name in RESERVED or name.startswith(("_", "probability_")) or name.endswith(_VARIANTS):
-            raise SchemaError(f"feature name {name!r} is one of vedette's own column names: rename the feature")
+            raise SchemaError(
+                f"feature name {name!r} is one of vedette's own column names: rename the feature"
+            )
         folded = unicodedata.normalize("NFC", name).casefold()
         if folded in seen:
-            raise SchemaError(f"feature names {seen[folded]!r} and {name!r} differ only by case or normalisation: rename one")
+            raise SchemaError(
+                f"feature names {seen[folded]!r} and {name!r} differ only by case or normalisation: rename one"
+            )
         seen[folded] = name
     return tuple(seen.values())
 

@@ -1,0 +1,1 @@
+../src/vedette/demo/flights.py

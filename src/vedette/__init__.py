@@ -1,0 +1,55 @@
+"""vedette watches a machine-learning model from its first training step to its last prediction.
+
+It samples what the model does, folds it into statistics, judges them by a strategy, and tells people::
+
+    import vedette
+
+    monitor = vedette.Monitor("delays", version="3")
+    monitor.reference(frame)
+    monitor.log({"distance": 733.0}, 1, probability=0.93, id="a1", latency_s=0.004)
+    monitor.label("a1", 1)
+    monitor.check()
+
+Importing this module loads nothing else: each name comes when it is first asked for.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from vedette.errors import VedetteError as VedetteError
+    from vedette.monitor import Monitor as Monitor
+    from vedette.records import Figure as Figure
+    from vedette.records import Health as Health
+    from vedette.records import Ledger as Ledger
+    from vedette.records import Status as Status
+    from vedette.records import Verdict as Verdict
+    from vedette.records import Window as Window
+
+__all__ = [
+    "Figure",
+    "Health",
+    "Ledger",
+    "Monitor",
+    "Status",
+    "VedetteError",
+    "Verdict",
+    "Window",
+    "__version__",
+]
+
+__version__ = "0.1.0.dev0"
+
+_HOME = {"Monitor": "vedette.monitor", "VedetteError": "vedette.errors"}
+
+
+def __getattr__(name: str) -> object:
+    if name not in __all__:
+        raise AttributeError(f"module 'vedette' has no attribute {name!r}")
+    value = getattr(import_module(_HOME.get(name, "vedette.records")), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,5 @@
+"""``python -m vedette`` is the command ``vedette``."""
+
+from vedette.cli import main
+
+main()

@@ -1,0 +1,171 @@
+"""The usual row's short way: a ``log`` written for one layout, as ``dataclasses`` writes an ``__init__``.
+
+A loop over the fields would cost more than all the rest of a call, so the source of the function names each of
+them. It takes a row only if every value is of its field's type (or None, or a number that fits without loss);
+whatever else it meets, it hands to the recorder's general way, having changed nothing. No text of the user's is in
+the source but the features' names, as literals of plain strings.
+"""
+
+from __future__ import annotations
+
+from types import CodeType, FunctionType
+from typing import Any
+
+from vedette.capture.format import FLAG_FIELDS_BIT, FLAG_ID_NULL, ID_BYTES_MAX, Layout, null_bit
+from vedette.records import FUTURE_S, Physical, Role
+
+__all__ = ["COMPILED_FIELDS_MAX", "compile_log", "install", "make_log"]
+
+COMPILED_FIELDS_MAX = 512
+"""Above this a function takes too long to compile (about 20 ms) to be worth it; such rows go the general way."""
+
+_OPEN = '''
+def make(state, clock, way):
+    def log(features, prediction=None, *, probability=None, id=None, latency_s=None, time=None):
+        """Record one prediction."""
+        try:
+            layout, slots, segment, store = state
+            if layout != {number} or type(features) is not dict or len(features) != {n_names}:
+                raise KeyError
+            now = clock()
+            if time is None:
+                event = now
+            elif type(time) is float and 0.0 <= time <= now + {future_s}:
+                event = time
+            else:
+                raise KeyError
+{reads}
+            if id is None:
+                key = b""
+                w0 |= {id_null}
+            else:
+                key = id.encode() if type(id) is str else way.key(id)
+                if len(key) > {id_max}:
+                    raise KeyError
+        except Exception:
+            slots = ()
+        for n, offset, buffer in slots:
+            try:
+                store(buffer, offset, n, event, now, {values}, key, n)
+                return
+            except BaseException as problem:
+                if way.void(problem, segment, buffer, offset, n):
+                    return
+                break
+        try:
+            way.general(features, prediction, probability, id, latency_s, time)
+        except Exception:
+            # out of stack or memory: a C call that needs neither a frame nor much room
+            way.spilt(("predictions", "dropped", None, 1))
+    return log
+'''
+
+_READ = {
+    Physical.FLOAT64: "if type({v}) is not float:",
+    Physical.INT64: "if type({v}) is not int or not {low} <= {v} <= {high}:",
+    Physical.UINT64: "if type({v}) is not int or not 0 <= {v} <= {top}:",
+    Physical.BOOL: "if type({v}) is not bool:",
+    Physical.TEXT: "if type({v}) is str:\n    {v} = segment.known.get({v}) or segment.refer({v})\nelse:",
+    Physical.BYTES: "if type({v}) is bytes:\n    {v} = segment.refer({v})\nelse:",
+    Physical.TIMESTAMP: "if True:",
+}
+_RANGES = {"low": -(2**63), "high": 2**63 - 1, "top": 2**64 - 1}
+_ARGUMENTS = {Role.PREDICTION: "prediction", Role.PROBABILITY: "probability", Role.LATENCY: "latency_s"}
+
+
+def source(layout: Layout, number: int) -> str:
+    """Return the source of ``log`` for a layout; ``number`` is checked so that no other layout's state is used."""
+    lines: list[str] = []
+    values = ["0"] * len(layout.fields)
+    words = layout.words(0)
+    arguments = {role: name for role, name in _ARGUMENTS.items() if (role, "") not in layout.columns}
+    lines += [f"if {name} is not None:\n    raise KeyError" for name in arguments.values()]
+    lines += [
+        f"if features[{str(n)!r}] is not None:\n    raise KeyError"
+        for n in layout.names
+        if not _typed(layout, n)
+    ]
+    for (role, name), variants in layout.columns.items():
+        *others, index = variants  # the newest type is the likeliest
+        for other in others if role is not Role.PROBABILITY or not name else variants:
+            _set(words, other)
+        if role is Role.PROBABILITY and name:
+            continue  # one field a class: only the general way fills it
+        variable = _ARGUMENTS.get(role, f"v{index}")
+        if role is Role.FEATURE:
+            lines.append(f"{variable} = features[{str(name)!r}]")
+        lines.append(_read(variable, layout.fields[index].physical, index, alone=not others))
+        values[index] = variable
+    starts = "; ".join(f"w{word} = {bits}" for word, bits in enumerate(words))
+    reads = "\n".join([starts, *lines]).replace("\n", "\n" + " " * 12)
+    return _OPEN.format(
+        number=number,
+        n_names=len(layout.names),
+        future_s=FUTURE_S,
+        reads=" " * 12 + reads,
+        id_null=FLAG_ID_NULL,
+        id_max=ID_BYTES_MAX,
+        values=", ".join([*(f"w{word}" for word in range(len(words))), *values]),
+    )
+
+
+def _typed(layout: Layout, name: str) -> bool:
+    return (Role.FEATURE, name) in layout.columns
+
+
+def _set(words: list[int], index: int) -> None:
+    word, bit = divmod(null_bit(index), 64)
+    words[word] |= 1 << bit
+
+
+def _read(variable: str, physical: Physical, index: int, *, alone: bool) -> str:
+    """The lines that check one value, and turn a null or an uncommon number into what is stored."""
+    word, bit = divmod(null_bit(index), 64)
+    fit = {Physical.FLOAT64: "way.fit_float", Physical.INT64: "way.fit_integer"}.get(physical)
+    # with a second type in the layout, which of the two a number belongs to is for the general way to say
+    otherwise = f"{variable} = {fit}({variable})" if fit and alone else "raise KeyError"
+    return (
+        _READ[physical].format(v=variable, **_RANGES)
+        + f"\n    if {variable} is None:\n        {variable} = 0; w{word} |= {1 << bit}"
+        + f"\n    else:\n        {otherwise}"
+    )
+
+
+def compile_log(layout: Layout | None, number: int) -> CodeType:
+    """Return the code of ``log`` for a layout; for None, code that takes every row the general way."""
+    if layout is None or len(layout.fields) > COMPILED_FIELDS_MAX:
+        layout = Layout(())
+        number = -1
+    space: dict[str, Any] = {}
+    exec(compile(source(layout, number), f"<vedette log {number}>", "exec"), space)  # noqa: S102 - see the module
+    code: CodeType = space["make"](None, None, None).__code__
+    return code
+
+
+def make_log(clock: Any, way: Any) -> FunctionType:
+    """Return the ``log`` of a recorder. It stays the same object; :func:`install` gives it new code."""
+    space: dict[str, Any] = {}
+    exec(compile(source(Layout(()), -1), "<vedette log>", "exec"), space)  # noqa: S102 - see the module
+    function: FunctionType = space["make"]((0, (), None, None), clock, way)
+    return function
+
+
+def install(function: FunctionType, code: CodeType | None, state: tuple[Any, ...]) -> None:
+    """Give ``log`` a new state, and new code where the layout changed.
+
+    A thread that is in the old code with the old state finishes with both; one that is between entering the
+    function and reading the state sees that the layout's number is not its own, and goes the general way.
+    """
+    cell = _state_cell(function)
+    if code is not None:
+        cell.cell_contents = (0, (), None, None)
+        function.__code__ = code
+    cell.cell_contents = state
+
+
+def _state_cell(function: FunctionType) -> Any:
+    assert function.__closure__ is not None
+    return function.__closure__[function.__code__.co_freevars.index("state")]
+
+
+assert FLAG_FIELDS_BIT % 2 == 0  # so that the two bits of a field lie in one word

@@ -1,0 +1,231 @@
+"""The bytes of a journal, as the writer writes and the reader reads them; ``docs/journal.md`` says it in words.
+
+Everything is little endian. A segment is a header, kept twice, and slots of one size; a slot is a row. Texts lie in
+a file beside the segment and slots refer to them by their byte offset.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from vedette.errors import JournalError
+from vedette.records import Field, Physical, Role, Settings
+
+__all__ = [
+    "CHECKSUM_CRC32",
+    "CHECKSUM_CRC32C",
+    "CHECKSUM_NONE",
+    "FIELDS_MAX",
+    "FLAG_FIELDS_BIT",
+    "FLAG_ID_NULL",
+    "FLAG_ID_TEXT",
+    "FLAG_VOID",
+    "FRAME",
+    "ID_BYTES_MAX",
+    "PAGE",
+    "SEAL_AT",
+    "STREAMS",
+    "TEXT_HEADER_BYTES",
+    "VOID_REASONS",
+    "Header",
+    "Layout",
+    "seal_bytes",
+    "text_frame",
+    "text_header",
+]
+
+MAGIC = b"VEDETTE1"
+TEXT_MAGIC = b"VEDETTET"
+FORMAT = 1
+PAGE = 4096
+FIELDS_MAX = 4096
+"""More fields than this are somebody's identifiers used as feature names."""
+
+CHECKSUM_NONE, CHECKSUM_CRC32, CHECKSUM_CRC32C = 0, 1, 2
+STREAMS = ("predictions", "labels")  # their numbers in the header are 1 and 2
+
+FLAG_ID_NULL, FLAG_ID_TEXT, FLAG_VOID = 1, 2, 4
+FLAG_FIELDS_BIT = 4  # bit 3 is spare; then two bits a field, so that a field's bits never straddle two words
+ID_BYTES_MAX = 39  # and a byte for the length
+VOID_REASONS = {1: "interrupted while it was written", 2: "could not be written"}
+
+_HEAD = struct.Struct("<8sIIIIQQdIII4x")
+_CRC_AT = 56
+SEAL_AT = 64
+_SEAL = struct.Struct("<QQ")
+_JSON_AT = 128
+_CODES = {Physical.FLOAT64: "d", Physical.INT64: "q", Physical.TIMESTAMP: "q"}
+
+FRAME = struct.Struct("<IIB")
+TEXT_HEADER_BYTES = 16
+_KINDS = {str: 1, bytes: 2}
+
+
+class Layout:
+    """Where the fields of a row lie in a slot. Layouts never change; a wider one takes their place.
+
+    ``names`` are the features known so far: those with a field, and those only ever given as None, whose type is
+    still unknown.
+    """
+
+    def __init__(
+        self, fields: Sequence[Field], names: Sequence[str] = (), checksum: int = CHECKSUM_NONE
+    ) -> None:
+        self.fields = tuple(fields)
+        self.checksum = checksum
+        self.columns: dict[tuple[Role, str], list[int]] = {}
+        for index, field in enumerate(self.fields):
+            self.columns.setdefault((field.role, field.name), []).append(index)
+        typed = (field.name for field in self.fields if field.role is Role.FEATURE)
+        self.names = tuple(dict.fromkeys((*typed, *names)))
+        self.flag_words = (FLAG_FIELDS_BIT + 2 * len(self.fields) + 63) // 64
+        self.fields_at = 24 + 8 * self.flag_words
+        self.id_at = self.fields_at + 8 * len(self.fields)
+        codes = "".join(_CODES.get(field.physical, "Q") for field in self.fields)
+        self.body = struct.Struct(
+            f"<Qdd{self.flag_words}Q{codes}40p"
+        )  # up to the checksum or the second sequence
+        self.slot = struct.Struct(self.body.format + "Q")
+        self.slot_bytes = self.body.size + (8 if checksum == CHECKSUM_NONE else 16)
+        self.nulls = sum(1 << null_bit(index) for index in range(len(self.fields)))
+
+    def words(self, flags: int) -> list[int]:
+        """Split the flags into the words that a slot holds."""
+        return [flags >> (64 * word) & (2**64 - 1) for word in range(self.flag_words)]
+
+    def wider(self, fields: Sequence[Field], names: Sequence[str]) -> Layout:
+        """Return the layout with more fields and names."""
+        return Layout((*self.fields, *fields), (*self.names, *names), self.checksum)
+
+
+def null_bit(index: int) -> int:
+    """The bit that says that a field is null; the next one says that the caller did not give it at all."""
+    return FLAG_FIELDS_BIT + 2 * index
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What the head of a segment says. ``end`` is the first sequence not handed out, None while unsealed."""
+
+    stream: str
+    first: int
+    capacity: int
+    slot_bytes: int
+    header_bytes: int
+    checksum: int
+    created: float
+    model: str
+    version: str
+    pid: int
+    host: str
+    fields: tuple[Field, ...]
+    settings: Settings
+    end: int | None = None
+
+    def encode(self) -> bytes:
+        """Return the whole header, both copies, padded to its size."""
+        layout = Layout(self.fields, checksum=self.checksum)
+        document = {
+            "model": self.model,
+            "version": self.version,
+            "pid": self.pid,
+            "host": self.host,
+            "fields": [
+                [field.role, field.name, field.physical, layout.fields_at + 8 * index]
+                for index, field in enumerate(self.fields)
+            ],
+            "settings": {
+                "window_s": self.settings.window_s,
+                "task": self.settings.task,
+                "classes": list(self.settings.classes),
+                "timezone": self.settings.timezone,
+                "budget_per_month": self.settings.budget_per_month,
+            },
+        }
+        text = json.dumps(document, separators=(",", ":")).encode()
+        half = -(-(_JSON_AT + len(text)) // PAGE) * PAGE
+
+        def head(crc: int) -> bytes:
+            return _HEAD.pack(
+                MAGIC, FORMAT, 2 * half, layout.slot_bytes, self.checksum, self.capacity, self.first, self.created,
+                STREAMS.index(self.stream) + 1, len(text), crc,
+            )  # fmt: skip
+
+        seal = bytes(16) if self.end is None else seal_bytes(self.end)
+        copy = head(zlib.crc32(text, zlib.crc32(head(0)))) + seal.ljust(_JSON_AT - SEAL_AT, b"\0") + text
+        return copy.ljust(half, b"\0") * 2
+
+    @classmethod
+    def decode(cls, data: bytes) -> Header:
+        """Return the header at the start of a file, from its second copy where the first is damaged.
+
+        ``data`` is the start of the file, at least as long as the header. Raises ``JournalError`` saying what is
+        wrong with it.
+        """
+        problem = "the file is shorter than a header"
+        for at in range(0, len(data) - _JSON_AT + 1, PAGE):
+            if at and not data.startswith(MAGIC, at):
+                continue
+            try:
+                return cls._copy(data, at)
+            except JournalError as error:
+                problem = problem if at else str(error)
+        raise JournalError(problem)
+
+    @classmethod
+    def _copy(cls, data: bytes, at: int) -> Header:
+        magic, form, size, slot, checksum, capacity, first, created, stream, length, crc = _HEAD.unpack_from(
+            data, at
+        )
+        if magic != MAGIC:
+            raise JournalError(f"starts with {magic!r}: not a segment of a journal")
+        if form != FORMAT:
+            raise JournalError(f"format {form}: this version of vedette reads format {FORMAT}")
+        if checksum not in (CHECKSUM_NONE, CHECKSUM_CRC32):
+            raise JournalError(
+                f"slots with a checksum of kind {checksum}: this version of vedette knows 0 and 1"
+            )
+        text = data[at + _JSON_AT : at + _JSON_AT + length]
+        head = data[at : at + _CRC_AT] + bytes(_HEAD.size - _CRC_AT)
+        if len(text) < length or zlib.crc32(text, zlib.crc32(head)) != crc or at not in (0, size // 2):
+            raise JournalError("the header's checksum does not match: the header is damaged")
+        document = json.loads(text)
+        settings = document["settings"]
+        end, complement = _SEAL.unpack_from(data, at + SEAL_AT)
+        sealed = end ^ complement == 2**64 - 1 and first <= end <= first + capacity
+        return cls(
+            stream=STREAMS[stream - 1],
+            first=first,
+            capacity=capacity,
+            slot_bytes=slot,
+            header_bytes=size,
+            checksum=checksum,
+            created=created,
+            model=document["model"],
+            version=document["version"],
+            pid=document["pid"],
+            host=document["host"],
+            fields=tuple(Field(Role(r), name, Physical(p)) for r, name, p, _ in document["fields"]),
+            settings=Settings(**{**settings, "classes": tuple(settings["classes"])}),
+            end=end if sealed else None,
+        )
+
+
+def seal_bytes(end: int) -> bytes:
+    """The mark that a segment takes no more rows: the first sequence not handed out, and its complement."""
+    return _SEAL.pack(end, end ^ (2**64 - 1))
+
+
+def text_header(first: int) -> bytes:
+    """The first bytes of the text file of the segment that starts at ``first``."""
+    return TEXT_MAGIC + first.to_bytes(8, "little")
+
+
+def text_frame(value: str | bytes) -> bytes:
+    """A text or bytes value as it lies in the text file."""
+    payload = value.encode() if isinstance(value, str) else value
+    return FRAME.pack(len(payload), zlib.crc32(payload), _KINDS[type(value)]) + payload

@@ -1,0 +1,221 @@
+"""The reader's side of a journal: producers' folders, and their rows as arrays.
+
+It never changes a row and needs no word from the writer: what is whole is read, what is not is counted. numpy is
+imported only where rows are decoded.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vedette.capture import folder
+from vedette.capture.counters import CounterFile, read_counters
+from vedette.capture.folder import SegmentFile
+from vedette.capture.format import Header
+from vedette.errors import JournalError
+from vedette.records import Counters, Field, Settings
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = ["Batch", "Chunk", "ProducerFolder", "models", "producers", "sync"]
+
+STALL_S = 300.0
+"""A slot that is still empty when rows this much younger follow it is given up as torn. Its thread has a few hundred
+nanoseconds to fill it, so that only one which will never come back takes as long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Rows of one segment, as columns; ``sequence`` is ascending.
+
+    ``time`` and ``received`` are seconds since 1970-01-01 UTC. ``ids`` is an object array of ``str`` or None.
+    ``columns`` has, for each field, its values and a mask that is True where there is one: float64, int64, uint64 or
+    bool arrays, int64 microseconds for timestamps, object arrays of ``str`` or ``bytes`` (None where absent).
+    ``absent`` counts the rows in which a feature was not given at all. Of the sequences from the one asked for up to
+    ``next`` (exclusive), ``torn`` are lost and ``void`` were given up by their writer, by reason.
+    """
+
+    version: str
+    fields: tuple[Field, ...]
+    settings: Settings
+    sequence: NDArray[np.int64]
+    time: NDArray[np.float64]
+    received: NDArray[np.float64]
+    ids: NDArray[np.object_]
+    columns: dict[Field, tuple[NDArray[Any], NDArray[np.bool_]]]
+    absent: dict[Field, int]
+    next: int
+    torn: int
+    void: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A file of rows that were recorded together; ``stream`` is predictions, labels or reference."""
+
+    number: int
+    stream: str
+    n_rows: int
+    path: Path
+
+
+class ProducerFolder:
+    """What one producer has written. ``problems`` says which files could not be read, and why."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.name = path.name
+        self.problems: list[str] = []
+
+    @property
+    def alive(self) -> bool:
+        """True while a process holds this folder."""
+        return folder.is_alive(self.path)
+
+    def read(self, stream: str, after: int) -> Iterator[Chunk]:
+        """Yield the rows whose sequence is above ``after``, in order, one chunk a segment.
+
+        While the producer lives, reading ends before the first slot that is not written yet; once it is dead, such
+        a slot is torn.
+        """
+        from vedette.capture.decode import read_segment
+
+        alive = self.alive  # before the rows are looked at: who is dead now writes no more
+        segments = list(self._segments(stream))
+        for index, (file, header) in enumerate(segments):
+            later = segments[index + 1 :]
+            ends = [header.end, *(later_file.first for later_file, _ in later[:1])]
+            end = min((end for end in ends if end is not None), default=None)
+            if end is not None and end <= after + 1:
+                continue
+            youngest = max((later_header.created for _, later_header in later), default=0.0)
+            try:
+                chunk, finished = read_segment(
+                    file, header, after, end=end, alive=alive, youngest=youngest, problems=self.problems
+                )
+            except FileNotFoundError:
+                continue  # freed meanwhile
+            if chunk is not None:
+                after = chunk.next - 1
+                yield chunk
+            if not finished:
+                return
+
+    def batches(self, after: int) -> list[Batch]:
+        """The batches whose number is above ``after``, in order."""
+        return [Batch(*entry) for entry in folder.batch_files(self.path) if entry[0] > after]
+
+    def counters(self, stream: str) -> Counters:
+        """What the producer counted besides its rows; zeros, and a problem, where its file cannot be read."""
+        try:
+            return read_counters(self.path / "counters", stream)
+        except (OSError, JournalError) as error:
+            self._report(self.path / "counters", error)
+            return Counters()
+
+    def highest(self, stream: str) -> int:
+        """The highest sequence handed out, as far as the files tell; 0 where there is none."""
+        for file, header in reversed(list(self._segments(stream))):
+            return folder.last_end(file, header) - 1
+        try:
+            counters = CounterFile(self.path / "counters")
+        except (OSError, JournalError):
+            return 0
+        bound = counters.get(stream, "bound")
+        counters.close()
+        return max(bound - 1, 0)
+
+    def free(self, stream: str, upto: int) -> int:
+        """Delete the segments of which every row has a sequence up to ``upto``; return how many.
+
+        Only sealed segments go, and those of a dead producer, which are sealed first. Call it once the rows are
+        safe elsewhere.
+        """
+        freed = 0
+        for file, header in self._segments(stream):
+            end = header.end if header.end is not None else self._seal_dead(stream, file, header)
+            if end is None or end - 1 > upto:
+                break
+            folder.unlink_segment(file)
+            freed += 1
+        return freed
+
+    def free_batches(self, upto: int) -> int:
+        """Delete the batches with numbers up to ``upto``; return how many."""
+        batches = [batch for batch in self.batches(0) if batch.number <= upto]
+        for batch in batches:
+            batch.path.unlink(missing_ok=True)
+        return len(batches)
+
+    def _seal_dead(self, stream: str, file: SegmentFile, header: Header) -> int | None:
+        """Write down where a dead producer's open segment ends, so that its numbers go on from there."""
+        held = None
+        try:
+            held = folder.lock(self.path)
+            if held is None:
+                return None
+            counters = CounterFile(self.path / "counters")
+            end = folder.last_end(file, header)
+            counters.put(stream, "bound", end)
+            counters.close()
+            folder.seal_file(file, header, end)
+            return end
+        except (OSError, JournalError) as error:
+            self._report(file.path, error)
+            return None
+        finally:
+            if held is not None:
+                os.close(held)
+
+    def _segments(self, stream: str) -> Iterator[tuple[SegmentFile, Header]]:
+        try:
+            files = folder.segment_files(self.path, stream)
+        except FileNotFoundError:
+            return
+        for file in files:
+            try:
+                yield file, folder.read_header(file)
+            except FileNotFoundError:
+                continue  # freed meanwhile
+            except (OSError, JournalError) as error:
+                self._report(file.path, error)
+
+    def _report(self, path: Path, error: Exception) -> None:
+        problem = f"{path.name}: {error}"
+        if problem not in self.problems:
+            self.problems.append(problem)
+
+
+def producers(root: Path, model: str) -> list[ProducerFolder]:
+    """The folders of all processes that recorded a model, living and dead, by number; none where there is no journal."""
+    try:
+        names = os.listdir(Path(root) / model)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    numbered = sorted((number, name) for name in names if (number := folder.folder_number(name)) is not None)
+    folders = [Path(root) / model / name for _, name in numbered]
+    return [ProducerFolder(path) for path in folders if path.is_dir() and not path.is_symlink()]
+
+
+def models(root: Path) -> list[str]:
+    """The names of the models that a journal has folders of."""
+    try:
+        return sorted(entry.name for entry in os.scandir(root) if entry.is_dir(follow_symlinks=False))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def sync(*paths: Path) -> None:
+    """Put files and folders on disk. Raises ``OSError``; after one, none of the files may be taken as safe."""
+    for path in paths:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,188 @@
+"""A process's hold on a producer folder: claimed under its lock, and the files that are made in it."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from vedette.capture import folder
+from vedette.capture.counters import CounterFile
+from vedette.capture.format import STREAMS, Header, Layout
+from vedette.capture.segment import SegmentWriter, can_be_mapped
+from vedette.errors import JournalError
+from vedette.records import Settings
+
+__all__ = ["Producer"]
+
+
+class Producer:
+    """One process's hold on one producer folder, from :meth:`claim` to :meth:`close`."""
+
+    def __init__(self, path: Path, lock: int, counters: CounterFile) -> None:
+        self.path, self.counters = path, counters
+        self._lock = lock
+        self._mapped = can_be_mapped(path)
+        counters.opened()
+        self._next = {stream: self._take_over(stream) for stream in STREAMS}
+        counters.batch = max(counters.batch, *(number for number, *_ in folder.batch_files(path)), 0)
+        for leftover in path.glob("*.tmp"):
+            leftover.unlink(missing_ok=True)
+
+    @classmethod
+    def claim(cls, root: Path, model: str) -> Producer:
+        """Adopt the first folder that no living process holds, else make a new one. Raises ``OSError``."""
+        root.mkdir(parents=True, exist_ok=True)
+        models = root / model
+        folder.create_folder(models)
+        known = ((folder.folder_number(name), name) for name in os.listdir(models))
+        names = sorted((number, name) for number, name in known if number is not None)
+        for _, name in names:
+            producer = cls._adopt(models / name)
+            if producer is not None:
+                return producer
+        number = names[-1][0] + 1 if names else 1
+        while True:
+            path = models / f"{number:04d}-{secrets.token_hex(4)}"
+            folder.create_folder(path)
+            lock = folder.lock(path)
+            if lock is not None:
+                try:
+                    return cls(path, lock, CounterFile(path / "counters", create=True))
+                except BaseException:
+                    os.close(lock)
+                    raise
+
+    @classmethod
+    def _adopt(cls, path: Path) -> Producer | None:
+        # a folder whose counters are not there yet is being made by another process
+        if path.is_symlink() or not (path / "counters").is_file():
+            return None
+        lock = None
+        try:
+            lock = folder.lock(path)
+            if lock is None:
+                time.sleep(
+                    0.001
+                )  # a reader that asks whether the producer lives holds the lock for microseconds
+                lock = folder.lock(path)
+            if lock is None:
+                return None
+            counters = CounterFile(path / "counters")
+            if counters.adoptable:
+                return cls(path, lock, counters)
+            counters.close()
+        except (OSError, JournalError):
+            pass  # a damaged folder is left to the reader, which reports it
+        if lock is not None:
+            os.close(lock)
+        return None
+
+    def _take_over(self, stream: str) -> int:
+        """Seal what the last process left open; return the sequence to go on with."""
+        bound = max(self.counters.get(stream, "bound"), 1)
+        files = folder.segment_files(self.path, stream)
+        if not files:
+            return bound
+        try:
+            header = folder.read_header(files[-1])
+        except JournalError:
+            return max(bound, files[-1].first + 1)
+        end = folder.last_end(files[-1], header)
+        if header.end is None:
+            folder.seal_file(files[-1], header, end)
+        if bound > header.first + header.capacity:  # a later segment is gone
+            end = bound
+        self.counters.put(stream, "bound", end)
+        return end
+
+    def next(self, stream: str) -> int:
+        """The first sequence that no segment has yet."""
+        return self._next[stream]
+
+    def open_segment(
+        self,
+        stream: str,
+        layout: Layout,
+        *,
+        model: str,
+        version: str,
+        settings: Settings,
+        created: float,
+        n_bytes: int,
+    ) -> SegmentWriter:
+        """Make the next segment of a stream. Raises ``OSError`` where there is no room for it."""
+        first = self._next[stream]
+        header = Header(
+            stream=stream,
+            first=first,
+            capacity=max(16, n_bytes // layout.slot_bytes),
+            slot_bytes=layout.slot_bytes,
+            header_bytes=0,  # encode() knows
+            checksum=layout.checksum,
+            created=created,
+            model=model,
+            version=version,
+            pid=os.getpid(),
+            host=socket.gethostname(),
+            fields=layout.fields,
+            settings=settings,
+        )
+        path = self.path / f"{stream}-{first:016d}.seg"
+        segment = SegmentWriter(path, header, layout, text_bytes_max=4 * n_bytes, mapped=self._mapped)
+        # not before the file has its name: a bound without a segment would read as rows that were lost
+        self.counters.put(stream, "bound", segment.limit)
+        self._next[stream] = segment.limit
+        return segment
+
+    def seal(self, stream: str, segment: SegmentWriter) -> None:
+        """Close a segment to new rows; the next one goes on where it ends."""
+        end = self._next[stream] = segment.stop()
+        try:
+            segment.mark_end(end)
+            self.counters.put(stream, "bound", end)
+            segment.trim(end)
+        except OSError:
+            pass  # a disk that is full, where files are not mapped: the reader takes the next segment's first as the end
+
+    def reserve_batch(self) -> int:
+        """Give out the next batch number; one whose batch fails is not used again."""
+        self.counters.batch += 1
+        return self.counters.batch
+
+    def write_batch(self, number: int, stream: str, n_rows: int, write: Callable[[Path], None]) -> None:
+        """Have a batch written, synced and named. Whatever ``write`` raises passes through."""
+        fresh = self.path / f"batch-{number:012d}.tmp"
+        try:
+            write(fresh)
+            descriptor = os.open(fresh, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                os.fchmod(descriptor, 0o600)
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+            self.counters.sync()  # before the name: a number that was seen is never given out again
+            fresh.rename(self.path / f"batch-{number:012d}.{stream}.{n_rows}.arrow")
+        except BaseException:
+            fresh.unlink(missing_ok=True)
+            raise
+        folder.sync_folder(self.path)
+
+    def close(self) -> None:
+        """Put the counters on disk and let the folder go, for the next process to adopt."""
+        if self._lock >= 0:
+            try:
+                folder.sync_folder(self.path)
+                self.counters.closed()
+            finally:
+                self.forget()
+
+    def forget(self) -> None:
+        """Drop the hold without a word to the disk: in a child process, whose parent still has it."""
+        lock, self._lock = self._lock, -1
+        if lock >= 0:
+            self.counters.close()
+            os.close(lock)

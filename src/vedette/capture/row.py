@@ -1,0 +1,144 @@
+"""One row on the general way: the caller's objects as resolved values, and where those go in a layout."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from vedette.capture import values
+from vedette.capture.format import FIELDS_MAX, Layout, null_bit
+from vedette.capture.values import Rejected
+from vedette.records import Field, Physical, Role, check_feature_names, class_name
+
+__all__ = ["Cell", "Placed", "label_cells", "place", "prediction_cells", "snapshot"]
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A value of a row, resolved. ``physical`` is None for a null."""
+
+    role: Role
+    name: str
+    physical: Physical | None
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A row in a layout: a value for each field, the flags, and which fields hold a text that is yet to be written."""
+
+    values: list[Any]
+    flags: int
+    texts: list[int]
+
+
+def snapshot(features: Any) -> dict[str, Any]:
+    """Return the caller's mapping as a plain dict of our own. Raises :class:`Rejected` where it is not one."""
+    if type(features) is dict:
+        return features.copy()
+    if not hasattr(type(features), "keys") or not hasattr(type(features), "__getitem__"):
+        raise Rejected(f"features: type {type(features).__name__}, must be a mapping")
+    try:
+        # bounded, since a mapping can be written that never ends
+        return {name: features[name] for name in islice(features.keys(), FIELDS_MAX + 1)}
+    except Exception as error:
+        raise Rejected(f"features: reading the mapping raised {type(error).__name__}") from None
+
+
+def prediction_cells(
+    layout: Layout, features: dict[Any, Any], prediction: Any, probability: Any, latency_s: Any
+) -> list[Cell]:
+    """Return the cells of a prediction, features first.
+
+    Raises :class:`Rejected` with the field's name and the reason, ``SchemaError`` where names cannot be told apart.
+    """
+    known = set(layout.names)
+    plain = {
+        (str.__str__(name) if isinstance(name, str) else name): value for name, value in features.items()
+    }
+    if any(name not in known for name in plain):
+        check_feature_names((*layout.names, *(name for name in plain if name not in known)))
+    cells = [_cell(Role.FEATURE, name, name, value) for name, value in plain.items()]
+    cells.append(_cell(Role.PREDICTION, "", "prediction", prediction))
+    if isinstance(probability, Mapping):
+        cells += _class_cells(snapshot(probability))
+    else:
+        cells.append(_score_cell(Role.PROBABILITY, "", "probability", probability))
+    cells.append(_score_cell(Role.LATENCY, "", "latency_s", latency_s))
+    return cells
+
+
+def label_cells(label: Any) -> list[Cell]:
+    """Return the one cell of a label."""
+    return [_cell(Role.LABEL, "", "label", label)]
+
+
+def _class_cells(probability: dict[Any, Any]) -> Iterable[Cell]:
+    seen: dict[str, Any] = {}
+    for one, value in probability.items():
+        name = class_name(one)
+        if not name:
+            raise Rejected("probability: a class has an empty name")
+        if name in seen:
+            raise Rejected(f"probability: {seen[name]!r} and {one!r} are the same class")
+        seen[name] = one
+        yield _score_cell(Role.PROBABILITY, name, f"probability of {name}", value)
+
+
+def _cell(role: Role, name: str, shown: str, value: Any) -> Cell:
+    try:
+        return Cell(role, name, *values.resolve(value))
+    except Rejected as reason:
+        raise Rejected(f"{shown}: {reason}") from None
+
+
+def _score_cell(role: Role, name: str, shown: str, value: Any) -> Cell:
+    try:
+        number = values.score(value)
+    except Rejected as reason:
+        raise Rejected(f"{shown}: {reason}") from None
+    return Cell(role, name, None if number is None else Physical.FLOAT64, number)
+
+
+def place(layout: Layout, declared: frozenset[Field], cells: Iterable[Cell]) -> Placed | list[Field]:
+    """Return the row as the layout holds it, or the fields that the layout lacks for it."""
+    placed = Placed([0] * len(layout.fields), layout.nulls, [])
+    flags = layout.nulls
+    given = set()
+    lacking: list[Field] = []
+    for cell in cells:
+        given.add((cell.role, cell.name))
+        if cell.physical is None:
+            continue
+        index, value = _fit(layout, declared, cell)
+        if index < 0:
+            lacking.append(Field(cell.role, cell.name, cell.physical))
+            continue
+        placed.values[index] = value
+        flags &= ~(1 << null_bit(index))
+        if cell.physical in (Physical.TEXT, Physical.BYTES):
+            placed.texts.append(index)
+    if lacking:
+        return lacking
+    for (role, name), indexes in layout.columns.items():
+        if role is Role.FEATURE and (role, name) not in given:
+            for index in indexes:
+                flags |= 2 << null_bit(index)
+    return Placed(placed.values, flags, placed.texts)
+
+
+def _fit(layout: Layout, declared: frozenset[Field], cell: Cell) -> tuple[int, Any]:
+    """The field of a value: the one of its own type, else one that holds it without loss, else (-1, None)."""
+    assert cell.physical is not None
+    indexes = layout.columns.get((cell.role, cell.name), ())
+    for index in indexes:
+        if layout.fields[index].physical is cell.physical:
+            return index, cell.value
+    for index in indexes:
+        field = layout.fields[index]
+        value = values.convert(cell.value, cell.physical, field.physical, declared=field in declared)
+        if value is not None:
+            return index, value
+    return -1, None

@@ -1,0 +1,174 @@
+"""The command ``vedette``: argument parsing only; each command is one call.
+
+``--json`` prints one JSON document on stdout and nothing else; messages and progress go to stderr. Exit codes:
+``check`` 0 healthy, 1 alarm, 2 unknown; ``ledger`` 1 where it does not balance; 64 for a wrong call; 70 where
+vedette's own work failed.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from vedette import config
+from vedette.errors import VedetteError
+
+__all__ = ["app", "main"]
+
+EXIT_USAGE = 64
+EXIT_FAILED = 70
+
+app = typer.Typer(
+    name="vedette",
+    help="Watches a machine-learning model from its first training step to its last prediction.",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+)
+
+LakeOption = Annotated[
+    str | None,
+    typer.Option(
+        "--lake",
+        help="Folder of the lake; default $VEDETTE_LAKE, vedette.toml, ./vedette-lake.",
+        show_default=False,
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, nothing else.")]
+ModelArgument = Annotated[str, typer.Argument(help="Name of the model.")]
+
+
+def _where(lake: str | None) -> str:
+    return lake or os.environ.get("VEDETTE_LAKE") or config.read().lake or config.DEFAULT_LAKE
+
+
+@app.command()
+def demo(
+    lake: LakeOption = None,
+    seed: Annotated[int, typer.Option(help="Seed of the model and of the shuffled replay.")] = 2013,
+) -> None:
+    """The whole job on real data: 336,776 flights, a model, late labels, two planted faults, verdicts, a report."""
+    from vedette.demo import flights
+
+    flights.main(Path(_where(lake)), seed=seed)
+
+
+@app.command()
+def check(model: ModelArgument, lake: LakeOption = None, json: JsonOption = False) -> None:
+    """Judge what came in, and give a verdict for each thing watched. Exit 0 healthy, 1 alarm, 2 unknown."""
+    from vedette.engine import commands
+    from vedette.output import console
+
+    health = commands.check(_where(lake), model)
+    console.print_health(health, as_json=json)
+    raise typer.Exit({"OK": 0, "WARN": 0, "ALARM": 1}.get(health.verdict, 2))
+
+
+@app.command()
+def figures(
+    model: ModelArgument,
+    metric: Annotated[str | None, typer.Option(help="One metric; default all.", show_default=False)] = None,
+    feature: Annotated[str | None, typer.Option(help="One column; default all.", show_default=False)] = None,
+    by: Annotated[
+        str | None, typer.Option(help="A column whose values become segments.", show_default=False)
+    ] = None,
+    window: Annotated[
+        str | None, typer.Option(help="A multiple of the model's window, or 'all'.", show_default=False)
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option(help="Event time from which on, ISO.", show_default=False)
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option(help="Event time before which, ISO.", show_default=False)
+    ] = None,
+    as_of: Annotated[str | None, typer.Option(help="As known at this time, ISO.", show_default=False)] = None,
+    lake: LakeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Figures with their intervals, by window."""
+    from vedette.engine import commands
+    from vedette.output import console
+
+    frame = commands.figures(
+        _where(lake),
+        model,
+        metric,
+        feature=feature,
+        by=by,
+        window=window,
+        since=since,
+        until=until,
+        as_of=as_of,
+    )
+    console.print_figures(frame, as_json=json)
+
+
+@app.command()
+def ledger(model: ModelArgument, lake: LakeOption = None, json: JsonOption = False) -> None:
+    """The equation of the rows, by producer: seen = in journal + in lake + sampled out + dropped + rejected + torn."""
+    from vedette.engine import commands
+    from vedette.output import console
+
+    found = commands.ledger(_where(lake), model)
+    console.print_ledger(found, as_json=json)
+    raise typer.Exit(0 if found.balanced else 1)
+
+
+@app.command()
+def ingest(
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Go on until stopped; the lake's only follower.")
+    ] = False,
+    interval_s: Annotated[float, typer.Option(help="Seconds between rounds when following.", min=0.05)] = 5.0,
+    idle_exit_s: Annotated[
+        float | None,
+        typer.Option(help="Following ends after so long without rows; default never.", show_default=False),
+    ] = None,
+    lake: LakeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Bring what the journals hold into the lake, and judge it."""
+    from vedette.engine import commands
+    from vedette.output import console
+
+    if follow:
+        commands.follow(_where(lake), interval_s=interval_s, idle_exit_s=idle_exit_s)
+        return
+    console.print_ingested(commands.ingest(_where(lake)), as_json=json)
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    print(f"vedette: {message}", file=sys.stderr)
+    sys.exit(code)
+
+
+def main() -> None:
+    """Run the command; errors are one line on stderr that says what, the value, and what is right."""
+    # typer brings its own click or uses the installed one, by version; its classes are had from typer's own
+    usage_error = typer.BadParameter.__mro__[1]
+    try:
+        result = app(standalone_mode=False)
+    except typer.Exit as stop:
+        sys.exit(stop.exit_code)
+    except typer.Abort:
+        _fail("stopped", 130)
+    except KeyboardInterrupt:
+        _fail("stopped", 130)
+    except ValueError as error:
+        _fail(str(error), EXIT_USAGE)
+    except VedetteError as error:
+        _fail(str(error), EXIT_FAILED)
+    except BrokenPipeError:
+        # the reader of our output (head, say) had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except Exception as error:
+        if not isinstance(error, usage_error):
+            raise
+        error.show()  # type: ignore[attr-defined]  # click's UsageError
+        sys.exit(EXIT_USAGE)
+    sys.exit(result if isinstance(result, int) else 0)

@@ -1,0 +1,108 @@
+"""What each command of the command line does, as one function; ``cli.py`` only parses and prints."""
+
+from __future__ import annotations
+
+import signal
+import time
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import polars as pl
+
+from vedette import config
+from vedette.capture.journal import producers
+from vedette.engine import cycle, judge
+from vedette.engine import figures as figures_module
+from vedette.errors import LakeError, LockedError
+from vedette.lake import ingest as lake_ingest
+from vedette.lake.ledger import identifier
+from vedette.lake.ledger import ledger as read_ledger
+from vedette.lake.tables import Lake
+from vedette.records import Health, Ledger, check_model_name
+
+__all__ = ["check", "figures", "follow", "ingest", "ledger", "open_lake"]
+
+
+def open_lake(location: str | Path, model: str | None = None) -> Lake:
+    """The lake that is at a location, with the model in it, or ``LakeError`` saying what is there instead."""
+    lake = Lake.at(location)
+    if not lake.path.is_dir():
+        raise LakeError(f"lake={str(location)!r}: no such folder")
+    if model is not None and check_model_name(model) not in lake.models():
+        raise LakeError(
+            f"model={model!r}: not in the lake {lake.path}; it has {', '.join(lake.models()) or 'no models'}"
+        )
+    return lake
+
+
+def check(location: str, model: str) -> Health:
+    """Bring in and judge what there is, in this process (no model runs in it), and give the verdicts.
+
+    Where another process is at work on the lake, its round is waited for.
+    """
+    lake = open_lake(location, model)
+    if _work(lake, model):
+        cycle.once(lake, models=[model])
+    return judge.health(lake, model, lake_ingest.now_of(time.time()))
+
+
+def _work(lake: Lake, model: str) -> bool:
+    """True where the journals hold rows, or a window can be judged, so that a round has something to do."""
+    tables = lake.model(model)
+    for folder in producers(lake.journal, model):
+        done = {
+            s: tables["ledger"].through(identifier(folder.name, s))
+            for s in ("predictions", "labels", "batch")
+        }
+        if any(
+            folder.highest(stream) > done[stream] for stream in ("predictions", "labels")
+        ) or folder.batches(done["batch"]):
+            return True
+    return judge.due(tables, lake_ingest.now_of(time.time()))
+
+
+def figures(
+    location: str,
+    model: str,
+    metric: str | None,
+    *,
+    feature: str | None,
+    by: str | None,
+    window: str | None,
+    **when: Any,
+) -> pl.DataFrame:
+    """Figures of a model; see ``Monitor.figures``."""
+    length = None if window is None else 0.0 if window == "all" else config.duration_s(window)
+    return figures_module.figures(
+        open_lake(location, model), model, metric, feature=feature, by=by, window_s=length, **when
+    )
+
+
+def ledger(location: str, model: str) -> Ledger:
+    """The ledger of a model."""
+    return read_ledger(open_lake(location, model), model)
+
+
+def ingest(location: str) -> dict[str, int]:
+    """One round over all models; rows that came in, by model. Where a follower runs, its round is waited for."""
+    lake = open_lake(location)
+    return {model: cycle.once(lake, models=[model]) for model in lake.models()}
+
+
+def follow(location: str, *, interval_s: float, idle_exit_s: float | None) -> None:
+    """Follow the journals until SIGTERM or SIGINT; at once over where another process does already."""
+    lake = Lake.at(location)
+    stopped: list[int] = []
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        stopped.append(number)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    try:
+        cycle.follow(lake, interval_s=interval_s, idle_exit_s=idle_exit_s, stop=lambda: bool(stopped))
+    except LockedError:
+        if idle_exit_s is None:
+            raise
+        # Started by a flush beside another one that was quicker: there is a follower, and that is all that was asked.

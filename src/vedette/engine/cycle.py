@@ -1,0 +1,131 @@
+"""One round of the engine on one machine: journals to tables, rows to summaries, summaries to verdicts.
+
+Each step commits behind its own watermark, the ledger last; what a crash cuts off is done again from the journals.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from datetime import datetime
+
+import polars as pl
+
+from vedette.capture.journal import producers
+from vedette.engine import judge, requests
+from vedette.engine.reference import take, write_grids
+from vedette.engine.summarise import Shape, increments, to_frame
+from vedette.errors import VedetteError
+from vedette.lake import ingest
+from vedette.lake.ledger import identifier
+from vedette.lake.locks import lock
+from vedette.lake.rows import matches
+from vedette.lake.tables import Lake, ModelTables
+
+__all__ = ["follow", "once", "round_of"]
+
+log = logging.getLogger("vedette")
+
+LOCK_WAIT_S = 60.0
+_STREAMS = ("predictions", "labels", "batch")
+
+
+def round_of(lake: Lake, model: str, now: datetime) -> int:
+    """Bring in what the journals of a model hold, and judge it; returns the rows that came in.
+
+    The caller holds the work lock.
+    """
+    tables = lake.model(model)
+    folders = producers(lake.journal, model)
+    keys = [identifier(folder.name, stream) for folder in folders for stream in _STREAMS]
+    arrivals = ingest.collect(lake, model, ingest.watermarks(tables, "ledger", keys))
+    if not arrivals.empty:
+        ingest.append(tables, arrivals, now)
+        _summarise(tables, arrivals, now)
+    received = [frame["received"].max() for frame in (arrivals.predictions, arrivals.labels) if frame.height]
+    judge.judge(tables, now, receipt=max(received, default=None))  # type: ignore[type-var, arg-type]
+    if not arrivals.empty:
+        ingest.close(tables, arrivals, now)
+    return arrivals.predictions.height + arrivals.labels.height
+
+
+def _summarise(tables: ModelTables, arrivals: ingest.Arrivals, now: datetime) -> None:
+    """Add what the arrivals mean to the summaries, once."""
+    marks = ingest.through(arrivals, _STREAMS)
+    old = ingest.watermarks(tables, "summaries", marks)
+    new = {key: number for key, number in marks.items() if number > old[key]}
+    if not new:
+        return
+    snapshot = tables["summaries"].snapshot()
+    arrival = 0 if snapshot is None else snapshot.version() + 1
+    frames = []
+    for reference in arrivals.references:
+        if reference.number > old.get(reference.identifier, 0):
+            frames.append(take(tables, reference, arrival, now))
+    shape = Shape.of(tables)
+    predictions = ingest.beyond(arrivals.predictions, old)
+    labels = ingest.beyond(arrivals.labels, old)
+    found, made = increments(shape, predictions, matches(tables, predictions, labels))
+    write_grids(tables, list(made.values()), now)
+    frames.append(to_frame(found, "live", arrival))
+    tables["summaries"].write(pl.concat(frames), new)
+
+
+def once(
+    lake: Lake,
+    *,
+    clock: Callable[[], float] = time.time,
+    models: list[str] | None = None,
+    wait_s: float = LOCK_WAIT_S,
+) -> int:
+    """One round over the models of a lake (default all), under the lake's lock; returns the rows that came in."""
+    with lock(requests.work_lock(lake), wait_s=wait_s):
+        return sum(
+            round_of(lake, model, ingest.now_of(clock()))
+            for model in (models if models is not None else lake.models())
+        )
+
+
+def follow(
+    lake: Lake,
+    *,
+    interval_s: float = 5.0,
+    idle_exit_s: float | None = None,
+    clock: Callable[[], float] = time.time,
+    stop: Callable[[], bool] = lambda: False,
+) -> None:
+    """Rounds for ever: every ``interval_s``, and at once where a process asks; the lake's only follower.
+
+    Ends when ``stop`` says so, or after ``idle_exit_s`` without rows or requests. A model whose round fails is logged
+    and tried again; the others go on. Raises ``LockedError`` where another process follows this lake.
+    """
+    with ExitStack() as stack:
+        stack.enter_context(lock(requests.follower_lock(lake)))
+        quiet_since = time.monotonic()
+        due = 0.0
+        while not stop():
+            asked = requests.pending(lake)
+            now = time.monotonic()
+            if not asked and now < due:
+                if idle_exit_s is not None and now - quiet_since > idle_exit_s:
+                    return
+                time.sleep(0.02)
+                continue
+            failures: dict[str, str] = {}
+            rows = 0
+            for model in lake.models():
+                try:
+                    rows += once(lake, clock=clock, models=[model])
+                except (VedetteError, pl.exceptions.PolarsError, OSError) as error:
+                    # the edge: one model's trouble must not stop the others; it is logged, and told to who asked
+                    log.exception("model %s: the round failed", model)
+                    failures[model] = f"{model}: {error}"
+            if failures:
+                requests.refuse(lake, asked, "; ".join(failures.values()))
+            else:
+                requests.serve(lake, asked)
+            if rows or asked:
+                quiet_since = time.monotonic()
+            due = time.monotonic() + interval_s

@@ -1,0 +1,390 @@
+"""From summaries to verdicts: each arrival judged once, window by window, state and verdicts in one commit.
+
+A window of knowledge is judged when it has closed: when a receipt beyond its end was seen, when its end has passed by
+the clock of a living producer, or when a whole window went by without arrivals. What arrives for it later is judged
+with the next window, so there are never more judgements than windows.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from vedette import strategy
+from vedette.engine.summarise import Shape, of_frame
+from vedette.lake.events import settings_of
+from vedette.lake.tables import UTC as UTC_TYPE
+from vedette.lake.tables import Lake, ModelTables
+from vedette.records import Health, Status, Verdict
+from vedette.statistics.grid import Grid
+from vedette.statistics.summary import Summary
+
+__all__ = ["due", "health", "judge", "reference_plan"]
+
+GRACE = timedelta(minutes=1)
+"""How long after its end a window waits for rows that are on their way, where the producers' clock is the wall's."""
+
+LIVE = timedelta(days=1)
+"""Receipts closer than this to the moment of ingest show that the producers' clock is the wall's, not a replay's."""
+
+MONTH_S = 30 * 86400.0
+_NEVER = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The row of the state table."""
+
+    step: int
+    reference: str
+    origin: int
+    arrival: int
+    known: datetime
+    due: datetime | None
+    version: str
+    block: bytes
+    verdicts: str
+    changes: str
+
+
+def _kept(tables: ModelTables) -> Kept | None:
+    rows = tables["state"].scan().collect()
+    return None if rows.is_empty() else Kept(**rows.row(0, named=True))
+
+
+def due(tables: ModelTables, now: datetime) -> bool:
+    """True where something waits to be judged and its time has come."""
+    kept = _kept(tables)
+    return kept is not None and kept.due is not None and kept.due <= now
+
+
+def reference_plan(
+    tables: ModelTables, grids: Mapping[str, Grid]
+) -> tuple[strategy.Plan, dict[str, Summary], int] | None:
+    """The watches that the reference in force allows, its summaries by column, and its arrival; None without one."""
+    rows = tables["summaries"].scan().filter(pl.col("part") == "reference").collect()
+    if rows.is_empty():
+        return None
+    arrival = int(rows["arrival"].max())  # type: ignore[arg-type]
+    rows = rows.filter(pl.col("arrival") == arrival).sort("column")
+    summaries = {
+        str(column): of_frame(some, grids[str(column)]).merged()
+        for (column,), some in rows.group_by(["column"], maintain_order=True)
+    }
+    return strategy.plan(summaries, tables.path.name), summaries, arrival
+
+
+def judge(tables: ModelTables, now: datetime, *, receipt: datetime | None = None) -> bool:
+    """Judge what arrived and has closed, and commit; True where anything was.
+
+    ``receipt`` is the latest receipt among the rows that came in with this round, None where none did. The caller
+    holds the work lock.
+    """
+    kept = _kept(tables)
+    if kept is not None:
+        _repeat_changes(tables, kept)
+    event = _reference_event(tables)
+    snapshot = tables["summaries"].snapshot()
+    if event is None or snapshot is None:
+        return False
+    name, noise = event
+    fresh = kept is None or kept.reference != name
+    if (
+        not fresh
+        and kept is not None
+        and kept.arrival == snapshot.version()
+        and (kept.due is None or kept.due > now)
+    ):
+        return False
+    shape = Shape.of(tables)
+    found = reference_plan(tables, shape.grids)
+    if found is None:
+        return False
+    plan, reference, arrival = found
+    if kept is None or fresh:
+        state = strategy.begin(
+            plan,
+            reference,
+            np.array(noise),
+            windows_per_month=MONTH_S / shape.settings.window_s,
+            budget=shape.settings.budget_per_month,
+        )
+        # of a model that had no reference yet, all that came before is judged against it too
+        origin = -1 if kept is None else arrival - 1
+        mark = Kept(0 if kept is None else kept.step, name, origin, origin, _NEVER, None, "", b"", "[]", "[]")
+    else:
+        state, mark = strategy.State.from_bytes(kept.block), kept
+    rows = _waiting(tables, mark)
+    newest, ingested = _receipts(tables, now, receipt)
+    closing = _Closing(timedelta(seconds=shape.settings.window_s), newest, ingested, now)
+    ends = (rows["known"] + closing.window).to_list()
+    ready = rows.filter(pl.Series([closing.closed(end) for end in ends], dtype=pl.Boolean))
+    steps = sorted(known for known in ready["known"].unique().to_list() if known > mark.known)
+    if not steps and not fresh:
+        return False
+    detector = next(iter(strategy.STRATEGIES.values()))()
+    if steps:
+        for step in _steps(plan, ready, steps, shape):
+            _, state = detector.judge(step, state)
+    known = steps[-1] if steps else mark.known
+    waiting = [
+        closing.due(end) for end, start in zip(ends, rows["known"].to_list(), strict=True) if start > known
+    ]
+    window = _number(known, shape)
+    told = _explained(tables, plan, reference, strategy.verdicts(plan, state, window, detector.guarantee))
+    before = {_key(one): one for one in json.loads(mark.verdicts)}
+    verdicts = [_row(one) for one in told]
+    changes = [one for one in verdicts if _told(before.get(_key(one))) != _told(one)] if steps else []
+    version = _version(tables, mark.version)
+    row = Kept(
+        step=mark.step + 1,
+        reference=name,
+        origin=mark.origin,
+        arrival=snapshot.version() if steps else mark.arrival,
+        known=known,
+        due=min(waiting, default=None),
+        version=version,
+        block=state.to_bytes(),
+        verdicts=json.dumps(verdicts),
+        changes=json.dumps({"time": now.isoformat(), "rows": changes}),
+    )
+    tables["state"].write(
+        pl.DataFrame(
+            [{name: getattr(row, name) for name in Kept.__slots__}],
+            schema_overrides={"due": UTC_TYPE, "known": UTC_TYPE},
+        ),
+        {},
+        replace=True,
+    )
+    _repeat_changes(tables, row)
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class _Closing:
+    """When windows of knowledge close."""
+
+    window: timedelta
+    newest: datetime  # the latest receipt
+    ingested: datetime  # when rows last came in, by the wall's clock
+    now: datetime
+
+    @property
+    def live(self) -> bool:
+        """True where the producers' clock is the wall's."""
+        return abs(self.ingested - self.newest) < LIVE
+
+    def due(self, end: datetime) -> datetime:
+        """When a window with this end closes if nothing more comes."""
+        silent = self.ingested + max(self.window, GRACE)
+        return min(end + GRACE, silent) if self.live and end + GRACE > self.ingested else silent
+
+    def closed(self, end: datetime) -> bool:
+        """True where a window with this end takes no more rows."""
+        return end <= self.newest or (self.live and end + GRACE <= self.now) or self.due(end) <= self.now
+
+
+def _waiting(tables: ModelTables, mark: Kept) -> pl.DataFrame:
+    """The increments that were not judged yet."""
+    return (
+        tables["summaries"]
+        .scan()
+        .filter(
+            (pl.col("part") == "live")
+            & (pl.col("arrival") > mark.origin)
+            & ((pl.col("arrival") > mark.arrival) | (pl.col("known") > mark.known))
+        )
+        .collect()
+    )
+
+
+def _receipts(tables: ModelTables, now: datetime, receipt: datetime | None) -> tuple[datetime, datetime]:
+    """The latest receipt of any row, and when rows last came in."""
+    last = tables["ledger"].scan().select(pl.col("newest").max(), pl.col("time").max()).collect().row(0)
+    newest = max((one for one in (last[0], receipt) if one is not None), default=_NEVER)
+    return newest, now if receipt is not None else (last[1] or now)
+
+
+def _steps(
+    plan: strategy.Plan, rows: pl.DataFrame, known: Sequence[datetime], shape: Shape
+) -> list[strategy.Step]:
+    """One step for each closed window; what came late for an older one goes with the first."""
+    merged: list[dict[str, Summary]] = [{} for _ in known]
+    for (column, grid), some in rows.group_by(["column", "grid"]):
+        if str(column) not in plan.grids or plan.grids[str(column)].id != grid:
+            continue
+        place = np.searchsorted(
+            pl.Series(known).dt.timestamp("us").to_numpy(),
+            some["known"].dt.timestamp("us").to_numpy(),
+            side="left",
+        )
+        whole = of_frame(some, plan.grids[str(column)]).grouped(place, len(known))
+        for number in np.unique(place).tolist():
+            merged[number][str(column)] = whole.take([number])
+    return [
+        plan.step(summaries, _number(start, shape), start.timestamp())
+        for summaries, start in zip(merged, known, strict=True)
+    ]
+
+
+def _number(start: datetime, shape: Shape) -> int:
+    return round(start.timestamp() * 1e6) // shape.window_us
+
+
+def _explained(
+    tables: ModelTables,
+    plan: strategy.Plan,
+    reference: Mapping[str, Summary],
+    verdicts: Sequence[Verdict],
+) -> list[Verdict]:
+    """The verdicts, those of an alarm with the pipeline's fault that would explain it."""
+    column_of = {watch.id: watch.column for watch in plan.watches}
+    since: dict[str, datetime] = {}
+    for one in verdicts:
+        if one.verdict is Status.ALARM and one.since is not None:
+            column = column_of[one.watch]
+            since[column] = max(one.since, since.get(column, one.since))
+    if not since:
+        return list(verdicts)
+    rows = (
+        tables["summaries"]
+        .scan()
+        .filter(
+            (pl.col("part") == "live")
+            & pl.col("column").is_in(list(since))
+            & (pl.col("known") >= min(since.values()))
+        )
+        .collect()
+    )
+    said: dict[str, str] = {}
+    for column, begin in since.items():
+        some = rows.filter(
+            (pl.col("column") == column)
+            & (pl.col("known") >= begin)
+            & (pl.col("grid") == plan.grids[column].id)
+        )
+        if some.height:
+            said[column] = "; ".join(strategy.causes(reference[column], of_frame(some, plan.grids[column])))
+    return [
+        Verdict(
+            v.watch, v.segment, v.verdict, v.since, f"{said[column]}; {v.evidence}", v.guarantee, v.reason
+        )
+        if v.verdict is Status.ALARM and said.get(column := column_of[v.watch])
+        else v
+        for v in verdicts
+    ]
+
+
+def _reference_event(tables: ModelTables) -> tuple[str, list[float]] | None:
+    """Name and noise of the reference in force."""
+    events = (
+        tables["events"]
+        .scan()
+        .filter(pl.col("kind") == "reference")
+        .sort("time", maintain_order=True)
+        .collect()
+    )
+    if events.is_empty():
+        return None
+    return str(events["name"][-1]), json.loads(events["detail"][-1])["inflation"]
+
+
+def _version(tables: ModelTables, before: str) -> str:
+    """The version whose predictions came last."""
+    rows = tables["summaries"].scan().filter(pl.col("part") == "live").select("version", "arrival", "known")
+    last = rows.sort("arrival", "known").tail(1).collect()
+    if last.is_empty():
+        said = tables["events"].scan().filter(pl.col("kind") == "reference").sort("time").tail(1).collect()
+        return str(said["version"][0]) if said.height else before
+    return str(last["version"][0])
+
+
+def _row(one: Verdict) -> dict[str, Any]:
+    return {
+        "watch": one.watch,
+        "segment": one.segment,
+        "verdict": one.verdict.value,
+        "since": None if one.since is None else one.since.isoformat(),
+        "evidence": one.evidence,
+        "guarantee": one.guarantee,
+        "reason": one.reason,
+    }
+
+
+def _key(row: Mapping[str, Any]) -> tuple[str, str]:
+    return row["watch"], row["segment"]
+
+
+def _told(row: Mapping[str, Any] | None) -> tuple[str, str | None] | None:
+    """What makes a verdict another one: its word, and since when where it is an alarm."""
+    return None if row is None else (row["verdict"], row["since"] if row["verdict"] == Status.ALARM else None)
+
+
+def _repeat_changes(tables: ModelTables, kept: Kept) -> None:
+    """Write the changes of the last step into the history of verdicts, unless they are there."""
+    changes = json.loads(kept.changes)
+    if not changes or not changes["rows"]:
+        return
+    if tables["verdicts"].through("judge") >= kept.step:
+        return
+    frame = pl.DataFrame(changes["rows"], infer_schema_length=None).with_columns(
+        pl.col("since").cast(pl.String).str.to_datetime(time_unit="us", time_zone="UTC"),
+        pl.lit(datetime.fromisoformat(changes["time"])).alias("time"),
+        pl.lit(kept.step).alias("step"),
+        pl.lit(kept.version).alias("version"),
+    )
+    tables["verdicts"].write(frame, {"judge": kept.step})
+
+
+def health(lake: Lake, model: str, now: datetime | None = None) -> Health:
+    """The verdicts as the last round left them. What is older than it should be is UNKNOWN, never OK."""
+    tables = lake.model(model)
+    kept = _kept(tables)
+    if kept is None:
+        known = tables["summaries"].scan().select(pl.len()).collect().item()
+        reason = (
+            "no reference: give one with monitor.reference(frame)" if known else "nothing was recorded yet"
+        )
+        return Health(
+            model, "", Status.UNKNOWN, (Verdict("model", "", Status.UNKNOWN, None, "", "rule", reason),)
+        )
+    verdicts = []
+    silent = _silence(tables, kept, now)
+    for row in json.loads(kept.verdicts):
+        since = None if row["since"] is None else datetime.fromisoformat(row["since"])
+        status, reason = Status(row["verdict"]), row["reason"]
+        if kept.known == _NEVER and status is Status.UNKNOWN and reason == "no rows":
+            reason = (
+                "no window has ended yet"
+                if kept.due is None
+                else f"no window has ended yet; the next is judged {kept.due:%Y-%m-%d %H:%M} UTC"
+            )
+        elif silent and status is Status.OK:
+            status, reason = Status.UNKNOWN, silent
+        elif status is Status.UNKNOWN and row["watch"] == "accuracy" and reason == "no rows":
+            reason = "no labels"
+        verdicts.append(
+            Verdict(row["watch"], row["segment"], status, since, row["evidence"], row["guarantee"], reason)
+        )
+    order = (Status.ALARM, Status.UNKNOWN, Status.WARN, Status.OK)
+    gravest = next(
+        (status for status in order if any(one.verdict is status for one in verdicts)), Status.UNKNOWN
+    )
+    return Health(model, kept.version, gravest, tuple(verdicts))
+
+
+def _silence(tables: ModelTables, kept: Kept, now: datetime | None) -> str | None:
+    """Why an OK is too old to be believed: rows that came by the wall's clock have stopped coming."""
+    if now is None or kept.known == _NEVER:
+        return None
+    newest, ingested = _receipts(tables, now, None)
+    window = timedelta(seconds=settings_of(tables).window_s)
+    if abs(ingested - newest) < LIVE and now - ingested > 3 * window + GRACE:
+        return f"no rows since {newest:%Y-%m-%d %H:%M} UTC"
+    return None

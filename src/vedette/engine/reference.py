@@ -1,0 +1,119 @@
+"""What normal looks like: a reference becomes grids, counts on them, and what the detectors need to know of its noise."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+
+import numpy as np
+import polars as pl
+
+from vedette import strategy
+from vedette.engine.summarise import (
+    PILOT_ROWS,
+    QUALITY,
+    Increment,
+    Shape,
+    columns_of,
+    grid_for,
+    summarise_column,
+    to_frame,
+)
+from vedette.lake.frames import class_names
+from vedette.lake.ingest import Reference
+from vedette.lake.tables import UTC, ModelTables
+from vedette.records import RESERVED
+from vedette.statistics.grid import Grid
+
+__all__ = ["NOISE_ROWS", "take", "write_grids"]
+
+NOISE_ROWS = 100_000
+"""Rows at most, in order of time, from which the dependence of the reference is read."""
+
+
+def take(tables: ModelTables, reference: Reference, arrival: int, now: datetime) -> pl.DataFrame:
+    """Put the grids of a reference in force and say that it came; returns its counts for the table ``summaries``.
+
+    A column that has a grid keeps it, and all of its rows are counted; else the pilot cuts the grid and is left out.
+    """
+    rows = reference.rows.sort("time", maintain_order=True).with_columns(
+        pl.lit(reference.version).alias("version")
+    )
+    shape = Shape.of(tables)
+    pilot = rows.head(min(PILOT_ROWS, rows.height // 5))
+    made, found = [], []
+    rest_of: dict[str, pl.DataFrame] = {}
+    columns = columns_of(rows)
+    features = [name for name in columns if name not in RESERVED and not name.startswith("probability")]
+    if "label" in rows.columns and "prediction" in rows.columns:
+        columns.append(QUALITY)
+    grids = dict(shape.grids)
+    for column in columns:
+        frame = rows
+        if column not in grids:
+            new = grid_for(column, pilot, shape.settings, rows)
+            if new is None:
+                continue
+            grids[column] = new
+            made.append(new)
+            frame = rows.slice(pilot.height)
+        if column == QUALITY:
+            frame = frame.filter(class_names(frame["label"]).is_not_null())
+        rest_of[column] = frame
+        start = frame["time"].dt.timestamp("us").min() if frame.height else 0
+        at = np.array([start], dtype=np.int64)
+        summary = summarise_column(frame, column, grids[column], np.zeros(frame.height, dtype=np.int64), 1)
+        found.append(Increment(reference.version, column, at, at, summary))
+    write_grids(tables, made, now)
+    plan = strategy.plan({one.column: one.summary for one in found}, "")
+    batches = {}
+    for column, frame in rest_of.items():
+        frame = frame.head(NOISE_ROWS)
+        number, n_batches = strategy.batch_numbers(frame.height)
+        batches[column] = summarise_column(frame, column, grids[column], number, n_batches)
+    _say(tables, reference, features, rows.height, strategy.inflation(plan, batches).tolist(), now)
+    return to_frame(found, "reference", arrival)
+
+
+def _say(
+    tables: ModelTables,
+    reference: Reference,
+    features: list[str],
+    n_rows: int,
+    noise: list[float],
+    now: datetime,
+) -> None:
+    """Write the event of a reference, unless a round that was cut off wrote it already."""
+    name = f"{reference.identifier}/{reference.number}"
+    said = (
+        tables["events"].scan().filter((pl.col("kind") == "reference") & (pl.col("name") == name)).collect()
+    )
+    if said.is_empty():
+        detail = json.dumps({"features": features, "rows": n_rows, "inflation": noise})
+        event = {
+            "time": now,
+            "kind": "reference",
+            "name": name,
+            "version": reference.version,
+            "detail": detail,
+        }
+        tables["events"].write(pl.DataFrame([event]).with_columns(pl.col("time").cast(UTC)), {})
+
+
+def write_grids(tables: ModelTables, grids: Sequence[Grid], now: datetime) -> None:
+    """Put grids in force that are not there yet."""
+    known = set(tables["grids"].scan().select("grid").collect()["grid"].to_list())
+    rows = [
+        {
+            "grid": grid.id,
+            "column": grid.column,
+            "kind": grid.kind,
+            "created": now,
+            "definition": grid.to_json(),
+        }
+        for grid in grids
+        if grid.id not in known
+    ]
+    if rows:
+        tables["grids"].write(pl.DataFrame(rows).with_columns(pl.col("created").cast(UTC)), {})

@@ -1,0 +1,87 @@
+"""What the page of a model tells: its verdicts, a figure over time for each, and the ledger."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+
+from vedette.engine import judge
+from vedette.engine.figures import View, view, windows
+from vedette.engine.summarise import QUALITY, utc
+from vedette.errors import LakeError
+from vedette.lake import ingest
+from vedette.lake.ledger import ledger as read_ledger
+from vedette.lake.tables import Lake
+from vedette.output.report import Picture, Point, page
+from vedette.records import Verdict
+from vedette.statistics import STATISTICS, Estimates
+from vedette.strategy import Watch
+
+__all__ = ["write_page"]
+
+# the figure that shows best what a watch watches, by the kind of the watch
+_DRAWN = {
+    "location": "mean",
+    "spread": "psi",
+    "missing": "missing_share",
+    "mix": "psi",
+    "unseen": "unseen_share",
+    "accuracy": "accuracy",
+    "slow": "latency_p95_s",
+}
+POINTS_MAX = 400  # more windows than this are merged into longer ones: a screen has not more to show
+
+
+def write_page(lake: Lake, model: str, path: Path) -> Path:
+    """Write the page of a model; ``LakeError`` where the file cannot be written."""
+    health = judge.health(lake, model)
+    seen = view(lake, model)
+    planned = judge.reference_plan(lake.model(model), seen.shape.grids)
+    watches = {watch.id: watch for watch in planned[0].watches} if planned else {}
+    drawn = (_picture(seen, one, watches[one.watch]) for one in health.verdicts if one.watch in watches)
+    pictures = [picture for picture in drawn if picture is not None]
+    made = ingest.now_of(time.time())
+    text = page(health, pictures, read_ledger(lake, model), made)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, "utf-8")
+    except OSError as error:
+        raise LakeError(f"report {path}: cannot be written: {error.strerror}") from error
+    return path.absolute()
+
+
+def _picture(seen: View, verdict: Verdict, watch: Watch) -> Picture | None:
+    column = watch.column
+    metric = "latency_p50_s" if (column, watch.kind) == ("latency_s", "location") else _DRAWN.get(watch.kind)
+    if metric is None or column not in seen.shape.grids:
+        return None
+    statistic = STATISTICS[metric]
+    if seen.shape.grids[column].kind not in statistic.kinds:
+        return None
+    starts, summary = windows(seen, column)
+    if summary is None:
+        return None
+    merged = -(-len(starts) // POINTS_MAX)
+    if merged > 1:
+        starts, summary = windows(seen, column, window_us=merged * seen.shape.window_us)
+        assert summary is not None
+    reference = windows(seen, column, part="reference", window_us=0)[1]
+    found = statistic.figures(summary, reference)
+    points = [_point(utc(int(start)), found, i) for i, start in enumerate(starts)]
+    own = None
+    if reference is not None and not statistic.needs_reference:
+        one = statistic.figures(reference, None)
+        own = _point(points[0].start, one, 0)
+    return Picture(verdict.watch, metric if column == QUALITY else f"{metric} of {column}", points, own)
+
+
+def _point(start: datetime, found: Estimates, at: int) -> Point:
+    value, low, high = (_or_none(part[at]) for part in (found.value, found.low, found.high))
+    return Point(start, value, low, high, int(found.n[at]))
+
+
+def _or_none(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)

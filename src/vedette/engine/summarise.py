@@ -1,0 +1,386 @@
+"""From rows to summaries, and from the table of summaries back.
+
+A row of the table ``summaries`` is an increment: what one arrival added to one event window, known from one window
+on. The sum of the increments of a window known by a moment is the window's summary as it was known then.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+import polars as pl
+
+from vedette.lake.events import settings_of
+from vedette.lake.frames import class_names, physical_of
+from vedette.lake.rows import label_text, variants
+from vedette.lake.tables import SCHEMAS, UTC, ModelTables
+from vedette.records import RESERVED, Physical, Settings
+from vedette.statistics.grid import Grid, category_grid, latency_grid, numeric_grid, quality_grid
+from vedette.statistics.summary import Summary, summarise_category, summarise_numeric, summarise_quality
+
+__all__ = [
+    "PILOT_ROWS",
+    "QUALITY",
+    "Increment",
+    "Shape",
+    "grid_for",
+    "increments",
+    "to_frame",
+    "window_starts",
+]
+
+QUALITY = "_quality"
+"""The column of the label x prediction x score counts; features cannot start with an underscore."""
+
+PILOT_ROWS = 1000
+"""Rows at most that grids are cut on; of a reference, never more than a fifth (they are not counted there)."""
+
+_MONITORED = ("prediction", "latency_s")
+
+
+@dataclass(frozen=True, slots=True)
+class Increment:
+    """Summaries of one column of one version over pairs of (event window, knowledge window)."""
+
+    version: str
+    column: str
+    start: np.ndarray  # int64, microseconds
+    known: np.ndarray
+    summary: Summary
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What is needed to turn a model's rows into summaries: its settings and the grids in force, by column.
+
+    ``expected`` are the features of the reference: rows that come without one of them count as missing it.
+    """
+
+    settings: Settings
+    grids: Mapping[str, Grid]
+    expected: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, tables: ModelTables) -> Shape:
+        """The shape as the lake has it."""
+        rows = (
+            tables["grids"]
+            .scan()
+            .sort("created", maintain_order=True)
+            .select("column", "definition")
+            .collect()
+        )
+        events = (
+            tables["events"].scan().filter(pl.col("kind") == "reference").sort("time", maintain_order=True)
+        )
+        details = events.select("detail").collect()["detail"].to_list()
+        expected = tuple(json.loads(details[-1])["features"]) if details else ()
+        return cls(
+            settings_of(tables), {row[0]: Grid.from_json(row[1]) for row in rows.iter_rows()}, expected
+        )
+
+    @property
+    def window_us(self) -> int:
+        """The length of a window in microseconds."""
+        return round(self.settings.window_s * 1e6)
+
+
+def columns_of(frame: pl.DataFrame) -> list[str]:
+    """The monitored columns of a frame of rows: features, prediction, probabilities, latency; each by its own name."""
+    names = []
+    for name in frame.columns:
+        base = name.rpartition("__")[0]
+        if (
+            base
+            and name.rpartition("__")[2] in {physical.value for physical in Physical}
+            and base in frame.columns
+        ):
+            continue  # a further type of the column before it
+        if (
+            name in _MONITORED
+            or name.startswith("probability")
+            or (name not in RESERVED and not name.startswith("_") and name != "sign" and name != "known")
+        ):
+            names.append(name)
+    return names
+
+
+def is_number(frame: pl.DataFrame, column: str, settings: Settings) -> bool:
+    """True where the column is summarised as numbers: by its first type, predictions by the task."""
+    if column == "prediction":
+        return task_of(frame, settings) == "regression"
+    return physical_of(frame.schema[column]).numeric
+
+
+def task_of(frame: pl.DataFrame, settings: Settings) -> str:
+    """The task said, or told from the predictions: fractional numbers without a probability are a regression."""
+    if settings.task is not None:
+        return settings.task
+    if "prediction" not in frame.columns or not frame.schema["prediction"].is_float():
+        return "classification"
+    if settings.classes or any(name.startswith("probability") for name in frame.columns):
+        return "classification"
+    values = frame["prediction"].drop_nulls().drop_nans()
+    return (
+        "classification"
+        if len(values) and bool((values == values.round(0)).all()) and values.n_unique() <= 20
+        else "regression"
+    )
+
+
+def numbers(frame: pl.DataFrame, column: str) -> tuple[np.ndarray, np.ndarray]:
+    """Values (float64) and presence of a numeric column over its numeric types; other types count as missing."""
+    names = [name for name in variants(frame.columns, column) if frame.schema[name].is_numeric()]
+    if not names:
+        return np.zeros(frame.height), np.zeros(frame.height, dtype=bool)
+    series = pl.select(
+        pl.coalesce([frame[name].cast(pl.Float64) for name in names]).alias(column)
+    ).to_series()
+    present = series.is_not_null().to_numpy()
+    return series.fill_null(0.0).to_numpy().astype(np.float64, copy=False), present
+
+
+def codes(texts: pl.Series, names: Sequence[str] | None = None) -> tuple[np.ndarray, list[str]]:
+    """Codes (-1 for null) of texts into a list of their distinct values."""
+    levels = list(names) if names is not None else texts.drop_nulls().unique(maintain_order=True).to_list()
+    if not levels:
+        return np.full(len(texts), -1, dtype=np.int32), []
+    physical = texts.replace_strict(
+        levels, np.arange(len(levels), dtype=np.int32), default=-1, return_dtype=pl.Int32
+    )
+    return physical.to_numpy(), levels
+
+
+def category_texts(frame: pl.DataFrame, column: str) -> pl.Series:
+    """The levels of a categorical column over all its types, as text; bytes are not looked into."""
+    names = [name for name in variants(frame.columns, column) if frame.schema[name] != pl.Binary]
+    texts = [
+        frame[name].cast(pl.String)
+        if isinstance(frame.schema[name], pl.Datetime)
+        else class_names(frame[name])
+        for name in names
+    ]
+    if not texts:
+        return pl.Series(column, [None] * frame.height, dtype=pl.String)
+    return pl.select(pl.coalesce([text.rename(column) for text in texts]).alias(column)).to_series()
+
+
+def infer_classes(frame: pl.DataFrame, settings: Settings) -> tuple[str, ...]:
+    """The classes said, or those that predictions, labels and probabilities show, sorted as numbers where they are.
+
+    Of ``0`` or ``1`` alone the other is taken to exist.
+    """
+    if settings.classes:
+        return settings.classes
+    seen: set[str] = {
+        name.removeprefix("probability_") for name in frame.columns if name.startswith("probability_")
+    }
+    for base in ("prediction", "label"):
+        seen |= set(label_text(frame, base).drop_nulls().unique().to_list())
+    if seen <= {"0", "1"}:
+        return ("0", "1")
+    try:
+        return tuple(sorted(seen, key=float))
+    except ValueError:
+        return tuple(sorted(seen))
+
+
+def scores(frame: pl.DataFrame, classes: Sequence[str]) -> np.ndarray:
+    """The score of the positive class of a binary model, NaN where there is none."""
+    if len(classes) == 2:
+        for name in ("probability", f"probability_{classes[1]}"):
+            if name in frame.columns:
+                values, present = numbers(frame, name)
+                return np.where(present, values, np.nan)
+    return np.full(frame.height, np.nan)
+
+
+def grid_for(
+    column: str, pilot: pl.DataFrame, settings: Settings, whole: pl.DataFrame | None = None
+) -> Grid | None:
+    """A grid for a column, cut on pilot rows; None where there is nothing to cut it on yet.
+
+    ``whole`` are the rows that tell further levels of a category (``known``, as against ``unseen``).
+    """
+    if column == QUALITY:
+        if task_of(pilot, settings) != "classification":
+            return None
+        classes = infer_classes(whole if whole is not None else pilot, settings)
+        if len(classes) < 2:
+            return None
+        score = scores(pilot, classes)
+        return quality_grid(classes, score, QUALITY)
+    if column == "latency_s":
+        return latency_grid(column)
+    if column not in pilot.columns:
+        return None
+    if is_number(pilot, column, settings):
+        values, present = numbers(pilot, column)
+        values = values[present & np.isfinite(values)]
+        return numeric_grid(column, values) if len(values) else None
+    texts = category_texts(pilot, column).drop_nulls()
+    if texts.is_empty():
+        return None
+    counts = texts.value_counts(sort=True, name="n").sort(["n", column], descending=[True, False])
+    known = category_texts(whole, column).drop_nulls().unique().sort().to_list() if whole is not None else []
+    return category_grid(
+        column, dict(zip(counts[column].to_list(), counts["n"].to_list(), strict=True)), known
+    )
+
+
+def _pairs(start: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Distinct (start, known) pairs, ascending, and the pair of each row."""
+    if start is known or np.array_equal(start, known):
+        unique, index = np.unique(start, return_inverse=True)
+        return unique, unique, index.astype(np.int64)
+    both, index = np.unique(np.stack([start, known], axis=1), axis=0, return_inverse=True)
+    return both[:, 0], both[:, 1], index.reshape(-1).astype(np.int64)
+
+
+def window_starts(times: pl.Series, window_us: int) -> np.ndarray:
+    """The start of the window of each time, in microseconds since 1970 UTC (windows are aligned to it)."""
+    micros = times.dt.timestamp("us").to_numpy()
+    return (micros // window_us) * window_us
+
+
+def summarise_column(
+    frame: pl.DataFrame, column: str, grid: Grid, windows: np.ndarray, n_windows: int
+) -> Summary:
+    """The summaries of one column of rows over windows (the window of each row by number)."""
+    if grid.kind in ("numeric", "latency"):
+        values, present = numbers(frame, column)
+        return summarise_numeric(grid, values, present, windows, n_windows)
+    if grid.kind == "category":
+        code, names = codes(category_texts(frame, column))
+        return summarise_category(grid, code, names, windows, n_windows)
+    label, prediction = label_text(frame, "label"), label_text(frame, "prediction")
+    names = pl.concat([label, prediction.rename("label")]).drop_nulls().unique(maintain_order=True).to_list()
+    return summarise_quality(
+        grid,
+        codes(label, names)[0],
+        codes(prediction, names)[0],
+        names,
+        scores(frame, grid.classes),
+        windows,
+        n_windows,
+        frame["sign"].to_numpy() if "sign" in frame.columns else 1,
+    )
+
+
+def increments(
+    shape: Shape, predictions: pl.DataFrame, matched: pl.DataFrame
+) -> tuple[list[Increment], dict[str, Grid]]:
+    """What new rows and newly labelled rows add, and the grids that had to be made for it.
+
+    A column that has no grid yet (no reference, or a column that appeared) gets one cut on these rows.
+    """
+    grids = dict(shape.grids)
+    made: dict[str, Grid] = {}
+    found: list[Increment] = []
+
+    def grid(column: str, rows: pl.DataFrame) -> Grid | None:
+        if column not in grids:
+            new = grid_for(column, rows.head(PILOT_ROWS), shape.settings, rows)
+            if new is None:
+                return None
+            grids[column] = made[column] = new
+        return grids[column]
+
+    for version, rows in _versions(predictions, shape.expected):
+        start = window_starts(rows["time"], shape.window_us)
+        starts, known, index = _pairs(start, start)
+        for column in dict.fromkeys([*columns_of(rows), *shape.expected]):
+            one = grid(column, rows)
+            if one is not None:
+                found.append(
+                    Increment(
+                        version,
+                        column,
+                        starts,
+                        known,
+                        summarise_column(rows, column, one, index, len(starts)),
+                    )
+                )
+    for version, rows in _versions(matched):
+        one = grid(QUALITY, rows)
+        if one is not None:
+            starts, known, index = _pairs(
+                window_starts(rows["time"], shape.window_us), window_starts(rows["known"], shape.window_us)
+            )
+            found.append(
+                Increment(
+                    version, QUALITY, starts, known, summarise_column(rows, QUALITY, one, index, len(starts))
+                )
+            )
+    return found, made
+
+
+def _versions(frame: pl.DataFrame, expected: Sequence[str] = ()) -> Iterable[tuple[str, pl.DataFrame]]:
+    if frame.is_empty():
+        return
+    several = frame["version"].n_unique() > 1
+    for (version,), rows in frame.group_by(["version"], maintain_order=True):
+        if several:  # columns that only other versions have are not this version's
+            kept = {*RESERVED, *expected}
+            rows = rows.select(
+                [c for c in rows.get_columns() if c.null_count() < rows.height or c.name in kept]
+            )
+        yield str(version), rows
+
+
+def to_frame(found: Iterable[Increment], part: str, arrival: int) -> pl.DataFrame:
+    """Increments as rows of the table ``summaries``."""
+    frames = []
+    for one in found:
+        summary = one.summary
+        frames.append(
+            pl.DataFrame(
+                {
+                    "version": [one.version] * len(one.start),
+                    "part": [part] * len(one.start),
+                    "column": [one.column] * len(one.start),
+                    "grid": [summary.grid.id] * len(one.start),
+                    "start": pl.Series(one.start).cast(pl.Datetime("us")).dt.replace_time_zone("UTC"),
+                    "known": pl.Series(one.known).cast(pl.Datetime("us")).dt.replace_time_zone("UTC"),
+                    "arrival": [arrival] * len(one.start),
+                    "rows": summary.rows,
+                    "missing": summary.missing,
+                    "nan": summary.nan,
+                    "inf": summary.inf,
+                    "total": summary.total,
+                    "squares": summary.squares,
+                    "minimum": summary.minimum,
+                    "maximum": summary.maximum,
+                    "counts": pl.Series(
+                        summary.counts.astype(np.int64), dtype=pl.Array(pl.Int64, summary.grid.cells)
+                    ).arr.to_list(),
+                }
+            )
+        )
+    return pl.concat(frames) if frames else pl.DataFrame(schema=SCHEMAS["summaries"])
+
+
+def of_frame(frame: pl.DataFrame, grid: Grid) -> Summary:
+    """The rows of the table ``summaries`` that were counted on a grid, as one summary with a window a row."""
+    counts = frame["counts"].explode().to_numpy().reshape(frame.height, grid.cells)
+    return Summary(
+        grid=grid,
+        rows=frame["rows"].to_numpy(),
+        missing=frame["missing"].to_numpy(),
+        nan=frame["nan"].to_numpy(),
+        inf=frame["inf"].to_numpy(),
+        total=frame["total"].to_numpy(),
+        squares=frame["squares"].to_numpy(),
+        minimum=frame["minimum"].to_numpy(),
+        maximum=frame["maximum"].to_numpy(),
+        counts=counts,
+    )
+
+
+def utc(micros: int) -> datetime:
+    """Microseconds since 1970 as a UTC datetime."""
+    return pl.Series([micros]).cast(UTC).to_list()[0]  # type: ignore[no-any-return]

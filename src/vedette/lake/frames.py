@@ -1,0 +1,330 @@
+"""What a user has (pandas, Polars, Arrow, a dict of arrays, a file) as one kind of frame.
+
+Types follow the closed table of ``records.Physical``; what is outside it is refused with the column's name.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from vedette.errors import DataError, SchemaError
+from vedette.lake.tables import UTC
+from vedette.records import RESERVED, Field, Physical, Role, check_feature_names, class_name
+
+__all__ = ["POLARS", "Rows", "class_names", "fields_of", "frame_of", "label_rows", "prediction_rows"]
+
+log = logging.getLogger("vedette")
+
+POLARS: dict[Physical, pl.DataType] = {
+    Physical.FLOAT64: pl.Float64(),
+    Physical.INT64: pl.Int64(),
+    Physical.UINT64: pl.Decimal(20, 0),  # Delta has no unsigned integers
+    Physical.BOOL: pl.Boolean(),
+    Physical.TEXT: pl.String(),
+    Physical.BYTES: pl.Binary(),
+    Physical.TIMESTAMP: UTC,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Rows in vedette's own columns, and what could not be taken, counted by reason."""
+
+    frame: pl.DataFrame
+    rejected: Mapping[str, int]
+
+
+def frame_of(data: Any) -> pl.DataFrame:
+    """A Polars frame of anything that holds a table.
+
+    Takes Polars, pandas, Arrow (anything with the Arrow C stream protocol), a mapping from names to arrays, or the
+    path of a Parquet, CSV, Arrow or Delta file. Raises ``DataError`` for a file that is not there, is empty or cannot
+    be read, and ``SchemaError`` for two columns of one name.
+    """
+    if isinstance(data, pl.DataFrame):
+        return data
+    if isinstance(data, pl.LazyFrame):
+        return data.collect()
+    if isinstance(data, str | Path):
+        return _read(Path(data))
+    if isinstance(data, Mapping):
+        try:
+            return pl.DataFrame({str(name): _series(str(name), values) for name, values in data.items()})
+        except pl.exceptions.ShapeError as error:
+            sizes = {str(name): len(values) for name, values in data.items()}
+            raise DataError(f"columns of unequal length: {sizes}; all must have as many rows") from error
+    columns = getattr(data, "columns", None)
+    if columns is not None and hasattr(data, "to_numpy") and hasattr(data, "iloc"):
+        return _pandas(data)
+    if hasattr(data, "__arrow_c_stream__"):
+        names = getattr(data, "column_names", None)
+        if names is not None and len(set(names)) < len(names):
+            raise SchemaError(f"two columns have one name: {_twice(names)}; rename one")
+        frame = pl.DataFrame(data)
+        assert isinstance(frame, pl.DataFrame)
+        return frame
+    raise ValueError(
+        f"data of type {type(data).__name__}: must be a pandas, Polars or Arrow table, a mapping from names to arrays, or a path"
+    )
+
+
+def _twice(names: Any) -> list[str]:
+    names = [str(name) for name in names]
+    return sorted({name for name in names if names.count(name) > 1})
+
+
+def _series(name: str, values: Any) -> pl.Series:
+    try:
+        return pl.Series(name, values)
+    except (TypeError, ValueError, pl.exceptions.PolarsError):
+        pass  # mixed or foreign objects: told apart below, by their own types
+    kinds = sorted({type(value).__name__ for value in values if value is not None})
+    if set(kinds) <= {"int", "float"}:
+        return pl.Series(name, values, strict=False, dtype=pl.Float64)
+    array = np.asarray(values)
+    if array.dtype != object and array.dtype.kind not in "US":  # numpy's own scalars in a list
+        return pl.Series(name, array.astype("datetime64[us]") if array.dtype.kind == "M" else array)
+    raise DataError(
+        f"column {name!r} mixes values of the types {', '.join(kinds)}: one column holds one type"
+    )
+
+
+def _pandas(data: Any) -> pl.DataFrame:
+    """pandas by column, so that pyarrow is not needed; NaN in a column of objects is pandas' way to say null."""
+    names = [str(name) for name in data.columns]
+    if len(set(names)) < len(names):
+        raise SchemaError(f"two columns have one name: {_twice(names)}; rename one")
+    columns = []
+    for position, name in enumerate(names):
+        column = data.iloc[:, position]
+        kind = str(column.dtype)
+        if kind in ("object", "category", "str", "string") or kind.startswith(
+            ("string", "Int", "UInt", "Float", "boolean")
+        ):
+            values = [
+                None if missing else value
+                for value, missing in zip(column.tolist(), column.isna().tolist(), strict=True)
+            ]
+            if not kind.startswith(("Int", "UInt", "Float")) or values:
+                columns.append(_series(name, values))
+        elif kind.startswith("datetime64[") and "," in kind:
+            columns.append(
+                pl.Series(
+                    name, column.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy()
+                ).dt.replace_time_zone("UTC")
+            )
+        else:
+            columns.append(pl.Series(name, column.to_numpy()))
+    return pl.DataFrame(columns)
+
+
+_READERS: dict[str, Callable[..., pl.DataFrame]] = {
+    ".parquet": pl.read_parquet,
+    ".pq": pl.read_parquet,
+    ".csv": pl.read_csv,
+    ".arrow": pl.read_ipc,
+    ".feather": pl.read_ipc,
+    ".ipc": pl.read_ipc,
+}
+
+
+def _read(path: Path) -> pl.DataFrame:
+    if path.is_dir():
+        if not (path / "_delta_log").is_dir():
+            raise DataError(
+                f"{path}: is a folder, but not a Delta table; must be a Parquet, CSV or Arrow file or a Delta table"
+            )
+        return pl.read_delta(str(path))
+    if not path.exists():
+        raise DataError(f"{path}: no such file")
+    reader = _READERS.get(path.suffix.lower())
+    if reader is None:
+        raise DataError(
+            f"{path}: the ending {path.suffix!r} is not known; must be one of {', '.join(_READERS)} or a Delta table"
+        )
+    if path.stat().st_size == 0:
+        raise DataError(f"{path}: the file is empty")
+    try:
+        return reader(path)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise DataError(
+            f"{path}: cannot be read as {path.suffix[1:]} (truncated, or something else?): {reason}"
+        ) from error
+
+
+def _closed(column: pl.Series) -> pl.Series:
+    """The column in a type of the closed table, no value changed; ``SchemaError`` where there is none for it."""
+    kind = column.dtype
+    if kind in (pl.Float64, pl.Int64, pl.UInt64, pl.Boolean, pl.String, pl.Binary):
+        return column
+    if kind == pl.Float32:
+        return column.cast(pl.Float64)
+    if kind.is_integer():
+        return column.cast(pl.Int64)
+    if kind in (pl.Categorical, pl.Enum):
+        return column.cast(pl.String)
+    if kind == pl.Date or isinstance(kind, pl.Datetime):
+        return _utc(column)
+    if isinstance(kind, pl.Decimal):
+        return column.cast(pl.Float64)
+    if kind == pl.Null:
+        return column.cast(pl.Float64)  # nothing is known of its type; a later value decides
+    raise SchemaError(
+        f"column {column.name!r} has the type {kind}: must be numbers, booleans, text, bytes or times "
+        "(drop it, or give what is to be watched of it)"
+    )
+
+
+def _utc(column: pl.Series) -> pl.Series:
+    """Times in UTC; those without a zone are taken as UTC, and said so."""
+    kind = column.dtype
+    if kind == pl.String:
+        try:
+            return _utc(column.str.to_datetime(time_unit="us"))
+        except pl.exceptions.PolarsError as error:
+            raise DataError(
+                f"column {column.name!r} does not hold times: {str(error).splitlines()[0]}"
+            ) from error
+    if kind == pl.Date:
+        kind, column = pl.Datetime("us"), column.cast(pl.Datetime("us"))
+    if isinstance(kind, pl.Datetime):
+        if kind.time_zone is None:
+            log.warning("column %r has times without a zone: taken as UTC", column.name)
+            return column.cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
+        return column.dt.convert_time_zone("UTC").cast(UTC)
+    if kind.is_numeric():
+        return (
+            (column.cast(pl.Float64) * 1e6)
+            .round()
+            .cast(pl.Int64, strict=False)
+            .cast(pl.Datetime("us"))
+            .dt.replace_time_zone("UTC")
+        )
+    raise DataError(
+        f"column {column.name!r} has the type {kind}: times must be datetimes, ISO text or seconds since 1970"
+    )
+
+
+def physical_of(kind: pl.DataType) -> Physical:
+    """The stored type of a closed Polars type."""
+    for physical, polars in POLARS.items():
+        if kind == polars:
+            return physical
+    if kind == pl.UInt64:
+        return Physical.UINT64
+    raise SchemaError(f"type {kind} is not in the closed table")
+
+
+def fields_of(frame: pl.DataFrame) -> list[Field]:
+    """The fields of a frame that ``prediction_rows`` or ``label_rows`` made."""
+    fields = []
+    for name, kind in frame.schema.items():
+        if name in ("id", "time", "received", "version") or name.startswith("_"):
+            continue
+        physical = physical_of(kind)
+        if name == "prediction":
+            fields.append(Field(Role.PREDICTION, "", physical))
+        elif name == "probability":
+            fields.append(Field(Role.PROBABILITY, "", physical))
+        elif name.startswith("probability_"):
+            fields.append(Field(Role.PROBABILITY, name.removeprefix("probability_"), physical))
+        elif name == "latency_s":
+            fields.append(Field(Role.LATENCY, "", physical))
+        elif name == "label":
+            fields.append(Field(Role.LABEL, "", physical))
+        else:
+            fields.append(Field(Role.FEATURE, name, physical))
+    return fields
+
+
+def _renamed(frame: pl.DataFrame, columns: Mapping[str, str] | None) -> pl.DataFrame:
+    if not columns:
+        return frame
+    unknown = sorted(set(columns.values()) - set(frame.columns))
+    if unknown:
+        raise SchemaError(
+            f"columns={dict(columns)!r}: the data has no column {unknown[0]!r}; it has {', '.join(frame.columns[:20])}"
+        )
+    return frame.rename({theirs: ours for ours, theirs in columns.items()})
+
+
+def prediction_rows(
+    data: Any, *, now_s: float, future_s: float, columns: Mapping[str, str] | None = None
+) -> Rows:
+    """Predictions as rows: ``id`` text, ``time`` UTC (default now), ``received``, and a column for each field.
+
+    ``columns`` maps vedette's names to the frame's own. Rows whose time lies in the future are rejected, counted.
+    A frame with none of the columns of a row is an error, not an empty row.
+    """
+    frame = _renamed(frame_of(data), columns)
+    frame = frame.drop([name for name in ("version", "received") if name in frame.columns])
+    features = [
+        name for name in frame.columns if name not in RESERVED and not name.startswith("probability_")
+    ]
+    check_feature_names(features)
+    return _rows(frame, now_s, future_s)
+
+
+def label_rows(data: Any, *, now_s: float, future_s: float, columns: Mapping[str, str] | None = None) -> Rows:
+    """Labels as rows: ``id`` and ``label`` must be there, ``time`` is when the label came to be known."""
+    frame = _renamed(frame_of(data), columns)
+    for name in ("id", "label"):
+        if name not in frame.columns:
+            raise SchemaError(
+                f"labels need the columns 'id' and 'label'; the data has {', '.join(map(repr, frame.columns[:20]))}"
+            )
+    frame = frame.select([name for name in ("id", "time", "label") if name in frame.columns])
+    return _rows(frame, now_s, future_s, required=("id", "label"))
+
+
+def _rows(frame: pl.DataFrame, now_s: float, future_s: float, required: tuple[str, ...] = ()) -> Rows:
+    now = pl.lit(round(now_s * 1e6), pl.Int64).cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
+    columns = []
+    for column in frame.get_columns():
+        if column.name == "id":
+            columns.append(column.cast(pl.String))
+        elif column.name == "time":
+            columns.append(_utc(column))
+        elif column.name == "latency_s" or column.name.startswith("probability"):
+            closed = _closed(column)
+            if not closed.dtype.is_numeric():
+                raise SchemaError(f"column {column.name!r} has the type {column.dtype}: must be numbers")
+            columns.append(closed.cast(pl.Float64))
+        else:
+            columns.append(_closed(column))
+    closed_frame = pl.DataFrame(columns)
+    if "time" not in closed_frame.columns:
+        closed_frame = closed_frame.with_columns(now.alias("time"))
+    if "id" not in closed_frame.columns:
+        closed_frame = closed_frame.with_columns(pl.lit(None, pl.String).alias("id"))
+    rejected: dict[str, int] = {}
+    for reason, bad in (
+        ("time in the future", pl.col("time") > now + pl.duration(microseconds=round(future_s * 1e6))),
+        ("time missing", pl.col("time").is_null()),
+        *((f"{name} missing", pl.col(name).is_null()) for name in required),
+    ):
+        mask = closed_frame.select(bad.fill_null(False).alias("bad"))["bad"]
+        if mask.any():
+            rejected[reason] = int(mask.sum())
+            closed_frame = closed_frame.filter(~mask)
+    return Rows(closed_frame.with_columns(now.alias("received")), rejected)
+
+
+def class_names(column: pl.Series) -> pl.Series:
+    """The names of classes, one spelling each (``records.class_name``): 1, 1.0, True and "1" are the class ``1``."""
+    if column.dtype == pl.String:
+        return column
+    distinct = column.unique().drop_nulls()
+    names = [class_name(value) for value in distinct.to_list()]
+    mapped = column.replace_strict(
+        distinct, pl.Series(names, dtype=pl.String), default=None, return_dtype=pl.String
+    )
+    return mapped.rename(column.name)

@@ -1,0 +1,291 @@
+"""The Delta tables of a model, and the one way to append to them.
+
+Every append carries Delta transaction identifiers (producer, sequence), compared *before* the commit, since
+delta-rs accepts the same version twice; and is synced to the disk before a journal may be freed, since delta-rs
+does not sync. One process writes a lake at a time (``locks.py``), so that the comparison cannot be raced.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import polars as pl
+from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
+from deltalake.exceptions import DeltaError, TableNotFoundError
+
+from vedette.config import lake_folder
+from vedette.errors import LakeError
+from vedette.records import check_model_name
+
+__all__ = ["SCHEMAS", "UTC", "Lake", "ModelTables", "Table"]
+
+UTC = pl.Datetime("us", "UTC")
+
+SCHEMAS: dict[str, dict[str, pl.DataType]] = {
+    # a column for each feature, prediction, probability and latency comes with the rows
+    "predictions": {
+        "version": pl.String(),
+        "id": pl.String(),
+        "time": UTC,
+        "received": UTC,
+        "_producer": pl.String(),
+        "_sequence": pl.Int64(),
+    },
+    # append-only, joined when read; the column `label` comes with the rows
+    "labels": {
+        "id": pl.String(),
+        "time": UTC,
+        "received": UTC,
+        "_producer": pl.String(),
+        "_sequence": pl.Int64(),
+    },
+    # what happened: settings, schema changes, references; `detail` is JSON
+    "events": {
+        "time": UTC,
+        "kind": pl.String(),
+        "name": pl.String(),
+        "version": pl.String(),
+        "detail": pl.String(),
+    },
+    # the frozen cells that summaries count in; the newest row of a column is the one in force
+    "grids": {
+        "grid": pl.String(),
+        "column": pl.String(),
+        "kind": pl.String(),
+        "created": UTC,
+        "definition": pl.String(),
+    },
+    # increments: what one arrival added to one window, as known from one window on; figures are their sums
+    "summaries": {
+        "version": pl.String(),
+        "part": pl.String(),  # live or reference
+        "column": pl.String(),
+        "grid": pl.String(),
+        "start": UTC,  # of the event window
+        "known": UTC,  # start of the window in which it came to be known
+        "arrival": pl.Int64(),  # number of the ingest cycle that added it
+        "rows": pl.Int64(),
+        "missing": pl.Int64(),
+        "nan": pl.Int64(),
+        "inf": pl.Int64(),
+        "total": pl.Float64(),
+        "squares": pl.Float64(),
+        "minimum": pl.Float64(),
+        "maximum": pl.Float64(),
+        "counts": pl.List(pl.Int64()),
+    },
+    # one row: the detectors' state, its watermark and the verdicts it led to
+    "state": {
+        "step": pl.Int64(),
+        "reference": pl.String(),  # name of the event that told of it
+        "origin": pl.Int64(),  # arrivals up to this one came before the reference: never judged
+        "arrival": pl.Int64(),  # arrivals up to this one, and
+        "known": UTC,  # knowledge windows up to the one that starts here, were judged
+        "due": UTC,  # when the next window closes if nothing more comes; null: nothing waits
+        "version": pl.String(),
+        "block": pl.Binary(),
+        "verdicts": pl.String(),
+        "changes": pl.String(),
+    },
+    # history of verdicts: a row for each change
+    "verdicts": {
+        "step": pl.Int64(),
+        "time": UTC,
+        "version": pl.String(),
+        "watch": pl.String(),
+        "segment": pl.String(),
+        "verdict": pl.String(),
+        "since": UTC,
+        "evidence": pl.String(),
+        "guarantee": pl.String(),
+        "reason": pl.String(),
+    },
+    # what each producer had counted at each ingest, committed last
+    "ledger": {
+        "time": UTC,
+        "producer": pl.String(),
+        "stream": pl.String(),
+        "through": pl.Int64(),  # the last sequence (or batch) that is decided
+        "seen": pl.Int64(),  # this and the rest since the producer's folder was made
+        "in_lake": pl.Int64(),
+        "torn": pl.Int64(),
+        "void": pl.Int64(),
+        "reasons": pl.String(),
+        "newest": UTC,  # the latest receipt among the rows of this ingest
+    },
+}
+
+_CONFIGURATION = {
+    # an append's cost follows files times columns with statistics: keep them to the columns that queries skip by
+    "delta.dataSkippingStatsColumns": "time",
+    "delta.checkpointInterval": "20",
+    "delta.logRetentionDuration": "interval 2 days",
+    "delta.deletedFileRetentionDuration": "interval 1 days",
+}
+_STATISTICS_COLUMNS = {
+    "summaries": "version,part,column,start,known,arrival",
+    "state": "step",
+    "ledger": "through",
+    "grids": "grid",
+}
+_VACUUM_EVERY = 50  # overwrites of the one-row state table between two sweeps of its dead files
+
+
+@dataclass(frozen=True)
+class Table:
+    """One Delta table of a model."""
+
+    name: str
+    path: Path
+
+    @cached_property
+    def _writer(self) -> WriterProperties:
+        return WriterProperties(compression="ZSTD", compression_level=3)
+
+    def snapshot(self) -> DeltaTable | None:
+        """The table as it is now, or None where it was never written to."""
+        if not (self.path / "_delta_log").is_dir():
+            return None
+        try:
+            return DeltaTable(self.path)
+        except TableNotFoundError:
+            return None
+        except (DeltaError, OSError) as error:
+            raise LakeError(f"table {self.path}: cannot be read: {error}") from error
+
+    def scan(self, snapshot: DeltaTable | None = None) -> pl.LazyFrame:
+        """The rows of a snapshot (default: the newest); an empty frame of the right schema where there are none."""
+        table = snapshot if snapshot is not None else self.snapshot()
+        if table is None or not table.file_uris():
+            return pl.LazyFrame(schema=SCHEMAS[self.name])
+        return pl.scan_delta(table)
+
+    def columns(self, snapshot: DeltaTable | None = None) -> pl.Schema:
+        """Names and types of the columns that the table has now."""
+        table = snapshot if snapshot is not None else self.snapshot()
+        if table is None:
+            return pl.Schema(SCHEMAS[self.name])
+        return pl.scan_delta(table).collect_schema()
+
+    def through(self, identifier: str, snapshot: DeltaTable | None = None) -> int:
+        """The sequence up to which the rows of a producer are in the table; 0 where it has none."""
+        table = snapshot if snapshot is not None else self.snapshot()
+        version = None if table is None else table.transaction_version(identifier)
+        return 0 if version is None else int(version)
+
+    def write(self, frame: pl.DataFrame, through: Mapping[str, int], *, replace: bool = False) -> bool:
+        """Append (or replace all) rows once: False, and nothing written, where every ``through`` is there already.
+
+        The caller holds the lake's lock. Some of the identifiers being there and some not is a mistake of ours: rows
+        are taken from each producer's own watermark.
+        """
+        snapshot = self.snapshot()
+        present = [self.through(identifier, snapshot) >= number for identifier, number in through.items()]
+        if through and all(present):
+            return False
+        assert not any(present), f"{self.path}: {dict(through)} is there in part"
+        schema = SCHEMAS[self.name]
+        extra = {name: kind for name, kind in frame.schema.items() if name not in schema}
+        frame = frame.select(
+            [
+                pl.col(name).cast(kind) if name in frame.columns else pl.lit(None, kind).alias(name)
+                for name, kind in schema.items()
+            ]
+            + [pl.col(name) for name in extra]
+        )
+        statistics = _STATISTICS_COLUMNS.get(self.name)
+        try:
+            write_deltalake(
+                self.path,
+                frame,
+                mode="overwrite" if replace else "append",
+                schema_mode="merge" if snapshot is not None and not replace else None,
+                configuration=None
+                if snapshot is not None
+                else {
+                    **_CONFIGURATION,
+                    **({"delta.dataSkippingStatsColumns": statistics} if statistics else {}),
+                },
+                commit_properties=CommitProperties(
+                    app_transactions=[
+                        Transaction(identifier, number) for identifier, number in through.items()
+                    ]
+                ),
+                writer_properties=self._writer,
+            )
+        except (DeltaError, OSError) as error:
+            raise LakeError(f"table {self.path}: cannot be written: {error}") from error
+        self._sync()
+        return True
+
+    def _sync(self) -> None:
+        """Bring the newest commit and the files it adds to the disk."""
+        table = DeltaTable(self.path)
+        version = table.version()
+        log = self.path / "_delta_log"
+        entry = log / f"{version:020d}.json"
+        paths = [entry, log, self.path]
+        if version == 0:
+            paths += [self.path.parent, self.path.parent.parent]
+        for line in entry.read_text("utf-8").splitlines():
+            added = json.loads(line).get("add")
+            if added:
+                paths.append(self.path / added["path"])
+        for path in paths:
+            handle = os.open(path, os.O_RDONLY)
+            try:
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+        if self.name == "state" and version % _VACUUM_EVERY == 0:
+            table.vacuum(retention_hours=1, dry_run=False, enforce_retention_duration=False)
+
+
+@dataclass(frozen=True)
+class ModelTables:
+    """The tables of one model, by name: ``tables["predictions"]``."""
+
+    path: Path
+
+    def __getitem__(self, name: str) -> Table:
+        if name not in SCHEMAS:
+            raise KeyError(f"table {name!r}: vedette has {', '.join(SCHEMAS)}")
+        return Table(name, self.path / name)
+
+
+@dataclass(frozen=True)
+class Lake:
+    """A folder of models, each a folder of Delta tables; ``.journal`` in it holds what has not come in yet."""
+
+    path: Path
+
+    @classmethod
+    def at(cls, location: str | Path) -> Lake:
+        """The lake at a location; ``LakeError`` where this version cannot keep one there."""
+        return cls(lake_folder(location))
+
+    @property
+    def journal(self) -> Path:
+        """The folder of the journals."""
+        return self.path / ".journal"
+
+    def model(self, name: str) -> ModelTables:
+        """The tables of a model."""
+        return ModelTables(self.path / check_model_name(name))
+
+    def models(self) -> list[str]:
+        """The models that the lake or its journals know, by name."""
+        names: set[str] = set()
+        for folder in (self.path, self.journal):
+            if folder.is_dir():
+                names |= {
+                    entry.name
+                    for entry in folder.iterdir()
+                    if entry.is_dir() and not entry.name.startswith(".")
+                }
+        return sorted(name for name in names if name != "requests")

@@ -1,0 +1,273 @@
+"""``Monitor``, the one object that a user holds. It joins the rooms and has no logic of its own.
+
+Only the recorder is loaded with it; Polars and the lake come with the first call that reads or writes tables.
+"""
+
+from __future__ import annotations
+
+import os
+import time as time_module
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vedette import config
+from vedette.capture.recorder import Recorder
+from vedette.errors import DataError
+from vedette.records import FUTURE_S, Health, Ledger, Settings, check_model_name
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from vedette.lake.tables import Lake
+
+__all__ = ["Monitor"]
+
+
+class Monitor:
+    """Watches one version of one model.
+
+    Parameters
+    ----------
+    model:
+        Name of the model: ``[a-z0-9][a-z0-9._-]{0,62}``.
+    version:
+        Which version of it this process runs.
+    lake:
+        Folder where everything is kept; default ``$VEDETTE_LAKE``, else what ``vedette.toml`` says, else
+        ``./vedette-lake``.
+    window:
+        Length of a window (``"15m"``, ``"1h"``, ``"1d"`` or seconds; default one hour). Figures and verdicts are by
+        window; windows are half-open, in UTC, aligned to 1970-01-01.
+    task:
+        ``"classification"`` or ``"regression"``; told from the predictions where it is not given.
+    classes:
+        Names of the classes, in order; the second of two is the positive one.
+    timezone:
+        Whose days and weeks a person means (a name such as ``Europe/Vienna``).
+    budget_per_month:
+        False alarms a month that the owner will stand, over everything that is watched; default one.
+    clock:
+        Seconds since 1970 as a callable; for tests and replays.
+
+    Raises
+    ------
+    ValueError, ConfigError, LakeError
+        Where an argument is impossible, ``vedette.toml`` is wrong, or the lake cannot be a folder.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> monitor = Monitor("delays", version="3", lake=tempfile.mkdtemp())
+    >>> monitor.log({"distance": 733.0, "carrier": "UA"}, 1, probability=0.93, id="a1", latency_s=0.004)
+    >>> monitor.label("a1", 1)
+    >>> monitor.ledger().balanced
+    True
+    >>> monitor.close()
+    """
+
+    log: Callable[..., None]
+    """``log(features, prediction, *, probability=None, id=None, latency_s=None, time=None)``: record one prediction.
+
+    ``features`` maps names to values; ``probability`` is that of the positive class, or a mapping from class to
+    probability; ``id`` is what a label will name it by; ``time`` is when it was made (default now; a datetime without
+    a zone is UTC). It takes about a microsecond, writes to a memory-mapped file, never blocks and never raises: what
+    cannot be kept is counted, with its reason, in the ledger. A row whose ``log`` has returned survives ``kill -9``.
+    """
+
+    label: Callable[..., None]
+    """``label(id, label, *, time=None)``: record the truth of a prediction, whenever it comes; ``time`` is when it was known."""
+
+    def __init__(
+        self,
+        model: str,
+        version: str = "1",
+        lake: str | Path | None = None,
+        *,
+        window: str | float | None = None,
+        task: str | None = None,
+        classes: Sequence[Any] | None = None,
+        timezone: str | None = None,
+        budget_per_month: float | None = None,
+        clock: Callable[[], float] = time_module.time,
+    ) -> None:
+        self.model = check_model_name(model)
+        if not isinstance(version, str) or not version or len(version) > 128:
+            raise ValueError(f"version={version!r}: must be text of 1 to 128 characters")
+        if not callable(clock):
+            raise ValueError(f"clock={clock!r}: must be callable and return seconds since 1970")
+        self.version = version
+        self._clock = clock
+        written = config.read()
+        base = config.settings(written.models.get(model, {}))
+        self.settings: Settings = config.settings(
+            {
+                "window": window,
+                "task": task,
+                "classes": classes,
+                "timezone": timezone,
+                "budget_per_month": budget_per_month,
+            },
+            base,
+        )
+        location = (
+            lake
+            if lake is not None
+            else os.environ.get("VEDETTE_LAKE") or written.lake or config.DEFAULT_LAKE
+        )
+        self._folder = config.lake_folder(location)
+        self._recorder = Recorder(self._folder / ".journal", model, version, self.settings, clock=clock)
+        self.log = self._recorder.log
+        self.label = self._recorder.label
+
+    # --- what goes in -------------------------------------------------------------------------------------------
+
+    def reference(self, data: Any, columns: Mapping[str, str] | None = None) -> None:
+        """Say what normal looks like: rows with features, and predictions, probabilities and labels where there are any.
+
+        ``data`` is a pandas, Polars or Arrow table, a mapping from names to arrays, or the path of a Parquet, CSV,
+        Arrow or Delta file, in order of time. ``columns`` maps vedette's names (``prediction``, ``probability``,
+        ``label`` ...) to the data's own. The first rows (a fifth, 1,000 at most) cut the grids that everything is
+        counted on and are not counted themselves. A new reference replaces the old one and starts the judging anew.
+        """
+        from vedette.lake.frames import fields_of, prediction_rows
+
+        rows = prediction_rows(data, now_s=self._clock(), future_s=FUTURE_S, columns=columns)
+        if rows.frame.height < 2:
+            raise DataError(
+                f"the reference has {rows.frame.height} usable rows (rejected: {dict(rows.rejected)}): give hundreds"
+            )
+        self._recorder.declare([one for one in fields_of(rows.frame) if one.role != "label"])
+        self._write("reference", rows.frame)
+
+    def log_many(self, data: Any, columns: Mapping[str, str] | None = None) -> int:
+        """Record many predictions at once; returns the number of rows that were taken.
+
+        ``data`` is anything that ``reference`` takes, with a column a feature and ``id``, ``time``, ``prediction``,
+        ``probability`` (or ``probability_<class>``), ``latency_s``; a column ``label`` is taken as labels known now.
+        Rows that cannot be taken (from the future, say) are counted in the ledger. Raises ``DataError`` or
+        ``SchemaError`` where the data as a whole cannot be used.
+        """
+        import uuid
+
+        import polars as pl
+
+        from vedette.lake.frames import prediction_rows
+
+        rows = prediction_rows(data, now_s=self._clock(), future_s=FUTURE_S, columns=columns)
+        frame = rows.frame
+        for reason, count in rows.rejected.items():
+            self._recorder.reject("predictions", reason, count)
+        if frame.is_empty():
+            return 0
+        if "label" in frame.columns:
+            if frame["id"].null_count():
+                stem = uuid.uuid4().hex[:12]
+                made = pl.format("{}-{}", pl.lit(stem), pl.int_range(pl.len()))
+                frame = frame.with_columns(pl.coalesce("id", made).alias("id"))
+            labels = frame.filter(pl.col("label").is_not_null()).select("id", "time", "label", "received")
+            frame = frame.drop("label")
+            self._write("predictions", frame)
+            if labels.height:
+                self._write(
+                    "labels", labels.with_columns(pl.max_horizontal("time", "received").alias("time"))
+                )
+        else:
+            self._write("predictions", frame)
+        return frame.height
+
+    def label_many(self, data: Any, columns: Mapping[str, str] | None = None) -> int:
+        """Record the truth of many predictions: columns ``id``, ``label`` and, where it is not now, ``time``."""
+        from vedette.lake.frames import label_rows
+
+        rows = label_rows(data, now_s=self._clock(), future_s=FUTURE_S, columns=columns)
+        for reason, count in rows.rejected.items():
+            self._recorder.reject("labels", reason, count)
+        if rows.frame.height:
+            self._write("labels", rows.frame)
+        return rows.frame.height
+
+    def _write(self, stream: str, frame: pl.DataFrame) -> None:
+        import polars as pl
+
+        whole = frame.with_columns(pl.lit(self.version).alias("version"))
+        self._recorder.write_batch(
+            stream, whole.height, lambda path: whole.write_ipc(path, compression="zstd")
+        )
+
+    def flush(self, timeout_s: float = 120.0) -> None:
+        """Return once all that was recorded is in the lake.
+
+        The lake's ingester does the work, in a process of its own, which is started if none runs. Raises
+        ``IngestError`` where it fails or does not answer; what was recorded then stays in the journal.
+        """
+        from vedette.engine import requests
+
+        requests.ask(self._lake(), timeout_s=timeout_s)
+
+    def close(self) -> None:
+        """Stop recording. Nothing is lost: what was recorded is in the journal until an ingester takes it."""
+        self._recorder.close()
+
+    def __enter__(self) -> Monitor:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # --- what comes out -----------------------------------------------------------------------------------------
+
+    def _lake(self) -> Lake:
+        from vedette.lake.tables import Lake
+
+        return Lake.at(self._folder)
+
+    def figures(
+        self,
+        metric: str | None = None,
+        *,
+        feature: str | None = None,
+        by: str | None = None,
+        version: str | None = None,
+        window: str | float | None = None,
+        since: datetime | str | None = None,
+        until: datetime | str | None = None,
+        as_of: datetime | str | None = None,
+    ) -> pl.DataFrame:
+        """Figures with their intervals, one row for each metric, column, segment and window.
+
+        ``metric`` is one name (default all), ``feature`` a column, ``by`` a column whose values become segments,
+        ``version`` a version (default all together), ``window`` a multiple of the model's window or ``"all"`` for one,
+        ``since`` and ``until`` bound the event time (half-open), ``as_of`` gives the figures as they were known then.
+
+        Columns: ``metric, segment, start, end, value, low, high, n, completeness, labelled, kind, reason, feature``;
+        ``value`` is null where ``reason`` says why. Rows that are still in the journals are counted too, each once.
+        """
+        from vedette.engine.figures import figures
+
+        length = None if window is None else 0.0 if window == "all" else config.duration_s(window)
+        return figures(
+            self._lake(), self.model, metric, feature=feature, by=by, version=version, window_s=length,
+            since=since, until=until, as_of=as_of,
+        )  # fmt: skip
+
+    def check(self, timeout_s: float = 120.0) -> Health:
+        """Bring in what was recorded, judge it, and return a verdict for each thing watched."""
+        from vedette.engine.judge import health
+        from vedette.lake.ingest import now_of
+
+        self.flush(timeout_s)
+        return health(self._lake(), self.model, now_of(time_module.time()))
+
+    def ledger(self) -> Ledger:
+        """The equation of the rows: seen = in journal + in lake + sampled out + dropped + rejected + torn."""
+        from vedette.lake.ledger import ledger
+
+        return ledger(self._lake(), self.model)
+
+    def report(self, path: str | Path) -> Path:
+        """Write an HTML page with the verdicts and a picture for each; returns its path."""
+        from vedette.engine.story import write_page
+
+        return write_page(self._lake(), self.model, Path(path))

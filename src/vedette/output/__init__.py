@@ -1,0 +1,5 @@
+"""Room 5: tell people. Verdicts and figures come in; text, JSON and pages go out.
+
+``console.py`` writes to a terminal, ``report.py`` an HTML page. Nothing here reads the lake or the clock. A way to
+tell is added as a file of its own.
+"""

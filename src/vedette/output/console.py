@@ -1,0 +1,213 @@
+"""Verdicts, figures and the ledger for a terminal, or as one JSON document."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import polars as pl
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from vedette.records import Health, Ledger, Status, Verdict
+
+__all__ = [
+    "health_json",
+    "ledger_json",
+    "print_figures",
+    "print_health",
+    "print_ingested",
+    "print_ledger",
+    "verdict_line",
+]
+
+COLOURS = {Status.OK: "green", Status.WARN: "yellow", Status.ALARM: "bold red", Status.UNKNOWN: "magenta"}
+ROWS_SHOWN = 200
+
+
+def _say(document: Any) -> None:
+    json.dump(document, sys.stdout, indent=1, allow_nan=False, default=_text)
+    sys.stdout.write("\n")
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    raise TypeError(f"{type(value).__name__} is not JSON")
+
+
+def health_json(health: Health) -> dict[str, Any]:
+    """A model's health as the JSON of ``vedette check --json``."""
+    return {
+        "model": health.model,
+        "version": health.version,
+        "verdict": health.verdict.value,
+        "verdicts": [
+            {
+                "watch": one.watch,
+                "segment": one.segment,
+                "verdict": one.verdict.value,
+                "since": one.since,
+                "evidence": one.evidence,
+                "guarantee": one.guarantee,
+                "reason": one.reason,
+            }
+            for one in health.verdicts
+        ],
+    }
+
+
+def ledger_json(ledger: Ledger) -> dict[str, Any]:
+    """The ledger as the JSON of ``vedette ledger --json``: totals over the predictions, then each producer and stream."""
+    parts = ("seen", "in_journal", "in_lake", "sampled_out", "dropped", "rejected", "torn")
+    return {
+        "model": ledger.model,
+        "balanced": ledger.balanced,
+        **{part: ledger.total(part) for part in parts},
+        "labels": {part: ledger.total(part, "labels") for part in parts},
+        "producers": [
+            {
+                "producer": one.producer,
+                "stream": one.stream,
+                "balanced": one.balanced,
+                **{part: getattr(one, part) for part in parts},
+                "reasons": dict(one.reasons),
+            }
+            for one in ledger.producers
+        ],
+    }
+
+
+def verdict_line(verdict: Verdict) -> Text:
+    """One verdict as a line: the word, what is watched, since when, and the evidence or the reason."""
+    line = Text()
+    line.append(f"{verdict.verdict.value:<8}", style=COLOURS[verdict.verdict])
+    line.append(verdict.watch, style="bold")
+    if verdict.segment:
+        line.append(f" [{verdict.segment}]")
+    if verdict.since is not None and verdict.verdict in (Status.ALARM, Status.WARN):
+        line.append(f" since {verdict.since:%Y-%m-%d %H:%M}".removesuffix(" 00:00"))
+    said = verdict.reason if verdict.verdict is Status.UNKNOWN else verdict.evidence
+    if said:
+        line.append(f": {said}")
+    return line
+
+
+def print_health(health: Health, *, as_json: bool = False) -> None:
+    """Print the verdicts: those that need a person first, the quiet ones as a count."""
+    if as_json:
+        _say(health_json(health))
+        return
+    console = Console()
+    head = Text.assemble(
+        (health.model, "bold"),
+        f" version {health.version}: ",
+        (health.verdict.value, COLOURS[health.verdict]),
+    )
+    console.print(head)
+    order = (Status.ALARM, Status.WARN, Status.UNKNOWN)
+    for status in order:
+        for one in health.verdicts:
+            if one.verdict is status:
+                console.print(verdict_line(one), highlight=False, soft_wrap=True)
+    quiet = [one.watch for one in health.verdicts if one.verdict is Status.OK]
+    if quiet:
+        console.print(
+            Text.assemble(("OK      ", "green"), f"{len(quiet)} more: {', '.join(quiet)}"), highlight=False
+        )
+
+
+def print_figures(frame: pl.DataFrame, *, as_json: bool = False) -> None:
+    """Print figures, one row each; the last 200 of them in a terminal."""
+    if as_json:
+        _say({"figures": frame.to_dicts()})
+        return
+    console = Console()
+    if frame.is_empty():
+        console.print("no figures: nothing was recorded yet")
+        return
+    table = Table(box=None, header_style="bold")
+    for name in (
+        "metric",
+        "feature",
+        "segment",
+        "start",
+        "value",
+        "95 % interval",
+        "n",
+        "labelled",
+        "reason",
+    ):
+        table.add_column(
+            name, justify="right" if name in ("value", "n", "labelled") else "left", overflow="fold"
+        )
+    for row in frame.tail(ROWS_SHOWN).iter_rows(named=True):
+        table.add_row(
+            row["metric"],
+            Text(row["feature"] or ""),
+            Text(row["segment"]),
+            f"{row['start']:%Y-%m-%d %H:%M}",
+            _number(row["value"]),
+            "" if row["low"] is None else f"{_number(row['low'])} to {_number(row['high'])}",
+            f"{row['n']:,}",
+            "" if row["labelled"] is None else f"{row['labelled']:.0%}",
+            Text(row["reason"] or ""),
+        )
+    console.print(table)
+    if frame.height > ROWS_SHOWN:
+        console.print(
+            f"the last {ROWS_SHOWN} of {frame.height:,} figures; --since, --metric and --feature narrow them, --json gives all"
+        )
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.6g}"
+
+
+def print_ledger(ledger: Ledger, *, as_json: bool = False) -> None:
+    """Print the ledger's equation by producer and stream."""
+    if as_json:
+        _say(ledger_json(ledger))
+        return
+    console = Console()
+    table = Table(box=None, header_style="bold")
+    for name in (
+        "producer",
+        "stream",
+        "seen",
+        "= in lake",
+        "+ in journal",
+        "+ sampled out",
+        "+ dropped",
+        "+ rejected",
+        "+ torn",
+        "",
+    ):
+        table.add_column(name, justify="left" if name in ("producer", "stream", "") else "right")
+    for one in ledger.producers:
+        table.add_row(
+            one.producer, one.stream,
+            *(f"{n:,}" for n in (one.seen, one.in_lake, one.in_journal, one.sampled_out, one.dropped, one.rejected, one.torn)),
+            Text("balanced", style="green") if one.balanced else Text("DOES NOT BALANCE", style="bold red"),
+        )  # fmt: skip
+    console.print(table)
+    reasons: dict[str, int] = {}
+    for one in ledger.producers:
+        for reason, count in one.reasons.items():
+            reasons[reason] = reasons.get(reason, 0) + count
+    for reason, count in sorted(reasons.items(), key=lambda item: -item[1]):
+        console.print(f"  {count:,} rejected: {reason}", highlight=False, markup=False)
+
+
+def print_ingested(rows: Mapping[str, int], *, as_json: bool = False) -> None:
+    """Print how many rows came in, by model."""
+    if as_json:
+        _say({"models": dict(rows)})
+        return
+    console = Console()
+    for model, count in rows.items():
+        console.print(f"{model}: {count:,} rows came in")

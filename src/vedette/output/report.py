@@ -1,0 +1,223 @@
+"""A page that opens offline: the verdicts first, then a picture for each, in one HTML file without scripts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from html import escape
+
+from vedette.records import Health, Ledger, Status, Verdict
+
+__all__ = ["Picture", "Point", "page"]
+
+WIDTH, HEIGHT = 640, 150
+LEFT, RIGHT, TOP, BOTTOM = 58, 10, 10, 22
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One window of a figure: its start, value and interval (None where there is a reason instead), and rows."""
+
+    start: datetime
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """What is drawn for a verdict: a figure over its windows, and the same figure of the reference."""
+
+    watch: str
+    figure: str
+    points: Sequence[Point]
+    reference: Point | None
+
+
+_STYLE = """
+:root{color-scheme:light dark;--bg:#fbfbfa;--fg:#1c1f23;--dim:#646b74;--line:#dcdfe3;--card:#fff;--mark:#1f6feb;
+--band:#1f6feb2b;--ref:#8a919a;--refband:#8a919a26;--OK:#1a7f4b;--WARN:#9a6700;--ALARM:#c62828;--UNKNOWN:#7a3fb0}
+@media(prefers-color-scheme:dark){:root{--bg:#14171b;--fg:#e7e9ec;--dim:#9aa2ac;--line:#2d333b;--card:#1b1f25;
+--mark:#6ea8fe;--band:#6ea8fe33;--ref:#7c848e;--refband:#7c848e2e;--OK:#56c98a;--WARN:#e3b341;--ALARM:#ff7b72;
+--UNKNOWN:#c69bf0}}
+*{box-sizing:border-box}body{margin:0;background:var(--bg);color:var(--fg);font:15px/1.5 system-ui,-apple-system,
+"Segoe UI",Roboto,sans-serif}main{max-width:1180px;margin:0 auto;padding:24px 18px 64px}
+h1{font-size:24px;margin:0 0 4px}h2{font-size:17px;margin:36px 0 12px}p{margin:4px 0}.dim{color:var(--dim)}
+.word{font-weight:700;letter-spacing:.02em}.OK{color:var(--OK)}.WARN{color:var(--WARN)}.ALARM{color:var(--ALARM)}
+.UNKNOWN{color:var(--UNKNOWN)}.cards{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(520px,100%),1fr));
+gap:14px}.card{background:var(--card);border:1px solid var(--line);border-left:4px solid var(--line);border-radius:8px;
+padding:12px 14px;min-width:0;break-inside:avoid}.card.is-ALARM{border-left-color:var(--ALARM)}.card.is-WARN
+{border-left-color:var(--WARN)}.card.is-UNKNOWN{border-left-color:var(--UNKNOWN)}.card.is-OK{border-left-color:var(--OK)}
+.card h3{font-size:15px;margin:0;overflow-wrap:anywhere}.card p{font-size:13.5px;overflow-wrap:anywhere}
+svg{width:100%;height:auto;display:block;margin-top:8px}svg text{font:11px system-ui,sans-serif;fill:var(--dim)}
+table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:14px}td,th{padding:4px 12px 4px 0;text-align:
+right;border-bottom:1px solid var(--line)}td:first-child,th:first-child,td:nth-child(2),th:nth-child(2){text-align:left}
+.scroll{overflow-x:auto}@media print{body{background:#fff}.card{border-color:#bbb}}
+"""
+
+
+def page(health: Health, pictures: Sequence[Picture], ledger: Ledger, made: datetime, note: str = "") -> str:
+    """The page of a model as text. Names and texts are escaped; nothing is loaded from elsewhere."""
+    by_watch = {picture.watch: picture for picture in pictures}
+    order = [Status.ALARM, Status.WARN, Status.UNKNOWN, Status.OK]
+    verdicts = sorted(health.verdicts, key=lambda one: order.index(one.verdict))
+    counts = {status: sum(one.verdict is status for one in verdicts) for status in order}
+    tally = ", ".join(f"{count} {status.value}" for status, count in counts.items() if count)
+    title = f"{health.model} version {health.version}: {health.verdict.value}"
+    cards = "".join(_card(one, by_watch.get(one.watch)) for one in verdicts)
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width,initial-scale=1">'
+        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
+        f"<title>{escape(title)}</title><style>{_STYLE}</style></head><body><main>"
+        f"<h1>{escape(health.model)} <span class=dim>version {escape(health.version)}</span> "
+        f'<span class="word {health.verdict.value}">{health.verdict.value}</span></h1>'
+        f"<p class=dim>{tally or 'nothing is watched yet'}. Made {made:%Y-%m-%d %H:%M} UTC. {escape(note)}</p>"
+        "<p class=dim>Line and band: the figure by window with its 95 % interval. Dashes: the same figure of the "
+        "reference. Upright: since when.</p>"
+        f"<h2>Verdicts</h2><div class=cards>{cards}</div>"
+        f"<h2>Ledger</h2>{_ledger(ledger)}</main></body></html>\n"
+    )
+
+
+def _card(verdict: Verdict, picture: Picture | None) -> str:
+    since = (
+        f" since {verdict.since:%Y-%m-%d %H:%M}" if verdict.since and verdict.verdict is not Status.OK else ""
+    )
+    said = verdict.reason if verdict.verdict is Status.UNKNOWN else verdict.evidence
+    segment = f" [{escape(verdict.segment)}]" if verdict.segment else ""
+    drawn = _svg(picture, verdict) if picture is not None else ""
+    return (
+        f'<article class="card is-{verdict.verdict.value}"><h3><span class="word {verdict.verdict.value}">'
+        f"{verdict.verdict.value}</span> {escape(verdict.watch)}{segment}<span class=dim>{since}</span></h3>"
+        f"<p>{escape(said or '')}</p><p class=dim>{escape(verdict.guarantee)}</p>{drawn}</article>"
+    )
+
+
+def _svg(picture: Picture, verdict: Verdict) -> str:
+    points = [one for one in picture.points if one.value is not None]
+    if not points:
+        return ""
+    levels = [
+        v
+        for one in (*points, *([picture.reference] if picture.reference else []))
+        for v in (one.value, one.low, one.high)
+        if v is not None
+    ]
+    low, high = min(levels), max(levels)
+    pad = (high - low) * 0.06 or abs(high) * 0.05 or 1.0
+    low, high = low - pad, high + pad
+    first, last = picture.points[0].start.timestamp(), picture.points[-1].start.timestamp()
+    span = max(last - first, 1.0)
+
+    def x(when: datetime) -> float:
+        return round(LEFT + (when.timestamp() - first) / span * (WIDTH - LEFT - RIGHT), 1)
+
+    def y(value: float) -> float:
+        return round(TOP + (high - value) / (high - low) * (HEIGHT - TOP - BOTTOM), 1)
+
+    parts = [
+        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(picture.figure, quote=True)} by window">'
+    ]
+    for value in (low + pad, (low + high) / 2, high - pad):
+        parts.append(
+            f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(value)}" y2="{y(value)}" stroke="var(--line)"/>'
+        )
+        parts.append(f'<text x="{LEFT - 6}" y="{y(value) + 4}" text-anchor="end">{value:.3g}</text>')
+    if picture.reference is not None and picture.reference.value is not None:
+        reference = picture.reference
+        assert reference.value is not None
+        if reference.low is not None and reference.high is not None:
+            parts.append(
+                f'<rect x="{LEFT}" width="{WIDTH - LEFT - RIGHT}" y="{y(reference.high)}" '
+                f'height="{max(round(y(reference.low) - y(reference.high), 1), 0.5)}" fill="var(--refband)"/>'
+            )
+        parts.append(
+            f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(reference.value)}" y2="{y(reference.value)}" '
+            'stroke="var(--ref)" stroke-dasharray="5 4"/>'
+        )
+    for run in _runs(picture.points):
+        band = [(x(p.start), y(p.high)) for p in run if p.high is not None] + [
+            (x(p.start), y(p.low)) for p in reversed(run) if p.low is not None
+        ]
+        line = [(x(p.start), y(p.value)) for p in run if p.value is not None]
+        if len(run) > 1:
+            parts.append(f'<polygon points="{_path(band)}" fill="var(--band)"/>')
+            parts.append(
+                f'<polyline points="{_path(line)}" fill="none" stroke="var(--mark)" stroke-width="1.6"/>'
+            )
+        else:
+            parts.append(f'<circle cx="{line[0][0]}" cy="{line[0][1]}" r="2" fill="var(--mark)"/>')
+    if (
+        verdict.since is not None
+        and verdict.verdict in (Status.ALARM, Status.WARN)
+        and first <= verdict.since.timestamp() <= last
+    ):
+        at, colour = x(verdict.since), f"var(--{verdict.verdict.value})"
+        ends = f'y1="{TOP}" y2="{HEIGHT - BOTTOM}"'
+        parts.append(f'<line x1="{at}" x2="{at}" {ends} stroke="{colour}" stroke-width="1.5"/>')
+    pattern = "%Y-%m-%d" if span > 2 * 86400 else "%m-%d %H:%M"
+    parts.append(f'<text x="{LEFT}" y="{HEIGHT - 6}">{picture.points[0].start:{pattern}}</text>')
+    parts.append(
+        f'<text x="{WIDTH - RIGHT}" y="{HEIGHT - 6}" text-anchor="end">{picture.points[-1].start:{pattern}}</text>'
+    )
+    parts.append(
+        f'<text x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 6}" text-anchor="middle">{escape(picture.figure)}</text></svg>'
+    )
+    return "".join(parts)
+
+
+def _runs(points: Sequence[Point]) -> list[list[Point]]:
+    """Stretches of windows that have a value: the line is broken where there is none."""
+    runs: list[list[Point]] = [[]]
+    for point in points:
+        if point.value is None:
+            runs.append([])
+        else:
+            runs[-1].append(point)
+    return [run for run in runs if run]
+
+
+def _path(points: Sequence[tuple[float, float]]) -> str:
+    return " ".join(f"{a:g},{b:g}" for a, b in points)
+
+
+def _ledger(ledger: Ledger) -> str:
+    head = (
+        "producer",
+        "stream",
+        "seen",
+        "in lake",
+        "in journal",
+        "sampled out",
+        "dropped",
+        "rejected",
+        "torn",
+        "",
+    )
+    rows = "".join(
+        "<tr>"
+        + "".join(f"<td>{escape(cell)}</td>" for cell in (one.producer, one.stream))
+        + "".join(
+            f"<td>{n:,}</td>"
+            for n in (
+                one.seen,
+                one.in_lake,
+                one.in_journal,
+                one.sampled_out,
+                one.dropped,
+                one.rejected,
+                one.torn,
+            )
+        )
+        + (
+            f'<td class="{Status.OK.value}">balanced</td>'
+            if one.balanced
+            else f'<td class="{Status.ALARM.value}">does not balance</td>'
+        )
+        + "</tr>"
+        for one in ledger.producers
+    )
+    return f"<div class=scroll><table><tr>{''.join(f'<th>{name}</th>' for name in head)}</tr>{rows}</table></div>"

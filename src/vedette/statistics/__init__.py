@@ -1,0 +1,157 @@
+"""Statistics: rows come in, summaries and figures go out.
+
+``summarise_numeric``, ``summarise_category`` and ``summarise_quality`` count the rows of many windows on a
+frozen ``Grid``; the ``Summary`` is small, and adding two summaries is the summary of both. A ``Statistic``
+reads figures off summaries: for each window a value, its interval and the number of rows it rests on, or the
+reason why there is none. Nothing here knows of a store, a clock or a threshold.
+
+To add a statistic, write a class with ``name``, ``kinds``, ``needs_reference`` and ``figures`` as
+``Statistic`` says, in a file of its own, and put an instance into ``STATISTICS`` below; from another package,
+name it in an entry point of the group ``vedette.statistics``. ``tests/test_every_statistic.py`` runs the
+shared checks on each.
+
+>>> import numpy as np
+>>> grid = numeric_grid("age", np.arange(20.0, 80.0).repeat(5))
+>>> ages, window = np.array([30.0, 40.0, np.nan, 50.0, 60.0]), np.array([0, 0, 0, 1, 1])
+>>> figures = STATISTICS["missing_share"].figures(summarise_numeric(grid, ages, window=window, n_windows=2))
+>>> figures.value.round(2).tolist(), figures.n.tolist()
+([0.33, 0.0], [3, 2])
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from importlib.metadata import entry_points
+from typing import Protocol, runtime_checkable
+
+from vedette.statistics.accuracy import Accuracy
+from vedette.statistics.estimates import Estimates
+from vedette.statistics.f1 import F1
+from vedette.statistics.grid import Grid, category_grid, latency_grid, merge_cells, numeric_grid, quality_grid
+from vedette.statistics.mean import Mean
+from vedette.statistics.precision import Precision
+from vedette.statistics.psi import Psi
+from vedette.statistics.quantile import Quantile
+from vedette.statistics.recall import Recall
+from vedette.statistics.roc_auc import RocAuc
+from vedette.statistics.rows import Rows
+from vedette.statistics.shares import InfiniteShare, MissingShare, UnseenShare
+from vedette.statistics.summary import Summary, summarise_category, summarise_numeric, summarise_quality
+from vedette.statistics.wasserstein import Wasserstein
+
+__all__ = [
+    "STATISTICS",
+    "SUMMARISERS",
+    "Estimates",
+    "Grid",
+    "Statistic",
+    "Summary",
+    "category_grid",
+    "every_statistic",
+    "find_statistic",
+    "latency_grid",
+    "merge_cells",
+    "numeric_grid",
+    "quality_grid",
+    "summarise_category",
+    "summarise_numeric",
+    "summarise_quality",
+]
+
+
+@runtime_checkable
+class Statistic(Protocol):
+    """A figure that can be read off summaries."""
+
+    @property
+    def name(self) -> str:
+        """What it is called in ``Monitor.figures``; the unit last."""
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds of grid (numeric, category, quality, latency) whose summaries it reads."""
+
+    @property
+    def needs_reference(self) -> bool:
+        """True where windows are compared with a reference."""
+
+    def figures(self, current: Summary, reference: Summary | None = None, level: float = 0.95) -> Estimates:
+        """The figures of W windows: all computed at once, none depending on another window.
+
+        Where there is nothing to say the answer is a reason, never a warning and never a bare NaN.
+        """
+
+
+STATISTICS: dict[str, Statistic] = {
+    statistic.name: statistic
+    for statistic in (
+        Rows(),
+        MissingShare(),
+        InfiniteShare(),
+        UnseenShare(),
+        Mean(),
+        Quantile("p01", 0.01),
+        Quantile("p05", 0.05),
+        Quantile("p25", 0.25),
+        Quantile("p50", 0.50),
+        Quantile("p75", 0.75),
+        Quantile("p95", 0.95),
+        Quantile("p99", 0.99),
+        Psi(),
+        Wasserstein("wasserstein"),
+        Wasserstein("wasserstein_sd", in_reference_sd=True),
+        Accuracy(),
+        Precision(),
+        Recall(),
+        F1(),
+        RocAuc(),
+        Quantile("latency_p50_s", 0.50, kinds=("latency",)),
+        Quantile("latency_p95_s", 0.95, kinds=("latency",)),
+        Quantile("latency_p99_s", 0.99, kinds=("latency",)),
+    )
+}
+"""The statistics that come with vedette, by name."""
+
+SUMMARISERS: dict[str, Callable[..., Summary]] = {
+    "numeric": summarise_numeric,
+    "latency": summarise_numeric,
+    "category": summarise_category,
+    "quality": summarise_quality,
+}
+"""What makes the summary of a column, by the kind of its grid."""
+
+
+@cache
+def every_statistic() -> dict[str, Statistic]:
+    """The statistics of vedette and those that installed packages bring, by name; looked up once.
+
+    Raises ``ValueError`` where an entry point of the group ``vedette.statistics`` is no ``Statistic``, or its
+    name is taken.
+    """
+    found = dict(STATISTICS)
+    for entry in entry_points(group="vedette.statistics"):
+        loaded = entry.load()
+        statistic = loaded() if isinstance(loaded, type) else loaded
+        if not isinstance(statistic, Statistic):
+            raise ValueError(f"entry point {entry.name} = {entry.value}: must be a Statistic")
+        if statistic.name in found:
+            raise ValueError(
+                f"entry point {entry.name} = {entry.value}: the name {statistic.name!r} is taken"
+            )
+        found[statistic.name] = statistic
+    return found
+
+
+def find_statistic(name: str) -> Statistic:
+    """The statistic of that name; ``ValueError`` with the names there are where there is none.
+
+    >>> find_statistic("psi").needs_reference
+    True
+    """
+    if name in STATISTICS:  # no look-up of entry points for vedette's own
+        return STATISTICS[name]
+    try:
+        return every_statistic()[name]
+    except KeyError:
+        raise ValueError(f"metric={name!r}: must be one of {', '.join(every_statistic())}") from None

@@ -1,0 +1,52 @@
+"""Recall: how much of what is there the model finds."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from vedette.statistics.confusion import confusion, is_binary
+from vedette.statistics.estimates import Estimates, check_kind, check_level
+from vedette.statistics.intervals import average, share
+from vedette.statistics.summary import Summary
+
+__all__ = ["Recall"]
+
+
+class Recall:
+    """The share of rows labelled positive that were predicted positive; of several classes, their average.
+
+    Two classes: TP/(TP+FN) of the second, with Wilson's interval, or Clopper and Pearson's where either count
+    is under 5; ``n`` is the number of rows labelled positive, and none is a reason. Other numbers of classes:
+    the plain ("macro") average over the classes that occur as label or prediction, as scikit-learn takes it;
+    a class that was predicted and never a label counts as 0. Its interval adds up those of the classes
+    (MOVER, Zou and Donner 2008), whose shares are independent given how many rows each has; ``n`` counts all
+    rows.
+
+    >>> from vedette.statistics import STATISTICS, quality_grid, summarise_quality
+    >>> names, grid = ("no", "yes"), quality_grid(("no", "yes"))
+    >>> summary = summarise_quality(grid, [0, 0, 1, 1], [0, 1, 1, 0], names)
+    >>> STATISTICS["recall"].figures(summary).value.tolist()     # 1 of 2
+    [0.5]
+    """
+
+    name = "recall"
+    kinds: tuple[str, ...] = ("quality",)
+    needs_reference = False
+
+    def figures(self, current: Summary, reference: Summary | None = None, level: float = 0.95) -> Estimates:  # noqa: ARG002
+        """Recall by window; ``ValueError`` for another kind of summary or a level outside (0, 1)."""
+        check_kind(self.name, self.kinds, current)
+        check_level(level)
+        table, reasons = confusion(current)
+        right = np.diagonal(table, axis1=1, axis2=2)[:, :-1]
+        predicted = table.sum(axis=1)[:, :-1]
+        labelled = table.sum(axis=2)[:, :-1]
+        if is_binary(current):
+            k, n = right[:, 1], labelled[:, 1]
+            reasons.add(n == 0, "no positive labels")
+            return Estimates.of(k / np.maximum(n, 1), *share(k, n, level), n, reasons)
+        seen = (predicted + labelled) > 0
+        reasons.add(~seen.any(axis=1), "no rows of the model's classes")
+        share_of = right / np.maximum(labelled, 1)
+        value, low, high = average(share_of, *share(right, labelled, level), seen)
+        return Estimates.of(value, low, high, table.sum(axis=(1, 2)), reasons)

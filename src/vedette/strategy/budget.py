@@ -1,0 +1,167 @@
+"""The false-alarm budget: how it is shared out, and the states that begin with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields, replace
+
+import numpy as np
+
+from vedette.statistics.summary import Summary
+from vedette.strategy.records import Bools, Floats, Ints, State
+from vedette.strategy.watches import BINS, Plan
+
+__all__ = ["BETS", "COMMON_STEPS", "RING", "accept", "begin", "extend"]
+
+BETS = np.array([0.35, 0.7, 1.2, 1.8, 2.5, 3.3])
+"""Bets (lambda) on either sign: shifts of a window's score by that many standard deviations."""
+
+RING = 8
+"""Last windows whose scores are kept, for the size of a change and for recovery."""
+
+COMMON_STEPS = 30
+"""Past steps over which the common dispersion of all rows is averaged."""
+
+_FIRST_SHARE = 0.9
+"""Share of the budget that the first watches get; the rest is for those that come later."""
+
+_PER_WATCH = frozenset(
+    (
+        *("watch_key", "weight", "latched", "since", "opened", "tolerance"),
+        *("log_evidence", "last", "gap", "waiting", "alarms"),
+    )
+)
+_OTHER = frozenset(("first", "winner", "common", "joined", "windows_per_month", "budget"))
+_PER_ROW = frozenset(field.name for field in fields(State)) - _PER_WATCH - _OTHER
+
+
+def begin(
+    plan: Plan,
+    reference: Mapping[str, Summary],
+    inflation: Floats,
+    *,
+    windows_per_month: float,
+    budget: float = 1.0,
+) -> State:
+    """The state before the first step: the pool is the reference, nothing was seen.
+
+    ``inflation`` is v0 [S] of ``watches.inflation``. ``windows_per_month`` (T) are the windows in 30
+    days, ``budget`` (B) the false alarms that all watches together may make in them. Watch k has the
+    weight v_k = 0.9 / K and the limit A_k = T / (B v_k), so that E0[alarms in T steps] <= sum T / A_k <=
+    0.9 B (Shin, Ramdas and Rinaldo 2024, arXiv 2203.03532, with restarts). Raises ``ValueError`` where T
+    or B is not positive.
+    """
+    if not (windows_per_month > 0 and budget > 0):
+        raise ValueError(f"windows_per_month={windows_per_month}, budget={budget}: must be greater than 0")
+    counts = plan.counts(reference)
+    n_watches = len(plan.watches)
+    weight = np.full(n_watches, _FIRST_SHARE / max(n_watches, 1))
+    return _fresh(plan, counts, inflation, weight, windows_per_month, budget)
+
+
+def extend(state: State, plan: Plan, reference: Mapping[str, Summary], inflation: Floats) -> State:
+    """The state for a plan with other watches: those that stay keep all they have, new ones join, others
+    leave.
+
+    The n-th time that watches join, they share 0.1 / (n (n + 1)) of the budget, so that all shares ever
+    given add up to 1 at most. A watch stays where its rows count as before; its place in the plan does
+    not matter.
+    """
+    old = {int(key): at for at, key in enumerate(state.watch_key)}
+    stays = np.array([int(key) in old for key in plan.watch_key], dtype=np.bool_)
+    joined = state.joined + (0 if bool(stays.all()) else 1)
+    share = (1.0 - _FIRST_SHARE) / (joined[0] * (joined[0] + 1.0)) if joined[0] else 0.0
+    weight = np.full(len(stays), share / max(int((~stays).sum()), 1))
+    fresh = _fresh(
+        plan,
+        plan.counts(reference),
+        inflation,
+        weight,
+        float(state.windows_per_month[0]),
+        float(state.budget[0]),
+    )
+    watch_from = np.array([old[int(key)] for key in plan.watch_key[stays]], dtype=np.int64)
+    row_at = {int(key): at for at, key in enumerate(state.key)}
+    row_stays = stays[fresh.group]
+    row_from = np.array([row_at[int(key)] for key in plan.key[row_stays]], dtype=np.int64)
+    arrays = {}
+    for name in _PER_ROW | _PER_WATCH:
+        rows = name in _PER_ROW
+        array = getattr(fresh, name).copy()
+        array[row_stays if rows else stays] = getattr(state, name)[row_from if rows else watch_from]
+        arrays[name] = array
+    winner = fresh.winner.copy()
+    winner[stays] = fresh.first[stays] + (state.winner - state.first)[watch_from]
+    return replace(fresh, **arrays, winner=winner, common=state.common, joined=joined)
+
+
+def accept(state: State, watches: Bools) -> State:
+    """The state after a person accepted the present as normal for some watches (a mask of length K).
+
+    What was judged since the alarm opened becomes reference and pool of the watch, its evidence starts at
+    nothing, and its verdict is no longer latched. Watches without an open alarm stay as they are. Their
+    cells stay too: after a large change a new reference (``begin``) resolves more.
+    """
+    chosen = state.latched & np.asarray(watches, dtype=np.bool_)
+    rows = chosen[state.group][:, None]
+    return replace(
+        state,
+        pool=np.where(rows, state.aside, state.pool),
+        reference=np.where(rows, state.aside, state.reference),
+        aside=np.where(rows, 0, state.aside),
+        log_bets=np.where(rows, -np.inf, state.log_bets),
+        cusum=np.where(rows, 0.0, state.cusum),
+        ring_n=np.where(rows, 0, state.ring_n),  # its sums are in units of the old reference
+        ring_sum=np.where(rows, 0.0, state.ring_sum),
+        ring_start=np.where(rows, np.nan, state.ring_start),
+        latched=state.latched & ~chosen,
+        since=np.where(chosen, np.nan, state.since),
+        opened=np.where(chosen, np.nan, state.opened),
+        tolerance=np.where(chosen, np.nan, state.tolerance),
+        log_evidence=np.where(chosen, -np.inf, state.log_evidence),
+    )
+
+
+def _fresh(
+    plan: Plan, counts: Ints, inflation: Floats, weight: Floats, windows_per_month: float, budget: float
+) -> State:
+    n_rows, n_watches, n_bets = len(plan.key), len(plan.watches), 2 * len(BETS)
+    if np.shape(inflation) != (n_rows,) or not bool((np.asarray(inflation) >= 1.0).all()):
+        raise ValueError(f"inflation of shape {np.shape(inflation)}: must be {n_rows} numbers of 1 or more")
+    nothing, none = np.full(n_watches, np.nan), np.zeros(n_watches, dtype=np.int64)
+    zeros = np.zeros((n_rows, BINS), dtype=np.int64)
+    return State(
+        key=plan.key.copy(),
+        measure=plan.measure.copy(),
+        side=plan.side.copy(),
+        pool=counts,
+        reference=counts.copy(),
+        aside=zeros,
+        carry=zeros.copy(),
+        log_bets=np.full((n_rows, n_bets), -np.inf),
+        cusum=np.zeros((n_rows, n_bets)),
+        begun=np.full((n_rows, n_bets), np.nan),
+        dispersion=np.zeros(n_rows),
+        judged=np.zeros(n_rows, dtype=np.int64),
+        inflation=np.array(inflation, dtype=np.float64),
+        ring_n=np.zeros((n_rows, RING), dtype=np.int64),
+        ring_sum=np.zeros((n_rows, RING)),
+        ring_start=np.full((n_rows, RING), np.nan),
+        watch_key=plan.watch_key.copy(),
+        first=plan.first.copy(),
+        weight=weight,
+        latched=np.zeros(n_watches, dtype=np.bool_),
+        since=nothing,
+        opened=nothing.copy(),
+        tolerance=nothing.copy(),
+        log_evidence=np.full(n_watches, -np.inf),
+        winner=plan.first.copy(),
+        last=none - 1,
+        gap=none,
+        waiting=none.copy(),
+        alarms=none.copy(),
+        common=np.full(COMMON_STEPS, np.nan),
+        joined=np.zeros(1, dtype=np.int64),
+        windows_per_month=np.array([float(windows_per_month)]),
+        budget=np.array([float(budget)]),
+    )

@@ -1,0 +1,305 @@
+"""What is watched: from the reference's summaries to watches, their rows, and the counts of a step."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+
+from vedette.errors import GridError
+from vedette.statistics.grid import Grid, merge_cells
+from vedette.statistics.summary import Summary
+from vedette.strategy.records import Floats, Ints, Measure, Step
+from vedette.strategy.scores import reference_scores
+
+__all__ = ["BINS", "ROWS_MIN", "Plan", "Watch", "batch_numbers", "inflation", "plan"]
+
+BINS = 32
+"""Coarse cells at most. Mid-ranks on 32 cells lose a thousandth of the variance of those on single values."""
+
+ROWS_MIN = 50
+"""Fewer rows are neither judged nor a reference."""
+
+MIX_LEVELS = 8
+"""Levels of a category that are watched one by one; the rest is one share."""
+
+_BATCH_ROWS = 100
+_BATCHES_MIN, _BATCHES_MAX = 8, 5000
+_LONG_MEMORY = (
+    10.0  # an inflation seen with autocorrelations of .8 and more, for which 100 rows are too short
+)
+_INFLATION_UNKNOWN = 2.5  # that of four batches which show none
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """One watched thing, a monitor of the false-alarm budget.
+
+    ``kind`` is location, spread, missing, mix, unseen, accuracy or slow. ``rows`` names its sub-monitor
+    rows: levels of a mix, the limit of ``slow``, else the kind.
+    """
+
+    id: str
+    column: str
+    kind: str
+    side: int
+    rows: tuple[str, ...]
+
+
+class _Row(NamedTuple):
+    name: str
+    measure: Measure
+    cells: Ints  # coarse cell of each fine cell, then of a missing value; -1: not counted
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plan:
+    """Which watches a model has, and how the counts of a summary become their rows.
+
+    ``unwatched`` says of what cannot be watched why. Rows are numbered through all watches; those of a
+    watch, and the watches of a column, lie beside each other.
+    """
+
+    model: str
+    watches: tuple[Watch, ...]
+    unwatched: Mapping[str, str]
+    grids: Mapping[str, Grid]
+    key: NDArray[np.uint64]
+    measure: NDArray[np.int8]
+    side: NDArray[np.int8]
+    watch_key: NDArray[np.uint64]
+    first: Ints
+    cells: tuple[Ints, ...]
+    _source: Ints
+    _target: Ints
+
+    def counts(self, summaries: Mapping[str, Summary]) -> Ints:
+        """int64[S, 32]: the coarse counts of all rows; columns without a summary count as zero.
+
+        Several windows of a summary are added. Raises ``GridError`` for a summary on another grid than
+        the plan's.
+        """
+        fine = []
+        for column, grid in self.grids.items():
+            summary = summaries.get(column)
+            if summary is None:
+                fine.append(np.zeros(grid.cells + 1, dtype=np.int64))
+                continue
+            if summary.grid != grid:
+                raise GridError(
+                    f"column {column!r} came on grid {summary.grid.id}: the watches count on grid {grid.id}"
+                )
+            fine.append(_with_missing(summary).sum(axis=0))
+        flat = np.zeros(len(self.key) * BINS, dtype=np.int64)
+        if fine:
+            np.add.at(flat, self._target, np.concatenate(fine)[self._source])
+        return flat.reshape(-1, BINS)
+
+    def step(self, summaries: Mapping[str, Summary], window: int, start: float) -> Step:
+        """The step of a window of arrivals: ``window`` is its number, ``start`` its start in seconds
+        since 1970.
+        """
+        return Step(self.counts(summaries), self.key, int(window), float(start))
+
+    def rows_of(self, column: str) -> slice:
+        """The rows of a column."""
+        sizes = np.diff(np.append(self.first, len(self.key)))
+        held = np.repeat([watch.column == column for watch in self.watches], sizes)
+        at = np.flatnonzero(held)
+        return slice(int(at[0]), int(at[-1]) + 1) if len(at) else slice(0, 0)
+
+
+def plan(reference: Mapping[str, Summary], model: str) -> Plan:
+    """The watches that a reference allows: one summary for each column, over its rows other than the pilot's.
+
+    numeric        ``<column>.location``, ``.spread``, ``.missing`` (null, NaN and infinite values together)
+    category       ``<column>.mix`` (the 8 first levels and the rest), ``.missing``, ``.unseen`` (not among
+                   the pilot's levels: frozen by rows that are not counted, so old and new rows are alike)
+    quality        ``accuracy`` (only a fall counts)
+    latency        ``latency.location``, ``latency.slow`` (over the reference's p95); only a rise counts
+
+    A watch needs 50 rows of reference; what has fewer is in ``unwatched`` with the reason.
+    """
+    watches: list[Watch] = []
+    rows: list[tuple[Watch, _Row]] = []
+    unwatched: dict[str, str] = {}
+    for column, summary in reference.items():
+        merged = summary.merged()
+        names: dict[str, str] = {}
+        for watch, made in _watches(column, merged, "latency" if "latency" not in reference else column):
+            n = int(_with_missing(merged)[0][made[0].cells >= 0].sum())
+            names[watch.id] = "" if n >= ROWS_MIN else f"fewer than {ROWS_MIN} rows in the reference: {n}"
+            if n >= ROWS_MIN:
+                watches.append(watch)
+                rows.extend((watch, row) for row in made)
+        unwatched |= {name: reason for name, reason in names.items() if reason}
+    grids = {column: summary.grid for column, summary in reference.items()}
+    return _assemble(model, watches, rows, unwatched, grids)
+
+
+def _assemble(
+    model: str,
+    watches: list[Watch],
+    rows: list[tuple[Watch, _Row]],
+    unwatched: Mapping[str, str],
+    grids: Mapping[str, Grid],
+) -> Plan:
+    offsets = dict(zip(grids, np.cumsum([0, *(grid.cells + 1 for grid in grids.values())]), strict=False))
+    source, target = [np.zeros(0, dtype=np.int64)], [np.zeros(0, dtype=np.int64)]
+    for number, (watch, row) in enumerate(rows):
+        kept = np.flatnonzero(row.cells >= 0)
+        source.append(kept + offsets[watch.column])
+        target.append(row.cells[kept] + number * BINS)
+    # the cells are part of the name: a row that counts differently is another row
+    keys = [
+        _digest(model, watch.id, grids[watch.column].id, row.name, row.cells.tobytes().hex())
+        for watch, row in rows
+    ]
+    sizes = np.array([len(watch.rows) for watch in watches], dtype=np.int64)
+    first = np.cumsum(sizes) - sizes
+    watch_keys = [
+        _digest(watch.id, *(str(key) for key in keys[at : at + n]))
+        for watch, at, n in zip(watches, first, sizes, strict=True)
+    ]
+    return Plan(
+        model=model,
+        watches=tuple(watches),
+        unwatched=unwatched,
+        grids=dict(grids),
+        key=np.array(keys, dtype=np.uint64),
+        measure=np.array([row.measure for _, row in rows], dtype=np.int8),
+        side=np.array([watch.side for watch, _ in rows], dtype=np.int8),
+        watch_key=np.array(watch_keys, dtype=np.uint64),
+        first=first,
+        cells=tuple(row.cells for _, row in rows),
+        _source=np.concatenate(source),
+        _target=np.concatenate(target),
+    )
+
+
+def _digest(*parts: str) -> int:
+    return int.from_bytes(hashlib.blake2b("\x1f".join(parts).encode(), digest_size=8).digest(), "little")
+
+
+def _with_missing(summary: Summary) -> Ints:
+    """int64[W, cells + 1]: the counts, and last what has no finite value."""
+    return np.concatenate([summary.counts, (summary.missing + summary.nan + summary.inf)[:, None]], axis=1)
+
+
+def _watches(column: str, summary: Summary, latency: str) -> Iterator[tuple[Watch, list[_Row]]]:
+    grid, counts = summary.grid, summary.counts[0]
+    match grid.kind:
+        case "numeric":
+            groups = np.append(merge_cells(counts, BINS), -1)
+            yield _single(f"{column}.location", column, "location", 0, Measure.LOCATION, groups)
+            yield _single(f"{column}.spread", column, "spread", 0, Measure.SPREAD, groups)
+            yield _single(f"{column}.missing", column, "missing", 0, Measure.SHARE, _missing(grid))
+        case "category":
+            yield _mix(column, grid)
+            unseen = np.append((np.arange(grid.cells) >= len(grid.levels)).astype(np.int64), -1)
+            yield _single(f"{column}.unseen", column, "unseen", 1, Measure.SHARE, unseen)
+            yield _single(f"{column}.missing", column, "missing", 0, Measure.SHARE, _missing(grid))
+        case "quality":
+            yield _single("accuracy", column, "accuracy", 1, Measure.SHARE, _wrong(grid))
+        case _:
+            groups = np.append(merge_cells(counts, BINS), -1)
+            yield _single(f"{latency}.location", column, "location", 1, Measure.LOCATION, groups)
+            cumulated = np.cumsum(counts)
+            edge = min(int(np.searchsorted(cumulated, 0.95 * cumulated[-1])), grid.cells - 2)
+            slow = np.append((np.arange(grid.cells) > edge).astype(np.int64), -1)
+            watch = Watch(f"{latency}.slow", column, "slow", 1, (f"{grid.edges[edge]:.3g} s",))
+            yield watch, [_Row(watch.rows[0], Measure.SHARE, slow)]
+
+
+def _single(
+    name: str, column: str, kind: str, side: int, measure: Measure, cells: Ints
+) -> tuple[Watch, list[_Row]]:
+    return Watch(name, column, kind, side, (kind,)), [_Row(kind, measure, cells.astype(np.int64))]
+
+
+def _missing(grid: Grid) -> Ints:
+    return np.append(np.zeros(grid.cells, dtype=np.int64), 1)
+
+
+def _mix(column: str, grid: Grid) -> tuple[Watch, list[_Row]]:
+    """A share for each of the first levels, and one for all others, named ``""``."""
+    cell = np.arange(grid.cells)
+    levels = grid.levels[:MIX_LEVELS]
+    marks = [cell == number for number in range(len(levels))] + [cell >= len(levels)]
+    rows = [
+        _Row(name, Measure.SHARE, np.append(mark.astype(np.int64), -1))
+        for name, mark in zip((*levels, ""), marks, strict=True)
+    ]
+    return Watch(f"{column}.mix", column, "mix", 0, tuple(row.name for row in rows)), rows
+
+
+def _wrong(grid: Grid) -> Ints:
+    """1 where the prediction is not the label, -1 where there is no prediction; two unnamed classes count
+    as unequal, as in the figure ``accuracy``.
+    """
+    _, labels, predictions = grid.shape
+    label, prediction = np.arange(labels)[:, None], np.arange(predictions)[None, :]
+    right = (label == prediction) & (label < labels - 1)
+    cells = np.where(prediction == predictions - 1, -1, np.where(right, 0, 1))
+    return np.append(np.tile(cells.ravel(), grid.cells // cells.size), -1).astype(np.int64)
+
+
+def batch_numbers(n_rows: int) -> tuple[Ints, int]:
+    """For ``inflation``: the batch of each of ``n_rows`` reference rows in time order, and the number of
+    batches.
+
+    Batches of 100 rows; shorter where that would be fewer than 8, longer where it would be more than 5,000.
+
+    >>> batch_numbers(1000)[1], batch_numbers(200)[1]
+    (10, 8)
+    """
+    size = max(min(_BATCH_ROWS, n_rows // _BATCHES_MIN), n_rows // _BATCHES_MAX, 1)
+    n_batches = max(n_rows // size, 1)
+    return np.minimum(np.arange(n_rows) // size, n_batches - 1), n_batches
+
+
+def inflation(plan: Plan, batches: Mapping[str, Summary]) -> Floats:
+    """v0 [S]: how much more the sums of neighbouring rows vary than those of independent ones, with a margin.
+
+    ``batches`` has for each column the summary of the reference over W batches of consecutive rows
+    (``batch_numbers``). v = sum n_b (mean_b - mean)^2 / (W - 1) / variance, times (W - 1)/chi2_.25(W -
+    1), its upper 75 % limit, at least 1. Where v exceeds 10, three batches are taken as one. A column
+    with fewer than 4 batches, or none, has 2.5; a row that never varies 1.
+
+    Source: batch means as in Law (2015), Simulation Modeling and Analysis, section 9.5.3.
+    """
+    out = np.full(len(plan.key), _INFLATION_UNKNOWN)
+    for column, summary in batches.items():
+        if column not in plan.grids:
+            continue
+        part = plan.rows_of(column)
+        fine = _with_missing(summary).astype(np.float64)
+        for row in range(part.start, part.stop):
+            cells = plan.cells[row]
+            kept = cells >= 0
+            coarse = np.zeros((len(summary), BINS), dtype=np.int64)
+            np.add.at(coarse.T, cells[kept], fine[:, kept].T.astype(np.int64))
+            scores = reference_scores(coarse.sum(axis=0)[None, :], plan.measure[row : row + 1])[0]
+            sums, n = coarse @ scores, coarse.sum(axis=1)
+            value = _batch_inflation(sums, n)
+            if value > _LONG_MEMORY and len(n) >= 12:
+                heads = np.arange(0, len(n) - 2, 3)
+                value = _batch_inflation(np.add.reduceat(sums, heads), np.add.reduceat(n, heads))
+            out[row] = value
+    return out
+
+
+def _batch_inflation(sums: Floats, n: Ints) -> float:
+    held = n > 0
+    k = int(held.sum())
+    if k < 4:
+        return _INFLATION_UNKNOWN
+    # scores have mean 0 and variance 1 over all batches
+    between = float((np.square(sums[held]) / n[held]).sum()) / (k - 1)
+    margin = (k - 1) / (2.0 * float(special.gammaincinv((k - 1) / 2.0, 0.25)))
+    return max(1.0, between * margin)
