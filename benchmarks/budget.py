@@ -97,9 +97,12 @@ def run(
         }
 
     batches = summaries(first, *batch_numbers(10 * n))
+    windows = summaries(first, np.repeat(np.arange(10), n), 10)
     reference = {name: summary.merged() for name, summary in batches.items()}
     watches = plan(reference, "benchmark")
-    state = begin(watches, reference, inflation(watches, batches), windows_per_month=MONTH_DAYS, budget=1.0)
+    state = begin(
+        watches, reference, inflation(watches, batches, windows), windows_per_month=MONTH_DAYS, budget=1.0
+    )
     days = summaries(last, np.repeat(np.arange(n_days), n), n_days)
     return watches, state, [{name: one.take([day]) for name, one in days.items()} for day in range(n_days)]
 

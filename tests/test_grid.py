@@ -47,9 +47,8 @@ def test_pickling_brings_a_grid_back(grid):
 
 def test_an_id_is_known_before_it_is_made():
     """The id is a digest of the content alone: it is the same on every machine and in every version."""
-    assert (
-        numeric_grid("x", [0.0, 1.0] * 5).id == "a89e37695e472640" and latency_grid().id == "2e6d8ac2a198454a"
-    )
+    assert numeric_grid("x", [0.0, 1.0] * 5).id == "a89e37695e472640"
+    assert latency_grid().id == "2e6d8ac2a198454a"
 
 
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=300), st.randoms())
@@ -70,7 +69,10 @@ def test_cells_of_a_continuous_column_hold_equal_shares_of_the_pilot():
     """128 quantile cells of a pilot of 1,280 distinct values hold ten each, none under or over."""
     pilot = RNG.permutation(np.arange(1280.0))
     counts = summarise_numeric(numeric_grid("x", pilot), pilot).counts[0]
-    assert counts[0] == 0 and counts[-1] == 0 and set(counts[1:-1]) <= {9, 10, 11} and len(counts) == 130
+    assert counts[0] == 0
+    assert counts[-1] == 0
+    assert set(counts[1:-1]) <= {9, 10, 11}
+    assert len(counts) == 130
 
 
 def test_values_beyond_the_pilot_go_to_the_tails():
@@ -84,7 +86,8 @@ def test_a_discrete_column_has_a_cell_for_each_value():
     """Values of the pilot, values between them and values beyond them are never counted together."""
     grid = numeric_grid("age", [20, 30, 40] * 10)
     counts = summarise_numeric(grid, [19, 20, 20, 25, 30, 40, 41, 42]).counts[0]
-    assert grid.discrete and counts.tolist() == [1, 2, 1, 1, 0, 1, 2]
+    assert grid.discrete
+    assert counts.tolist() == [1, 2, 1, 1, 0, 1, 2]
 
 
 def test_few_distinct_values_that_hardly_repeat_are_not_discrete():
@@ -102,7 +105,8 @@ def test_a_frequent_value_of_a_continuous_column_has_its_own_cell():
 def test_latency_cells_are_narrower_than_9_percent():
     """Between a microsecond and 1,000 s a cell's bounds differ by less than 9 %."""
     edges = latency_grid().edges
-    assert (edges[0], edges[-1]) == (1e-6, 1e3) and (edges[1:] / edges[:-1]).max() < 1.09
+    assert (edges[0], edges[-1]) == (1e-6, 1e3)
+    assert (edges[1:] / edges[:-1]).max() < 1.09
 
 
 def test_levels_are_sorted_by_frequency_then_name():
@@ -166,5 +170,7 @@ def test_merged_cells_are_neighbours_of_about_equal_counts(counts, groups):
     group = merge_cells(counts, groups)
     held = np.bincount(group, counts)
     several = np.bincount(group, np.asarray(counts) > 0) > 1
-    assert set(np.diff(group)) <= {0, 1} and group[0] == 0 and len(held) <= groups
+    assert set(np.diff(group)) <= {0, 1}
+    assert group[0] == 0
+    assert len(held) <= groups
     assert (held[several] <= 2 * sum(counts) / groups).all()

@@ -144,15 +144,16 @@ def test_windows_are_grouped_by_number():
 def test_take_picks_windows_by_number_or_mask():
     """take() keeps the windows that are named, in that order."""
     summary = summarise_numeric(GRID, [1.0, 2.0, 2.0], None, [0, 1, 1], 3)
-    assert summary.take([1, 0]).rows.tolist() == [2, 1] and summary.take(summary.rows > 1).rows.tolist() == [
-        2
-    ]
+    assert summary.take([1, 0]).rows.tolist() == [2, 1]
+    assert summary.take(summary.rows > 1).rows.tolist() == [2]
 
 
 def test_empty_windows_have_no_least_value():
     """A window without values has NaN for its least and greatest value, and zeros elsewhere."""
     summary = Summary.empty(GRID, 2)
-    assert np.isnan(summary.minimum).all() and summary.counts.sum() == 0 and len(summary) == 2
+    assert np.isnan(summary.minimum).all()
+    assert summary.counts.sum() == 0
+    assert len(summary) == 2
 
 
 def test_unequal_grids_refuse_to_be_added():
@@ -194,7 +195,8 @@ def test_a_summary_goes_through_pickle():
 def test_huge_values_warn_nobody():
     """Sums that overflow are infinite, without a warning; counts stay right."""
     summary = summarise_numeric(GRID, [1e308, 1e308, -1e308])
-    assert np.isinf(summary.squares[0]) and summary.counts[0, [0, -1]].tolist() == [1, 2]
+    assert np.isinf(summary.squares[0])
+    assert summary.counts[0, [0, -1]].tolist() == [1, 2]
 
 
 @pytest.mark.parametrize(

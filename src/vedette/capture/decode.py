@@ -13,8 +13,6 @@ from numpy.typing import NDArray
 from vedette.capture.folder import SegmentFile
 from vedette.capture.format import (
     CHECKSUM_NONE,
-    FLAG_ID_NULL,
-    FLAG_ID_TEXT,
     FLAG_VOID,
     FRAME,
     ID_BYTES_MAX,

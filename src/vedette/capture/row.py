@@ -43,7 +43,7 @@ def snapshot(features: Any) -> dict[str, Any]:
     try:
         # bounded, since a mapping can be written that never ends
         return {name: features[name] for name in islice(features.keys(), FIELDS_MAX + 1)}
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - it is the caller's code
         raise Rejected(f"features: reading the mapping raised {type(error).__name__}") from None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -11,14 +11,13 @@ import numpy as np
 import polars as pl
 
 from vedette.capture.journal import producers
-from vedette.engine.segments import segments_by
+from vedette.engine.segments import Columns, Span, segments_by
 from vedette.engine.summarise import (
     QUALITY,
     Shape,
     increments,
     of_frame,
     to_frame,
-    window_starts,
 )
 from vedette.errors import LakeError
 from vedette.lake import ingest
@@ -29,7 +28,7 @@ from vedette.lake.tables import UTC as UTC_TYPE
 from vedette.lake.tables import Lake
 from vedette.records import Ledger
 from vedette.statistics import STATISTICS, Statistic
-from vedette.statistics.grid import Grid
+from vedette.statistics.grid import Grid, quality_grid
 from vedette.statistics.summary import Summary
 
 __all__ = ["FIGURE_SCHEMA", "View", "figures", "moment", "view"]
@@ -92,20 +91,22 @@ def view(lake: Lake, model: str, columns: Sequence[str] | None = None) -> View:
     The journals are read beyond the watermarks of one snapshot of the summaries. A journal may be freed in between,
     but only after the next commit; so where the table has moved on, the reading starts again.
     """
-    tables = lake.model(model)
     for _ in range(_TRIES):
+        tables = lake.model(model)
         snapshot = tables["summaries"].snapshot()
         names = [folder.name for folder in producers(lake.journal, model)]
         keys = [identifier(name, stream) for name in names for stream in ("predictions", "labels", "batch")]
         marks = {key: tables["summaries"].through(key, snapshot) for key in keys}
         fresh = ingest.collect(lake, model, marks)
         shape = Shape.of(tables)
+        if fresh.settings is not None:  # said since the last ingest, or never ingested yet
+            shape = replace(shape, settings=fresh.settings)
         scan = tables["summaries"].scan(snapshot)
         if columns is not None:
             scan = scan.filter(pl.col("column").is_in(list(columns)))
         frame = scan.collect()
         matched = matches(tables, fresh.predictions, fresh.labels)
-        again = tables["summaries"].snapshot()
+        again = lake.model(model)["summaries"].snapshot()
         if (snapshot.version() if snapshot else None) == (again.version() if again else None):
             break
     else:
@@ -126,45 +127,32 @@ def view(lake: Lake, model: str, columns: Sequence[str] | None = None) -> View:
     return View(shape, pl.concat([frame, new]) if new.height else frame, grids, fresh)
 
 
-def windows(
-    seen: View,
-    column: str,
-    *,
-    part: str = "live",
-    version: str | None = None,
-    window_us: int | None = None,
-    since: datetime | None = None,
-    until: datetime | None = None,
-    as_of: datetime | None = None,
-) -> tuple[np.ndarray, Summary | None]:
-    """The summaries of a column by window (start in microseconds), as known at ``as_of``; one window where it is 0."""
-    keep = (pl.col("column") == column) & (pl.col("part") == part)
-    if version is not None:
-        keep &= pl.col("version") == version
-    if since is not None:
-        keep &= pl.col("start") >= since
-    if until is not None:
-        keep &= pl.col("start") < until
-    if as_of is not None:
-        keep &= pl.col("known") < as_of
-    rows = seen.summaries.filter(keep)
-    if part == "reference" and rows.height:
-        rows = rows.filter(
-            pl.col("arrival") == pl.col("arrival").max()
-        )  # the newest reference is the one in force
-    if rows.is_empty():
+def windows(seen: View, column: str, span: Span, first_us: int = 0) -> tuple[np.ndarray, Summary | None]:
+    """The summaries of a column by window: starts in microseconds, and a summary with a window each."""
+    rows = seen.summaries.filter((pl.col("column") == column) & span.keep())
+    summary = _on_grid(seen, column, rows)
+    if summary is None:
         return np.zeros(0, dtype=np.int64), None
-    newest = seen.shape.grids[column].id if column in seen.shape.grids else rows["grid"][-1]
-    rows = rows.filter(pl.col("grid") == newest)
-    if rows.is_empty():
-        return np.zeros(0, dtype=np.int64), None
-    summary = of_frame(rows, seen.grids[newest])
-    if window_us == 0:
-        return np.array([int(rows["start"].dt.timestamp("us").min())]), summary.merged()  # type: ignore[arg-type]
-    starts, group = np.unique(
-        window_starts(rows["start"], window_us or seen.shape.window_us), return_inverse=True
-    )
+    rows = rows.filter(pl.col("grid") == summary.grid.id)
+    starts, group = np.unique(span.starts(rows["start"], first_us), return_inverse=True)
     return starts, summary.grouped(group, len(starts))
+
+
+def reference_of(seen: View, column: str) -> Summary | None:
+    """The summary of a column over the newest reference, None where it has none."""
+    rows = seen.summaries.filter(pl.col("part") == "reference")
+    rows = rows.filter((pl.col("arrival") == pl.col("arrival").max()) & (pl.col("column") == column))
+    summary = _on_grid(seen, column, rows)
+    return None if summary is None else summary.merged()
+
+
+def _on_grid(seen: View, column: str, rows: pl.DataFrame) -> Summary | None:
+    """The increments that were counted on the grid in force."""
+    if rows.is_empty():
+        return None
+    grid = seen.shape.grids.get(column) or seen.grids[rows["grid"][-1]]
+    rows = rows.filter(pl.col("grid") == grid.id)
+    return of_frame(rows, grid) if rows.height else None
 
 
 def figures(
@@ -179,163 +167,111 @@ def figures(
     since: Any = None,
     until: Any = None,
     as_of: Any = None,
-    completeness: Ledger | None = None,
 ) -> pl.DataFrame:
-    """Figures by window, one row each; see ``Monitor.figures``."""
+    """Figures by window, one row each; see ``Monitor.figures``. ``window_s`` is 0 for one window over all."""
     if metric is not None and metric not in STATISTICS:
         raise ValueError(f"metric={metric!r}: must be one of {', '.join(sorted(STATISTICS))}")
     since, until, as_of = moment(since, "since"), moment(until, "until"), moment(as_of, "as_of")
     seen = view(lake, model)
-    known = seen.summaries["column"].unique().to_list()
+    known = sorted(seen.summaries["column"].unique().to_list())
     if not known:
         if model not in lake.models():
-            raise LakeError(
-                f"model {model!r}: not in the lake {lake.path}; it has {', '.join(lake.models()) or 'no models'}"
-            )
+            names = ", ".join(lake.models()) or "no models"
+            raise LakeError(f"model {model!r}: not in the lake {lake.path}; it has {names}")
         return pl.DataFrame(schema=FIGURE_SCHEMA)
     if feature is not None and feature not in known:
-        raise ValueError(
-            f"feature={feature!r}: the model has {', '.join(sorted(c for c in known if not c.startswith('_')))}"
-        )
-    window_us = None if window_s is None else round(window_s * 1e6)
-    if window_us and window_us % seen.shape.window_us:
-        raise ValueError(
-            f"window={window_s} s: must be a multiple of the model's window of {seen.shape.settings.window_s} s"
-        )
-    share = _completeness(completeness if completeness is not None else read_ledger(lake, model))
-    segments: dict[str, dict[str, tuple[np.ndarray, Summary]]]
+        names = ", ".join(column for column in known if not column.startswith("_"))
+        raise ValueError(f"feature={feature!r}: the model has {names}")
+    own = seen.shape.window_us
+    span = Span(own if window_s is None else round(window_s * 1e6), version, since, until, as_of)
+    if span.window_us % own:
+        raise ValueError(f"window={window_s} s: must be a multiple of the model's window of {own / 1e6:g} s")
+    rows = seen.summaries.filter(span.keep())
+    if rows.is_empty():
+        return pl.DataFrame(schema=FIGURE_SCHEMA)
+    first_us = int(rows["start"].dt.timestamp("us").to_numpy().min())
+    length_us = span.window_us or int(rows["start"].dt.timestamp("us").to_numpy().max()) + own - first_us
     if by is None:
-        segments = {"": {}}
-        for column in sorted(known):
-            starts, summary = windows(
-                seen, column, version=version, window_us=window_us, since=since, until=until, as_of=as_of
-            )
-            if summary is not None:
-                segments[""][column] = (starts, summary)
+        found = {column: windows(seen, column, span, first_us) for column in known}
+        segments = {"": {column: (starts, one) for column, (starts, one) in found.items() if one is not None}}
     else:
-        segments = segments_by(
-            lake.model(model), seen.shape, seen.fresh, by, version, window_us, since, until, as_of
-        )
+        segments = segments_by(lake.model(model), seen.shape, seen.fresh, by, span, first_us)
+    share = _completeness(read_ledger(lake, model))
     frames = []
     for segment, columns in segments.items():
         labelled = _labelled(columns)
-        for column, (starts, summary) in columns.items():
+        for column, (starts, summary) in _with_unlabelled(columns, seen.shape).items():
             if feature is not None and column != feature:
                 continue
-            reference = windows(seen, column, part="reference", window_us=0)[1]
+            reference = reference_of(seen, column)
             for name, statistic in STATISTICS.items():
-                if metric not in (None, name) or not _applies(
-                    statistic, column, summary.grid, metric, feature
-                ):
-                    continue
-                frames.append(
-                    _frame(
-                        name,
-                        statistic,
-                        column,
-                        segment,
-                        starts,
-                        summary,
-                        reference,
-                        window_us or seen.shape.window_us,
-                        share,
-                        labelled,
+                if metric in (None, name) and _applies(statistic, column, summary.grid, feature):
+                    frame = _frame(name, statistic, column, starts, summary, reference, labelled)
+                    frames.append(
+                        frame.with_columns(
+                            pl.lit(segment).alias("segment"),
+                            pl.lit(share, pl.Float64).alias("completeness"),
+                            (pl.col("start") + timedelta(microseconds=length_us)).alias("end"),
+                        )
                     )
-                )
-    if metric is not None and not frames and any(segments.values()):
-        frames = [_absent(metric, segments, window_us or seen.shape.window_us, share)]
-    return pl.concat(frames) if frames else pl.DataFrame(schema=FIGURE_SCHEMA)
+    if metric is not None and not frames:
+        kinds = " or ".join(STATISTICS[metric].kinds)
+        raise ValueError(
+            f"metric={metric!r}: is read off columns of the kind {kinds}, and this model has none yet"
+        )
+    whole = pl.concat(frames) if frames else pl.DataFrame(schema=FIGURE_SCHEMA)
+    return whole.select([pl.col(name).cast(kind) for name, kind in FIGURE_SCHEMA.items()])
 
 
-def _applies(statistic: Statistic, column: str, grid: Grid, metric: str | None, feature: str | None) -> bool:
+def _applies(statistic: Statistic, column: str, grid: Grid, feature: str | None) -> bool:
     if grid.kind not in statistic.kinds:
         return False
-    if feature is None and statistic.name == "rows":
-        return column == "prediction"  # every column of a window has as many
-    if metric is not None and feature is None and column.startswith("_"):
-        return grid.kind == "quality"
-    return True
+    # every column of a window has as many rows: said once, unless it is asked of one column
+    return statistic.name != "rows" or column == "prediction" or feature is not None
+
+
+def _with_unlabelled(columns: Columns, shape: Shape) -> Columns:
+    """The columns, the labelled rows of every window that has predictions: none is also a number."""
+    if "prediction" not in columns or columns["prediction"][1].grid.kind != "category":
+        return columns
+    starts = columns["prediction"][0]
+    grid = shape.grids.get(QUALITY) or quality_grid(shape.settings.classes or ("0", "1"), None, QUALITY)
+    have, summary = columns.get(QUALITY, (starts[:0], Summary.empty(grid, 0)))
+    every = np.union1d(starts, have)
+    padded = Summary.stack([summary, Summary.empty(summary.grid, len(every))])
+    place = np.concatenate([np.searchsorted(every, have), np.arange(len(every))])
+    return {**columns, QUALITY: (every, padded.grouped(place, len(every)))}
 
 
 def _frame(
     name: str,
     statistic: Statistic,
     column: str,
-    segment: str,
     starts: np.ndarray,
     summary: Summary,
     reference: Summary | None,
-    window_us: int,
-    share: float | None,
     labelled: Mapping[int, float],
 ) -> pl.DataFrame:
-    if reference is not None and reference.grid.id != summary.grid.id:
+    if reference is not None and reference.grid != summary.grid:
         reference = None
     found = statistic.figures(summary, reference)
-    said = np.array([reason is not None for reason in found.reason])
     quality = summary.grid.kind == "quality"
-    begin = pl.Series("start", starts).cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
-    length = window_us if window_us else None
-    frame = pl.DataFrame(
+    return pl.DataFrame(
         {
             "metric": pl.Series([name] * len(starts), dtype=pl.String),
-            "segment": pl.Series([segment] * len(starts), dtype=pl.String),
-            "start": begin,
-            "end": begin + timedelta(microseconds=length) if length else begin,
-            "value": np.where(said, np.nan, found.value),
-            "low": np.where(said, np.nan, found.low),
-            "high": np.where(said, np.nan, found.high),
-            "n": found.n.astype(np.int64),
-            "completeness": pl.Series([share] * len(starts), dtype=pl.Float64),
+            "start": pl.Series("start", starts).cast(pl.Datetime("us")).dt.replace_time_zone("UTC"),
+            "value": found.value,
+            "low": found.low,
+            "high": found.high,
+            "n": found.n,
             "labelled": pl.Series(
-                [labelled.get(int(start)) if quality else None for start in starts], dtype=pl.Float64
+                [labelled.get(int(s)) if quality else None for s in starts], dtype=pl.Float64
             ),
             "kind": pl.Series(["measured"] * len(starts), dtype=pl.String),
             "reason": pl.Series(list(found.reason), dtype=pl.String),
-            "feature": pl.Series([None if column.startswith("_") else column] * len(starts), dtype=pl.String),
+            "feature": pl.Series([None if quality else column] * len(starts), dtype=pl.String),
         }
-    )
-    return frame.with_columns(pl.col("value", "low", "high").fill_nan(None)).select(
-        [pl.col(column_name).cast(kind) for column_name, kind in FIGURE_SCHEMA.items()]
-    )
-
-
-def _absent(
-    metric: str,
-    segments: Mapping[str, Mapping[str, tuple[np.ndarray, Summary]]],
-    window_us: int,
-    share: float | None,
-) -> pl.DataFrame:
-    """Rows that say why a figure that was asked for cannot be had in these windows."""
-    kinds = STATISTICS[metric].kinds
-    reason = "no labels" if "quality" in kinds else f"no column of the kind {' or '.join(kinds)}"
-    rows = []
-    for segment, columns in segments.items():
-        if columns:
-            starts = np.unique(np.concatenate([one for one, _ in columns.values()]))
-            rows += [
-                {
-                    "metric": metric,
-                    "segment": segment,
-                    "start": int(start),
-                    "end": int(start) + window_us,
-                    "reason": reason,
-                }
-                for start in starts
-            ]
-    frame = pl.DataFrame(rows).with_columns(
-        pl.col("start", "end").cast(pl.Datetime("us")).dt.replace_time_zone("UTC"),
-        pl.lit(0).alias("n"),
-        pl.lit(0.0 if reason == "no labels" else None, pl.Float64).alias("labelled"),
-        pl.lit("measured").alias("kind"),
-        pl.lit(share, pl.Float64).alias("completeness"),
-    )
-    return frame.select(
-        [
-            pl.col(c).cast(kind) if c in frame.columns else pl.lit(None, kind).alias(c)
-            for c, kind in FIGURE_SCHEMA.items()
-        ]
-    )
+    ).with_columns(pl.col("value", "low", "high").fill_nan(None))
 
 
 def _completeness(ledger: Ledger) -> float | None:

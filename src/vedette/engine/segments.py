@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -14,94 +14,102 @@ from vedette.lake.rows import matches
 from vedette.lake.tables import ModelTables
 from vedette.statistics.summary import Summary
 
-__all__ = ["SEGMENTS_MAX", "segments_by"]
+__all__ = ["SEGMENTS_MAX", "Columns", "Span", "segments_by"]
 
 SEGMENTS_MAX = 1000
 """More values than this are an identifier, not a segment."""
 
 
+Columns = dict[str, tuple[np.ndarray, Summary]]
+"""Summaries by column: the starts of the windows in microseconds, and a summary with a window each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Which windows are asked for: bounds of event time, a moment of knowledge, and a length (0: one for all)."""
+
+    window_us: int
+    version: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    as_of: datetime | None = None
+
+    def keep(self) -> pl.Expr:
+        """The increments that belong to it."""
+        kept = pl.col("part") == "live"
+        if self.version is not None:
+            kept &= pl.col("version") == self.version
+        if self.since is not None:
+            kept &= pl.col("start") >= self.since
+        if self.until is not None:
+            kept &= pl.col("start") < self.until
+        if self.as_of is not None:
+            kept &= pl.col("known") < self.as_of
+        return kept
+
+    def starts(self, times: pl.Series, first_us: int) -> np.ndarray:
+        """The start of the window of each time, in microseconds; the first of all where there is one window."""
+        return window_starts(times, self.window_us) if self.window_us else np.full(len(times), first_us)
+
+
 def segments_by(
-    tables: ModelTables,
-    shape: Shape,
-    arrivals: ingest.Arrivals,
-    by: str,
-    version: str | None,
-    window_us: int | None,
-    since: datetime | None,
-    until: datetime | None,
-    as_of: datetime | None,
-) -> dict[str, dict[str, tuple[np.ndarray, Summary]]]:
-    """Summaries by segment, counted from the rows: those of the lake and the fresh ones."""
-    fresh = arrivals.predictions
-    old = tables["predictions"].scan()
-    if fresh.height:
-        old = old.join(
-            fresh.lazy().select("_producer", "_sequence"), on=["_producer", "_sequence"], how="anti"
-        )
-    rows = pl.concat([old.collect(), fresh], how="diagonal") if fresh.height else old.collect()
+    tables: ModelTables, shape: Shape, arrivals: ingest.Arrivals, by: str, span: Span, first_us: int
+) -> dict[str, Columns]:
+    """Summaries by segment, counted from the rows: those of the lake and the fresh ones.
+
+    Raises ``ValueError`` where there is no such column, or where it has more values than there are segments.
+    """
+    rows = _whole(tables, "predictions", arrivals.predictions)
+    labels = _whole(tables, "labels", arrivals.labels)
     if by not in rows.columns:
-        raise ValueError(
-            f"by={by!r}: the model has no such column; it has {', '.join(c for c in rows.columns if not c.startswith('_'))}"
-        )
-    if since is not None:
-        rows = rows.filter(pl.col("time") >= since)
-    if until is not None:
-        rows = rows.filter(pl.col("time") < until)
-    if version is not None:
-        rows = rows.filter(pl.col("version") == version)
-    old_labels = tables["labels"].scan()
-    if arrivals.labels.height:
-        old_labels = old_labels.join(
-            arrivals.labels.lazy().select("_producer", "_sequence"),
-            on=["_producer", "_sequence"],
-            how="anti",
-        )
-        labels = pl.concat([old_labels.collect(), arrivals.labels], how="diagonal")
-    else:
-        labels = old_labels.collect()
-    if as_of is not None:
-        rows, labels = rows.filter(pl.col("time") < as_of), labels.filter(pl.col("time") < as_of)
-    # All rows are new to an empty lake: the same rule of labels as in the summaries, from the start.
-    matched = matches(_Nothing(tables.path), rows, labels)
-    size = window_us if window_us is not None else shape.window_us
-    result: dict[str, dict[str, tuple[np.ndarray, Summary]]] = {}
-    for segment, name in _names(rows, by):
-        part = rows.filter(segment)
-        one: dict[str, tuple[np.ndarray, Summary]] = {}
+        names = ", ".join(name for name in rows.columns if not name.startswith("_"))
+        raise ValueError(f"by={by!r}: the model has no such column; it has {names}")
+    if span.as_of is not None:
+        rows, labels = rows.filter(pl.col("time") < span.as_of), labels.filter(pl.col("time") < span.as_of)
+    matched = matches(None, rows, labels)  # all are new: the rule of labels from the start
+    rows = _within(rows, span)
+    matched = _within(matched, span) if matched.height else matched
+    result: dict[str, Columns] = {}
+    for level in _levels(rows, by):
+        part, truth = _of_level(rows, by, level), _of_level(matched, by, level) if matched.height else matched
+        columns: Columns = {}
         for column, grid in shape.grids.items():
-            frame = part
-            if column == QUALITY:
-                frame = (
-                    matched.filter(category_texts(matched, by).fill_null("null") == name)
-                    if matched.height
-                    else matched
-                )
-            if frame.is_empty() or (column not in frame.columns and column != QUALITY):
-                continue
-            at = window_starts(frame["time"], size) if size else np.full(frame.height, _first(frame["time"]))
-            starts, index = np.unique(at, return_inverse=True)
-            one[column] = (starts, summarise_column(frame, column, grid, index.astype(np.int64), len(starts)))
-        result[f"{by}={name}"] = one
+            frame = truth if column == QUALITY else part
+            if frame.height and (column == QUALITY or column in frame.columns):
+                starts, index = np.unique(span.starts(frame["time"], first_us), return_inverse=True)
+                columns[column] = (starts, summarise_column(frame, column, grid, index, len(starts)))
+        result[f"{by}={level}"] = columns
     return result
 
 
-def _first(times: pl.Series) -> int:
-    return int(times.dt.timestamp("us").to_numpy().min())
+def _whole(tables: ModelTables, stream: str, fresh: pl.DataFrame) -> pl.DataFrame:
+    """The rows of a table and those that are still in the journals, each once."""
+    if fresh.is_empty():
+        return tables[stream].scan().collect()
+    key = ["_producer", "_sequence"]
+    old = tables[stream].scan().join(fresh.lazy().select(key), on=key, how="anti").collect()
+    return pl.concat([old, fresh], how="diagonal")
 
 
-class _Nothing(ModelTables):
-    """Tables without rows: all that is given beside them is new."""
+def _within(rows: pl.DataFrame, span: Span) -> pl.DataFrame:
+    kept = pl.lit(True)
+    if span.version is not None:
+        kept &= pl.col("version") == span.version
+    if span.since is not None:
+        kept &= pl.col("time") >= span.since
+    if span.until is not None:
+        kept &= pl.col("time") < span.until
+    return rows.filter(kept)
 
-    def __getitem__(self, name: str) -> Any:
-        table = super().__getitem__(name)
-        return type(table)(name, table.path / "none")
+
+def _of_level(rows: pl.DataFrame, by: str, level: str) -> pl.DataFrame:
+    return rows.filter(category_texts(rows, by).fill_null("null") == level)
 
 
-def _names(rows: pl.DataFrame, by: str) -> list[tuple[pl.Series, str]]:
-    texts = category_texts(rows, by).fill_null("null")
-    levels = sorted(texts.unique().to_list())
+def _levels(rows: pl.DataFrame, by: str) -> list[str]:
+    levels = sorted(category_texts(rows, by).fill_null("null").unique().to_list())
     if len(levels) > SEGMENTS_MAX:
         raise ValueError(
-            f"by={by!r}: has {len(levels)} values; at most {SEGMENTS_MAX:,} segments are shown (is it an identifier?)"
+            f"by={by!r}: has {len(levels):,} values; at most {SEGMENTS_MAX:,} segments are shown (is it an identifier?)"
         )
-    return [(texts == level, level) for level in levels]
+    return levels

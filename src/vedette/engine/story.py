@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from vedette.engine import judge
-from vedette.engine.figures import View, view, windows
+from vedette.engine.figures import View, reference_of, view, windows
+from vedette.engine.segments import Span
 from vedette.engine.summarise import QUALITY, utc
 from vedette.errors import LakeError
 from vedette.lake import ingest
@@ -61,14 +62,14 @@ def _picture(seen: View, verdict: Verdict, watch: Watch) -> Picture | None:
     statistic = STATISTICS[metric]
     if seen.shape.grids[column].kind not in statistic.kinds:
         return None
-    starts, summary = windows(seen, column)
+    starts, summary = windows(seen, column, Span(seen.shape.window_us))
     if summary is None:
         return None
     merged = -(-len(starts) // POINTS_MAX)
     if merged > 1:
-        starts, summary = windows(seen, column, window_us=merged * seen.shape.window_us)
+        starts, summary = windows(seen, column, Span(merged * seen.shape.window_us))
         assert summary is not None
-    reference = windows(seen, column, part="reference", window_us=0)[1]
+    reference = reference_of(seen, column)
     found = statistic.figures(summary, reference)
     points = [_point(utc(int(start)), found, i) for i, start in enumerate(starts)]
     own = None

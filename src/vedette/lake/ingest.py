@@ -111,7 +111,7 @@ def _times(seconds: np.ndarray, name: str) -> pl.Series:
 
 def _series(name: str, one: Field, values: Any, present: np.ndarray) -> pl.Series:
     if one.physical in (Physical.TEXT, Physical.BYTES):
-        column = pl.Series(name, list(values), dtype=POLARS[one.physical])  # type: ignore[call-overload]
+        column = pl.Series(name, list(values), dtype=POLARS[one.physical])
     elif one.physical is Physical.TIMESTAMP:
         column = pl.Series(name, values).cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
     else:

@@ -31,12 +31,13 @@ def label_text(frame: pl.DataFrame, base: str) -> pl.Series:
     return pl.select(pl.coalesce(texts).alias(base)).to_series()
 
 
-def matches(tables: ModelTables, predictions: pl.DataFrame, labels: pl.DataFrame) -> pl.DataFrame:
+def matches(tables: ModelTables | None, predictions: pl.DataFrame, labels: pl.DataFrame) -> pl.DataFrame:
     """What these new predictions and labels change in the set of labelled predictions, as signed rows.
 
-    Both frames are new: not counted before, whether or not the tables hold them by now. Returns the columns of the
-    predictions with ``label`` and its further types, ``known`` (when the label was known) and ``sign`` (+1 a row to
-    count, -1 a row that was counted under a label that no longer holds).
+    ``tables`` hold what was counted before (None: nothing was). Both frames are new: not counted before, whether or
+    not the tables hold them by now. Returns the columns of the predictions with ``label`` and its further types,
+    ``known`` (when the label was known) and ``sign`` (+1 a row to count, -1 a row that was counted under a label that
+    no longer holds).
     """
     old_labels = _others(tables, "labels", labels)
     if labels.is_empty() and old_labels is None:
@@ -90,9 +91,9 @@ def matches(tables: ModelTables, predictions: pl.DataFrame, labels: pl.DataFrame
     return changed.drop("_text", "_new").with_columns(pl.col("known").cast(UTC))
 
 
-def _others(tables: ModelTables, stream: str, new: pl.DataFrame) -> pl.LazyFrame | None:
+def _others(tables: ModelTables | None, stream: str, new: pl.DataFrame) -> pl.LazyFrame | None:
     """The rows that a table holds besides the new ones."""
-    if tables[stream].snapshot() is None:
+    if tables is None or tables[stream].snapshot() is None:
         return None
     rows = tables[stream].scan()
     return rows if new.is_empty() else rows.join(new.lazy().select(_KEY), on=_KEY, how="anti")

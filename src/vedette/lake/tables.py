@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -138,21 +138,25 @@ _VACUUM_EVERY = 50  # overwrites of the one-row state table between two sweeps o
 
 @dataclass(frozen=True)
 class Table:
-    """One Delta table of a model."""
+    """One Delta table of a model. ``opened`` keeps what was opened, by name, until this process writes to it."""
 
     name: str
     path: Path
+    opened: dict[str, DeltaTable] = field(default_factory=dict, compare=False, repr=False)
 
     @cached_property
     def _writer(self) -> WriterProperties:
         return WriterProperties(compression="ZSTD", compression_level=3)
 
     def snapshot(self) -> DeltaTable | None:
-        """The table as it is now, or None where it was never written to."""
+        """The table as it was when first asked for (or last written here), None where it was never written to."""
+        if self.name in self.opened:
+            return self.opened[self.name]
         if not (self.path / "_delta_log").is_dir():
             return None
         try:
-            return DeltaTable(self.path)
+            self.opened[self.name] = DeltaTable(self.path)
+            return self.opened[self.name]
         except TableNotFoundError:
             return None
         except (DeltaError, OSError) as error:
@@ -220,12 +224,12 @@ class Table:
             )
         except (DeltaError, OSError) as error:
             raise LakeError(f"table {self.path}: cannot be written: {error}") from error
-        self._sync()
+        self.opened[self.name] = DeltaTable(self.path)
+        self._sync(self.opened[self.name])
         return True
 
-    def _sync(self) -> None:
+    def _sync(self, table: DeltaTable) -> None:
         """Bring the newest commit and the files it adds to the disk."""
-        table = DeltaTable(self.path)
         version = table.version()
         log = self.path / "_delta_log"
         entry = log / f"{version:020d}.json"
@@ -248,14 +252,18 @@ class Table:
 
 @dataclass(frozen=True)
 class ModelTables:
-    """The tables of one model, by name: ``tables["predictions"]``."""
+    """The tables of one model, by name: ``tables["predictions"]``.
+
+    One of these sees each table as it was when it was first asked for: make a new one to see what others wrote.
+    """
 
     path: Path
+    _opened: dict[str, DeltaTable] = field(default_factory=dict, compare=False, repr=False)
 
     def __getitem__(self, name: str) -> Table:
         if name not in SCHEMAS:
             raise KeyError(f"table {name!r}: vedette has {', '.join(SCHEMAS)}")
-        return Table(name, self.path / name)
+        return Table(name, self.path / name, self._opened)
 
 
 @dataclass(frozen=True)

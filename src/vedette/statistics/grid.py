@@ -34,6 +34,7 @@ Integers = npt.NDArray[np.int64]
 KINDS = ("numeric", "category", "quality", "latency")
 
 NUMERIC_CELLS = 128  # fine enough for Wasserstein and p99, a kilobyte a window
+TAIL_SHARES = np.array([1 / 256, 1 / 512, 1 / 1024])  # else the widest cells are those of p99 and of long tails
 LEVELS_MAX = 128  # levels with a cell of their own
 KNOWN_MAX = 4096  # further levels that are known, but share a cell: 4096 names are about 64 kB in a grid
 CLASSES_MAX = 128  # label x prediction counts grow with the square: 128 classes are 130 kB a window
@@ -199,7 +200,8 @@ def numeric_grid(column: str, pilot: npt.ArrayLike) -> Grid:
         edges = np.concatenate([distinct, _next(distinct)])
     else:
         n_cells = min(NUMERIC_CELLS, n)
-        ranks = np.ceil(np.arange(1, n_cells) * n / n_cells).astype(np.int64) - 1
+        shares = np.concatenate([np.arange(1, n_cells) / n_cells, TAIL_SHARES, 1 - TAIL_SHARES])
+        ranks = np.clip(np.ceil(shares * n).astype(np.int64) - 1, 0, n - 1)
         atoms = distinct[(times > 1) & (times * 64 >= n)]
         edges = np.concatenate([values[[0]], values[ranks], _next(values[[-1]]), atoms, _next(atoms)])
     edges = np.unique(edges[np.isfinite(edges)])

@@ -43,7 +43,7 @@ class Mean:
         mean, low, high = mean_t(current.total, current.squares, n, level)
         constant = current.minimum == current.maximum
         other = 1 - tail ** (1 / np.maximum(n, 1))
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):  # the estimates refuse what is not finite
             least, most = grid.edges[0] - grid.centre, grid.edges[-1] - grid.centre
             low = np.where(constant, mean + other * np.minimum(least - mean, 0), low)
             high = np.where(constant, mean + other * np.maximum(most - mean, 0), high)

@@ -80,8 +80,9 @@ class Wasserstein:
         if reference is not None and len(todo):
             widths = _widths(current.grid, current.take(todo), reference.merged())
             value[todo], half[todo] = _distance(counts[todo], base, widths, level)
-        low, high = np.maximum(value - half, 0.0), value + half
-        return Estimates.of(value / unit, low / unit, high / unit, current.used, reasons)
+        with np.errstate(over="ignore", invalid="ignore"):  # the estimates refuse what is not finite
+            low, high = np.maximum(value - half, 0.0) / unit, (value + half) / unit
+            return Estimates.of(value / unit, low, high, current.used, reasons)
 
 
 def _sd(reference: Summary) -> float:
@@ -102,14 +103,22 @@ def _widths(grid: Grid, current: Summary, reference: Summary) -> tuple[Floats, F
 def _reach(grid: Grid, side: Summary) -> Floats:
     """How far values in the lower and the upper tail lie beyond the last edge on average, [W, 2].
 
-    Where a tail falls off exponentially, the greatest of c values is expected 1 + 1/2 + ... + 1/c times as
-    far out as their mean. That is exact for a single value, and the greatest is known.
+    A first guess: where a tail falls off exponentially, the greatest of c values is expected 1 + 1/2 + ... + 1/c times
+    as far out as their mean. What the guess, with inner cells at their middles, leaves of the total that is known goes
+    to the tails, most to the one that can hold most.
     """
-    count = side.counts[:, [0, -1]]
-    with np.errstate(over="ignore", invalid="ignore"):
+    edges, count = grid.edges - grid.centre, side.counts[:, [0, -1]]
+    outwards, harmonic = np.array([-1.0, 1.0]), special.digamma(np.maximum(count, 1) + 1.0) + np.euler_gamma
+    with np.errstate(over="ignore", invalid="ignore"):  # of huge values the first guess stands
         furthest = np.stack([grid.edges[0] - side.minimum, side.maximum - grid.edges[-1]], axis=1)
-    harmonic = special.digamma(np.maximum(count, 1) + 1.0) + np.euler_gamma
-    return np.where(count > 0, np.maximum(furthest, 0.0) / harmonic, 0.0)
+        furthest = np.where(count > 0, np.maximum(furthest, 0.0), 0.0)
+        reach = furthest / harmonic
+        inside = side.counts[:, 1:-1] @ ((edges[:-1] + edges[1:]) / 2)
+        rest = side.total - inside - (count * (edges[[0, -1]] + outwards * reach)).sum(axis=1)
+        room = (count * furthest) ** 2
+        part = room / np.maximum(room.sum(axis=1, keepdims=True), 1e-300)
+        exact = reach + outwards * rest[:, np.newaxis] * part / np.maximum(count, 1)
+    return np.clip(np.where(np.isfinite(exact), exact, reach), 0.0, furthest)
 
 
 def _distance(
@@ -125,7 +134,7 @@ def _distance(
     both = np.where(crossing, left + right, 1.0)
     mean = np.where(crossing, (left**2 + right**2) / (2 * both), (left + right) / 2)
     ends = p[:, [0, -1]], q[np.newaxis, [0, -1]]
-    with np.errstate(over="ignore", invalid="ignore"):  # the estimates refuse what is not finite
+    with np.errstate(over="ignore", invalid="ignore"):
         value = (inner * mean).sum(axis=1) + np.abs(ends[0] * ours - ends[1] * theirs).sum(axis=1)
         tails = (ends[0] * ours + ends[1] * theirs) / np.maximum(ends[0] + ends[1], 1e-300)
         weights = np.zeros_like(gap)

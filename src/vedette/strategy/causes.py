@@ -109,12 +109,12 @@ def _stuck(before: Summary, now: Summary) -> tuple[str, ...]:
     cell = int(counts.argmax())
     share, share_before = counts[cell] / n, before.counts[0, cell] / int(before.used[0])
     constant = bool(now.minimum[0] == now.maximum[0])
-    if constant and before.minimum[0] == before.maximum[0]:
-        return ()  # it never moved
+    if share_before > _STUCK_SHARE_BEFORE:
+        return ()  # it never moved, or seldom did
     if constant:
         return (f"stuck at {now.minimum[0]:.6g} (one value in all rows)",)
     low, high = (bound[cell] for bound in now.grid.bounds)
-    if share < _STUCK_SHARE or share_before > _STUCK_SHARE_BEFORE or not np.isfinite([low, high]).all():
+    if share < _STUCK_SHARE or not np.isfinite([low, high]).all():
         return ()
     if low == high:
         return (f"stuck at {low:.6g} (one value in {100 * share:.0f} % of rows)",)

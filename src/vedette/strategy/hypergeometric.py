@@ -57,7 +57,7 @@ def tails(population: ArrayLike, marked: ArrayLike, drawn: ArrayLike, seen: Arra
     The number is ``scipy.stats.hypergeom(20, 7, 12).sf(3)``:
 
     >>> float(tails(20, 7, 12, 3).above[0].round(12))
-    0.792156862745
+    0.749226006192
     """
     arrays = np.broadcast_arrays(
         *(np.atleast_1d(np.asarray(a)).astype(np.float64) for a in (population, marked, drawn, seen))

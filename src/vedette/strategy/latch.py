@@ -146,7 +146,7 @@ def _change(kind: str, name: str, row: State, found: Effects) -> str:
 
 
 def _percent(share: float) -> str:
-    return f"{100.0 * share:.3g} %"
+    return f"{100.0 * share:.3g} %" if share > 1e-9 else "0 %"  # what rounding left of nothing
 
 
 def _number(value: float) -> str:

@@ -1,0 +1,119 @@
+"""The interval formulas against scipy.stats, published tables and definitions."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from vedette.statistics.intervals import (
+    FEW,
+    average,
+    clopper_pearson,
+    mean_t,
+    noncentral_chi_square,
+    quantile_ranks,
+    share,
+    wilson,
+)
+
+counts = st.integers(0, 400).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
+levels = st.sampled_from([0.5, 0.9, 0.95, 0.999])
+
+
+@pytest.mark.parametrize(("formula", "method"), [(wilson, "wilson"), (clopper_pearson, "exact")])
+@given(pair=counts.filter(lambda pair: pair[1] > 0), level=levels)
+def test_intervals_of_shares_are_those_of_binomtest(formula, method, pair, level):
+    """Wilson's and Clopper and Pearson's limits agree with scipy's binomtest."""
+    expected = stats.binomtest(*pair).proportion_ci(level, method)
+    assert [float(limit) for limit in formula(*pair, level)] == pytest.approx(list(expected), abs=1e-9)
+
+
+@given(counts, levels)
+def test_a_share_is_within_its_interval(pair, level):
+    """0 <= low <= k/n <= high <= 1, also for no rows, where the interval is [0, 1]."""
+    (k, n), (low, high) = pair, share(*pair, level)
+    assert 0 <= low <= (k / n if n else 0) <= high <= 1
+
+
+@pytest.mark.parametrize("k", [FEW - 1, FEW])
+def test_small_counts_have_the_exact_interval(k):
+    """Under 5 on either side it is Clopper and Pearson's, from 5 on Wilson's."""
+    expected = clopper_pearson if k < FEW else wilson
+    found = [share(k, 100, 0.95), share(100 - k, 100, 0.95)]
+    np.testing.assert_array_equal(found, [expected(k, 100, 0.95), expected(100 - k, 100, 0.95)])
+
+
+@given(st.lists(st.floats(-100, 100), min_size=3, max_size=30), levels)
+def test_the_interval_of_a_mean_is_students(values, level):
+    """From n, sum and sum of squares come the limits of scipy's t interval."""
+    x = np.array(values)
+    _, low, high = mean_t(np.array([x.sum()]), np.array([(x**2).sum()]), np.array([len(x)]), level)
+    half = stats.t.ppf((1 + level) / 2, len(x) - 1) * x.std(ddof=1) / np.sqrt(len(x))
+    assert (low[0], high[0]) == (
+        pytest.approx(x.mean() - half, abs=1e-4),
+        pytest.approx(x.mean() + half, abs=1e-4),
+    )
+
+
+@given(st.integers(1, 3000), st.sampled_from([0.01, 0.25, 0.5, 0.95, 0.99]), levels)
+def test_ranks_are_the_innermost_that_hold_the_level(n, p, level):
+    """Each limit leaves out at most half of 1 - level by scipy's binomial distribution, the next rank in more."""
+    low, high = (int(rank[0]) for rank in quantile_ranks(np.array([n]), p, level))
+    tail = (1 - level) / 2 * (1 + 1e-9)
+    below, above = stats.binom(n, p).cdf, stats.binom(n, p).sf
+    assert below(low - 1) <= tail
+    assert above(high - 1) <= tail
+    assert low == n or below(low) > tail * (1 - 1e-6)
+    assert high == 1 or above(high - 2) > tail * (1 - 1e-6)
+
+
+def test_ranks_of_many_rows_are_exact():
+    """A billion rows have the ranks that the normal law gives, to a row or two."""
+    low, high = quantile_ranks(np.array([10**9]), 0.5, 0.95)
+    half = stats.norm.ppf(0.975) * np.sqrt(10**9) / 2
+    assert [low[0] - 5e8, high[0] - 5e8] == pytest.approx([-half, half], abs=2)
+
+
+@given(st.floats(0, 4999), st.integers(1, 140), levels)
+def test_the_noncentrality_solves_its_equation(x, df, level):
+    """scipy's noncentral chi-square at either limit has the tail that was asked for, or the limit is 0."""
+    low, high = (float(limit) for limit in noncentral_chi_square(x, df, level))
+    for limit, chance in ((low, (1 + level) / 2), (high, (1 - level) / 2)):
+        if limit > 0:
+            assert stats.ncx2.cdf(x, df, limit) == pytest.approx(chance, abs=1e-4)
+        else:
+            assert stats.chi2.cdf(x, df) <= chance + 1e-4
+
+
+@pytest.mark.parametrize("df", [1, 9, 40])
+@pytest.mark.parametrize("x", [6e3, 1e5, 1e7])
+def test_the_noncentrality_of_great_values_solves_it_nearly(x, df):
+    """Beyond 5,000 the limit law is inverted, and the tails are right to 0.001."""
+    low, high = (float(limit) for limit in noncentral_chi_square(x, df, 0.95))
+    tails = [stats.ncx2.cdf(x, df, low), stats.ncx2.cdf(x, df, high)]
+    assert tails == pytest.approx([0.975, 0.025], abs=1e-3)
+
+
+def test_the_noncentrality_of_a_published_example():
+    """Of x = 20 on 9 degrees of freedom, by scipy's own root finder on its noncentral chi-square."""
+    low, high = noncentral_chi_square(20.0, 9, 0.95)
+    assert (float(low), float(high)) == pytest.approx((0.470820, 31.708604), abs=1e-5)
+
+
+def test_an_average_of_one_class_is_that_class():
+    """With one class counted the interval is its own."""
+    value, low, high = average(
+        np.array([[0.3, 0.9]]), np.array([[0.2, 0.0]]), np.array([[0.5, 1.0]]), np.array([[True, False]])
+    )
+    assert (value[0], low[0], high[0]) == pytest.approx((0.3, 0.2, 0.5))
+
+
+def test_an_average_of_two_is_the_shortest_side_of_a_triangle():
+    """Distances from limits are added as squares and divided by the number of classes: 3 and 4 make 5/2."""
+    value, low, high = average(
+        np.array([[0.5, 0.5]]), np.array([[0.2, 0.1]]), np.array([[0.8, 0.9]]), np.array([[True, True]])
+    )
+    assert (value[0], low[0], high[0]) == pytest.approx((0.5, 0.25, 0.75))
