@@ -32,6 +32,12 @@ GRIDS = [
 ]
 
 
+@pytest.fixture
+def rng():
+    """Random numbers that are the same whatever ran before."""
+    return np.random.default_rng(7)
+
+
 @pytest.mark.parametrize("grid", GRIDS, ids=lambda grid: grid.column)
 def test_json_brings_a_grid_back_to_the_bit(grid):
     """What comes out of JSON has the same edges, the same id and the same cells."""
@@ -65,14 +71,18 @@ def test_any_pilot_makes_a_grid(values):
     assert 2 <= numeric_grid("x", values).cells <= 300
 
 
-def test_cells_of_a_continuous_column_hold_equal_shares_of_the_pilot():
-    """128 quantile cells of a pilot of 1,280 distinct values hold ten each, none under or over."""
-    pilot = RNG.permutation(np.arange(1280.0))
+def test_the_outer_cells_of_a_continuous_column_are_finer():
+    """The outermost 128th of the pilot at either end is cut at a 256th, a 512th and a 1,024th."""
+    pilot = np.arange(2048.0)
+    edges = numeric_grid("x", pilot).edges
+    assert edges[:5].tolist() == [0, 1, 3, 7, 15]
+
+
+def test_cells_of_a_continuous_column_hold_equal_shares_of_the_pilot(rng):
+    """128 quantile cells of a pilot of 1,280 distinct values hold ten each, those at the ends together."""
+    pilot = rng.permutation(np.arange(1280.0))
     counts = summarise_numeric(numeric_grid("x", pilot), pilot).counts[0]
-    assert counts[0] == 0
-    assert counts[-1] == 0
-    assert set(counts[1:-1]) <= {9, 10, 11}
-    assert len(counts) == 130
+    assert set(counts[5:-5]) == {10}
 
 
 def test_values_beyond_the_pilot_go_to_the_tails():
@@ -90,14 +100,14 @@ def test_a_discrete_column_has_a_cell_for_each_value():
     assert counts.tolist() == [1, 2, 1, 1, 0, 1, 2]
 
 
-def test_few_distinct_values_that_hardly_repeat_are_not_discrete():
+def test_few_distinct_values_that_hardly_repeat_are_not_discrete(rng):
     """Fifty pilot rows of a continuous column do not make each of its values a level."""
-    assert not numeric_grid("x", RNG.normal(size=50)).discrete
+    assert not numeric_grid("x", rng.normal(size=50)).discrete
 
 
-def test_a_frequent_value_of_a_continuous_column_has_its_own_cell():
+def test_a_frequent_value_of_a_continuous_column_has_its_own_cell(rng):
     """Zeros in an otherwise continuous column are not mixed with the values just above zero."""
-    pilot = np.concatenate([np.zeros(400), RNG.exponential(size=600)])
+    pilot = np.concatenate([np.zeros(400), rng.exponential(size=600)])
     counts = summarise_numeric(numeric_grid("x", pilot), [0.0, 1e-9, 5e-324]).counts[0]
     assert sorted(counts[counts > 0]) == [1, 2]
 
@@ -124,9 +134,9 @@ def test_levels_known_and_unseen_are_counted_apart():
 
 
 @pytest.mark.parametrize("n", [0, 199, 200, 5000])
-def test_scores_have_at_most_128_bins(n):
+def test_scores_have_at_most_128_bins(n, rng):
     """A quality grid has 128 score bins or fewer and one for no score, whatever the pilot."""
-    assert quality_grid(("0", "1"), RNG.random(n)).shape == (129, 3, 4)
+    assert quality_grid(("0", "1"), rng.random(n)).shape == (129, 3, 4)
 
 
 def test_few_distinct_scores_have_a_bin_each():

@@ -25,6 +25,12 @@ LEVELS = category_grid("c", {"a": 5, "b": 5}, ["c"])
 BOTH = ["psi", "wasserstein"]
 
 
+@pytest.fixture
+def rng():
+    """Random numbers that are the same whatever ran before."""
+    return np.random.default_rng(31)
+
+
 def figure(name, current, reference, level=0.95):
     """The value, limits, number of rows and reason of a single window."""
     found = STATISTICS[name].figures(current, reference, level)
@@ -85,16 +91,16 @@ def test_psi_counts_unseen_levels():
     assert figure("psi", levels([450, 450, 0, 100]), levels([500, 500, 0, 0]))[0] > without + 0.3
 
 
-def test_psi_cells_hold_equal_shares_of_the_reference():
+def test_psi_cells_hold_equal_shares_of_the_reference(rng):
     """Ten cells of a continuous column, each a tenth of the reference to a grid cell's width."""
-    reference = numeric(RNG.normal(size=20_000))
+    reference = numeric(rng.normal(size=20_000))
     held = np.bincount(psi_groups(GRID, reference.counts[0]), reference.counts[0])
     assert held / 20_000 == pytest.approx(np.full(10, 0.1), abs=0.02)
 
 
-def test_psi_cells_of_a_discrete_column_keep_new_values_apart():
+def test_psi_cells_of_a_discrete_column_keep_new_values_apart(rng):
     """What the pilot never had is in a cell of its own: integers that come as halves are seen."""
-    x = RNG.integers(0, 5, 2000).astype(float)
+    x = rng.integers(0, 5, 2000).astype(float)
     grid = numeric_grid("n", x)
     assert figure("psi", numeric(x + 0.5, grid), numeric(x, grid))[1] > 1
 
@@ -123,19 +129,19 @@ def test_where_there_is_nothing_to_compare_the_reason_is_precise(name, current, 
 
 
 @pytest.mark.parametrize("name", BOTH)
-def test_one_nan_or_infinity_hides_no_change(name):
+def test_one_nan_or_infinity_hides_no_change(name, rng):
     """A change of five standard deviations is seen with NaN and infinities on both sides; n says what was compared."""
     odd = [np.nan, np.inf, -np.inf]
-    found = figure(name, numeric([*RNG.normal(5, 1, 500), *odd]), numeric([*RNG.normal(size=500), *odd]))
+    found = figure(name, numeric([*rng.normal(5, 1, 500), *odd]), numeric([*rng.normal(size=500), *odd]))
     assert found[1] > 1
     assert found[3] == 500
 
 
 @pytest.mark.parametrize("name", [*BOTH, "wasserstein_sd"])
-def test_a_constant_reference_is_not_divided_by(name):
+def test_a_constant_reference_is_not_divided_by(name, rng):
     """A reference without spread has no standard deviations; other distances to it are finite."""
     grid = numeric_grid("one", [1.0] * 100)
-    value, *_, reason = figure(name, numeric(RNG.normal(50, 1, 200), grid), numeric([1.0] * 200, grid))
+    value, *_, reason = figure(name, numeric(rng.normal(50, 1, 200), grid), numeric([1.0] * 200, grid))
     if name == "wasserstein_sd":
         assert reason == "the reference is constant"
     else:
@@ -175,16 +181,16 @@ def test_wasserstein_of_a_discrete_column_is_scipys(current, reference):
     assert value == pytest.approx(stats.wasserstein_distance(current, reference), abs=1e-9)
 
 
-def test_wasserstein_of_a_shift_is_the_shift():
+def test_wasserstein_of_a_shift_is_the_shift(rng):
     """Ten is ten, far outside the grid too, and in standard deviations of the reference ten over theirs."""
-    x = RNG.normal(size=2000)
+    x = rng.normal(size=2000)
     values = [figure(name, numeric(x + 10), numeric(x))[0] for name in ("wasserstein", "wasserstein_sd")]
     assert values == pytest.approx([10, 10 / x.std(ddof=1)], rel=0.002)
 
 
-def test_wasserstein_of_latencies_is_in_seconds():
+def test_wasserstein_of_latencies_is_in_seconds(rng):
     """A model that takes 20 ms longer is 20 ms away."""
-    x, grid = RNG.lognormal(-3, 0.5, 5000), latency_grid()
+    x, grid = rng.lognormal(-3, 0.5, 5000), latency_grid()
     assert figure("wasserstein", numeric(x + 0.02, grid), numeric(x, grid))[0] == pytest.approx(
         0.02, rel=0.02
     )
@@ -212,8 +218,8 @@ def test_the_interval_of_a_distance_holds_the_truth(name, shift):
 
 
 @pytest.mark.parametrize("name", BOTH)
-def test_a_reference_of_several_windows_counts_as_one(name):
+def test_a_reference_of_several_windows_counts_as_one(name, rng):
     """The reference's windows are added before the comparison."""
-    x = RNG.normal(size=900)
+    x = rng.normal(size=900)
     apart = Summary.stack([numeric(x[:300]), numeric(x[300:])])
     assert figure(name, numeric(x[:200]), apart) == figure(name, numeric(x[:200]), numeric(x))

@@ -23,6 +23,12 @@ GRID = numeric_grid("x", RNG.normal(size=1000))
 QUANTILES = [name for name in STATISTICS if name[0] == "p" and name[1:].isdigit()]
 
 
+@pytest.fixture
+def rng():
+    """Random numbers that are the same whatever ran before."""
+    return np.random.default_rng(21)
+
+
 def figure(name, summary, level=0.95):
     """The value, limits, number of rows and reason of a single window."""
     found = STATISTICS[name].figures(summary, None, level)
@@ -89,18 +95,18 @@ def test_unseen_levels_are_a_share_of_what_is_there():
 
 
 @pytest.mark.parametrize("n", [2, 30, 1000])
-def test_the_mean_agrees_with_numpy_and_scipy(n):
+def test_the_mean_agrees_with_numpy_and_scipy(n, rng):
     """Value and interval are numpy's mean and the t interval of scipy."""
-    x = RNG.lognormal(size=n)
+    x = rng.lognormal(size=n)
     expected = stats.ttest_1samp(x, 0).confidence_interval(0.9)
     assert figure("mean", summarise_numeric(GRID, x), 0.9)[:3] == pytest.approx(
         (x.mean(), expected.low, expected.high), rel=1e-9
     )
 
 
-def test_the_mean_far_from_zero_keeps_its_digits():
+def test_the_mean_far_from_zero_keeps_its_digits(rng):
     """Sums about the centre of the grid do not cancel: a spread of 1 at 1e9 has its interval."""
-    x = 1e9 + RNG.normal(size=500)
+    x = 1e9 + rng.normal(size=500)
     expected = stats.ttest_1samp(x - 1e9, 0).confidence_interval(0.95)
     _, low, high, *_ = figure("mean", summarise_numeric(numeric_grid("x", x[:100]), x))
     assert (low - 1e9, high - 1e9) == pytest.approx((expected.low, expected.high), rel=1e-4)
@@ -131,17 +137,17 @@ def test_a_constant_column_is_its_value():
 
 
 @pytest.mark.parametrize("name", QUANTILES)
-def test_quantiles_of_a_discrete_column_are_exact(name):
+def test_quantiles_of_a_discrete_column_are_exact(name, rng):
     """They are numpy's quantiles with method "inverted_cdf"."""
-    x = RNG.poisson(20, 1000).astype(float)
+    x = rng.poisson(20, 1000).astype(float)
     value = figure(name, summarise_numeric(numeric_grid("n", x), x))[0]
     assert value == pytest.approx(np.quantile(x, int(name[1:]) / 100, method="inverted_cdf"), abs=1e-12)
 
 
 @pytest.mark.parametrize("name", QUANTILES)
-def test_quantiles_are_in_the_cell_of_numpys(name):
+def test_quantiles_are_in_the_cell_of_numpys(name, rng):
     """A continuous column's quantile is off by less than the cell that holds it."""
-    x = RNG.normal(size=5000)
+    x = rng.normal(size=5000)
     value = figure(name, summarise_numeric(GRID, x))[0]
     expected = np.quantile(x, int(name[1:]) / 100, method="inverted_cdf")
     edges = np.concatenate([[x.min()], GRID.edges, [x.max()]])
@@ -149,9 +155,9 @@ def test_quantiles_are_in_the_cell_of_numpys(name):
     assert edges[place - 1] <= value <= edges[place]
 
 
-def test_latency_percentiles_are_right_to_9_percent():
+def test_latency_percentiles_are_right_to_9_percent(rng):
     """The log grid gives every percentile within 8.5 % of numpy's."""
-    x = RNG.lognormal(-3, 1.5, 3000)
+    x = rng.lognormal(-3, 1.5, 3000)
     summary = summarise_numeric(latency_grid(), x)
     values = [figure(f"latency_p{p}_s", summary)[0] for p in (50, 95, 99)]
     np.testing.assert_allclose(values, np.quantile(x, [0.5, 0.95, 0.99]), rtol=0.085)
@@ -165,17 +171,17 @@ def test_the_interval_of_a_quantile_is_between_order_statistics():
 
 
 @pytest.mark.parametrize(("name", "n"), [("p50", 20), ("p95", 200), ("p99", 500)])
-def test_the_interval_of_a_quantile_holds_the_truth(name, n):
+def test_the_interval_of_a_quantile_holds_the_truth(name, n, rng):
     """Whatever the distribution: 94 % or more of 1,000 exponential windows (the standard error is 0.7 %)."""
-    x, truth = RNG.exponential(size=1000 * n), -np.log1p(-int(name[1:]) / 100)
-    grid = numeric_grid("x", RNG.exponential(size=1000))
+    x, truth = rng.exponential(size=1000 * n), -np.log1p(-int(name[1:]) / 100)
+    grid = numeric_grid("x", rng.exponential(size=1000))
     found = STATISTICS[name].figures(summarise_numeric(grid, x, None, np.repeat(np.arange(1000), n), 1000))
     assert ((found.low <= truth) & (truth <= found.high)).mean() >= 0.94
 
 
-def test_values_beyond_the_grid_end_at_the_greatest():
+def test_values_beyond_the_grid_end_at_the_greatest(rng):
     """A percentile in the tail lies between the last edge and the greatest value, not at infinity."""
-    x = np.concatenate([RNG.normal(size=900), np.linspace(50, 60, 100)])
+    x = np.concatenate([rng.normal(size=900), np.linspace(50, 60, 100)])
     value, _, high, *_ = figure("p95", summarise_numeric(GRID, x))
     assert 50 < value < high <= 60 or GRID.edges[-1] <= value <= high <= 60
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import stats
+from scipy import optimize, stats
 from sklearn import metrics
 
 from vedette.statistics import STATISTICS, Summary, quality_grid, summarise_quality

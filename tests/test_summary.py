@@ -36,6 +36,12 @@ outcomes = st.lists(
 )
 
 
+@pytest.fixture
+def rng():
+    """Random numbers that are the same whatever ran before."""
+    return np.random.default_rng(11)
+
+
 def numeric(data, sign=1):
     """The summary of (value, present, window) rows over four windows."""
     values, present, window = (np.array(part) for part in zip(*data, strict=True)) if data else ([], [], [])
@@ -99,9 +105,9 @@ def test_null_nan_and_infinities_are_counted_apart():
     assert [int(x[0]) for x in (summary.rows, summary.missing, summary.nan, summary.inf)] == [6, 2, 1, 2]
 
 
-def test_moments_are_about_the_centre():
+def test_moments_are_about_the_centre(rng):
     """total and squares are sums of x - centre and its square."""
-    x = RNG.normal(5, 2, 300)
+    x = rng.normal(5, 2, 300)
     summary = summarise_numeric(GRID, x)
     away = x - GRID.centre
     np.testing.assert_allclose(
@@ -109,23 +115,23 @@ def test_moments_are_about_the_centre():
     )
 
 
-def test_counts_agree_with_numpy_histogram():
+def test_counts_agree_with_numpy_histogram(rng):
     """The cells between edges hold what numpy.histogram counts."""
-    x = RNG.normal(size=1000)
+    x = rng.normal(size=1000)
     np.testing.assert_array_equal(summarise_numeric(GRID, x).counts[0, 1:-1], np.histogram(x, GRID.edges)[0])
 
 
-def test_windows_are_those_of_separate_summaries():
+def test_windows_are_those_of_separate_summaries(rng):
     """Summarising windows at once is stacking the summaries of each."""
-    x, window = RNG.normal(size=100), RNG.integers(0, 3, 100)
+    x, window = rng.normal(size=100), rng.integers(0, 3, 100)
     at_once = summarise_numeric(GRID, x, None, window, 3)
     apart = Summary.stack([summarise_numeric(GRID, x[window == w]) for w in range(3)])
     assert counted(at_once) == counted(apart)
 
 
-def test_merging_windows_is_the_summary_of_all_rows():
+def test_merging_windows_is_the_summary_of_all_rows(rng):
     """merged() is one window with every row."""
-    x = RNG.normal(size=100)
+    x = rng.normal(size=100)
     assert counted(summarise_numeric(GRID, x, None, np.arange(100) % 7, 7).merged()) == counted(
         summarise_numeric(GRID, x)
     )

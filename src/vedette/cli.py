@@ -46,6 +46,14 @@ def _where(lake: str | None) -> str:
     return lake or os.environ.get("VEDETTE_LAKE") or config.read().lake or config.DEFAULT_LAKE
 
 
+def _unused(folder: Path) -> Path:
+    """The folder, or the first of ``folder-2``, ``folder-3`` ... that is not there yet."""
+    number = 1
+    while (path := folder if number == 1 else folder.with_name(f"{folder.name}-{number}")).exists():
+        number += 1
+    return path
+
+
 @app.command()
 def demo(
     lake: LakeOption = None,
@@ -54,7 +62,7 @@ def demo(
     """The whole job on real data: 336,776 flights, a model, late labels, two planted faults, verdicts, a report."""
     from vedette.demo import flights
 
-    flights.main(Path(_where(lake)), seed=seed)
+    flights.main(Path(lake) if lake else _unused(Path("vedette-demo")), seed=seed)
 
 
 @app.command()

@@ -136,9 +136,7 @@ def _dtype(layout: Layout) -> np.dtype[Any]:
     for index, field in enumerate(layout.fields):
         spans.append((f"field {index}", _CODES.get(field.physical, "<u8"), layout.fields_at + 8 * index))
     names, formats, offsets = zip(*spans, strict=True)
-    return np.dtype(
-        {"names": names, "formats": formats, "offsets": offsets, "itemsize": layout.slot_bytes}  # type: ignore[call-overload]
-    )
+    return np.dtype({"names": names, "formats": formats, "offsets": offsets, "itemsize": layout.slot_bytes})
 
 
 def _undecided(received: NDArray[np.float64], whole: Mask, created: float, youngest: float) -> int:

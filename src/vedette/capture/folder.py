@@ -19,11 +19,11 @@ __all__ = [
     "is_alive",
     "journal_bytes",
     "last_end",
-    "lock",
     "read_header",
     "seal_file",
     "segment_files",
     "sync_folder",
+    "take_lock",
     "unlink_segment",
 ]
 
@@ -119,9 +119,9 @@ def create_folder(path: Path) -> None:
         raise OSError(f"{path}: a symbolic link stands in the place of a journal's folder")
 
 
-def lock(folder: Path) -> int | None:
+def take_lock(folder: Path) -> int | None:
     """Take the lock of a producer's folder and return its descriptor; None where a living process has it."""
-    descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    descriptor = os.open(folder / "take_lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
@@ -136,7 +136,7 @@ def lock(folder: Path) -> int | None:
 def is_alive(folder: Path) -> bool:
     """True while a living process holds the folder's lock."""
     try:
-        descriptor = os.open(folder / "lock", os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        descriptor = os.open(folder / "take_lock", os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     except FileNotFoundError:
         return False
     try:

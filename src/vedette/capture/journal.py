@@ -12,9 +12,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vedette.capture import folder
 from vedette.capture.counters import CounterFile, read_counters
-from vedette.capture.folder import SegmentFile
+from vedette.capture.folder import (
+    SegmentFile,
+    batch_files,
+    folder_number,
+    is_alive,
+    last_end,
+    read_header,
+    seal_file,
+    segment_files,
+    take_lock,
+    unlink_segment,
+)
 from vedette.capture.format import Header
 from vedette.errors import JournalError
 from vedette.records import Counters, Field, Settings
@@ -76,7 +86,7 @@ class ProducerFolder:
     @property
     def alive(self) -> bool:
         """True while a process holds this folder."""
-        return folder.is_alive(self.path)
+        return is_alive(self.path)
 
     def read(self, stream: str, after: int) -> Iterator[Chunk]:
         """Yield the rows whose sequence is above ``after``, in order, one chunk a segment.
@@ -109,7 +119,7 @@ class ProducerFolder:
 
     def batches(self, after: int) -> list[Batch]:
         """The batches whose number is above ``after``, in order."""
-        return [Batch(*entry) for entry in folder.batch_files(self.path) if entry[0] > after]
+        return [Batch(*entry) for entry in batch_files(self.path) if entry[0] > after]
 
     def counters(self, stream: str) -> Counters:
         """What the producer counted besides its rows; zeros, and a problem, where its file cannot be read."""
@@ -122,7 +132,7 @@ class ProducerFolder:
     def highest(self, stream: str) -> int:
         """The highest sequence handed out, as far as the files tell; 0 where there is none."""
         for file, header in reversed(list(self._segments(stream))):
-            return folder.last_end(file, header) - 1
+            return last_end(file, header) - 1
         try:
             counters = CounterFile(self.path / "counters")
         except (OSError, JournalError):
@@ -142,7 +152,7 @@ class ProducerFolder:
             end = header.end if header.end is not None else self._seal_dead(stream, file, header)
             if end is None or end - 1 > upto:
                 break
-            folder.unlink_segment(file)
+            unlink_segment(file)
             freed += 1
         return freed
 
@@ -157,14 +167,14 @@ class ProducerFolder:
         """Write down where a dead producer's open segment ends, so that its numbers go on from there."""
         held = None
         try:
-            held = folder.lock(self.path)
+            held = take_lock(self.path)
             if held is None:
                 return None
             counters = CounterFile(self.path / "counters")
-            end = folder.last_end(file, header)
+            end = last_end(file, header)
             counters.put(stream, "bound", end)
             counters.close()
-            folder.seal_file(file, header, end)
+            seal_file(file, header, end)
             return end
         except (OSError, JournalError) as error:
             self._report(file.path, error)
@@ -175,12 +185,12 @@ class ProducerFolder:
 
     def _segments(self, stream: str) -> Iterator[tuple[SegmentFile, Header]]:
         try:
-            files = folder.segment_files(self.path, stream)
+            files = segment_files(self.path, stream)
         except FileNotFoundError:
             return
         for file in files:
             try:
-                yield file, folder.read_header(file)
+                yield file, read_header(file)
             except FileNotFoundError:
                 continue  # freed meanwhile
             except (OSError, JournalError) as error:
@@ -198,7 +208,7 @@ def producers(root: Path, model: str) -> list[ProducerFolder]:
         names = os.listdir(Path(root) / model)
     except (FileNotFoundError, NotADirectoryError):
         return []
-    numbered = sorted((number, name) for name in names if (number := folder.folder_number(name)) is not None)
+    numbered = sorted((number, name) for name in names if (number := folder_number(name)) is not None)
     folders = [Path(root) / model / name for _, name in numbered]
     return [ProducerFolder(path) for path in folders if path.is_dir() and not path.is_symlink()]
 

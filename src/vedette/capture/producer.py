@@ -9,8 +9,18 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from vedette.capture import folder
 from vedette.capture.counters import CounterFile
+from vedette.capture.folder import (
+    batch_files,
+    create_folder,
+    folder_number,
+    last_end,
+    read_header,
+    seal_file,
+    segment_files,
+    sync_folder,
+    take_lock,
+)
 from vedette.capture.format import STREAMS, Header, Layout
 from vedette.capture.segment import SegmentWriter, can_be_mapped
 from vedette.errors import JournalError
@@ -28,7 +38,7 @@ class Producer:
         self._mapped = can_be_mapped(path)
         counters.opened()
         self._next = {stream: self._take_over(stream) for stream in STREAMS}
-        counters.batch = max(counters.batch, *(number for number, *_ in folder.batch_files(path)), 0)
+        counters.batch = max(counters.batch, *(number for number, *_ in batch_files(path)), 0)
         for leftover in path.glob("*.tmp"):
             leftover.unlink(missing_ok=True)
 
@@ -37,8 +47,8 @@ class Producer:
         """Adopt the first folder that no living process holds, else make a new one. Raises ``OSError``."""
         root.mkdir(parents=True, exist_ok=True)
         models = root / model
-        folder.create_folder(models)
-        known = ((folder.folder_number(name), name) for name in os.listdir(models))
+        create_folder(models)
+        known = ((folder_number(name), name) for name in os.listdir(models))
         names = sorted((number, name) for number, name in known if number is not None)
         for _, name in names:
             producer = cls._adopt(models / name)
@@ -47,8 +57,8 @@ class Producer:
         number = names[-1][0] + 1 if names else 1
         while True:
             path = models / f"{number:04d}-{secrets.token_hex(4)}"
-            folder.create_folder(path)
-            lock = folder.lock(path)
+            create_folder(path)
+            lock = take_lock(path)
             if lock is not None:
                 try:
                     return cls(path, lock, CounterFile(path / "counters", create=True))
@@ -63,12 +73,12 @@ class Producer:
             return None
         lock = None
         try:
-            lock = folder.lock(path)
+            lock = take_lock(path)
             if lock is None:
                 time.sleep(
                     0.001
                 )  # a reader that asks whether the producer lives holds the lock for microseconds
-                lock = folder.lock(path)
+                lock = take_lock(path)
             if lock is None:
                 return None
             counters = CounterFile(path / "counters")
@@ -84,16 +94,16 @@ class Producer:
     def _take_over(self, stream: str) -> int:
         """Seal what the last process left open; return the sequence to go on with."""
         bound = max(self.counters.get(stream, "bound"), 1)
-        files = folder.segment_files(self.path, stream)
+        files = segment_files(self.path, stream)
         if not files:
             return bound
         try:
-            header = folder.read_header(files[-1])
+            header = read_header(files[-1])
         except JournalError:
             return max(bound, files[-1].first + 1)
-        end = folder.last_end(files[-1], header)
+        end = last_end(files[-1], header)
         if header.end is None:
-            folder.seal_file(files[-1], header, end)
+            seal_file(files[-1], header, end)
         if bound > header.first + header.capacity:  # a later segment is gone
             end = bound
         self.counters.put(stream, "bound", end)
@@ -169,13 +179,13 @@ class Producer:
         except BaseException:
             fresh.unlink(missing_ok=True)
             raise
-        folder.sync_folder(self.path)
+        sync_folder(self.path)
 
     def close(self) -> None:
         """Put the counters on disk and let the folder go, for the next process to adopt."""
         if self._lock >= 0:
             try:
-                folder.sync_folder(self.path)
+                sync_folder(self.path)
                 self.counters.closed()
             finally:
                 self.forget()

@@ -13,11 +13,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from vedette.capture import process, values
 from vedette.capture.compiled import compile_log, install, make_log
 from vedette.capture.format import CHECKSUM_CRC32, CHECKSUM_NONE, STREAMS
+from vedette.capture.process import register
 from vedette.capture.row import label_cells, prediction_cells, snapshot
-from vedette.capture.values import Rejected
+from vedette.capture.values import Rejected, event_time, fit_float, fit_integer, identifier
 from vedette.capture.writer import JournalWriter, NoRoom, Stream, void_or_whole
 from vedette.errors import JournalError, SchemaError
 from vedette.records import Field, Settings, check_model_name
@@ -86,11 +86,11 @@ class Recorder:
         )
         self._predictions, self._labels = (self._writer.streams[name] for name in STREAMS)
         # what the compiled log calls when a row is not usual
-        self.fit_float, self.fit_integer, self.key = values.fit_float, values.fit_integer, _key
+        self.fit_float, self.fit_integer, self.key = fit_float, fit_integer, _key
         self.void = void_or_whole
         self.spilt = self._writer.tally.pending.append
         self.log = self._log
-        process.register(self)
+        register(self)
 
     @property
     def settings(self) -> Settings:
@@ -198,7 +198,7 @@ class Recorder:
     def _event(self, given: Any, now: float) -> float:
         if given is None:
             return now
-        event, naive = values.event_time(given, now)
+        event, naive = event_time(given, now)
         if naive:
             self._say("a time without a time zone was taken as UTC")
         return event
@@ -250,14 +250,14 @@ class Recorder:
 
 def _identifier(given: Any) -> bytes | None:
     try:
-        return values.identifier(given)
+        return identifier(given)
     except Rejected as reason:
         raise Rejected(f"id: {reason}") from None
 
 
 def _key(given: Any) -> bytes:
     """An id other than None, for the compiled log."""
-    key = values.identifier(given)
+    key = identifier(given)
     if key is None:
         raise Rejected("null")
     return key

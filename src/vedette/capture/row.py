@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from vedette.capture import values
 from vedette.capture.format import FIELDS_MAX, Layout, null_bit
-from vedette.capture.values import Rejected
+from vedette.capture.values import Rejected, convert, resolve, score
 from vedette.records import Field, Physical, Role, check_feature_names, class_name
 
 __all__ = ["Cell", "Placed", "label_cells", "place", "prediction_cells", "snapshot"]
@@ -89,14 +88,14 @@ def _class_cells(probability: dict[Any, Any]) -> Iterable[Cell]:
 
 def _cell(role: Role, name: str, shown: str, value: Any) -> Cell:
     try:
-        return Cell(role, name, *values.resolve(value))
+        return Cell(role, name, *resolve(value))
     except Rejected as reason:
         raise Rejected(f"{shown}: {reason}") from None
 
 
 def _score_cell(role: Role, name: str, shown: str, value: Any) -> Cell:
     try:
-        number = values.score(value)
+        number = score(value)
     except Rejected as reason:
         raise Rejected(f"{shown}: {reason}") from None
     return Cell(role, name, None if number is None else Physical.FLOAT64, number)
@@ -138,7 +137,7 @@ def _fit(layout: Layout, declared: frozenset[Field], cell: Cell) -> tuple[int, A
             return index, cell.value
     for index in indexes:
         field = layout.fields[index]
-        value = values.convert(cell.value, cell.physical, field.physical, declared=field in declared)
+        value = convert(cell.value, cell.physical, field.physical, declared=field in declared)
         if value is not None:
             return index, value
     return -1, None

@@ -68,7 +68,7 @@ def _summarise(tables: ModelTables, arrivals: ingest.Arrivals, now: datetime) ->
     predictions = ingest.beyond(arrivals.predictions, old)
     labels = ingest.beyond(arrivals.labels, old)
     found, made = increments(shape, predictions, matches(tables, predictions, labels))
-    write_grids(tables, list(made.values()), now)
+    write_grids(tables, list(made.values()), now, source=None)
     frames.append(to_frame(found, "live", arrival))
     tables["summaries"].write(pl.concat(frames), new)
 

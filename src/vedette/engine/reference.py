@@ -41,6 +41,10 @@ def take(tables: ModelTables, reference: Reference, arrival: int, now: datetime)
         pl.lit(reference.version).alias("version")
     )
     shape = Shape.of(tables)
+    name = f"{reference.identifier}/{reference.number}"
+    ours = (
+        tables["grids"].scan().filter(pl.col("source") == name).select("column").collect()["column"].to_list()
+    )
     pilot = rows.head(min(PILOT_ROWS, rows.height // 5))
     made, found = [], []
     rest_of: dict[str, pl.DataFrame] = {}
@@ -57,6 +61,8 @@ def take(tables: ModelTables, reference: Reference, arrival: int, now: datetime)
                 continue
             grids[column] = new
             made.append(new)
+            ours.append(column)
+        if column in ours:  # cut on this reference's pilot, now or in a round that was cut off
             frame = rows.slice(pilot.height)
         if column == QUALITY:
             frame = frame.filter(class_names(frame["label"]).is_not_null())
@@ -65,43 +71,45 @@ def take(tables: ModelTables, reference: Reference, arrival: int, now: datetime)
         at = np.array([start], dtype=np.int64)
         summary = summarise_column(frame, column, grids[column], np.zeros(frame.height, dtype=np.int64), 1)
         found.append(Increment(reference.version, column, at, at, summary))
-    write_grids(tables, made, now)
+    write_grids(tables, made, now, source=name)
     plan = strategy.plan({one.column: one.summary for one in found}, "")
     batches = {}
     for column, frame in rest_of.items():
         frame = frame.head(NOISE_ROWS)
         number, n_batches = strategy.batch_numbers(frame.height)
         batches[column] = summarise_column(frame, column, grids[column], number, n_batches)
-    _say(tables, reference, features, rows.height, strategy.inflation(plan, batches).tolist(), now)
+    _say(
+        tables,
+        name,
+        reference.version,
+        features,
+        rows.height,
+        strategy.inflation(plan, batches).tolist(),
+        now,
+    )
     return to_frame(found, "reference", arrival)
 
 
 def _say(
     tables: ModelTables,
-    reference: Reference,
+    name: str,
+    version: str,
     features: list[str],
     n_rows: int,
     noise: list[float],
     now: datetime,
 ) -> None:
     """Write the event of a reference, unless a round that was cut off wrote it already."""
-    name = f"{reference.identifier}/{reference.number}"
     said = (
         tables["events"].scan().filter((pl.col("kind") == "reference") & (pl.col("name") == name)).collect()
     )
     if said.is_empty():
         detail = json.dumps({"features": features, "rows": n_rows, "inflation": noise})
-        event = {
-            "time": now,
-            "kind": "reference",
-            "name": name,
-            "version": reference.version,
-            "detail": detail,
-        }
+        event = {"time": now, "kind": "reference", "name": name, "version": version, "detail": detail}
         tables["events"].write(pl.DataFrame([event]).with_columns(pl.col("time").cast(UTC)), {})
 
 
-def write_grids(tables: ModelTables, grids: Sequence[Grid], now: datetime) -> None:
+def write_grids(tables: ModelTables, grids: Sequence[Grid], now: datetime, *, source: str | None) -> None:
     """Put grids in force that are not there yet."""
     known = set(tables["grids"].scan().select("grid").collect()["grid"].to_list())
     rows = [
@@ -110,6 +118,7 @@ def write_grids(tables: ModelTables, grids: Sequence[Grid], now: datetime) -> No
             "column": grid.column,
             "kind": grid.kind,
             "created": now,
+            "source": source,
             "definition": grid.to_json(),
         }
         for grid in grids

@@ -58,6 +58,7 @@ SCHEMAS: dict[str, dict[str, pl.DataType]] = {
         "column": pl.String(),
         "kind": pl.String(),
         "created": UTC,
+        "source": pl.String(),  # name of the reference whose pilot cut it; null: rows that came without one
         "definition": pl.String(),
     },
     # increments: what one arrival added to one window, as known from one window on; figures are their sums

@@ -34,7 +34,7 @@ Integers = npt.NDArray[np.int64]
 KINDS = ("numeric", "category", "quality", "latency")
 
 NUMERIC_CELLS = 128  # fine enough for Wasserstein and p99, a kilobyte a window
-TAIL_SHARES = np.array([1 / 256, 1 / 512, 1 / 1024])  # else the widest cells are those of p99 and of long tails
+TAIL_SHARES = np.array([1 / 256, 1 / 512, 1 / 1024])  # without them p99 and long tails have the widest cells
 LEVELS_MAX = 128  # levels with a cell of their own
 KNOWN_MAX = 4096  # further levels that are known, but share a cell: 4096 names are about 64 kB in a grid
 CLASSES_MAX = 128  # label x prediction counts grow with the square: 128 classes are 130 kB a window
@@ -121,7 +121,7 @@ class Grid:
         """The lower and the upper bound of each numeric cell; equal where a cell holds a single value."""
         lower = np.concatenate([[-np.inf], self.edges])
         upper = np.concatenate([self.edges, [np.inf]])
-        single = upper == np.nextafter(lower, np.inf)
+        single = np.isfinite(lower) & (upper == _next(lower))
         return lower, np.where(single, lower, upper)
 
     def to_json(self) -> str:
@@ -167,7 +167,7 @@ class Grid:
 
 def _frozen_edges(name: str, edges: npt.ArrayLike) -> Floats:
     frozen = np.array(edges, dtype=np.float64)
-    if frozen.ndim != 1 or not np.isfinite(frozen).all() or not (np.diff(frozen) > 0).all():
+    if frozen.ndim != 1 or not np.isfinite(frozen).all() or not (frozen[1:] > frozen[:-1]).all():
         raise ValueError(f"{name}: must be finite and strictly ascending")
     frozen += 0.0  # -0.0 and 0.0 are one edge and must give one id
     frozen.flags.writeable = False
@@ -179,20 +179,20 @@ def numeric_grid(column: str, pilot: npt.ArrayLike) -> Grid:
 
     A pilot of at most 128 distinct values, each seen twice on average or more, makes a discrete grid: every
     value its own cell, with cells for what lies between, below and above. Otherwise edges are the 127 inner
-    quantiles of the pilot with its least and greatest value; a value that fills a 64th of the pilot is cut
-    out into its own cell. NaN and infinities in the pilot are left out. An empty pilot gives edges at both
-    signs of 64 powers between 1e-6 and 1e12, coarse but never useless.
+    quantiles of the pilot, three more towards either end, and its least and greatest value; a value that
+    fills a 64th of the pilot is cut out into its own cell. NaN and infinities in the pilot are left out. An
+    empty pilot gives edges at both signs of 64 powers between 1e-6 and 1e12, coarse but never useless.
 
     >>> numeric_grid("flag", [0, 1, 1, 0, 1]).cells     # below 0, 0, between, 1, above 1
     5
-    >>> numeric_grid("x", np.linspace(0, 1, 1000)).cells
-    130
+    >>> numeric_grid("x", np.linspace(0, 1, 2000)).cells
+    136
     """
     values = np.asarray(pilot, dtype=np.float64).ravel()
     values = np.sort(values[np.isfinite(values)])
     n = len(values)
     if n == 0:
-        magnitude = np.logspace(-6, 12, 64)
+        magnitude = _rounded(10.0**exponent for exponent in np.linspace(-6, 12, 64).tolist())
         return Grid(column, "numeric", edges=np.concatenate([-magnitude[::-1], [0.0], magnitude]))
     distinct, times = np.unique(values, return_counts=True)
     discrete = len(distinct) <= NUMERIC_CELLS and 2 * len(distinct) <= n
@@ -223,9 +223,13 @@ def latency_grid(column: str = "latency_s") -> Grid:
     >>> grid.cells, round(float(grid.edges[1] / grid.edges[0]), 3)
     (256, 1.085)
     """
-    # rounded to 12 significant digits: powers differ in the last bit between machines, and the id with them
-    edges = [float(f"{10.0**exponent:.12g}") for exponent in np.linspace(-6, 3, 255).tolist()]
-    return Grid(column, "latency", edges=np.array(edges))
+    edges = _rounded(10.0**exponent for exponent in np.linspace(-6, 3, 255).tolist())
+    return Grid(column, "latency", edges=edges)
+
+
+def _rounded(values: Iterable[float]) -> Floats:
+    """To 12 significant digits: powers differ in the last bit between machines, and ids would with them."""
+    return np.array([float(f"{value:.12g}") for value in values])
 
 
 def category_grid(column: str, pilot: Mapping[str, int], known: Iterable[str] = ()) -> Grid:
@@ -268,7 +272,7 @@ def quality_grid(classes: Sequence[str], pilot: npt.ArrayLike | None = None, col
         edges = distinct[1:]
     else:
         logits = np.linspace(-7, 7, SCORE_CELLS - 1).tolist()
-        edges = np.array([float(f"{1 / (1 + np.exp(-logit)):.12g}") for logit in logits])
+        edges = _rounded(1 / (1 + np.exp(-logit)) for logit in logits)
     return Grid(column, "quality", classes=tuple(classes), score_edges=edges)
 
 

@@ -103,9 +103,9 @@ def _widths(grid: Grid, current: Summary, reference: Summary) -> tuple[Floats, F
 def _reach(grid: Grid, side: Summary) -> Floats:
     """How far values in the lower and the upper tail lie beyond the last edge on average, [W, 2].
 
-    A first guess: where a tail falls off exponentially, the greatest of c values is expected 1 + 1/2 + ... + 1/c times
-    as far out as their mean. What the guess, with inner cells at their middles, leaves of the total that is known goes
-    to the tails, most to the one that can hold most.
+    A first guess: where a tail falls off exponentially, the greatest of c values is expected 1 + 1/2 + ... +
+    1/c times as far out as their mean. What the guess, with inner cells at their middles, leaves of the total
+    that is known goes to the tails, most to the one that can hold most.
     """
     edges, count = grid.edges - grid.centre, side.counts[:, [0, -1]]
     outwards, harmonic = np.array([-1.0, 1.0]), special.digamma(np.maximum(count, 1) + 1.0) + np.euler_gamma
@@ -118,7 +118,8 @@ def _reach(grid: Grid, side: Summary) -> Floats:
         room = (count * furthest) ** 2
         part = room / np.maximum(room.sum(axis=1, keepdims=True), 1e-300)
         exact = reach + outwards * rest[:, np.newaxis] * part / np.maximum(count, 1)
-    return np.clip(np.where(np.isfinite(exact), exact, reach), 0.0, furthest)
+    bounded: Floats = np.clip(np.where(np.isfinite(exact), exact, reach), 0.0, furthest)
+    return bounded
 
 
 def _distance(
@@ -176,8 +177,8 @@ def _bridge(p: Floats, normals: npt.NDArray[np.float32]) -> npt.NDArray[np.float
 def _normals(cells: int) -> npt.NDArray[np.float32]:
     """The same standard normal numbers, [2, DRAWS, cells], for every window and call.
 
-    Made orthogonal where there are draws enough, they have the right variances to the bit, which halves the error of
-    the quantiles that are read off them.
+    Made orthogonal where there are draws enough, they have the right variances to the bit, which halves the
+    error of the quantiles that are read off them.
     """
     normals = np.random.default_rng(SEED).standard_normal((DRAWS, 2 * cells))
     if 2 * cells <= DRAWS:
