@@ -6,7 +6,7 @@ import pickle
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vedette.statistics import (
@@ -57,6 +57,7 @@ def test_an_id_is_known_before_it_is_made():
     assert latency_grid().id == "2e6d8ac2a198454a"
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=300), st.randoms())
 def test_the_order_of_pilot_rows_does_not_matter(values, random):
     """Shuffled pilot rows cut the same grid."""
@@ -65,6 +66,7 @@ def test_the_order_of_pilot_rows_does_not_matter(values, random):
     assert numeric_grid("x", shuffled) == numeric_grid("x", values)
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(allow_nan=True, allow_infinity=True), max_size=400))
 def test_any_pilot_makes_a_grid(values):
     """NaN, infinities, the greatest floats, equal values and no values at all make a grid of at most 300 cells."""
@@ -174,6 +176,7 @@ def test_edges_cannot_be_changed():
         latency_grid().edges[0] = 5.0
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 1000), min_size=1, max_size=300), st.integers(1, 20))
 def test_merged_cells_are_neighbours_of_about_equal_counts(counts, groups):
     """Groups are numbered upwards without gaps, and a group of several cells holds at most two even shares."""

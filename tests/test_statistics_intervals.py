@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -24,6 +24,7 @@ levels = st.sampled_from([0.5, 0.9, 0.95, 0.999])
 
 
 @pytest.mark.parametrize(("formula", "method"), [(wilson, "wilson"), (clopper_pearson, "exact")])
+@settings(deadline=None)
 @given(pair=counts.filter(lambda pair: pair[1] > 0), level=levels)
 def test_intervals_of_shares_are_those_of_binomtest(formula, method, pair, level):
     """Wilson's and Clopper and Pearson's limits agree with scipy's binomtest."""
@@ -31,6 +32,7 @@ def test_intervals_of_shares_are_those_of_binomtest(formula, method, pair, level
     assert [float(limit) for limit in formula(*pair, level)] == pytest.approx(list(expected), abs=1e-9)
 
 
+@settings(deadline=None)
 @given(counts, levels)
 def test_a_share_is_within_its_interval(pair, level):
     """0 <= low <= k/n <= high <= 1, also for no rows, where the interval is [0, 1]."""
@@ -46,6 +48,7 @@ def test_small_counts_have_the_exact_interval(k):
     np.testing.assert_array_equal(found, [expected(k, 100, 0.95), expected(100 - k, 100, 0.95)])
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(-100, 100), min_size=3, max_size=30), levels)
 def test_the_interval_of_a_mean_is_students(values, level):
     """From n, sum and sum of squares come the limits of scipy's t interval."""
@@ -58,6 +61,7 @@ def test_the_interval_of_a_mean_is_students(values, level):
     )
 
 
+@settings(deadline=None)
 @given(st.integers(1, 3000), st.sampled_from([0.01, 0.25, 0.5, 0.95, 0.99]), levels)
 def test_ranks_are_the_innermost_that_hold_the_level(n, p, level):
     """Each limit leaves out at most half of 1 - level by scipy's binomial distribution, the next rank in more."""
@@ -77,6 +81,7 @@ def test_ranks_of_many_rows_are_exact():
     assert [low[0] - 5e8, high[0] - 5e8] == pytest.approx([-half, half], abs=2)
 
 
+@settings(deadline=None)
 @given(st.floats(0, 4999), st.integers(1, 140), levels)
 def test_the_noncentrality_solves_its_equation(x, df, level):
     """scipy's noncentral chi-square at either limit has the tail that was asked for, or the limit is 0."""

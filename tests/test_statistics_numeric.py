@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -112,6 +112,7 @@ def test_the_mean_far_from_zero_keeps_its_digits(rng):
     assert (low - 1e9, high - 1e9) == pytest.approx((expected.low, expected.high), rel=1e-4)
 
 
+@settings(deadline=None)
 @given(st.floats(-1e3, 1e3), st.floats(0.1, 10))
 def test_the_mean_moves_with_its_values(shift, scale):
     """Shifting and scaling all values does the same to the mean and its limits."""

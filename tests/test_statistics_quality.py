@@ -39,7 +39,7 @@ def table(true_positive, false_positive, false_negative, true_negative):
 
 
 @pytest.mark.parametrize("name", SCORES)
-@settings(max_examples=40)  # scikit-learn takes 2 ms a call
+@settings(max_examples=40, deadline=None)  # scikit-learn takes 2 ms a call
 @given(data=st.lists(st.tuples(st.integers(0, 1), st.integers(0, 1)), min_size=1, max_size=40))
 def test_two_classes_agree_with_scikit_learn(name, data):
     """Where there is a figure it is scikit-learn's; where there is none, scikit-learn divides by zero."""

@@ -6,7 +6,7 @@ import pickle
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vedette.errors import GridError
@@ -60,6 +60,7 @@ def counted(summary):
     return b"".join(part.tobytes() for part in parts)
 
 
+@settings(deadline=None)
 @given(rows)
 def test_every_row_is_somewhere(data):
     """rows = missing + nan + inf + the sum of counts, for any values."""
@@ -67,6 +68,7 @@ def test_every_row_is_somewhere(data):
     assert (summary.rows == summary.missing + summary.nan + summary.inf + summary.used).all()
 
 
+@settings(deadline=None)
 @given(rows, rows)
 def test_adding_is_the_summary_of_both(one, two):
     """Counts to the bit; sums to rounding; least and greatest values exactly."""
@@ -77,6 +79,7 @@ def test_adding_is_the_summary_of_both(one, two):
     np.testing.assert_allclose(whole.total, sum_.total, rtol=1e-9, atol=1e30)
 
 
+@settings(deadline=None)
 @given(rows, st.randoms())
 def test_the_order_of_rows_does_not_matter(data, random):
     """Shuffled rows give the same counts to the bit."""
@@ -85,6 +88,7 @@ def test_the_order_of_rows_does_not_matter(data, random):
     assert counted(numeric(shuffled)) == counted(numeric(data))
 
 
+@settings(deadline=None)
 @given(outcomes, outcomes)
 def test_taking_rows_away_undoes_adding_them(kept, withdrawn):
     """A summary of rows with weight -1 takes exactly those rows out again, to the bit."""

@@ -174,12 +174,8 @@ def figures(
     since, until, as_of = moment(since, "since"), moment(until, "until"), moment(as_of, "as_of")
     seen = view(lake, model)
     known = sorted(seen.summaries["column"].unique().to_list())
-    if not known:
-        if model not in lake.models():
-            names = ", ".join(lake.models()) or "no models"
-            raise LakeError(f"model {model!r}: not in the lake {lake.path}; it has {names}")
-        return pl.DataFrame(schema=FIGURE_SCHEMA)
-    if feature is not None and feature not in known:
+    columns = {*known, *seen.fresh.predictions.columns, *lake.model(model)["predictions"].columns()}
+    if feature is not None and known and feature not in columns:
         names = ", ".join(column for column in known if not column.startswith("_"))
         raise ValueError(f"feature={feature!r}: the model has {names}")
     own = seen.shape.window_us
@@ -214,7 +210,7 @@ def figures(
                             (pl.col("start") + timedelta(microseconds=length_us)).alias("end"),
                         )
                     )
-    if metric is not None and not frames:
+    if metric is not None and not frames and feature is None:
         kinds = " or ".join(STATISTICS[metric].kinds)
         raise ValueError(
             f"metric={metric!r}: is read off columns of the kind {kinds}, and this model has none yet"

@@ -29,10 +29,10 @@ class Wasserstein:
     """How far values would have to be carried on average to turn the window into the reference.
 
     In the unit of the column. W1 = integral of |F - G|, the area between the two distribution functions,
-    which are known at the edges of the grid and taken to be straight between them; tails end at the least and
-    the greatest value and thin out exponentially. It is off by at most the sum over cells of width times both
-    shares; a discrete column without new values is exact. ``wasserstein_sd`` is the same in standard
-    deviations of the reference.
+    which are known at the edges of the grid and taken to be straight between them; values beyond the grid lie
+    where the mean of all values puts them, no further out than the furthest. It is off by at most the sum
+    over cells of width times both shares; a discrete column without new values is exact. ``wasserstein_sd``
+    is the same in standard deviations of the reference.
 
     W1 of two samples is never 0. F - G is the true difference plus the noise of both samples, so W1 is off by
     no more than the area under the absolute noise. The interval is W1 minus and plus the quantile of that
@@ -97,7 +97,9 @@ def _sd(reference: Summary) -> float:
 
 def _widths(grid: Grid, current: Summary, reference: Summary) -> tuple[Floats, Floats, Floats]:
     """The widths [cells - 2] of inner cells, and the reach of tails, [W, 2] and [1, 2], below and above."""
-    return np.diff(grid.edges), _reach(grid, current), _reach(grid, reference)
+    with np.errstate(over="ignore"):
+        inner = np.diff(grid.edges)
+    return inner, _reach(grid, current), _reach(grid, reference)
 
 
 def _reach(grid: Grid, side: Summary) -> Floats:
@@ -107,9 +109,10 @@ def _reach(grid: Grid, side: Summary) -> Floats:
     1/c times as far out as their mean. What the guess, with inner cells at their middles, leaves of the total
     that is known goes to the tails, most to the one that can hold most.
     """
-    edges, count = grid.edges - grid.centre, side.counts[:, [0, -1]]
+    count = side.counts[:, [0, -1]]
     outwards, harmonic = np.array([-1.0, 1.0]), special.digamma(np.maximum(count, 1) + 1.0) + np.euler_gamma
     with np.errstate(over="ignore", invalid="ignore"):  # of huge values the first guess stands
+        edges = grid.edges - grid.centre
         furthest = np.stack([grid.edges[0] - side.minimum, side.maximum - grid.edges[-1]], axis=1)
         furthest = np.where(count > 0, np.maximum(furthest, 0.0), 0.0)
         reach = furthest / harmonic
@@ -142,7 +145,8 @@ def _distance(
         weights[:, :-1] += inner / 2
         weights[:, 1:] += inner / 2
         weights[:, [0, -1]] += tails
-    return value, np.quantile(_noise(p, n[:, 0], q, m, weights), level, axis=1)
+        weights = np.minimum(weights, np.finfo(np.float64).max)
+        return value, np.quantile(_noise(p, n[:, 0], q, m, weights), level, axis=1)
 
 
 def _noise(p: Floats, n: Integers, q: Floats, m: int, weights: Floats) -> Floats:

@@ -1,0 +1,207 @@
+"""Figures of a model agree with what the rows say, by window, segment and day of knowledge."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import numpy as np
+import polars as pl
+import pytest
+from sklearn import metrics
+
+from tests.world import DAY, START, World
+from vedette.engine.figures import FIGURE_SCHEMA
+
+
+def one(frame: pl.DataFrame, column: str = "value") -> float:
+    assert frame.height == 1
+    return float(frame[column][0])
+
+
+def test_quality_agrees_with_scikit_learn(world: World) -> None:
+    """Accuracy, precision, recall and F1 of a day are those of its rows, to 1e-9."""
+    rows = world.rows(400, wrong=0.3)
+    world.log_day(rows)
+    world.round()
+    label, prediction = rows["label"].to_numpy(), rows["prediction"].to_numpy()
+    expected = {
+        "accuracy": metrics.accuracy_score(label, prediction),
+        "precision": metrics.precision_score(label, prediction),
+        "recall": metrics.recall_score(label, prediction),
+        "f1": metrics.f1_score(label, prediction),
+    }
+    assert {name: one(world.monitor.figures(name)) for name in expected} == pytest.approx(expected, abs=1e-9)
+
+
+def test_moments_agree_with_numpy(world: World) -> None:
+    """The mean of a feature is that of its rows; n says how many."""
+    rows = world.rows(300)
+    world.log_day(rows)
+    figure = world.monitor.figures("mean", feature="x")
+    assert one(figure) == pytest.approx(rows["x"].mean(), abs=1e-12)
+    assert one(figure, "n") == 300
+
+
+def test_all_values_lie_in_their_intervals(world: World) -> None:
+    """Every figure that has a value has it inside its interval; every other one has a reason."""
+    world.monitor.reference(world.rows(500))
+    world.log_day(world.rows(200))
+    frame = world.monitor.figures()
+    told = frame.filter(pl.col("value").is_not_null())
+    assert told.height > 20
+    assert told.filter(~((pl.col("low") <= pl.col("value")) & (pl.col("value") <= pl.col("high")))).is_empty()
+    assert frame.filter(pl.col("value").is_null() == pl.col("reason").is_null()).is_empty()
+    assert dict(frame.schema) == FIGURE_SCHEMA
+
+
+def test_a_window_without_labels_says_so(world: World) -> None:
+    """A day whose labels have not come has an accuracy row without value, with its reason."""
+    world.log_day(world.rows(100))
+    world.log_day(world.rows(100), labels=False)
+    frame = world.monitor.figures("accuracy")
+    assert frame["value"].is_null().to_list() == [False, True]
+    assert (frame["reason"][1], frame["labelled"].to_list()) == ("no labels", [1.0, 0.0])
+
+
+def test_a_late_label_restates_its_own_window(world: World) -> None:
+    """A label counts in the window of its prediction; as of a day before it came, it does not."""
+    ids = world.log_day(world.rows(100), labels=False)
+    world.now += 3 * DAY
+    for name in ids[:60]:
+        world.monitor.label(name, 1, time=world.now)
+    world.round()
+    now = world.monitor.figures("accuracy")
+    then = world.monitor.figures("accuracy", as_of=world.now - DAY)
+    assert (now["start"].to_list(), now["n"].to_list(), now["labelled"].to_list()) == ([START], [60], [0.6])
+    assert then["n"].to_list() == [0]
+
+
+def test_windows_merge_to_longer_ones(world: World) -> None:
+    """A window of three days holds the rows of its days; ``all`` those of all."""
+    for _ in range(3):
+        world.log_day(world.rows(50))
+    frame = world.monitor.figures("accuracy", window="all")
+    assert (frame["n"].to_list(), frame["start"][0], frame["end"][0]) == ([150], START, START + 3 * DAY)
+    assert world.monitor.figures("rows", window="3d")["n"].sum() == 150
+
+
+def test_segments_are_those_of_the_rows(world: World) -> None:
+    """Accuracy by a column is that of the rows with each of its values."""
+    rows = world.rows(600, wrong=0.3)
+    world.log_day(rows[:400])
+    world.round()
+    world.log_day(rows[400:])  # still in the journal
+    right = pl.col("prediction") == pl.col("label")
+    expected = {f"c={level}": share for level, share in rows.group_by("c").agg(right.mean()).rows()}
+    frame = world.monitor.figures("accuracy", by="c", window="all")
+    assert dict(frame.select("segment", "value").rows()) == pytest.approx(expected, abs=1e-12)
+
+
+def test_bounds_are_half_open(world: World) -> None:
+    """``since`` is in, ``until`` is not."""
+    for _ in range(4):
+        world.log_day(world.rows(30))
+    frame = world.monitor.figures("rows", since=START + DAY, until="2026-01-04")
+    assert frame["start"].to_list() == [START + DAY, START + 2 * DAY]
+
+
+def test_a_late_row_goes_to_its_own_window(world: World) -> None:
+    """A row that is logged days after its time counts where its time says."""
+    world.log_day(world.rows(30))
+    world.round()
+    world.now += 5 * DAY
+    world.monitor.log({"x": 1.0, "c": "a"}, 1, time=START + timedelta(hours=3))
+    assert world.monitor.figures("rows")["n"].to_list() == [31]
+
+
+def test_nan_inf_and_null_are_counted_apart(world: World) -> None:
+    """Missing and infinite values are shares of their own, and the mean rests on the others."""
+    for value in (1.0, 3.0, None, float("nan"), float("inf")):
+        world.monitor.log({"x": value}, 1, time=START)
+    got = {
+        name: world.monitor.figures(name, feature="x").select("value", "n").row(0)
+        for name in ("missing_share", "infinite_share", "mean")
+    }
+    assert got["mean"] == (2.0, 2)
+    assert (got["missing_share"][0], got["infinite_share"][0]) == pytest.approx((0.4, 0.2))
+
+
+def test_a_dead_sensor_is_seen(world: World) -> None:
+    """A feature that is null in every row is missing in every row, not absent from the figures."""
+    world.monitor.reference(world.rows(300))
+    world.round()
+    world.log_day(world.rows(100).with_columns(x=pl.lit(None, pl.Float64)))
+    assert one(world.monitor.figures("missing_share", feature="x")) == 1.0
+
+
+def test_a_vanished_feature_counts_as_missing(world: World) -> None:
+    """A feature of the reference that no longer comes is missing in every row."""
+    world.monitor.reference(world.rows(300))
+    world.round()
+    world.log_day(world.rows(100).drop("x"))
+    assert one(world.monitor.figures("missing_share", feature="x")) == 1.0
+
+
+def test_psi_of_the_same_law_is_small_and_of_another_is_not(world: World) -> None:
+    """PSI's interval holds zero for rows of the reference's law, and lies above 0.1 for a shift of one sd."""
+    world.monitor.reference(world.rows(4000))
+    world.round()
+    world.log_day(world.rows(1000))
+    world.log_day(world.rows(1000, shift=1.0))
+    frame = world.monitor.figures("psi", feature="x")
+    assert frame["low"][0] == 0.0
+    assert frame["low"][1] > 0.1
+
+
+def test_auc_agrees_with_scikit_learn(world: World) -> None:
+    """The binned area under the ROC curve is the exact one to within a cell's width."""
+    rng = np.random.default_rng(3)
+    label = rng.integers(0, 2, 2000)
+    score = 1 / (1 + np.exp(-(2 * label - 1 + rng.normal(0, 2, 2000))))
+    rows = pl.DataFrame(
+        {"x": score, "c": ["a"] * 2000, "prediction": (score > 0.5) * 1, "probability": score, "label": label}
+    )
+    world.log_day(rows)
+    assert one(world.monitor.figures("roc_auc")) == pytest.approx(
+        metrics.roc_auc_score(label, score), abs=0.002
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"metric": "acuracy"}, "metric='acuracy': must be one of"),
+        ({"feature": "z"}, "feature='z': the model has"),
+        ({"by": "z"}, "by='z': the model has no such column"),
+        ({"window": "90m"}, "must be a multiple"),
+        ({"since": "yesterday"}, "since='yesterday': must be"),
+        ({"metric": "psi", "feature": "c", "window": "soon"}, "window='soon'"),
+    ],
+)
+def test_what_cannot_be_asked_is_refused(world: World, arguments: dict[str, str], said: str) -> None:
+    """A wrong name, window or time is an error that names it and what would be right."""
+    world.log_day(world.rows(20))
+    with pytest.raises(ValueError, match=said):
+        world.monitor.figures(**arguments)  # type: ignore[arg-type]
+
+
+def test_labels_of_strangers_are_kept_and_matched_later(world: World) -> None:
+    """A label for an id that nobody knows waits for its prediction, and then counts."""
+    world.monitor.label("late", 1, time=START)
+    world.round()
+    world.monitor.log({"x": 1.0}, 1, id="late", time=START)
+    world.round()
+    assert one(world.monitor.figures("accuracy")) == 1.0
+
+
+def test_a_repeated_id_is_labelled_once(world: World) -> None:
+    """Two rows with one id count as two rows and one labelled row."""
+    for _ in range(2):
+        world.monitor.log({"x": 1.0}, 1, id="twin", time=START)
+    world.monitor.label("twin", 1, time=START)
+    assert (one(world.monitor.figures("rows"), "n"), one(world.monitor.figures("accuracy"), "n")) == (2, 1)
+
+
+def test_no_rows_are_no_figures(world: World) -> None:
+    """A model that was never logged to has an empty frame of the right columns."""
+    assert dict(world.monitor.figures().schema) == FIGURE_SCHEMA
