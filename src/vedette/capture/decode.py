@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 import zlib
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,8 @@ __all__ = ["read_segment"]
 _CODES = {Physical.FLOAT64: "<f8", Physical.INT64: "<i8", Physical.TIMESTAMP: "<i8"}
 _TEXTS = {Physical.TEXT: 1, Physical.BYTES: 2}  # and their kinds in a frame
 
+_SECOND_LOOK_S = 0.05
+
 Mask = NDArray[np.bool_]
 
 
@@ -53,11 +56,18 @@ def read_segment(
     layout = Layout(header.fields, checksum=header.checksum)
     first = max(after + 1, header.first)
     limit = header.first + header.capacity
-    slots = _slots(file.path, header, layout, first, limit if end is None else min(end, limit), again=alive)
-    sequence = np.arange(first, first + len(slots), dtype=np.uint64)
-    whole = (slots["lead"] == sequence) & (slots["trail"] == sequence)
+    stop = limit if end is None else min(end, limit)
+    slots = _slots(file.path, header, layout, first, stop, again=alive)
+    sequence, whole = _whole(slots, first)
     if alive:
         decided = _undecided(slots["received"], whole, header.created, youngest)
+        if not whole[:decided].all():
+            # A copy of a file that is being written can hold later slots and lack earlier ones; and clocks jump.
+            # What is to be given up for ever is looked at again.
+            time.sleep(_SECOND_LOOK_S)
+            slots = _slots(file.path, header, layout, first, stop, again=alive)
+            sequence, whole = _whole(slots, first)
+            decided = min(decided, _undecided(slots["received"], whole, header.created, youngest))
         finished = first + decided >= (limit if end is None else end)
     else:
         touched = np.flatnonzero((slots["lead"] == sequence) | (slots["trail"] == sequence))
@@ -96,6 +106,12 @@ def read_segment(
         void=reasons,
     )
     return chunk, finished
+
+
+def _whole(slots: NDArray[Any], first: int) -> tuple[NDArray[np.uint64], Mask]:
+    """The sequences expected in the slots, and which slots are written from end to end."""
+    sequence = np.arange(first, first + len(slots), dtype=np.uint64)
+    return sequence, (slots["lead"] == sequence) & (slots["trail"] == sequence)
 
 
 def _slots(path: Path, header: Header, layout: Layout, first: int, end: int, *, again: bool) -> NDArray[Any]:

@@ -19,6 +19,7 @@ from vedette.engine.summarise import (
     grid_for,
     summarise_column,
     to_frame,
+    window_starts,
 )
 from vedette.lake.frames import class_names
 from vedette.lake.ingest import Reference
@@ -72,19 +73,23 @@ def take(tables: ModelTables, reference: Reference, arrival: int, now: datetime)
         summary = summarise_column(frame, column, grids[column], np.zeros(frame.height, dtype=np.int64), 1)
         found.append(Increment(reference.version, column, at, at, summary))
     write_grids(tables, made, now, source=name)
-    plan = strategy.plan({one.column: one.summary for one in found}, "")
-    batches = {}
+    # in the order in which ``judge.reference_plan`` reads them: the noise is a number for each row of that plan
+    plan = strategy.plan({one.column: one.summary for one in sorted(found, key=lambda one: one.column)}, "")
+    batches, windows = {}, {}
     for column, frame in rest_of.items():
         frame = frame.head(NOISE_ROWS)
         number, n_batches = strategy.batch_numbers(frame.height)
         batches[column] = summarise_column(frame, column, grids[column], number, n_batches)
+        starts, window = np.unique(window_starts(frame["time"], shape.window_us), return_inverse=True)
+        windows[column] = summarise_column(frame, column, grids[column], window, len(starts))
+    noise = strategy.inflation(plan, batches, windows).tolist()
     _say(
         tables,
         name,
         reference.version,
         features,
         rows.height,
-        strategy.inflation(plan, batches).tolist(),
+        noise,
         now,
     )
     return to_frame(found, "reference", arrival)

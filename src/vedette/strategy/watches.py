@@ -117,7 +117,7 @@ class Plan:
 def plan(reference: Mapping[str, Summary], model: str) -> Plan:
     """The watches that a reference allows: one summary for each column, over its rows other than the pilot's.
 
-    numeric        ``<column>.location``, ``.spread``, ``.missing`` (null, NaN and infinite values together)
+    numeric        ``<column>.location``, ``.spread``, ``.missing`` (null, NaN and infinite together; only a rise)
     category       ``<column>.mix`` (the 8 first levels and the rest), ``.missing``, ``.unseen`` (not among
                    the pilot's levels: frozen by rows that are not counted, so old and new rows are alike)
     quality        ``accuracy`` (only a fall counts)
@@ -198,12 +198,12 @@ def _watches(column: str, summary: Summary, latency: str) -> Iterator[tuple[Watc
             groups = np.append(merge_cells(counts, BINS), -1)
             yield _single(f"{column}.location", column, "location", 0, Measure.LOCATION, groups)
             yield _single(f"{column}.spread", column, "spread", 0, Measure.SPREAD, groups)
-            yield _single(f"{column}.missing", column, "missing", 0, Measure.SHARE, _missing(grid))
+            yield _single(f"{column}.missing", column, "missing", 1, Measure.SHARE, _missing(grid))
         case "category":
             yield _mix(column, grid)
             unseen = np.append((np.arange(grid.cells) >= len(grid.levels)).astype(np.int64), -1)
             yield _single(f"{column}.unseen", column, "unseen", 1, Measure.SHARE, unseen)
-            yield _single(f"{column}.missing", column, "missing", 0, Measure.SHARE, _missing(grid))
+            yield _single(f"{column}.missing", column, "missing", 1, Measure.SHARE, _missing(grid))
         case "quality":
             yield _single("accuracy", column, "accuracy", 1, Measure.SHARE, _wrong(grid))
         case _:
