@@ -27,7 +27,7 @@ from vedette.lake.rows import matches
 from vedette.lake.tables import UTC as UTC_TYPE
 from vedette.lake.tables import Lake
 from vedette.records import Ledger
-from vedette.statistics import STATISTICS, Statistic
+from vedette.statistics import Statistic, every_statistic
 from vedette.statistics.grid import Grid, quality_grid
 from vedette.statistics.summary import Summary
 
@@ -117,7 +117,8 @@ def view(lake: Lake, model: str, columns: Sequence[str] | None = None) -> View:
     new = to_frame(found, "live", -1)
     if columns is not None:
         new = new.filter(pl.col("column").is_in(list(columns)))
-    grids = {grid.id: grid for grid in (*shape.grids.values(), *made.values())}
+    shape = replace(shape, grids={**shape.grids, **made})
+    grids = {grid.id: grid for grid in shape.grids.values()}
     missing = set(frame["grid"].unique().to_list()) - set(grids)
     if missing:  # grids that were replaced on purpose since
         for row in (
@@ -169,8 +170,9 @@ def figures(
     as_of: Any = None,
 ) -> pl.DataFrame:
     """Figures by window, one row each; see ``Monitor.figures``. ``window_s`` is 0 for one window over all."""
-    if metric is not None and metric not in STATISTICS:
-        raise ValueError(f"metric={metric!r}: must be one of {', '.join(sorted(STATISTICS))}")
+    statistics = every_statistic()
+    if metric is not None and metric not in statistics:
+        raise ValueError(f"metric={metric!r}: must be one of {', '.join(sorted(statistics))}")
     since, until, as_of = moment(since, "since"), moment(until, "until"), moment(as_of, "as_of")
     seen = view(lake, model)
     known = sorted(seen.summaries["column"].unique().to_list())
@@ -200,7 +202,7 @@ def figures(
             if feature is not None and column != feature:
                 continue
             reference = reference_of(seen, column)
-            for name, statistic in STATISTICS.items():
+            for name, statistic in statistics.items():
                 if metric in (None, name) and _applies(statistic, column, summary.grid, feature):
                     frame = _frame(name, statistic, column, starts, summary, reference, labelled)
                     frames.append(
@@ -211,7 +213,7 @@ def figures(
                         )
                     )
     if metric is not None and not frames and feature is None:
-        kinds = " or ".join(STATISTICS[metric].kinds)
+        kinds = " or ".join(statistics[metric].kinds)
         raise ValueError(
             f"metric={metric!r}: is read off columns of the kind {kinds}, and this model has none yet"
         )

@@ -1,0 +1,315 @@
+"""Monitor, as a user holds it: through its own processes, with good calls and bad ones."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+
+import vedette
+from tests.world import START, World
+from vedette.engine import requests
+from vedette.errors import ConfigError, DataError, IngestError, LakeError, SchemaError
+from vedette.lake.tables import Lake
+
+
+def test_flush_brings_all_that_was_recorded_into_the_lake(world: World) -> None:
+    """``flush`` starts an ingester where none runs, and returns when its work is done."""
+    world.log_day(world.rows(30))
+    world.monitor.flush()
+    assert (world.count("predictions"), world.count("labels")) == (30, 30)
+
+
+def test_a_second_flush_uses_the_ingester_that_runs(world: World) -> None:
+    """The ingester that a flush started serves the next one too."""
+    world.monitor.flush()
+    first = (world.lake.journal / "follow.lock").read_text()
+    world.log_day(world.rows(30))
+    world.monitor.flush()
+    assert (world.lake.journal / "follow.lock").read_text() == first
+    assert world.count("predictions") == 30
+
+
+def test_an_ingester_that_was_killed_is_replaced(world: World) -> None:
+    """A killed ingester loses nothing: the next flush starts another."""
+    world.monitor.flush()
+    os.kill(int((world.lake.journal / "follow.lock").read_text()), signal.SIGKILL)
+    world.log_day(world.rows(30))
+    world.monitor.flush()
+    assert (world.count("predictions"), world.monitor.ledger().balanced) == (30, True)
+
+
+def test_an_ingester_that_fails_is_an_error_with_its_reason(world: World) -> None:
+    """What the ingester could not do is said to who asked, and the rows stay in the journal."""
+    world.log_day(world.rows(20))
+    (world.folder / "m").write_text("in the way")
+    with pytest.raises(IngestError, match="cannot be written"):
+        world.monitor.flush()
+    (world.folder / "m").unlink()
+    assert world.monitor.ledger().total("in_journal") == 20
+
+
+def test_an_ingester_that_does_not_answer_is_an_error(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no ingester comes in time, flush says so and names the log."""
+    monkeypatch.setattr(requests, "ensure", lambda lake: None)
+    world.log_day(world.rows(5))
+    with pytest.raises(IngestError, match=r"within 0 s; see .*ingest\.log"):
+        world.monitor.flush(timeout_s=0.05)
+
+
+def test_check_gives_verdicts(world: World) -> None:
+    """``check`` brings in, judges, and returns a verdict for each thing watched."""
+    world.monitor.reference(world.rows(1000))
+    for _ in range(4):
+        world.log_day(world.rows(100))
+    health = world.monitor.check()
+    assert (health.model, health.version, health.verdict) == ("m", "1", "OK")
+
+
+def test_rows_logged_before_a_kill_are_in_the_lake(tmp_path: Path) -> None:
+    """A process that is killed right after ``log`` returned has lost nothing."""
+    code = (
+        "import os, signal, vedette\n"
+        f"m = vedette.Monitor('m', lake={str(tmp_path)!r})\n"
+        "for i in range(1000): m.log({'x': i}, 1, id=str(i))\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=False)
+    with vedette.Monitor("m", lake=tmp_path) as monitor:
+        monitor.flush()
+        ids = Lake.at(tmp_path).model("m")["predictions"].scan().select("id").collect()["id"].to_list()
+        assert (sorted(map(int, ids)), monitor.ledger().balanced) == (list(range(1000)), True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"model": "My Model"}, "model='My Model': must be 1 to 63 characters"),
+        ({"model": ""}, "model=''"),
+        ({"version": ""}, "version=''"),
+        ({"window": "0s"}, "window='0s': must"),
+        ({"task": "ranking"}, "task='ranking': must be one of"),
+        ({"classes": [1]}, "two names or more"),
+        ({"budget_per_month": 0}, "budget_per_month=0: must be above 0"),
+        ({"clock": 5}, "clock=5: must be callable"),
+        ({"timezone": "Nowhere"}, "timezone='Nowhere'"),
+    ],
+)
+def test_impossible_arguments_are_refused(tmp_path: Path, arguments: dict[str, object], said: str) -> None:
+    """A bad argument is a ValueError with its name, its value and what is right."""
+    with pytest.raises(ValueError, match=said):
+        vedette.Monitor(**{"model": "m", "lake": tmp_path, **arguments})  # type: ignore[arg-type]
+
+
+def test_a_lake_elsewhere_is_refused_in_clear_words(tmp_path: Path) -> None:
+    """An object store, and a file, are refused before anything is recorded."""
+    with pytest.raises(LakeError, match="object stores and servers are not supported yet"):
+        vedette.Monitor("m", lake="s3://bucket/lake")
+    (tmp_path / "file").touch()
+    with pytest.raises(LakeError, match="is a file"):
+        vedette.Monitor("m", lake=tmp_path / "file")
+
+
+def test_settings_come_from_the_file_and_give_way_to_arguments(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """vedette.toml is read from the working folder; what is given in code wins."""
+    monkeypatch.chdir(tmp_path)
+    Path("vedette.toml").write_text('lake = "here"\n[models.m]\nwindow = "1d"\nbudget_per_month = 3\n')
+    monkeypatch.delenv("VEDETTE_LAKE", raising=False)
+    with vedette.Monitor("m", budget_per_month=2) as monitor:
+        monitor.log({"x": 1.0}, 1)
+        assert (monitor.settings.window_s, monitor.settings.budget_per_month) == (86400.0, 2.0)
+    assert (tmp_path / "here").is_dir()
+    Path("vedette.toml").write_text("lakes = 1")
+    with pytest.raises(ConfigError, match="unknown key 'lakes'"):
+        vedette.Monitor("m")
+
+
+def test_the_environment_names_the_lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """$VEDETTE_LAKE is the lake where none is given."""
+    monkeypatch.setenv("VEDETTE_LAKE", str(tmp_path / "there"))
+    with vedette.Monitor("m") as monitor:
+        monitor.log({"x": 1.0}, 1)
+    assert (tmp_path / "there" / ".journal" / "m").is_dir()
+
+
+def test_log_never_raises_and_counts_what_it_cannot_take(world: World) -> None:
+    """Hostile rows are rejected with a reason each; the ledger balances."""
+
+    class Hostile:
+        def __float__(self) -> float:
+            raise RuntimeError("no")
+
+        __index__ = __hash__ = __eq__ = __float__  # type: ignore[assignment]
+
+    world.monitor.log({"x": 1.0}, 1)
+    for features in ({"x": Hostile()}, {"x": [1, 2]}, 5, None, {"x": 1.0, "X": 2.0}):
+        world.monitor.log(features, 1)
+    world.monitor.log({"x": 1.0}, 1, time=world.now + timedelta(hours=1))
+    world.round()
+    ledger = world.monitor.ledger()
+    assert (ledger.total("seen"), ledger.total("in_lake"), ledger.total("rejected"), ledger.balanced) == (
+        7,
+        1,
+        6,
+        True,
+    )
+    assert "time in the future" in ledger.producers[0].reasons
+
+
+@pytest.mark.parametrize("kind", ["pandas", "polars", "arrow", "dict", "parquet", "csv"])
+def test_the_reference_may_be_any_table(world: World, tmp_path: Path, kind: str) -> None:
+    """A reference of any kind gives the same verdicts."""
+    frame = world.rows(600)
+    if kind in ("parquet", "csv"):
+        data: object = tmp_path / f"ref.{kind}"
+        (frame.write_parquet if kind == "parquet" else frame.write_csv)(data)  # type: ignore[operator]
+    else:
+        makers = {
+            "pandas": frame.to_pandas,
+            "polars": lambda: frame,
+            "arrow": frame.to_arrow,
+            "dict": frame.to_dict,
+        }
+        data = makers[kind]()
+    world.monitor.reference(data)
+    world.round()
+    rows = world.lake.model("m")["summaries"].scan().filter(pl.col("part") == "reference").collect()
+    assert dict(rows.select("column", "rows").rows()) == {
+        "x": 480, "c": 480, "prediction": 480, "probability": 480, "_quality": 480
+    }  # fmt: skip
+
+
+def test_a_reference_of_two_rows_watches_nothing_and_says_so(world: World) -> None:
+    """A tiny reference gives UNKNOWN with the reason, never green; an empty one is refused."""
+    with pytest.raises(DataError, match="has 0 usable rows"):
+        world.monitor.reference({"x": []})
+    world.monitor.reference(world.rows(10))
+    for _ in range(3):
+        world.log_day(world.rows(100))
+    world.round()
+    assert world.health().verdict == "UNKNOWN"
+    assert {str(one.reason) for one in world.health().verdicts if "x." in one.watch} == {
+        "fewer than 50 rows in the reference: 8"
+    }
+
+
+def test_dirty_values_everywhere_lose_no_row(world: World) -> None:
+    """NaN, infinity and None in features, prediction, probability, label and latency are kept and counted."""
+    odd = [float("nan"), float("inf"), -float("inf"), None, 0.5]
+    world.monitor.reference(world.rows(500))
+    for i, value in enumerate(odd * 20):
+        world.monitor.log(
+            {"x": value, "c": None if i % 2 else "a"},
+            i % 2,
+            probability=value,
+            id=str(i),
+            latency_s=value,
+            time=START,
+        )
+        world.monitor.label(str(i), None if i % 3 == 0 else 1, time=START)
+    world.now += timedelta(days=2)
+    world.round()
+    ledger = world.monitor.ledger()
+    assert (ledger.total("in_lake"), ledger.balanced) == (100, True)
+    frame = world.monitor.figures()
+    assert frame.filter(pl.col("value").is_null() & pl.col("reason").is_null()).is_empty()
+
+
+def test_two_schemas_of_one_model_live_together(world: World) -> None:
+    """Versions with different features share a lake; what one lacks is null for it."""
+    with vedette.Monitor(
+        "m", version="2", lake=world.folder, window="1d", clock=lambda: START.timestamp()
+    ) as other:
+        other.log({"y": 2.0}, 1, time=START)
+        world.monitor.log({"x": 1.0}, 0, time=START)
+        world.round()
+    rows = (
+        world.lake.model("m")["predictions"]
+        .scan()
+        .sort("version")
+        .select("version", "x", "y")
+        .collect()
+        .rows()
+    )
+    assert rows == [("1", 1.0, None), ("2", None, 2.0)]
+
+
+def test_batches_with_impossible_columns_are_refused(world: World) -> None:
+    """A batch as a whole that cannot be used is an error that names the column."""
+    with pytest.raises(SchemaError, match="'Age' and 'age'"):
+        world.monitor.log_many({"Age": [1], "age": [2]})
+    with pytest.raises(SchemaError, match="column 'latency_s' has the type String"):
+        world.monitor.log_many({"x": [1.0], "latency_s": ["fast"]})
+
+
+def test_pandas_batches_with_labels(world: World) -> None:
+    """A pandas frame with ids, times and labels becomes predictions and labels."""
+    n = 50
+    frame = pd.DataFrame(
+        {
+            "customer": np.arange(n),
+            "age": np.linspace(20, 60, n),
+            "city": ["Graz", None] * (n // 2),
+            "when": pd.date_range("2025-12-30", periods=n, freq="min", tz="Europe/Vienna"),
+            "y_hat": np.tile([0, 1], n // 2),
+            "y": np.tile([0, 1], n // 2),
+        }
+    )
+    taken = world.monitor.log_many(
+        frame, columns={"id": "customer", "time": "when", "prediction": "y_hat", "label": "y"}
+    )
+    figure = world.monitor.figures("accuracy", window="all")
+    assert (taken, figure["value"].to_list(), figure["n"].to_list()) == (n, [1.0], [n])
+
+
+def test_a_report_is_one_page_that_loads_nothing(world: World, tmp_path: Path) -> None:
+    """The page holds verdicts and pictures, escapes hostile names, and refers to nothing outside itself."""
+    rows = world.rows(600).rename({"c": "<script>alert(1)</script>"})
+    world.monitor.reference(rows)
+    for _ in range(4):
+        world.log_day(world.rows(100).rename({"c": "<script>alert(1)</script>"}))
+    world.round()
+    text = world.monitor.report(tmp_path / "sub" / "page.html").read_text()
+    assert "<script" not in text
+    assert "&lt;script&gt;" in text
+    assert text.count("<svg") >= 5
+    assert "http" not in text.replace("http-equiv", "")
+
+
+def test_times_without_a_zone_are_utc(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    """A naive time is UTC, in single rows as in batches."""
+    world.monitor.log({"x": 1.0}, 1, time=datetime(2025, 6, 1, 12))
+    world.round()
+    assert world.lake.model("m")["predictions"].scan().select("time").collect().item() == datetime(
+        2025, 6, 1, 12, tzinfo=UTC
+    )
+    assert "UTC" in caplog.text
+
+
+def test_a_follower_ends_when_it_is_idle(tmp_path: Path) -> None:
+    """An ingester that nobody asks anything ends by itself."""
+    command = [
+        sys.executable,
+        "-m",
+        "vedette",
+        "ingest",
+        "--follow",
+        "--lake",
+        str(tmp_path),
+        "--idle-exit-s",
+        "0.2",
+    ]
+    begin = time.monotonic()
+    assert subprocess.run(command, check=False, timeout=60).returncode == 0
+    assert time.monotonic() - begin < 60
