@@ -89,7 +89,9 @@ def test_one_round_or_many_give_the_same_verdicts(tmp_path_factory: pytest.TempP
                 world.round()
         world.round()
         world.monitor.close()
-        told.append([(one.watch, one.verdict, one.since, one.evidence) for one in world.health().verdicts])
+        kept = judge._kept(world.lake.model("m"))
+        assert kept is not None
+        told.append((kept.block, [(one.watch, one.verdict, one.since) for one in world.health().verdicts]))
     assert told[0] == told[1]
 
 

@@ -158,7 +158,10 @@ class Tally:
             self._draining = True
             try:
                 while self.pending:
-                    self._write(*self.pending.popleft())
+                    self._write(
+                        *self.pending[0]
+                    )  # taken off only once it is written: the stack may end in between
+                    self.pending.popleft()
             finally:
                 self._draining = False
 

@@ -172,17 +172,24 @@ class Recorder:
 
     def reject(self, stream: str, reason: str, n: int = 1) -> None:
         """Count rows that cannot be kept, with the reason."""
-        self._writer.tally.add(stream, "rejected", reason, n)
-        self._say(f"{stream}: rejected: {reason}")
+        self._count(stream, "rejected", reason, n)
 
     def drop(self, stream: str, reason: str, n: int = 1) -> None:
-        """Count rows that could have been kept, had there been room or time."""
-        self._writer.tally.add(stream, "dropped", None, n)
-        self._say(f"{stream}: dropped: {reason}")
+        """Count rows that could have been kept, had there been room or time; the reason is only said."""
+        self._count(stream, "dropped", reason, n)
 
     def sample_out(self, stream: str, n: int = 1) -> None:
         """Count rows that a sampler left out."""
-        self._writer.tally.add(stream, "sampled_out", None, n)
+        self._count(stream, "sampled_out", None, n)
+
+    def _count(self, stream: str, part: str, reason: str | None, n: int) -> None:
+        self._writer.tally.add(stream, part, reason if part == "rejected" else None, n)
+        try:
+            self._writer.ensure_folder()
+            if reason is not None:
+                self._say(f"{stream}: {part}: {reason}")
+        except Exception:  # noqa: BLE001, S110 - it is counted; what fails now (the stack may be at its end) must not count twice
+            pass
 
     def close(self) -> None:
         """Seal the segments, put everything on disk and release the folder. A row logged later opens it again."""

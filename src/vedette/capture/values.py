@@ -259,7 +259,10 @@ def event_time(value: Any, now: float) -> tuple[float, bool]:
             value = datetime.fromisoformat(value)
         except ValueError:
             raise Rejected("time is not an ISO 8601 date") from None
-    physical, plain = resolve(value)
+    try:
+        physical, plain = resolve(value)
+    except Rejected as reason:
+        raise Rejected(f"time: {reason}") from None
     naive = False
     if physical is Physical.TIMESTAMP:
         naive = getattr(value, "tzinfo", UTC) is None

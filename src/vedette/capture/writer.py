@@ -71,6 +71,7 @@ class JournalWriter:
         self._clock, self._changed = clock, changed
         self._segment_bytes, self._journal_bytes_max = segment_bytes, journal_bytes_max
         self._batches = 0
+        self._claim_at = 0.0
         self._lock = threading.RLock()
         self._busy = self._stuck = False
 
@@ -140,6 +141,16 @@ class JournalWriter:
         producer.write_batch(number, stream, n_rows, bounded)
         self._batches = max(self._batches, number)
         return number
+
+    def ensure_folder(self) -> None:
+        """Have a folder to count in, if one can be had now."""
+        if self.producer is None and time.monotonic() >= self._claim_at:
+            try:
+                with self._exclusive():
+                    self._claim_at = time.monotonic() + _RETRY_S
+                    self._claim()
+            except (NoRoom, OSError, JournalError):
+                pass  # what is counted stays in memory until there is one
 
     def position(self) -> dict[str, int]:
         """The highest sequence handed out for each stream, and the highest batch number; 0 for none."""

@@ -176,8 +176,8 @@ def figures(
     since, until, as_of = moment(since, "since"), moment(until, "until"), moment(as_of, "as_of")
     seen = view(lake, model)
     known = sorted(seen.summaries["column"].unique().to_list())
-    columns = {*known, *seen.fresh.predictions.columns, *lake.model(model)["predictions"].columns()}
-    if feature is not None and known and feature not in columns:
+    may_be = {*known, *seen.fresh.predictions.columns, *lake.model(model)["predictions"].columns()}
+    if feature is not None and known and feature not in may_be:
         names = ", ".join(column for column in known if not column.startswith("_"))
         raise ValueError(f"feature={feature!r}: the model has {names}")
     own = seen.shape.window_us

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -137,9 +137,10 @@ def judge(tables: ModelTables, now: datetime, *, receipt: datetime | None = None
         closing.due(end) for end, start in zip(ends, rows["known"].to_list(), strict=True) if start > known
     ]
     window = _number(known, shape)
-    told = _explained(tables, plan, reference, strategy.verdicts(plan, state, window, detector.guarantee))
     before = {_key(one): one for one in json.loads(mark.verdicts)}
-    verdicts = [_row(one) for one in told]
+    judged = strategy.verdicts(plan, state, window, detector.guarantee)
+    told = _explained(tables, plan, reference, judged, before)
+    verdicts = [_row(one) | {"told": words} for one, words in told]
     changes = [one for one in verdicts if _told(before.get(_key(one))) != _told(one)] if steps else []
     version = _version(tables, mark.version)
     row = Kept(
@@ -242,43 +243,42 @@ def _explained(
     plan: strategy.Plan,
     reference: Mapping[str, Summary],
     verdicts: Sequence[Verdict],
-) -> list[Verdict]:
-    """The verdicts, those of an alarm with the pipeline's fault that would explain it."""
-    column_of = {watch.id: watch.column for watch in plan.watches}
-    since: dict[str, datetime] = {}
-    for one in verdicts:
-        if one.verdict is Status.ALARM and one.since is not None:
-            column = column_of[one.watch]
-            since[column] = max(one.since, since.get(column, one.since))
-    if not since:
-        return list(verdicts)
+    before: Mapping[tuple[str, str], Mapping[str, Any]],
+) -> list[tuple[Verdict, str]]:
+    """The verdicts, each with the words that are kept for the next round.
+
+    An alarm keeps the words with which it was told, says how things are now, and leads with its cause.
+    """
+    watches = {watch.id: watch for watch in plan.watches}
+    open_since = {v.watch: v.since for v in verdicts if v.verdict is Status.ALARM and v.since is not None}
+    if not open_since:
+        return [(one, one.evidence) for one in verdicts]
     rows = (
         tables["summaries"]
         .scan()
         .filter(
             (pl.col("part") == "live")
-            & pl.col("column").is_in(list(since))
-            & (pl.col("known") >= min(since.values()))
+            & pl.col("column").is_in([watches[name].column for name in open_since])
+            & (pl.col("known") >= min(open_since.values()))
         )
         .collect()
     )
-    said: dict[str, str] = {}
-    for column, begin in since.items():
-        some = rows.filter(
-            (pl.col("column") == column)
-            & (pl.col("known") >= begin)
-            & (pl.col("grid") == plan.grids[column].id)
-        )
-        if some.height:
-            said[column] = "; ".join(strategy.causes(reference[column], of_frame(some, plan.grids[column])))
-    return [
-        Verdict(
-            v.watch, v.segment, v.verdict, v.since, f"{said[column]}; {v.evidence}", v.guarantee, v.reason
-        )
-        if v.verdict is Status.ALARM and said.get(column := column_of[v.watch])
-        else v
-        for v in verdicts
-    ]
+    out: list[tuple[Verdict, str]] = []
+    for one in verdicts:
+        if one.watch in open_since:
+            watch, old = watches[one.watch], before.get((one.watch, one.segment))
+            grid = plan.grids[watch.column]
+            own = (pl.col("column") == watch.column) & (pl.col("grid") == grid.id)
+            some = rows.filter(own & (pl.col("known") >= open_since[one.watch]))
+            found = strategy.causes(reference[watch.column], of_frame(some, grid)) if some.height else ()
+            fitting = [cause for cause in found if cause.startswith("missing") == (watch.kind == "missing")]
+            same = old is not None and _told(old) == _told(_row(one))
+            told = str(old["told"]) if same and old is not None else one.evidence
+            now = [f"now {one.evidence.partition('; evidence')[0]}"] if told != one.evidence else []
+            out.append((replace(one, evidence="; ".join([*fitting, told, *now])), told))
+        else:
+            out.append((one, one.evidence))
+    return out
 
 
 def _reference_event(tables: ModelTables) -> tuple[str, list[float]] | None:
@@ -333,11 +333,15 @@ def _repeat_changes(tables: ModelTables, kept: Kept) -> None:
         return
     if tables["verdicts"].through("judge") >= kept.step:
         return
-    frame = pl.DataFrame(changes["rows"], infer_schema_length=None).with_columns(
-        pl.col("since").cast(pl.String).str.to_datetime(time_unit="us", time_zone="UTC"),
-        pl.lit(datetime.fromisoformat(changes["time"])).alias("time"),
-        pl.lit(kept.step).alias("step"),
-        pl.lit(kept.version).alias("version"),
+    frame = (
+        pl.DataFrame(changes["rows"], infer_schema_length=None)
+        .drop("told")
+        .with_columns(
+            pl.col("since").cast(pl.String).str.to_datetime(time_unit="us", time_zone="UTC"),
+            pl.lit(datetime.fromisoformat(changes["time"])).alias("time"),
+            pl.lit(kept.step).alias("step"),
+            pl.lit(kept.version).alias("version"),
+        )
     )
     tables["verdicts"].write(frame, {"judge": kept.step})
 

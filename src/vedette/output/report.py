@@ -76,7 +76,7 @@ def page(health: Health, pictures: Sequence[Picture], ledger: Ledger, made: date
         f'<span class="word {health.verdict.value}">{health.verdict.value}</span></h1>'
         f"<p class=dim>{tally or 'nothing is watched yet'}. Made {made:%Y-%m-%d %H:%M} UTC. {escape(note)}</p>"
         "<p class=dim>Line and band: the figure by window with its 95 % interval. Dashes: the same figure of the "
-        "reference. Upright: since when.</p>"
+        "reference. The upright line: since when.</p>"
         f"<h2>Verdicts</h2><div class=cards>{cards}</div>"
         f"<h2>Ledger</h2>{_ledger(ledger)}</main></body></html>\n"
     )
@@ -92,7 +92,7 @@ def _card(verdict: Verdict, picture: Picture | None) -> str:
     return (
         f'<article class="card is-{verdict.verdict.value}"><h3><span class="word {verdict.verdict.value}">'
         f"{verdict.verdict.value}</span> {escape(verdict.watch)}{segment}<span class=dim>{since}</span></h3>"
-        f"<p>{escape(said or '')}</p><p class=dim>{escape(verdict.guarantee)}</p>{drawn}</article>"
+        f"<p>{escape(said or '')}</p><p class=dim>guarantee: {escape(verdict.guarantee)}</p>{drawn}</article>"
     )
 
 
@@ -125,7 +125,9 @@ def _svg(picture: Picture, verdict: Verdict) -> str:
         parts.append(
             f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(value)}" y2="{y(value)}" stroke="var(--line)"/>'
         )
-        parts.append(f'<text x="{LEFT - 6}" y="{y(value) + 4}" text-anchor="end">{value:.3g}</text>')
+        parts.append(
+            f'<text x="{LEFT - 6}" y="{y(value) + 4}" text-anchor="end">{_tick(value, high - low)}</text>'
+        )
     if picture.reference is not None and picture.reference.value is not None:
         reference = picture.reference
         assert reference.value is not None
@@ -167,6 +169,23 @@ def _svg(picture: Picture, verdict: Verdict) -> str:
         f'<text x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 6}" text-anchor="middle">{escape(picture.figure)}</text></svg>'
     )
     return "".join(parts)
+
+
+def _day(when: datetime) -> str:
+    return f"{when:%Y-%m-%d %H:%M}".removesuffix(" 00:00")
+
+
+def _tick(value: float, span: float) -> str:
+    """A number for an axis: as many digits as its span needs, and no remains of rounding beside zero."""
+    if abs(value) < span * 1e-3:
+        return "0"
+    return (
+        f"{value:.3g}"
+        if abs(value) < 1e-3 or abs(value) >= 1e6
+        else f"{value:,.4g}"
+        if abs(value) < 1000
+        else f"{value:,.0f}"
+    )
 
 
 def _runs(points: Sequence[Point]) -> list[list[Point]]:
