@@ -169,6 +169,28 @@ def test_fresh_rows_are_seen_before_they_are_committed(world: World) -> None:
     assert before["n"].to_list() == after["n"].to_list() == [100, 60]
 
 
+@pytest.mark.parametrize("first", ["labels", "predictions"])
+def test_labels_and_predictions_have_watermarks_of_their_own(world: World, first: str) -> None:
+    """However far one stream is ahead of the other, every row of both is counted."""
+    for i in range(40):
+        if first == "labels":
+            world.monitor.label(f"id{i}", 1, time=world.now)
+        else:
+            world.monitor.log({"x": 1.0}, 1, id=f"id{i}", time=world.now)
+        if i % 10 == 0:
+            world.round()
+    for i in range(40):
+        if first == "labels":
+            world.monitor.log({"x": 1.0}, 1, id=f"id{i}", time=world.now)
+        else:
+            world.monitor.label(f"id{i}", 1, time=world.now)
+        if i % 7 == 0:
+            world.round()
+    world.round()
+    rows, right = world.monitor.figures("rows"), world.monitor.figures("accuracy")
+    assert (rows["n"].to_list(), right["n"].to_list()) == ([40], [40])
+
+
 def test_figures_read_while_rounds_run_never_shrink_nor_double(world: World) -> None:
     """A reader beside a working ingester sees every row that was logged before it began, none twice."""
     world.monitor.reference(world.rows(300))

@@ -14,10 +14,13 @@ from typing import Any
 from vedette.capture.format import FLAG_FIELDS_BIT, FLAG_ID_NULL, ID_BYTES_MAX, Layout, null_bit
 from vedette.records import FUTURE_S, Physical, Role
 
-__all__ = ["COMPILED_FIELDS_MAX", "compile_log", "install", "make_log"]
+__all__ = ["COMPILED_FIELDS_MAX", "NO_STATE", "compile_log", "install", "make_log"]
 
 COMPILED_FIELDS_MAX = 512
 """Above this a function takes too long to compile (about 20 ms) to be worth it; such rows go the general way."""
+
+NO_STATE: tuple[int, tuple[()], None, None] = (0, (), None, None)
+"""The state of a ``log`` without a segment; no layout has the number 0."""
 
 _OPEN = '''
 def make(state, clock, way):
@@ -73,8 +76,8 @@ _RANGES = {"low": -(2**63), "high": 2**63 - 1, "top": 2**64 - 1}
 _ARGUMENTS = {Role.PREDICTION: "prediction", Role.PROBABILITY: "probability", Role.LATENCY: "latency_s"}
 
 
-def source(layout: Layout, number: int) -> str:
-    """Return the source of ``log`` for a layout; ``number`` is checked so that no other layout's state is used."""
+def source(layout: Layout) -> str:
+    """Return the source of ``log`` for a layout; its number is checked, so that no other layout's state is used."""
     lines: list[str] = []
     values = ["0"] * len(layout.fields)
     words = layout.words(0)
@@ -99,7 +102,7 @@ def source(layout: Layout, number: int) -> str:
     starts = "; ".join(f"w{word} = {bits}" for word, bits in enumerate(words))
     reads = "\n".join([starts, *lines]).replace("\n", "\n" + " " * 12)
     return _OPEN.format(
-        number=number,
+        number=layout.number,
         n_names=len(layout.names),
         future_s=FUTURE_S,
         reads=" " * 12 + reads,
@@ -131,22 +134,20 @@ def _read(variable: str, physical: Physical, index: int, *, alone: bool) -> str:
     )
 
 
-def compile_log(layout: Layout | None, number: int) -> CodeType:
-    """Return the code of ``log`` for a layout; for None, code that takes every row the general way."""
-    if layout is None or len(layout.fields) > COMPILED_FIELDS_MAX:
-        layout = Layout(())
-        number = -1
-    space: dict[str, Any] = {}
-    exec(compile(source(layout, number), f"<vedette log {number}>", "exec"), space)  # noqa: S102 - see the module
-    code: CodeType = space["make"](None, None, None).__code__
-    return code
+def compile_log(layout: Layout) -> CodeType:
+    """Return the code of ``log`` for a layout; code that takes every row the general way where that is very wide."""
+    return _make(layout if len(layout.fields) <= COMPILED_FIELDS_MAX else Layout(()), None, None).__code__
 
 
 def make_log(clock: Any, way: Any) -> FunctionType:
     """Return the ``log`` of a recorder. It stays the same object; :func:`install` gives it new code."""
+    return _make(Layout(()), clock, way)
+
+
+def _make(layout: Layout, clock: Any, way: Any) -> FunctionType:
     space: dict[str, Any] = {}
-    exec(compile(source(Layout(()), -1), "<vedette log>", "exec"), space)  # noqa: S102 - see the module
-    function: FunctionType = space["make"]((0, (), None, None), clock, way)
+    exec(compile(source(layout), f"<vedette log {layout.number}>", "exec"), space)  # noqa: S102 - see the module
+    function: FunctionType = space["make"](NO_STATE, clock, way)
     return function
 
 
@@ -158,7 +159,7 @@ def install(function: FunctionType, code: CodeType | None, state: tuple[Any, ...
     """
     cell = _state_cell(function)
     if code is not None:
-        cell.cell_contents = (0, (), None, None)
+        cell.cell_contents = NO_STATE
         function.__code__ = code
     cell.cell_contents = state
 

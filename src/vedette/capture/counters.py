@@ -182,9 +182,9 @@ class Tally:
         self.pending.clear()
 
     @property
-    def unwritten(self) -> int:
-        """Rows counted that no file knows of yet."""
-        return sum(self._early.values()) + sum(n for *_, n in tuple(self.pending))
+    def attached(self) -> bool:
+        """True while there is a file to count into."""
+        return self._file is not None
 
     def _write(self, stream: str, part: str, reason: str | None, n: int) -> None:
         if self._file is None:

@@ -121,7 +121,7 @@ def create_folder(path: Path) -> None:
 
 def take_lock(folder: Path) -> int | None:
     """Take the lock of a producer's folder and return its descriptor; None where a living process has it."""
-    descriptor = os.open(folder / "take_lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
@@ -136,7 +136,7 @@ def take_lock(folder: Path) -> int | None:
 def is_alive(folder: Path) -> bool:
     """True while a living process holds the folder's lock."""
     try:
-        descriptor = os.open(folder / "take_lock", os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        descriptor = os.open(folder / "lock", os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     except FileNotFoundError:
         return False
     try:

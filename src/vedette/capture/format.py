@@ -6,6 +6,7 @@ a file beside the segment and slots refer to them by their byte offset.
 
 from __future__ import annotations
 
+import itertools
 import json
 import struct
 import zlib
@@ -65,16 +66,20 @@ TEXT_HEADER_BYTES = 16
 _KINDS = {str: 1, bytes: 2}
 
 
+_numbers = itertools.count(1)
+
+
 class Layout:
     """Where the fields of a row lie in a slot. Layouts never change; a wider one takes their place.
 
     ``names`` are the features known so far: those with a field, and those only ever given as None, whose type is
-    still unknown.
+    still unknown. ``number`` is the layout's own in this process.
     """
 
     def __init__(
         self, fields: Sequence[Field], names: Sequence[str] = (), checksum: int = CHECKSUM_NONE
     ) -> None:
+        self.number = next(_numbers)
         self.fields = tuple(fields)
         self.checksum = checksum
         self.columns: dict[tuple[Role, str], list[int]] = {}

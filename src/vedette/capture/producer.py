@@ -110,7 +110,7 @@ class Producer:
         return end
 
     def next(self, stream: str) -> int:
-        """The first sequence that no segment has yet."""
+        """The first sequence after the last sealed segment."""
         return self._next[stream]
 
     def open_segment(
@@ -124,7 +124,11 @@ class Producer:
         created: float,
         n_bytes: int,
     ) -> SegmentWriter:
-        """Make the next segment of a stream. Raises ``OSError`` where there is no room for it."""
+        """Make the next segment of a stream. Raises ``OSError`` where there is no room for it.
+
+        The next sequence moves on when the segment is sealed: one that never came into use (the call was
+        interrupted) is replaced by the next of the same name.
+        """
         first = self._next[stream]
         header = Header(
             stream=stream,
@@ -145,7 +149,6 @@ class Producer:
         segment = SegmentWriter(path, header, layout, text_bytes_max=4 * n_bytes, mapped=self._mapped)
         # not before the file has its name: a bound without a segment would read as rows that were lost
         self.counters.put(stream, "bound", segment.limit)
-        self._next[stream] = segment.limit
         return segment
 
     def seal(self, stream: str, segment: SegmentWriter) -> None:
@@ -189,6 +192,9 @@ class Producer:
                 self.counters.closed()
             finally:
                 self.forget()
+
+    def __del__(self) -> None:
+        self.forget()
 
     def forget(self) -> None:
         """Drop the hold without a word to the disk: in a child process, whose parent still has it."""

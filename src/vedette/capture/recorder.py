@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from vedette.capture.compiled import compile_log, install, make_log
-from vedette.capture.format import CHECKSUM_CRC32, CHECKSUM_NONE, STREAMS
+from vedette.capture.compiled import NO_STATE, compile_log, install, make_log
+from vedette.capture.format import CHECKSUM_CRC32, CHECKSUM_NONE, STREAMS, Layout
 from vedette.capture.process import register
 from vedette.capture.row import label_cells, prediction_cells, snapshot
 from vedette.capture.values import Rejected, event_time, fit_float, fit_integer, identifier
@@ -72,7 +72,7 @@ class Recorder:
         self._clock = clock
         self._said: dict[str, float] = {}
         self._log = make_log(clock, self)
-        self._compiled = -1  # the generation of the layout that log is compiled for
+        self._compiled: Layout | None = None  # the layout that log is compiled for
         self._writer = JournalWriter(
             Path(root),
             check_model_name(model),
@@ -216,12 +216,13 @@ class Recorder:
             return
         segment, code = stream.segment, None
         if segment is None:
-            install(self._log, None, (0, (), None, None))
+            install(self._log, None, NO_STATE)
             return
-        if self._compiled != stream.generation:
-            code = compile_log(stream.layout, stream.generation)
-            self._compiled = stream.generation
-        install(self._log, code, (stream.generation, segment.slots, segment, segment.store))
+        layout = segment.layout
+        if self._compiled is not layout:
+            code, self._compiled = compile_log(layout), None
+        install(self._log, code, (layout.number, segment.slots, segment, segment.store))
+        self._compiled = layout
 
     @contextmanager
     def _counting(self, stream: str) -> Iterator[None]:

@@ -49,7 +49,7 @@ class TextWriter:
         ] = {}  # apart: comparing str with bytes is a warning under python -b
         self._path, self._first, self._bytes_max = path, first, bytes_max
         self._descriptor = -1
-        self._end = 0
+        self._end = TEXT_HEADER_BYTES
         self._closed = False
         self._lock = threading.RLock()
 
@@ -73,16 +73,25 @@ class TextWriter:
             if self._closed:
                 raise ValueError("the text file is closed")
             if self._descriptor < 0:
-                flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-                self._descriptor = os.open(self._path, flags, 0o600)
-                _write_all(self._descriptor, text_header(self._first), 0)
-                self._end = TEXT_HEADER_BYTES
+                self._open()
             if self._end + n_bytes > self._bytes_max:
                 raise TextFull
             # no call between these two lines: a signal handler that logs cannot come in between
             offset = self._end
             self._end = offset + n_bytes
             return offset
+
+    def _open(self) -> None:
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        descriptor = os.open(self._path, flags, 0o600)
+        try:
+            _write_all(descriptor, text_header(self._first), 0)
+            # a signal handler that logs may have been here meanwhile, on this thread and so under this lock
+            if self._descriptor < 0:
+                self._descriptor, descriptor = descriptor, -1
+        finally:
+            if descriptor >= 0:
+                os.close(descriptor)
 
     def sync(self) -> None:
         """Put the texts on disk."""
@@ -146,6 +155,7 @@ class SegmentWriter:
         self.slots: Iterator[tuple[int, int, Any]] = zip(
             self._numbers, offsets, itertools.repeat(self._target)
         )
+        self._burnt: list[tuple[int, int, Any]] = []
         self.store: Callable[..., None] = _store(layout, mapped)
 
     def _create(self, head: bytes, mapped: bool) -> mmap.mmap | _File:
@@ -191,9 +201,13 @@ class SegmentWriter:
         buffer[offset : offset + layout.slot_bytes] = bytes(row)
 
     def stop(self) -> int:
-        """Hand out no more slots; return the first sequence that was not. Slots taken before may still be written."""
-        left = list(itertools.islice(self.slots, self.limit - self.first))  # one C call: no thread in between
-        return left[0][0] if left else self.limit
+        """Hand out no more slots; return the first sequence that was not. Slots taken before may still be written.
+
+        May be called again: an interrupted call leaves nothing undone that the next one does not do.
+        """
+        # one call into C: no other thread takes a slot in between, no signal comes before it is noted
+        self._burnt.extend(itertools.islice(self.slots, self.limit - self.first))
+        return self._burnt[0][0] if self._burnt else self.limit
 
     def mark_end(self, end: int) -> None:
         """Say in the header where the rows end."""

@@ -38,7 +38,6 @@ class Stream:
     def __init__(self, name: str, checksum: int) -> None:
         self.name = name
         self.layout = Layout((), checksum=checksum)
-        self.generation = 0  # counts the layouts
         self.declared: frozenset[Field] = frozenset()
         self.segment: SegmentWriter | None = None
         self.highest = 0
@@ -144,7 +143,7 @@ class JournalWriter:
 
     def ensure_folder(self) -> None:
         """Have a folder to count in, if one can be had now."""
-        if self.producer is None and time.monotonic() >= self._claim_at:
+        if not self.tally.attached and time.monotonic() >= self._claim_at:
             try:
                 with self._exclusive():
                     self._claim_at = time.monotonic() + _RETRY_S
@@ -194,14 +193,15 @@ class JournalWriter:
     def _grow(self, stream: Stream, layout: Layout, fields: Sequence[Field], names: Sequence[str]) -> None:
         """Make the layout wider; the open segment is sealed unless only names without a type are new."""
         with self._exclusive():
-            if stream.layout is not layout:
-                return  # another thread was first
-            if len(layout.fields) + len(fields) > FIELDS_MAX or len({*layout.names, *names}) > FIELDS_MAX:
-                raise Rejected(f"more than {FIELDS_MAX} fields")
-            stream.layout = layout.wider(fields, names)
-            stream.generation += 1
-            if stream.segment is not None and not fields:
-                stream.segment.layout = stream.layout
+            if stream.layout is layout:  # else another thread was first
+                if len(layout.fields) + len(fields) > FIELDS_MAX or len({*layout.names, *names}) > FIELDS_MAX:
+                    raise Rejected(f"more than {FIELDS_MAX} fields")
+                stream.layout = layout.wider(fields, names)
+            segment = stream.segment
+            if segment is None or segment.layout is stream.layout:
+                return
+            if segment.layout.fields == stream.layout.fields:
+                segment.layout = stream.layout
                 self._changed(stream)
             else:
                 self._seal(stream)
@@ -239,15 +239,18 @@ class JournalWriter:
         self._changed(stream)
 
     def _seal(self, stream: Stream) -> None:
-        segment, stream.segment = stream.segment, None
-        self._changed(stream)
+        segment = stream.segment
         if segment is not None and self.producer is not None:
+            # sealed before it is let go: an interruption in between leaves a segment that is sealed again
             self.producer.seal(stream.name, segment)
             stream.highest = self.producer.next(stream.name) - 1
+        stream.segment = None
+        self._changed(stream)
 
     def _claim(self) -> Producer:
         if self.producer is None:
             self.producer = Producer.claim(self.root, self.model)
+        if not self.tally.attached:
             self.tally.attach(self.producer.counters)
         return self.producer
 

@@ -65,8 +65,8 @@ def _summarise(tables: ModelTables, arrivals: ingest.Arrivals, now: datetime) ->
         if reference.number > old.get(reference.identifier, 0):
             frames.append(take(tables, reference, arrival, now))
     shape = Shape.of(tables)
-    predictions = ingest.beyond(arrivals.predictions, old)
-    labels = ingest.beyond(arrivals.labels, old)
+    predictions = ingest.beyond(arrivals, "predictions", old)
+    labels = ingest.beyond(arrivals, "labels", old)
     found, made = increments(shape, predictions, matches(tables, predictions, labels))
     write_grids(tables, list(made.values()), now, source=None)
     frames.append(to_frame(found, "live", arrival))

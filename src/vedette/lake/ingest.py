@@ -208,7 +208,7 @@ def collect(lake: Lake, model: str, after: Mapping[str, int]) -> Arrivals:
             entry = decided.setdefault(key, Decided(through=begin))
             entry.through = batch.number
             entry.seen += batch.n_rows
-            rows = pl.read_ipc(batch.path)
+            rows = pl.read_ipc(batch.path.read_bytes())
             of_version = rows["version"][0] if rows.height else ""
             if batch.stream == "reference":
                 references.append(
@@ -268,16 +268,17 @@ def through(arrivals: Arrivals, streams: Iterable[str]) -> dict[str, int]:
     return marks
 
 
-def beyond(frame: pl.DataFrame, marks: Mapping[str, int]) -> pl.DataFrame:
-    """The rows beyond the watermarks of their producers (``<producer>/<stream>``, given for one stream)."""
+def beyond(arrivals: Arrivals, stream: str, marks: Mapping[str, int]) -> pl.DataFrame:
+    """The rows of a stream beyond the watermarks of their producers (by identifier; none is 0)."""
+    frame: pl.DataFrame = getattr(arrivals, stream)
     if frame.is_empty():
         return frame
     limit = {}
     for key, number in marks.items():
-        producer, _, stream = key.rpartition("/")
-        if stream == "batch":
+        producer, _, kind = key.rpartition("/")
+        if kind == "batch":
             limit[key] = ((number + 1) << _ROW_BITS) - 1
-        else:
+        elif kind == stream:
             limit[producer] = number
     bounds = pl.col("_producer").replace_strict(limit, default=0, return_dtype=pl.Int64)
     return frame.filter(pl.col("_sequence") > bounds)
@@ -293,7 +294,7 @@ def append(tables: ModelTables, arrivals: Arrivals, now: datetime) -> None:
         old = watermarks(tables, stream, marks)
         new = {key: number for key, number in marks.items() if number > old[key]}
         if new:
-            tables[stream].write(beyond(frame, old), new)
+            tables[stream].write(beyond(arrivals, stream, old), new)
     events = list(arrivals.changes)
     if arrivals.settings is not None and arrivals.version is not None:
         detail = settings_json(arrivals.settings)

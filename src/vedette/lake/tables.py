@@ -205,6 +205,7 @@ class Table:
         )
         statistics = _STATISTICS_COLUMNS.get(self.name)
         try:
+            self.path.mkdir(parents=True, exist_ok=True)  # delta-rs before 1.2 panics where it cannot
             write_deltalake(
                 self.path,
                 frame,
