@@ -51,7 +51,9 @@ class Result:
         return not (self.lost or self.doubled or self.wrong or self.unaccounted or self.problems)
 
 
-def log_until_killed(root: Path, number: int, n_threads: int, returned: mmap.mmap, segment_bytes: int) -> None:
+def log_until_killed(
+    root: Path, number: int, n_threads: int, returned: mmap.mmap, segment_bytes: int
+) -> None:
     """The child: log for ever, and say after each return how far each thread has come."""
     recorder = Recorder(root, MODEL, str(number), Settings(), segment_bytes=segment_bytes)
 
@@ -107,7 +109,9 @@ def _check(root: Path, number: int, came: tuple[int, ...], after: dict[str, int]
                 result.wrong.append(name)
 
 
-def _read(folder: ProducerFolder, number: int, after: dict[str, int], seen: dict[str, float], result: Result) -> None:
+def _read(
+    folder: ProducerFolder, number: int, after: dict[str, int], seen: dict[str, float], result: Result
+) -> None:
     start = after.get(folder.name, 0)
     accounted = 0
     for chunk in folder.read("predictions", start):
@@ -133,11 +137,15 @@ def _read(folder: ProducerFolder, number: int, after: dict[str, int], seen: dict
 
 def main() -> int:
     """Print what was counted; return 1 where anything was lost."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rounds", type=int, default=200)
     parser.add_argument("--threads", type=int, default=3)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--root", type=Path, default=None, help="a folder on the disk to try (default: a temporary one)")
+    parser.add_argument(
+        "--root", type=Path, default=None, help="a folder on the disk to try (default: a temporary one)"
+    )
     arguments = parser.parse_args()
     root = Path(tempfile.mkdtemp(prefix="vedette-kill-", dir=arguments.root))
     try:

@@ -9,6 +9,7 @@ from scipy import special, stats
 from vedette.errors import DataError, GridError
 from vedette.records import Status
 from vedette.statistics import (
+    Summary,
     category_grid,
     latency_grid,
     numeric_grid,
@@ -141,6 +142,21 @@ def test_a_level_that_the_pilot_had_not_is_unseen():
         {"carrier": summarise_category(GRIDS["carrier"], [0, 1, 2, 3], ("a", "b", "d", "z"))}
     )
     assert counts[row, :2].tolist() == [2, 2]
+
+
+def test_many_steps_at_once_are_the_steps_one_by_one():
+    """The steps of forty windows, with a column that has none, are those of each window alone."""
+    random = np.random.default_rng(12)
+    watches, _ = start(random)
+    days = [window(random, 80) for _ in range(40)]
+    whole = {
+        name: Summary.stack([day[name] for day in days]) for name in ("distance", "carrier", "latency_s")
+    }
+    many = list(watches.steps(whole, range(40), [w * HOUR for w in range(40)]))
+    for w, (day, step) in enumerate(zip(days, many, strict=True)):
+        one = watches.step({name: day[name] for name in whole}, w, w * HOUR)
+        assert np.array_equal(one.counts, step.counts)
+        assert (one.window, one.start) == (step.window, step.start)
 
 
 def test_another_grid_is_refused():

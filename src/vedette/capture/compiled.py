@@ -8,6 +8,7 @@ the source but the features' names, as literals of plain strings.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from types import CodeType, FunctionType
 from typing import Any
 
@@ -134,9 +135,16 @@ def _read(variable: str, physical: Physical, index: int, *, alone: bool) -> str:
     )
 
 
-def compile_log(layout: Layout) -> CodeType:
-    """Return the code of ``log`` for a layout; code that takes every row the general way where that is very wide."""
-    return _make(layout if len(layout.fields) <= COMPILED_FIELDS_MAX else Layout(()), None, None).__code__
+def compile_log(layout: Layout, keys: Mapping[str, str]) -> CodeType:
+    """Return the code of ``log`` for a layout; code that takes every row the general way where that is very wide.
+
+    ``keys`` are the caller's own strings by their text: looking a key up by the very object that it is spares the
+    comparison of the characters.
+    """
+    code = _make(layout if len(layout.fields) <= COMPILED_FIELDS_MAX else Layout(()), None, None).__code__
+    return code.replace(
+        co_consts=tuple(keys.get(one, one) if type(one) is str else one for one in code.co_consts)
+    )
 
 
 def make_log(clock: Any, way: Any) -> FunctionType:

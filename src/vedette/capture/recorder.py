@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from vedette.capture.compiled import NO_STATE, compile_log, install, make_log
@@ -71,7 +72,7 @@ class Recorder:
             raise ValueError(f"checksum={checksum}: must be 0 (none) or 1 (CRC-32)")
         self._clock = clock
         self._said: dict[str, float] = {}
-        self._log = make_log(clock, self)
+        self._keys: list[Any] = []  # those of the last row that came the general way
         self._compiled: Layout | None = None  # the layout that log is compiled for
         self._writer = JournalWriter(
             Path(root),
@@ -85,10 +86,15 @@ class Recorder:
             changed=self._changed,
         )
         self._predictions, self._labels = (self._writer.streams[name] for name in STREAMS)
-        # what the compiled log calls when a row is not usual
-        self.fit_float, self.fit_integer, self.key = fit_float, fit_integer, _key
-        self.void = void_or_whole
-        self.spilt = self._writer.tally.pending.append
+        way = SimpleNamespace(
+            fit_float=fit_float,
+            fit_integer=fit_integer,
+            key=_key,
+            void=void_or_whole,
+            general=self._general,
+            spilt=self._writer.tally.pending.append,
+        )
+        self._log = make_log(clock, way)  # way: what it calls when a row is not usual
         self.log = self._log
         register(self)
 
@@ -116,7 +122,7 @@ class Recorder:
                 raise Rejected("id: a label needs one")
             self._writer.put(self._labels, label_cells(label), key, self._event(time, now), now)
 
-    def general(
+    def _general(
         self,
         features: Any,
         prediction: Any,
@@ -129,6 +135,7 @@ class Recorder:
         with self._counting("predictions"):
             now = float(self._clock())
             given = snapshot(features)
+            self._keys = list(given)
             key, event = _identifier(id), self._event(time, now)
             cells = prediction_cells(self._predictions.layout, given, prediction, probability, latency_s)
             self._writer.put(self._predictions, cells, key, event, now)
@@ -220,7 +227,10 @@ class Recorder:
             return
         layout = segment.layout
         if self._compiled is not layout:
-            code, self._compiled = compile_log(layout), None
+            code, self._compiled = (
+                compile_log(layout, {key: key for key in self._keys if type(key) is str}),
+                None,
+            )
         install(self._log, code, (layout.number, segment.slots, segment, segment.store))
         self._compiled = layout
 

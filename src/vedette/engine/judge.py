@@ -8,7 +8,7 @@ with the next window, so there are never more judgements than windows.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -214,24 +214,16 @@ def _receipts(tables: ModelTables, now: datetime, receipt: datetime | None) -> t
 
 def _steps(
     plan: strategy.Plan, rows: pl.DataFrame, known: Sequence[datetime], shape: Shape
-) -> list[strategy.Step]:
+) -> Iterator[strategy.Step]:
     """One step for each closed window; what came late for an older one goes with the first."""
-    merged: list[dict[str, Summary]] = [{} for _ in known]
+    edges = pl.Series(known).dt.timestamp("us").to_numpy()
+    whole: dict[str, Summary] = {}
     for (column, grid), some in rows.group_by(["column", "grid"]):
-        if str(column) not in plan.grids or plan.grids[str(column)].id != grid:
-            continue
-        place = np.searchsorted(
-            pl.Series(known).dt.timestamp("us").to_numpy(),
-            some["known"].dt.timestamp("us").to_numpy(),
-            side="left",
-        )
-        whole = of_frame(some, plan.grids[str(column)]).grouped(place, len(known))
-        for number in np.unique(place).tolist():
-            merged[number][str(column)] = whole.take([number])
-    return [
-        plan.step(summaries, _number(start, shape), start.timestamp())
-        for summaries, start in zip(merged, known, strict=True)
-    ]
+        name = str(column)
+        if name in plan.grids and plan.grids[name].id == grid:
+            place = np.searchsorted(edges, some["known"].dt.timestamp("us").to_numpy(), side="left")
+            whole[name] = of_frame(some, plan.grids[name]).grouped(place, len(known))
+    return plan.steps(whole, [_number(one, shape) for one in known], [one.timestamp() for one in known])
 
 
 def _number(start: datetime, shape: Shape) -> int:
