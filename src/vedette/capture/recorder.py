@@ -36,7 +36,7 @@ class Recorder:
     ``root`` is the journal's folder and ``version`` the model's. ``clock`` returns seconds since 1970-01-01 UTC.
     ``segment_bytes`` is the size of one preallocated file, ``journal_bytes_max`` the room that all files below
     ``root`` may take: what does not fit is dropped and counted. With ``checksum=1`` each slot carries a CRC-32, so
-    that a flipped bit makes a torn row and not a wrong one; a row then costs about twice as much.
+    that a flipped bit makes a torn row and not a wrong one; a row then costs about half as much again.
 
     Nothing is opened before the first row. ``log`` and ``label`` are bound to the instance and may be kept.
 

@@ -85,9 +85,9 @@ class Plan:
         Several windows of a summary are added. Raises ``GridError`` for a summary on another grid than
         the plan's.
         """
-        return self._coarse(
-            {column: _with_missing(one).sum(axis=0)[None] for column, one in self._own(summaries)}, 1
-        )[0]
+        fine = {column: _with_missing(one).sum(axis=0)[None] for column, one in self._own(summaries)}
+        counts: Ints = self._coarse(fine, 1)[0]
+        return counts
 
     def step(self, summaries: Mapping[str, Summary], window: int, start: float) -> Step:
         """The step of a window of arrivals: ``window`` is its number, ``start`` its start in seconds
