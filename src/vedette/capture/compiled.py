@@ -8,19 +8,20 @@ the source but the features' names, as literals of plain strings.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from operator import itemgetter
 from types import CodeType, FunctionType
 from typing import Any
 
 from vedette.capture.format import FLAG_FIELDS_BIT, FLAG_ID_NULL, ID_BYTES_MAX, Layout, null_bit
 from vedette.records import FUTURE_S, Physical, Role
 
-__all__ = ["COMPILED_FIELDS_MAX", "NO_STATE", "compile_log", "install", "make_log"]
+__all__ = ["COMPILED_FIELDS_MAX", "NO_STATE", "compile_log", "getter", "install", "make_log"]
 
 COMPILED_FIELDS_MAX = 512
 """Above this a function takes too long to compile (about 20 ms) to be worth it; such rows go the general way."""
 
-NO_STATE: tuple[int, tuple[()], None, None] = (0, (), None, None)
+NO_STATE: tuple[int, tuple[()], None, None, None] = (0, (), None, None, None)
 """The state of a ``log`` without a segment; no layout has the number 0."""
 
 _OPEN = '''
@@ -28,8 +29,8 @@ def make(state, clock, way):
     def log(features, prediction=None, *, probability=None, id=None, latency_s=None, time=None):
         """Record one prediction."""
         try:
-            layout, slots, segment, store = state
-            if layout != {number} or type(features) is not dict or len(features) != {n_names}:
+            layout, slots, segment, store, get = state
+            if layout != {number} or features.__class__ is not dict or len(features) != {n_names}:
                 raise KeyError
             now = clock()
             if time is None:
@@ -38,14 +39,15 @@ def make(state, clock, way):
                 event = time
             else:
                 raise KeyError
-{reads}
             if id is None:
                 key = b""
-                w0 |= {id_null}
+                w0 = {start_null}
             else:
+                w0 = {start}
                 key = id.encode() if type(id) is str else way.key(id)
                 if len(key) > {id_max}:
                     raise KeyError
+{reads}
         except Exception:
             slots = ()
         for n, offset, buffer in slots:
@@ -64,6 +66,19 @@ def make(state, clock, way):
     return log
 '''
 
+_USUAL = {
+    Physical.FLOAT64: "{v}.__class__ is float",
+    Physical.INT64: "{v}.__class__ is int and {low} <= {v} <= {high}",
+    Physical.UINT64: "{v}.__class__ is int and 0 <= {v} <= {top}",
+    Physical.BOOL: "{v}.__class__ is bool",
+    Physical.TEXT: "{v}.__class__ is str",
+    Physical.BYTES: "{v}.__class__ is bytes",
+    Physical.TIMESTAMP: "False",
+}
+_REFER = {
+    Physical.TEXT: "{v} = segment.known.get({v}) or segment.refer({v})",
+    Physical.BYTES: "{v} = segment.refer({v})",
+}
 _READ = {
     Physical.FLOAT64: "if type({v}) is not float:",
     Physical.INT64: "if type({v}) is not int or not {low} <= {v} <= {high}:",
@@ -77,40 +92,65 @@ _RANGES = {"low": -(2**63), "high": 2**63 - 1, "top": 2**64 - 1}
 _ARGUMENTS = {Role.PREDICTION: "prediction", Role.PROBABILITY: "probability", Role.LATENCY: "latency_s"}
 
 
+def getter(layout: Layout, keys: Mapping[str, str]) -> Callable[[dict[str, Any]], tuple[Any, ...]]:
+    """Return what takes the features out of a row, in the order of the layout's names; ``KeyError`` where one is missing.
+
+    ``keys`` are the caller's own strings by their text: looking a key up by the very object that it is spares the
+    comparison of the characters.
+    """
+    names = [keys.get(name, name) for name in layout.names]
+    if len(names) > 1:
+        return itemgetter(*names)
+    return lambda features: tuple(features[name] for name in names)
+
+
 def source(layout: Layout) -> str:
-    """Return the source of ``log`` for a layout; its number is checked, so that no other layout's state is used."""
-    lines: list[str] = []
+    """Return the source of ``log`` for a layout; its number is checked, so that no other layout's state is used.
+
+    All types are first compared in one expression, which costs about 5 ns a field; only a row that has another type
+    somewhere (a null, a number that fits) is looked at field by field.
+    """
+    usual: list[str] = []  # conditions of the row that needs no look
+    refer: list[str] = []  # what turns its texts into references
+    lines: list[str] = []  # the look at each field
     values = ["0"] * len(layout.fields)
     words = layout.words(0)
     arguments = {role: name for role, name in _ARGUMENTS.items() if (role, "") not in layout.columns}
-    lines += [f"if {name} is not None:\n    raise KeyError" for name in arguments.values()]
-    lines += [
-        f"if features[{str(n)!r}] is not None:\n    raise KeyError"
-        for n in layout.names
-        if not _typed(layout, n)
-    ]
+    variables = {name: f"u{place}" for place, name in enumerate(layout.names)}
+    nothing = [*arguments.values(), *(variables[name] for name in layout.names if not _typed(layout, name))]
+    lines += [f"if {name} is not None:\n    raise KeyError" for name in nothing]
+    usual += [f"{name} is None" for name in nothing]
     for (role, name), variants in layout.columns.items():
         *others, index = variants  # the newest type is the likeliest
         for other in others if role is not Role.PROBABILITY or not name else variants:
             _set(words, other)
         if role is Role.PROBABILITY and name:
             continue  # one field a class: only the general way fills it
-        variable = _ARGUMENTS.get(role, f"v{index}")
-        if role is Role.FEATURE:
-            lines.append(f"{variable} = features[{str(name)!r}]")
-        lines.append(_read(variable, layout.fields[index].physical, index, alone=not others))
+        variable = variables[name] if role is Role.FEATURE else _ARGUMENTS[role]
+        physical = layout.fields[index].physical
+        usual.append(_USUAL[physical].format(v=variable, **_RANGES))
+        if physical in _REFER:
+            refer.append(_REFER[physical].format(v=variable))
+        lines.append(_read(variable, physical, index, alone=not others))
         values[index] = variable
-    starts = "; ".join(f"w{word} = {bits}" for word, bits in enumerate(words))
-    reads = "\n".join([starts, *lines]).replace("\n", "\n" + " " * 12)
+    take = f"{', '.join(variables.values())}, = get(features)" if variables else "pass"
+    starts = [f"w{word} = {bits}" for word, bits in enumerate(words) if word]
+    reads = [take, *starts, f"if {' and '.join(usual) or 'True'}:", *_indented(refer or ["pass"])]
+    reads += ["else:", *_indented(lines or ["pass"])]
     return _OPEN.format(
         number=layout.number,
         n_names=len(layout.names),
         future_s=FUTURE_S,
-        reads=" " * 12 + reads,
-        id_null=FLAG_ID_NULL,
+        reads="\n".join(" " * 12 + line for line in reads),
+        start=words[0],
+        start_null=words[0] | FLAG_ID_NULL,
         id_max=ID_BYTES_MAX,
         values=", ".join([*(f"w{word}" for word in range(len(words))), *values]),
     )
+
+
+def _indented(lines: list[str]) -> list[str]:
+    return [f"    {line}" for block in lines for line in block.splitlines()]
 
 
 def _typed(layout: Layout, name: str) -> bool:
@@ -135,16 +175,9 @@ def _read(variable: str, physical: Physical, index: int, *, alone: bool) -> str:
     )
 
 
-def compile_log(layout: Layout, keys: Mapping[str, str]) -> CodeType:
-    """Return the code of ``log`` for a layout; code that takes every row the general way where that is very wide.
-
-    ``keys`` are the caller's own strings by their text: looking a key up by the very object that it is spares the
-    comparison of the characters.
-    """
-    code = _make(layout if len(layout.fields) <= COMPILED_FIELDS_MAX else Layout(()), None, None).__code__
-    return code.replace(
-        co_consts=tuple(keys.get(one, one) if type(one) is str else one for one in code.co_consts)
-    )
+def compile_log(layout: Layout) -> CodeType:
+    """Return the code of ``log`` for a layout; code that takes every row the general way where that is very wide."""
+    return _make(layout if len(layout.fields) <= COMPILED_FIELDS_MAX else Layout(()), None, None).__code__
 
 
 def make_log(clock: Any, way: Any) -> FunctionType:

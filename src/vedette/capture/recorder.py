@@ -14,7 +14,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from vedette.capture.compiled import NO_STATE, compile_log, install, make_log
+from vedette.capture.compiled import NO_STATE, compile_log, getter, install, make_log
 from vedette.capture.format import CHECKSUM_CRC32, CHECKSUM_NONE, STREAMS, Layout
 from vedette.capture.process import register
 from vedette.capture.row import label_cells, prediction_cells, snapshot
@@ -34,7 +34,8 @@ class Recorder:
     """Records the predictions and labels of one model into a journal.
 
     ``root`` is the journal's folder and ``version`` the model's. ``clock`` returns seconds since 1970-01-01 UTC.
-    ``segment_bytes`` is the size of one preallocated file, ``journal_bytes_max`` the room that all files below
+    ``segment_bytes`` is the size of one preallocated file, or of the first and the largest one: each is twice as large
+    as the one before, so that a busy model seldom changes files. ``journal_bytes_max`` the room that all files below
     ``root`` may take: what does not fit is dropped and counted. With ``checksum=1`` each slot carries a CRC-32, so
     that a flipped bit makes a torn row and not a wrong one; a row then costs about half as much again.
 
@@ -62,12 +63,15 @@ class Recorder:
         settings: Settings,
         *,
         clock: Callable[[], float] = time.time,
-        segment_bytes: int = 4 * 2**20,
+        segment_bytes: int | tuple[int, int] = (4 * 2**20, 16 * 2**20),
         journal_bytes_max: int = 2**30,
         checksum: int = CHECKSUM_NONE,
     ) -> None:
-        if segment_bytes < 4096:
-            raise ValueError(f"segment_bytes={segment_bytes}: must be at least 4096")
+        first, largest = segment_bytes if isinstance(segment_bytes, tuple) else (segment_bytes, segment_bytes)
+        if not 4096 <= first <= largest:
+            raise ValueError(
+                f"segment_bytes={segment_bytes}: must be at least 4096, and the largest no less than the first"
+            )
         if checksum not in (CHECKSUM_NONE, CHECKSUM_CRC32):
             raise ValueError(f"checksum={checksum}: must be 0 (none) or 1 (CRC-32)")
         self._clock = clock
@@ -80,7 +84,7 @@ class Recorder:
             version,
             settings,
             clock=clock,
-            segment_bytes=segment_bytes,
+            segment_bytes=(first, largest),
             journal_bytes_max=journal_bytes_max,
             checksum=checksum,
             changed=self._changed,
@@ -227,11 +231,9 @@ class Recorder:
             return
         layout = segment.layout
         if self._compiled is not layout:
-            code, self._compiled = (
-                compile_log(layout, {key: key for key in self._keys if type(key) is str}),
-                None,
-            )
-        install(self._log, code, (layout.number, segment.slots, segment, segment.store))
+            code, self._compiled = compile_log(layout), None
+        get = getter(layout, {key: key for key in self._keys if type(key) is str})
+        install(self._log, code, (layout.number, segment.slots, segment, segment.store, get))
         self._compiled = layout
 
     @contextmanager

@@ -41,6 +41,7 @@ class Stream:
         self.declared: frozenset[Field] = frozenset()
         self.segment: SegmentWriter | None = None
         self.highest = 0
+        self.opened = 0
         self.retry_at = 0.0
 
 
@@ -58,7 +59,7 @@ class JournalWriter:
         settings: Settings,
         *,
         clock: Callable[[], float],
-        segment_bytes: int,
+        segment_bytes: tuple[int, int],
         journal_bytes_max: int,
         checksum: int,
         changed: Callable[[Stream], None],
@@ -68,7 +69,8 @@ class JournalWriter:
         self.streams = {name: Stream(name, checksum) for name in STREAMS}
         self.producer: Producer | None = None
         self._clock, self._changed = clock, changed
-        self._segment_bytes, self._journal_bytes_max = segment_bytes, journal_bytes_max
+        self._first_bytes, self._largest_bytes = segment_bytes
+        self._journal_bytes_max = journal_bytes_max
         self._batches = 0
         self._claim_at = 0.0
         self._lock = threading.RLock()
@@ -222,7 +224,8 @@ class JournalWriter:
             raise NoRoom(NO_ROOM)
         try:
             producer = self._claim()
-            if journal_bytes(self.root) + self._segment_bytes > self._journal_bytes_max:
+            n_bytes = min(self._first_bytes << min(stream.opened, 20), self._largest_bytes)
+            if journal_bytes(self.root) + n_bytes > self._journal_bytes_max:
                 raise OSError(f"journal_bytes_max={self._journal_bytes_max} is reached")
             stream.segment = producer.open_segment(
                 stream.name,
@@ -231,8 +234,9 @@ class JournalWriter:
                 version=self.version,
                 settings=self.settings,
                 created=float(self._clock()),
-                n_bytes=self._segment_bytes,
+                n_bytes=n_bytes,
             )
+            stream.opened += 1
         except (OSError, JournalError) as error:
             stream.retry_at = time.monotonic() + _RETRY_S
             raise NoRoom(f"{NO_ROOM}: {error}") from None
