@@ -349,7 +349,7 @@ def test_two_recorders_have_folders_of_their_own(tmp_path: Path) -> None:
 def test_only_what_was_read_is_freed(tmp_path: Path) -> None:
     """A segment goes once all its rows have been taken, the living producer's open one not at all."""
     made = record(tmp_path, segment_bytes=4096)
-    for i in range(100):
+    for i in range(200):
         made.log({"a": float(i)})
     (folder,) = producers(tmp_path, MODEL)
     firsts = sorted(int(path.stem[-16:]) for path in tmp_path.rglob("*.seg"))
@@ -550,3 +550,16 @@ def test_no_descriptor_leaks(tmp_path: Path) -> None:
         read(tmp_path)
     del made
     assert len(os.listdir("/proc/self/fd")) <= n + 1
+
+
+def test_slots_have_room_for_ids_from_the_first_id_on(tmp_path: Path) -> None:
+    """Rows without ids lie in smaller slots; the first id begins a segment that has room, and nothing is lost."""
+    made = record(tmp_path)
+    for i in range(5):
+        made.log({"a": float(i)})
+    made.log({"a": 5.0}, id="x")
+    made.log({"a": 6.0})
+    (folder,) = producers(tmp_path, MODEL)
+    chunks = list(folder.read("predictions", 0))
+    assert [list(chunk.ids) for chunk in chunks] == [[None] * 5, ["x", None]]
+    assert [len(chunk.sequence) for chunk in chunks] == [5, 2]

@@ -45,7 +45,7 @@ def make(state, clock, way):
             else:
                 w0 = {start}
                 key = id.encode() if type(id) is str else way.key(id)
-                if len(key) > {id_max}:
+                if len(key) > {id_max}:  # -1 where the layout has no room for ids
                     raise KeyError
 {reads}
         except Exception:
@@ -144,7 +144,7 @@ def source(layout: Layout) -> str:
         reads="\n".join(" " * 12 + line for line in reads),
         start=words[0],
         start_null=words[0] | FLAG_ID_NULL,
-        id_max=ID_BYTES_MAX,
+        id_max=ID_BYTES_MAX if layout.ids else -1,
         values=", ".join([*(f"w{word}" for word in range(len(words))), *values]),
     )
 

@@ -53,7 +53,7 @@ def read_segment(
     ``end`` is where its rows are known to end, None where they are not; ``alive`` whether its writer may still
     write; ``youngest`` the time at which a later segment was made, 0 where there is none. Raises ``OSError``.
     """
-    layout = Layout(header.fields, checksum=header.checksum)
+    layout = Layout(header.fields, checksum=header.checksum, ids=header.ids)
     first = max(after + 1, header.first)
     limit = header.first + header.capacity
     stop = limit if end is None else min(end, limit)
@@ -92,7 +92,7 @@ def read_segment(
         sequence=rows["lead"].astype(np.int64),
         time=rows["time"].copy(),
         received=rows["received"].copy(),
-        ids=_ids(rows, texts),
+        ids=_ids(rows, texts) if layout.ids else np.full(len(rows), None),
         columns={
             field: _column(rows, index, field.physical, texts) for index, field in enumerate(header.fields)
         },
@@ -136,15 +136,16 @@ def _slots(path: Path, header: Header, layout: Layout, first: int, end: int, *, 
 
 
 def _dtype(layout: Layout) -> np.dtype[Any]:
+    id_at = layout.id_at if layout.ids else 0  # without ids nobody reads it: all are null
     spans = [
         ("lead", "<u8", 0),
         ("time", "<f8", 8),
         ("code", "<u8", 8),  # the time's place holds the reason where a slot is void
         ("received", "<f8", 16),
         ("flags", ("<u8", (layout.flag_words,)), 24),
-        ("id_length", "u1", layout.id_at),
-        ("id", f"S{ID_BYTES_MAX}", layout.id_at + 1),
-        ("id_offset", "<u8", layout.id_at + 1),
+        ("id_length", "u1", id_at),
+        ("id", f"S{ID_BYTES_MAX}", id_at + 1),
+        ("id_offset", "<u8", id_at + 1),
         ("body", f"V{layout.body.size}", 0),
         ("checksum", "<u8", layout.body.size),
         ("trail", "<u8", layout.slot_bytes - 8),
@@ -199,6 +200,8 @@ def _readable(rows: NDArray[Any], layout: Layout, texts: _Texts, where: str, pro
             readable &= texts.resolve(
                 rows[f"field {index}"], ~_bit(rows, null_bit(index)), _TEXTS[field.physical]
             )[1]
+    if not layout.ids:
+        return _said(readable, where, problems)
     null, long = _bit(rows, 0), _bit(rows, 1)
     readable &= texts.resolve(rows["id_offset"], long & ~null, _TEXTS[Physical.TEXT])[1]
     readable &= null | long | (rows["id_length"] <= ID_BYTES_MAX)
@@ -208,6 +211,11 @@ def _readable(rows: NDArray[Any], layout: Layout, texts: _Texts, where: str, pro
             rows["id"][at].decode()
         except UnicodeDecodeError:
             readable[at] = False
+    return _said(readable, where, problems)
+
+
+def _said(readable: Mask, where: str, problems: list[str]) -> Mask:
+    """The same mask; what it leaves out is said once."""
     if not readable.all():
         problem = f"{where}{int((~readable).sum())} rows with damaged texts or ids"
         if problem not in problems:

@@ -72,16 +72,23 @@ _numbers = itertools.count(1)
 class Layout:
     """Where the fields of a row lie in a slot. Layouts never change; a wider one takes their place.
 
-    ``names`` are the features known so far: those with a field, and those only ever given as None, whose type is
+    ``ids`` is true where a slot has room for an id: that begins with the first row that has one. ``names`` are the
+    features known so far: those with a field, and those only ever given as None, whose type is
     still unknown. ``number`` is the layout's own in this process.
     """
 
     def __init__(
-        self, fields: Sequence[Field], names: Sequence[str] = (), checksum: int = CHECKSUM_NONE
+        self,
+        fields: Sequence[Field],
+        names: Sequence[str] = (),
+        checksum: int = CHECKSUM_NONE,
+        *,
+        ids: bool = False,
     ) -> None:
         self.number = next(_numbers)
         self.fields = tuple(fields)
         self.checksum = checksum
+        self.ids = ids
         self.columns: dict[tuple[Role, str], list[int]] = {}
         for index, field in enumerate(self.fields):
             self.columns.setdefault((field.role, field.name), []).append(index)
@@ -92,7 +99,7 @@ class Layout:
         self.id_at = self.fields_at + 8 * len(self.fields)
         codes = "".join(_CODES.get(field.physical, "Q") for field in self.fields)
         self.body = struct.Struct(
-            f"<Qdd{self.flag_words}Q{codes}40p"
+            f"<Qdd{self.flag_words}Q{codes}{'40p' if ids else '0s'}"
         )  # up to the checksum or the second sequence
         self.slot = struct.Struct(self.body.format + "Q")
         self.slot_bytes = self.body.size + (8 if checksum == CHECKSUM_NONE else 16)
@@ -102,9 +109,9 @@ class Layout:
         """Split the flags into the words that a slot holds."""
         return [flags >> (64 * word) & (2**64 - 1) for word in range(self.flag_words)]
 
-    def wider(self, fields: Sequence[Field], names: Sequence[str]) -> Layout:
-        """Return the layout with more fields and names."""
-        return Layout((*self.fields, *fields), (*self.names, *names), self.checksum)
+    def wider(self, fields: Sequence[Field], names: Sequence[str], *, ids: bool = False) -> Layout:
+        """Return the layout with more fields and names, and with room for an id if ``ids``."""
+        return Layout((*self.fields, *fields), (*self.names, *names), self.checksum, ids=self.ids or ids)
 
 
 def null_bit(index: int) -> int:
@@ -129,16 +136,18 @@ class Header:
     host: str
     fields: tuple[Field, ...]
     settings: Settings
+    ids: bool = True
     end: int | None = None
 
     def encode(self) -> bytes:
         """Return the whole header, both copies, padded to its size."""
-        layout = Layout(self.fields, checksum=self.checksum)
+        layout = Layout(self.fields, checksum=self.checksum, ids=self.ids)
         document = {
             "model": self.model,
             "version": self.version,
             "pid": self.pid,
             "host": self.host,
+            "ids": self.ids,
             "fields": [
                 [field.role, field.name, field.physical, layout.fields_at + 8 * index]
                 for index, field in enumerate(self.fields)
@@ -214,6 +223,7 @@ class Header:
             version=document["version"],
             pid=document["pid"],
             host=document["host"],
+            ids=document["ids"],
             fields=tuple(Field(Role(r), name, Physical(p)) for r, name, p, _ in document["fields"]),
             settings=Settings(**{**settings, "classes": tuple(settings["classes"])}),
             end=end if sealed else None,

@@ -143,6 +143,7 @@ class Producer:
             pid=os.getpid(),
             host=socket.gethostname(),
             fields=layout.fields,
+            ids=layout.ids,
             settings=settings,
         )
         path = self.path / f"{stream}-{first:016d}.seg"

@@ -37,7 +37,7 @@ class Stream:
 
     def __init__(self, name: str, checksum: int) -> None:
         self.name = name
-        self.layout = Layout((), checksum=checksum)
+        self.layout = Layout((), checksum=checksum, ids=name == "labels")
         self.declared: frozenset[Field] = frozenset()
         self.segment: SegmentWriter | None = None
         self.highest = 0
@@ -84,8 +84,9 @@ class JournalWriter:
             layout = stream.layout if segment is None else segment.layout
             placed = place(layout, stream.declared, cells)
             lacking = placed if isinstance(placed, list) else []
-            if isinstance(placed, list) or not set(names).issubset(layout.names):
-                self._grow(stream, layout, lacking, names)
+            grows = isinstance(placed, list) or not set(names).issubset(layout.names)
+            if grows or isinstance(placed, list) or (key is not None and not layout.ids):
+                self._grow(stream, layout, lacking, names, ids=key is not None)
                 continue
             if segment is None:
                 self._open(stream)
@@ -192,17 +193,25 @@ class JournalWriter:
         if producer is not None:
             producer.forget()
 
-    def _grow(self, stream: Stream, layout: Layout, fields: Sequence[Field], names: Sequence[str]) -> None:
+    def _grow(
+        self,
+        stream: Stream,
+        layout: Layout,
+        fields: Sequence[Field],
+        names: Sequence[str],
+        *,
+        ids: bool = False,
+    ) -> None:
         """Make the layout wider; the open segment is sealed unless only names without a type are new."""
         with self._exclusive():
             if stream.layout is layout:  # else another thread was first
                 if len(layout.fields) + len(fields) > FIELDS_MAX or len({*layout.names, *names}) > FIELDS_MAX:
                     raise Rejected(f"more than {FIELDS_MAX} fields")
-                stream.layout = layout.wider(fields, names)
+                stream.layout = layout.wider(fields, names, ids=ids)
             segment = stream.segment
             if segment is None or segment.layout is stream.layout:
                 return
-            if segment.layout.fields == stream.layout.fields:
+            if segment.layout.body.format == stream.layout.body.format:
                 segment.layout = stream.layout
                 self._changed(stream)
             else:
