@@ -23,9 +23,9 @@ def test_a_file_gives_the_settings_of_a_model(tmp_path: Path) -> None:
         write(tmp_path, 'lake = "x"\n[models.m]\nwindow = "1d"\nclasses = [0, 1]\nbudget_per_month = 2\n')
     )
     assert read.lake == "x"
-    assert config.settings(read.models["m"]) == Settings(
-        window_s=86400.0, classes=("0", "1"), budget_per_month=2.0
-    )
+    given = ("budget_per_month", "classes", "window_s")
+    expected = Settings(window_s=86400.0, classes=("0", "1"), budget_per_month=2.0, given=given)
+    assert config.settings(read.models["m"]) == expected
 
 
 @pytest.mark.parametrize(

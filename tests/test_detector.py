@@ -430,7 +430,7 @@ def test_a_closed_incident_leaves_the_pool():
         int(after.pool[0].sum() - state.pool[0].sum()),
         next(w for w, n in closed if n == "distance.location"),
     )
-    assert told == 300 * (40 - (gone - 10 + 1))
+    assert told == 300 * (40 - 2 - (gone - 10 + 1))  # nor are the two windows of the warm-up
 
 
 def test_a_small_change_must_be_seen_to_go():

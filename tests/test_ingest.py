@@ -117,7 +117,7 @@ def test_two_ingesters_do_not_work_at_once(world: World) -> None:
     """A round waits for the lock, and says who holds it when it waited long enough."""
     world.log_day(world.rows(5))
     with (
-        lock(world.lake.journal / "ingest.lock"),
+        lock(world.lake.journal / ".ingest.lock"),
         pytest.raises(LockedError, match="held by process"),
     ):
         cycle.once(world.lake, wait_s=0.05)

@@ -32,17 +32,17 @@ def test_flush_brings_all_that_was_recorded_into_the_lake(world: World) -> None:
 def test_a_second_flush_uses_the_ingester_that_runs(world: World) -> None:
     """The ingester that a flush started serves the next one too."""
     world.monitor.flush()
-    first = (world.lake.journal / "follow.lock").read_text()
+    first = (world.lake.journal / ".follow.lock").read_text()
     world.log_day(world.rows(30))
     world.monitor.flush()
-    assert (world.lake.journal / "follow.lock").read_text() == first
+    assert (world.lake.journal / ".follow.lock").read_text() == first
     assert world.count("predictions") == 30
 
 
 def test_an_ingester_that_was_killed_is_replaced(world: World) -> None:
     """A killed ingester loses nothing: the next flush starts another."""
     world.monitor.flush()
-    os.kill(int((world.lake.journal / "follow.lock").read_text()), signal.SIGKILL)
+    os.kill(int((world.lake.journal / ".follow.lock").read_text()), signal.SIGKILL)
     world.log_day(world.rows(30))
     world.monitor.flush()
     assert (world.count("predictions"), world.monitor.ledger().balanced) == (30, True)

@@ -532,16 +532,18 @@ def test_at_the_end_of_the_stack_nothing_is_raised(recorder: Recorder, tmp_path:
 
 def test_labels_have_a_stream_of_their_own(recorder: Recorder, tmp_path: Path) -> None:
     """Labels of any type are kept with id and time, and counted apart."""
-    for label in (1, "late", 0.5, True, None):
+    for label in (1, "late", 0.5, True):
         recorder.label("a1", label, time=NOW - 5)
     recorder.label(None, 1)
+    recorder.label("a1", None)
+    recorder.label("a1", float("nan"))
     recorder.label("a1", [])
     back = read(tmp_path, "labels")
     values = [
         next((value for name, value in row.items() if name.startswith("label")), None) for row in back.rows
     ]
-    assert (values, back.ids) == ([1, "late", 0.5, True, None], ["a1"] * 5)
-    assert back.rejected == {"id: a label needs one": 1, "label: type list": 1}
+    assert (values, back.ids) == ([1, "late", 0.5, True], ["a1"] * 4)
+    assert back.rejected == {"id missing": 1, "label missing": 2, "label: type list": 1}
     assert read(tmp_path).rejected == {}
 
 

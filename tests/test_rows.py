@@ -50,7 +50,7 @@ def tables(tmp_path: Path) -> ModelTables:
 
 
 def signed(frame: pl.DataFrame) -> list[tuple[str, int, int]]:
-    return sorted((row["id"], row["label"], row["sign"]) for row in frame.iter_rows(named=True))
+    return sorted((row["id"], row["label"], row["_sign"]) for row in frame.iter_rows(named=True))
 
 
 def test_a_label_meets_its_prediction(tables: ModelTables) -> None:
@@ -79,7 +79,7 @@ def test_a_corrected_label_takes_the_old_row_away(tables: ModelTables) -> None:
     tables["labels"].write(labels(("a", 1, 1)), {"q/labels": 1})
     found = matches(tables, pl.DataFrame(), labels(("a", 0, 5), first=2))
     assert signed(found) == [("a", 0, 1), ("a", 1, -1)]
-    assert found["known"].unique().to_list() == [START + timedelta(hours=5)]
+    assert found["_known"].unique().to_list() == [START + timedelta(hours=5)]
 
 
 def test_an_older_label_that_comes_late_changes_nothing(tables: ModelTables) -> None:
@@ -116,7 +116,7 @@ def test_any_cutting_into_rounds_counts_the_same(tmp_path: Path, seed: int) -> N
         new_p, new_q = all_predictions[p : p + more_p], all_labels[q : q + more_q]
         for row in matches(tables, new_p, new_q).iter_rows(named=True):
             key = (row["id"], row["prediction"], row["label"])
-            total[key] = total.get(key, 0) + row["sign"]
+            total[key] = total.get(key, 0) + row["_sign"]
         p, q = p + new_p.height, q + new_q.height
         if new_p.height:
             tables["predictions"].write(new_p, {"p/predictions": p})

@@ -14,6 +14,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+import vedette
 from vedette import config
 from vedette.errors import VedetteError
 
@@ -63,6 +64,18 @@ def demo(
     from vedette.demo import flights
 
     flights.main(Path(lake) if lake else _unused(Path("vedette-demo")), seed=seed)
+
+
+@app.callback()
+def common(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)
+    ] = False,
+) -> None:
+    """Watches a machine-learning model from its first training step to its last prediction."""
+    if version:
+        print(vedette.__version__)
+        raise typer.Exit
 
 
 @app.command()
@@ -170,10 +183,6 @@ def main() -> None:
         _fail(str(error), EXIT_USAGE)
     except VedetteError as error:
         _fail(str(error), EXIT_FAILED)
-    except BrokenPipeError:
-        # the reader of our output (head, say) had enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
     except Exception as error:
         if not isinstance(error, usage_error):
             raise

@@ -145,7 +145,8 @@ def settings(values: Mapping[str, Any], base: Settings | None = None) -> Setting
                 f"budget_per_month={budget!r}: must be above 0 and at most 10,000 (without a budget there is no alarm)"
             )
         result = replace(result, budget_per_month=float(budget))
-    return result
+    said = ["window_s" if name == "window" else name for name in MODEL_KEYS if values.get(name) is not None]
+    return replace(result, given=tuple(sorted({*result.given, *said})))
 
 
 def _zone(name: Any) -> str:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from vedette import config
 from vedette.capture.recorder import Recorder
-from vedette.errors import DataError
+from vedette.errors import DataError, LakeError
 from vedette.records import FUTURE_S, Health, Ledger, Settings, check_model_name
 
 if TYPE_CHECKING:
@@ -117,6 +117,7 @@ class Monitor:
             else os.environ.get("VEDETTE_LAKE") or written.lake or config.DEFAULT_LAKE
         )
         self._folder = config.lake_folder(location)
+        _writable(self._folder)
         self._recorder = Recorder(self._folder / ".journal", model, version, self.settings, clock=clock)
         self.log = self._recorder.log
         self.label = self._recorder.label
@@ -168,14 +169,14 @@ class Monitor:
                 frame = frame.with_columns(pl.coalesce("id", made).alias("id"))
             labels = frame.filter(pl.col("label").is_not_null()).select("id", "time", "label", "received")
             frame = frame.drop("label")
-            self._write("predictions", frame)
+            taken = self._write("predictions", frame)
             if labels.height:
                 self._write(
                     "labels", labels.with_columns(pl.max_horizontal("time", "received").alias("time"))
                 )
         else:
-            self._write("predictions", frame)
-        return frame.height
+            taken = self._write("predictions", frame)
+        return frame.height if taken else 0
 
     def label_many(self, data: Any, columns: Mapping[str, str] | None = None) -> int:
         """Record the truth of many predictions: columns ``id``, ``label`` and, where it is not now, ``time``."""
@@ -184,15 +185,17 @@ class Monitor:
         rows = label_rows(data, now_s=self._clock(), future_s=FUTURE_S, columns=columns)
         for reason, count in rows.rejected.items():
             self._recorder.reject("labels", reason, count)
-        if rows.frame.height:
-            self._write("labels", rows.frame)
-        return rows.frame.height
+        return rows.frame.height if rows.frame.height and self._write("labels", rows.frame) else 0
 
-    def _write(self, stream: str, frame: pl.DataFrame) -> None:
+    def _write(self, stream: str, frame: pl.DataFrame) -> int:
+        """Write a batch; its number, or 0 where there was no room for it and its rows were counted as dropped."""
         import polars as pl
 
-        whole = frame.with_columns(pl.lit(self.version).alias("version"))
-        self._recorder.write_batch(
+        from vedette.lake.events import settings_json
+
+        said = pl.lit(settings_json(self.settings))
+        whole = frame.with_columns(pl.lit(self.version).alias("version"), said.alias("_settings"))
+        return self._recorder.write_batch(
             stream, whole.height, lambda path: whole.write_ipc(path, compression="zstd")
         )
 
@@ -204,7 +207,7 @@ class Monitor:
         """
         from vedette.engine import requests
 
-        requests.ask(self._lake(), timeout_s=timeout_s)
+        requests.ask(self._lake(), self.model, timeout_s=timeout_s)
 
     def close(self) -> None:
         """Stop recording. Nothing is lost: what was recorded is in the journal until an ingester takes it."""
@@ -239,7 +242,9 @@ class Monitor:
 
         ``metric`` is one name (default all), ``feature`` a column, ``by`` a column whose values become segments,
         ``version`` a version (default all together), ``window`` a multiple of the model's window or ``"all"`` for one,
-        ``since`` and ``until`` bound the event time (half-open), ``as_of`` gives the figures as they were known then.
+        ``since`` and ``until`` bound the start of the windows (half-open;
+        ``by`` goes by the rows themselves), ``as_of`` gives the figures as they were known at the last
+        start of a window before then.
 
         Columns: ``metric, segment, start, end, value, low, high, n, completeness, labelled, kind, reason, feature``;
         ``value`` is null where ``reason`` says why. Rows that are still in the journals are counted too, each once.
@@ -271,3 +276,14 @@ class Monitor:
         from vedette.engine.story import write_page
 
         return write_page(self._lake(), self.model, Path(path))
+
+
+def _writable(folder: Path) -> None:
+    """Make the journal's folder, or raise ``LakeError`` saying why it cannot be."""
+    journal = folder / ".journal"
+    try:
+        journal.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise LakeError(f"lake={str(folder)!r}: cannot be written: {error.strerror}") from error
+    if not os.access(journal, os.W_OK | os.X_OK):
+        raise LakeError(f"lake={str(folder)!r}: cannot be written: no permission for {journal}")

@@ -35,6 +35,7 @@ __all__ = [
     "check_feature_names",
     "check_model_name",
     "class_name",
+    "is_model_name",
 ]
 
 FUTURE_S = 300.0
@@ -110,6 +111,7 @@ class Settings:
 
     ``classes`` is ``()`` until it is known; for a binary model the second is the positive one.
     ``budget_per_month`` is the number of false alarms that the owner will stand over everything watched.
+    ``given`` names what was said, as against what is a default.
     """
 
     window_s: float = 3600.0
@@ -117,6 +119,7 @@ class Settings:
     classes: tuple[str, ...] = ()
     timezone: str = "UTC"
     budget_per_month: float = 1.0
+    given: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +183,13 @@ class Health:
     verdict: Status
     verdicts: tuple[Verdict, ...]
 
+    def __str__(self) -> str:
+        """The verdict, and a line for each thing that is not OK."""
+        head = f"{self.model} version {self.version}: {self.verdict}"
+        rest = [one for one in self.verdicts if one.verdict is not Status.OK]
+        lines = [f"{one.verdict} {one.watch}: {one.reason or one.evidence}" for one in rest]
+        return "\n".join([head, *lines, f"OK {len(self.verdicts) - len(rest)} more"])
+
 
 @dataclass(frozen=True, slots=True)
 class Counters:
@@ -236,6 +246,11 @@ def check_model_name(name: str) -> str:
             f"model={name!r}: must be 1 to 63 characters of a-z, 0-9, '.', '_' and '-', and start with a letter or digit"
         )
     return name
+
+
+def is_model_name(name: str) -> bool:
+    """True for what may be the name of a model."""
+    return _MODEL_NAME.fullmatch(name) is not None
 
 
 def check_feature_names(names: Iterable[object]) -> tuple[str, ...]:

@@ -189,6 +189,7 @@ def _make(layout: Layout, clock: Any, way: Any) -> FunctionType:
     space: dict[str, Any] = {}
     exec(compile(source(layout), f"<vedette log {layout.number}>", "exec"), space)  # noqa: S102 - see the module
     function: FunctionType = space["make"](NO_STATE, clock, way)
+    function.__qualname__ = "Monitor.log"
     return function
 
 

@@ -158,6 +158,7 @@ class Header:
                 "classes": list(self.settings.classes),
                 "timezone": self.settings.timezone,
                 "budget_per_month": self.settings.budget_per_month,
+                "given": list(self.settings.given),
             },
         }
         text = json.dumps(document, separators=(",", ":")).encode()
@@ -225,7 +226,9 @@ class Header:
             host=document["host"],
             ids=document["ids"],
             fields=tuple(Field(Role(r), name, Physical(p)) for r, name, p, _ in document["fields"]),
-            settings=Settings(**{**settings, "classes": tuple(settings["classes"])}),
+            settings=Settings(
+                **{**settings, "classes": tuple(settings["classes"]), "given": tuple(settings["given"])}
+            ),
             end=end if sealed else None,
         )
 

@@ -123,7 +123,9 @@ class Recorder:
             now = float(self._clock())
             key = _identifier(id)
             if key is None:
-                raise Rejected("id: a label needs one")
+                raise Rejected("id missing")
+            if label is None or (isinstance(label, float) and label != label):
+                raise Rejected("label missing")
             self._writer.put(self._labels, label_cells(label), key, self._event(time, now), now)
 
     def _general(

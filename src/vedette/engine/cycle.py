@@ -16,8 +16,7 @@ import polars as pl
 from vedette.capture.journal import producers
 from vedette.engine import judge, requests
 from vedette.engine.reference import take, write_grids
-from vedette.engine.summarise import Shape, increments, to_frame
-from vedette.errors import VedetteError
+from vedette.engine.summarise import Shape, increments, schema_events, to_frame
 from vedette.lake import ingest
 from vedette.lake.ledger import identifier
 from vedette.lake.locks import lock
@@ -60,13 +59,12 @@ def _summarise(tables: ModelTables, arrivals: ingest.Arrivals, now: datetime) ->
         return
     snapshot = tables["summaries"].snapshot()
     arrival = 0 if snapshot is None else snapshot.version() + 1
-    frames = []
-    for reference in arrivals.references:
-        if reference.number > old.get(reference.identifier, 0):
-            frames.append(take(tables, reference, arrival, now))
+    new_references = [one for one in arrivals.references if one.number > old.get(one.identifier, 0)]
+    frames = [take(tables, one, arrival, now) for one in new_references[-1:]]  # the last one is in force
     shape = Shape.of(tables)
     predictions = ingest.beyond(arrivals, "predictions", old)
     labels = ingest.beyond(arrivals, "labels", old)
+    ingest.tell(tables, schema_events(shape, predictions), now)
     found, made = increments(shape, predictions, matches(tables, predictions, labels))
     write_grids(tables, list(made.values()), now, source=None)
     frames.append(to_frame(found, "live", arrival))
@@ -102,7 +100,7 @@ def follow(
     and tried again; the others go on. Raises ``LockedError`` where another process follows this lake.
     """
     with ExitStack() as stack:
-        stack.enter_context(lock(requests.follower_lock(lake)))
+        stack.enter_context(lock(requests.follower_lock(lake), wait_s=0.2))
         quiet_since = time.monotonic()
         due = 0.0
         while not stop():
@@ -113,19 +111,20 @@ def follow(
                     return
                 time.sleep(0.02)
                 continue
-            failures: dict[str, str] = {}
+            failures: dict[str, str] = {}  # by model
             rows = 0
             for model in lake.models():
                 try:
                     rows += once(lake, clock=clock, models=[model])
-                except (VedetteError, pl.exceptions.PolarsError, OSError) as error:
-                    # the edge: one model's trouble must not stop the others; it is logged, and told to who asked
+                except Exception as error:
                     log.exception("model %s: the round failed", model)
                     failures[model] = f"{model}: {error}"
-            if failures:
-                requests.refuse(lake, asked, "; ".join(failures.values()))
-            else:
-                requests.serve(lake, asked)
+            for name in asked:
+                failed = failures.get(requests.model_of(name))
+                if failed is None:
+                    requests.serve(lake, [name])
+                else:
+                    requests.refuse(lake, [name], failed)
             if rows or asked:
                 quiet_since = time.monotonic()
             due = time.monotonic() + interval_s

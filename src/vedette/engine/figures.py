@@ -49,6 +49,7 @@ FIGURE_SCHEMA: dict[str, pl.DataType] = {
     "feature": pl.String(),
 }
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TRIES = 8  # reads of the lake before one gives up because an ingester commits faster than one can read
 _SUMS = ("rows", "missing", "nan", "inf", "total", "squares")
 
@@ -181,7 +182,10 @@ def figures(
         names = ", ".join(column for column in known if not column.startswith("_"))
         raise ValueError(f"feature={feature!r}: the model has {names}")
     own = seen.shape.window_us
-    span = Span(own if window_s is None else round(window_s * 1e6), version, since, until, as_of)
+    since, until = _aligned(since, own, up=True), _aligned(until, own, up=True)
+    span = Span(
+        own if window_s is None else round(window_s * 1e6), version, since, until, _aligned(as_of, own)
+    )
     if span.window_us % own:
         raise ValueError(f"window={window_s} s: must be a multiple of the model's window of {own / 1e6:g} s")
     rows = seen.summaries.filter(span.keep())
@@ -219,6 +223,16 @@ def figures(
         )
     whole = pl.concat(frames) if frames else pl.DataFrame(schema=FIGURE_SCHEMA)
     return whole.select([pl.col(name).cast(kind) for name, kind in FIGURE_SCHEMA.items()])
+
+
+def _aligned(when: datetime | None, window_us: int, *, up: bool = False) -> datetime | None:
+    """The start of the window in which a moment lies, or (``up``) of the first that does not start before it."""
+    if when is None:
+        return None
+    micros = (when - _EPOCH) // timedelta(microseconds=1)
+    return _EPOCH + timedelta(
+        microseconds=-(-micros // window_us) * window_us if up else micros // window_us * window_us
+    )
 
 
 def _applies(statistic: Statistic, column: str, grid: Grid, feature: str | None) -> bool:

@@ -17,7 +17,7 @@ import numpy as np
 import polars as pl
 
 from vedette import strategy
-from vedette.engine.summarise import Shape, of_frame
+from vedette.engine.summarise import QUALITY, Shape, of_frame
 from vedette.lake.events import settings_of
 from vedette.lake.tables import UTC as UTC_TYPE
 from vedette.lake.tables import Lake, ModelTables
@@ -32,6 +32,8 @@ GRACE = timedelta(minutes=1)
 
 LIVE = timedelta(days=1)
 """Receipts closer than this to the moment of ingest show that the producers' clock is the wall's, not a replay's."""
+
+_OPEN = "no window with its rows has ended yet"
 
 MONTH_S = 30 * 86400.0
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
@@ -140,8 +142,9 @@ def judge(tables: ModelTables, now: datetime, *, receipt: datetime | None = None
     before = {_key(one): one for one in json.loads(mark.verdicts)}
     judged = strategy.verdicts(plan, state, window, detector.guarantee)
     told = _explained(tables, plan, reference, judged, before)
-    verdicts = [_row(one) | {"told": words} for one, words in told]
-    changes = [one for one in verdicts if _told(before.get(_key(one))) != _told(one)] if steps else []
+    open_columns = set(rows.filter(pl.col("known") > known)["column"].to_list())
+    verdicts = [_row(_waits(one, plan, open_columns)) | {"told": words} for one, words in told]
+    changes = [one for one in verdicts if _told(before.get(_key(one))) != _told(one)]
     version = _version(tables, mark.version)
     row = Kept(
         step=mark.step + 1,
@@ -255,6 +258,7 @@ def _explained(
         )
         .collect()
     )
+    changed = _changed_columns(tables)
     out: list[tuple[Verdict, str]] = []
     for one in verdicts:
         if one.watch in open_since:
@@ -264,6 +268,8 @@ def _explained(
             some = rows.filter(own & (pl.col("known") >= open_since[one.watch]))
             found = strategy.causes(reference[watch.column], of_frame(some, grid)) if some.height else ()
             fitting = [cause for cause in found if cause.startswith("missing") == (watch.kind == "missing")]
+            if watch.kind == "missing" and watch.column in changed:
+                fitting = [changed[watch.column]]
             same = old is not None and _told(old) == _told(_row(one))
             told = str(old["told"]) if same and old is not None else one.evidence
             now = [f"now {one.evidence.partition('; evidence')[0]}"] if told != one.evidence else []
@@ -271,6 +277,35 @@ def _explained(
         else:
             out.append((one, one.evidence))
     return out
+
+
+def _changed_columns(tables: ModelTables) -> dict[str, str]:
+    """What the newest event says of each column that vanished or changed its type."""
+    events = (
+        tables["events"]
+        .scan()
+        .filter(pl.col("kind").is_in(["type_changed", "column_vanished", "column_appeared"]))
+    )
+    said: dict[str, str] = {}
+    for kind, name, detail in (
+        events.sort("time", maintain_order=True).select("kind", "name", "detail").collect().iter_rows()
+    ):
+        said.pop(name, None)
+        if kind == "column_vanished":
+            said[name] = "the column no longer comes"
+        elif kind == "type_changed":
+            said[name] = f"the column changed its type: {json.loads(detail).get('type')}, no number"
+    return said
+
+
+def _waits(one: Verdict, plan: strategy.Plan, open_columns: set[str]) -> Verdict:
+    """The verdict; where it lacks rows, whether none came or their window is still open."""
+    if one.reason != "no rows":
+        return one
+    column = next((watch.column for watch in plan.watches if watch.id == one.watch), "")
+    if column in open_columns:
+        return replace(one, reason=_OPEN)
+    return replace(one, reason="no labels") if column == QUALITY else one
 
 
 def _reference_event(tables: ModelTables) -> tuple[str, list[float]] | None:
@@ -355,7 +390,7 @@ def health(lake: Lake, model: str, now: datetime | None = None) -> Health:
     for row in json.loads(kept.verdicts):
         since = None if row["since"] is None else datetime.fromisoformat(row["since"])
         status, reason = Status(row["verdict"]), row["reason"]
-        if kept.known == _NEVER and status is Status.UNKNOWN and reason == "no rows":
+        if kept.known == _NEVER and status is Status.UNKNOWN and reason in ("no rows", "no labels", _OPEN):
             reason = (
                 "no window has ended yet"
                 if kept.due is None
@@ -363,8 +398,6 @@ def health(lake: Lake, model: str, now: datetime | None = None) -> Health:
             )
         elif silent and status is Status.OK:
             status, reason = Status.UNKNOWN, silent
-        elif status is Status.UNKNOWN and row["watch"] == "accuracy" and reason == "no rows":
-            reason = "no labels"
         verdicts.append(
             Verdict(row["watch"], row["segment"], status, since, row["evidence"], row["guarantee"], reason)
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
 from collections.abc import Sequence
 from datetime import datetime
@@ -38,6 +40,11 @@ def take(tables: ModelTables, reference: Reference, arrival: int, now: datetime)
 
     A column that has a grid keeps it, and all of its rows are counted; else the pilot cuts the grid and is left out.
     """
+    digest = _digest(reference)
+    if digest == _digest_in_force(tables):
+        return to_frame(
+            [], "reference", arrival
+        )  # the same again, from a service that starts anew: nothing changes
     rows = reference.rows.sort("time", maintain_order=True).with_columns(
         pl.lit(reference.version).alias("version")
     )
@@ -46,6 +53,10 @@ def take(tables: ModelTables, reference: Reference, arrival: int, now: datetime)
     ours = (
         tables["grids"].scan().filter(pl.col("source") == name).select("column").collect()["column"].to_list()
     )
+    # a grid that was cut on whatever rows came before there was a reference gives way to one of the reference
+    cut = tables["grids"].scan().sort("created", maintain_order=True).select("column", "source").collect()
+    source = dict(cut.rows())  # of the newest grid of each column
+    live = [column for column, by in source.items() if by is None and column not in ours]
     pilot = rows.head(min(PILOT_ROWS, rows.height // 5))
     made, found = [], []
     rest_of: dict[str, pl.DataFrame] = {}
@@ -56,7 +67,7 @@ def take(tables: ModelTables, reference: Reference, arrival: int, now: datetime)
     grids = dict(shape.grids)
     for column in columns:
         frame = rows
-        if column not in grids:
+        if column not in grids or column in live:
             new = grid_for(column, pilot, shape.settings, rows)
             if new is None:
                 continue
@@ -85,6 +96,7 @@ def take(tables: ModelTables, reference: Reference, arrival: int, now: datetime)
     noise = strategy.inflation(plan, batches, windows).tolist()
     _say(
         tables,
+        digest,
         name,
         reference.version,
         features,
@@ -95,8 +107,31 @@ def take(tables: ModelTables, reference: Reference, arrival: int, now: datetime)
     return to_frame(found, "reference", arrival)
 
 
+def _digest(reference: Reference) -> str:
+    """What tells whether two references are the same: their version and rows, not when they came."""
+    rows = reference.rows.drop("received", strict=False)
+    if "time" in rows.columns and rows["time"].n_unique() <= 1:
+        rows = rows.drop("time")  # not given: the moment of the call
+    content = io.BytesIO()
+    rows.write_ipc(content)
+    return hashlib.blake2b(reference.version.encode() + content.getvalue(), digest_size=16).hexdigest()
+
+
+def _digest_in_force(tables: ModelTables) -> str | None:
+    events = (
+        tables["events"]
+        .scan()
+        .filter(pl.col("kind") == "reference")
+        .sort("time", maintain_order=True)
+        .collect()
+    )
+    done = tables["summaries"].scan().filter(pl.col("part") == "reference").select(pl.len()).collect().item()
+    return json.loads(events["detail"][-1])["digest"] if events.height and done else None
+
+
 def _say(
     tables: ModelTables,
+    digest: str,
     name: str,
     version: str,
     features: list[str],
@@ -109,7 +144,7 @@ def _say(
         tables["events"].scan().filter((pl.col("kind") == "reference") & (pl.col("name") == name)).collect()
     )
     if said.is_empty():
-        detail = json.dumps({"features": features, "rows": n_rows, "inflation": noise})
+        detail = json.dumps({"digest": digest, "features": features, "rows": n_rows, "inflation": noise})
         event = {"time": now, "kind": "reference", "name": name, "version": version, "detail": detail}
         tables["events"].write(pl.DataFrame([event]).with_columns(pl.col("time").cast(UTC)), {})
 

@@ -1,14 +1,13 @@
 """How a process asks the lake's one ingester for a round, and waits for it.
 
-A request is an empty file in ``<journal>/requests``. A round begins by listing them and ends by deleting those it
-listed (or by leaving ``<name>.error`` with the reason), so a request that is gone was served by a round that began
-after it was made. ``ensure`` starts an ingester where none runs.
+A request is an empty file in ``<journal>/.requests``, named ``<time>-<random>-<model>``. A round begins by listing
+them and ends by deleting those it listed (or by leaving ``<name>.error`` with the reason), so a request that is gone
+was served by a round that began after it was made. ``ensure`` starts an ingester where none runs.
 """
 
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import time
 import uuid
@@ -25,23 +24,21 @@ IDLE_EXIT_S = 20.0
 
 _POLL_S = 0.005
 
-_children: list[
-    subprocess.Popen[bytes]
-] = []  # kept so that those that ended are reaped, and none is warned of
+_children: list[int] = []  # ingesters that this process started, until they are reaped
 
 
 def follower_lock(lake: Lake) -> Path:
     """Held for life by a process that follows the journals."""
-    return lake.journal / "follow.lock"
+    return lake.journal / ".follow.lock"
 
 
 def work_lock(lake: Lake) -> Path:
     """Held by whoever writes the lake, for one round."""
-    return lake.journal / "ingest.lock"
+    return lake.journal / ".ingest.lock"
 
 
 def _folder(lake: Lake) -> Path:
-    return lake.journal / "requests"
+    return lake.journal / ".requests"
 
 
 def pending(lake: Lake) -> list[str]:
@@ -73,35 +70,44 @@ def ensure(lake: Lake, *, idle_exit_s: float = IDLE_EXIT_S) -> None:
     """Start an ingester of this lake in a process of its own, unless one follows already."""
     if held(follower_lock(lake)):
         return
-    with (lake.journal / "ingest.log").open("ab") as log:
-        environment = {**os.environ, "POLARS_MAX_THREADS": os.environ.get("POLARS_MAX_THREADS", "2")}
-        child = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "vedette",
-                "ingest",
-                "--follow",
-                "--lake",
-                str(lake.path),
-                "--idle-exit-s",
-                str(idle_exit_s),
-            ],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,  # a Ctrl-C in the model's terminal is not meant for it
-            env=environment,
-        )
-    _children[:] = [one for one in (*_children, child) if one.poll() is None]
+    command = [sys.executable, "-m", "vedette", "ingest", "--follow"]
+    command += ["--lake", str(lake.path), "--idle-exit-s", str(idle_exit_s)]
+    log = str(lake.journal / ".ingest.log")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+    child = os.posix_spawn(
+        sys.executable,
+        command,
+        {**os.environ, "POLARS_MAX_THREADS": os.environ.get("POLARS_MAX_THREADS", "2")},
+        file_actions=[
+            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+            (os.POSIX_SPAWN_OPEN, 1, log, flags, 0o600),
+            (os.POSIX_SPAWN_OPEN, 2, log, flags, 0o600),
+        ],
+        setsid=True,  # a Ctrl-C in the model's terminal is not meant for it
+    )
+    _children.append(child)
+    _children[:] = [one for one in _children if not _ended(one)]
 
 
-def ask(lake: Lake, *, timeout_s: float) -> None:
+def _ended(child: int) -> bool:
+    """Reap a child that has ended."""
+    try:
+        return os.waitpid(child, os.WNOHANG) != (0, 0)
+    except ChildProcessError:
+        return True  # somebody else in this process reaped it
+
+
+def model_of(name: str) -> str:
+    """The model that a request is for."""
+    return name.split("-", 2)[2]
+
+
+def ask(lake: Lake, model: str, *, timeout_s: float) -> None:
     """Return once a whole round has begun and ended since the call; ``IngestError`` where none does in time."""
     folder = _folder(lake)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        name = f"{time.time_ns():020d}-{uuid.uuid4().hex[:8]}"
+        name = f"{time.time_ns():020d}-{uuid.uuid4().hex[:8]}-{model}"
         request = folder / name
         request.touch()
     except OSError as error:
@@ -116,7 +122,7 @@ def ask(lake: Lake, *, timeout_s: float) -> None:
         if now > deadline:
             request.unlink(missing_ok=True)
             raise IngestError(
-                f"no ingester served lake {lake.path} within {timeout_s:.0f} s; see {lake.journal / 'ingest.log'}"
+                f"no ingester served lake {lake.path} within {timeout_s:.0f} s; see {lake.journal / '.ingest.log'}"
             )
         if now - asked > 3.0:  # a start takes about a second; one that died is started again
             ensure(lake)

@@ -10,7 +10,7 @@ import polars as pl
 
 from vedette.engine.summarise import QUALITY, Shape, category_texts, summarise_column, window_starts
 from vedette.lake import ingest
-from vedette.lake.rows import matches
+from vedette.lake.rows import matches, variants
 from vedette.lake.tables import ModelTables
 from vedette.statistics.summary import Summary
 
@@ -75,7 +75,7 @@ def segments_by(
         columns: Columns = {}
         for column, grid in shape.grids.items():
             frame = truth if column == QUALITY else part
-            if frame.height and (column == QUALITY or column in frame.columns):
+            if frame.height and (column == QUALITY or variants(frame.columns, column)):
                 starts, index = np.unique(span.starts(frame["time"], first_us), return_inverse=True)
                 columns[column] = (starts, summarise_column(frame, column, grid, index, len(starts)))
         result[f"{by}={level}"] = columns

@@ -38,13 +38,13 @@ POINTS_MAX = 400  # more windows than this are merged into longer ones: a screen
 
 def write_page(lake: Lake, model: str, path: Path) -> Path:
     """Write the page of a model; ``LakeError`` where the file cannot be written."""
-    health = judge.health(lake, model)
+    made = ingest.now_of(time.time())
+    health = judge.health(lake, model, made)
     seen = view(lake, model)
     planned = judge.reference_plan(lake.model(model), seen.shape.grids)
     watches = {watch.id: watch for watch in planned[0].watches} if planned else {}
     drawn = (_picture(seen, one, watches[one.watch]) for one in health.verdicts if one.watch in watches)
     pictures = [picture for picture in drawn if picture is not None]
-    made = ingest.now_of(time.time())
     text = page(health, pictures, read_ledger(lake, model), made)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -16,9 +16,9 @@ import polars as pl
 
 from vedette.lake.events import settings_of
 from vedette.lake.frames import class_names, physical_of
-from vedette.lake.rows import label_text, variants
+from vedette.lake.rows import base_of, label_text, variants
 from vedette.lake.tables import SCHEMAS, UTC, ModelTables
-from vedette.records import RESERVED, Physical, Settings
+from vedette.records import RESERVED, Settings
 from vedette.statistics.grid import Grid, category_grid, latency_grid, numeric_grid, quality_grid
 from vedette.statistics.summary import Summary, summarise_category, summarise_numeric, summarise_quality
 
@@ -29,6 +29,7 @@ __all__ = [
     "Shape",
     "grid_for",
     "increments",
+    "schema_events",
     "to_frame",
     "window_starts",
 ]
@@ -90,46 +91,43 @@ class Shape:
 
 
 def columns_of(frame: pl.DataFrame) -> list[str]:
-    """The monitored columns of a frame of rows: features, prediction, probabilities, latency; each by its own name."""
-    names = []
-    for name in frame.columns:
-        base = name.rpartition("__")[0]
-        if (
-            base
-            and name.rpartition("__")[2] in {physical.value for physical in Physical}
-            and base in frame.columns
-        ):
-            continue  # a further type of the column before it
-        if (
-            name in _MONITORED
-            or name.startswith("probability")
-            or (name not in RESERVED and not name.startswith("_") and name != "sign" and name != "known")
-        ):
-            names.append(name)
-    return names
+    """The monitored fields of a frame of rows: features, prediction, probabilities, latency; each by its own name."""
+    names: dict[str, None] = {}
+    for column in frame.columns:
+        name = base_of(column)
+        monitored = name in _MONITORED or name.startswith("probability")
+        if monitored or (name not in RESERVED and not name.startswith("_")):
+            names[name] = None
+    return list(names)
+
+
+def first_type(frame: pl.DataFrame, column: str) -> pl.DataType | None:
+    """The type of a field's first column in a frame; None where it has none."""
+    names = variants(frame.columns, column)
+    return frame.schema[names[0]] if names else None
 
 
 def is_number(frame: pl.DataFrame, column: str, settings: Settings) -> bool:
     """True where the column is summarised as numbers: by its first type, predictions by the task."""
     if column == "prediction":
         return task_of(frame, settings) == "regression"
-    return physical_of(frame.schema[column]).numeric
+    kind = first_type(frame, column)
+    return kind is not None and physical_of(kind).numeric
 
 
 def task_of(frame: pl.DataFrame, settings: Settings) -> str:
     """The task said, or told from the predictions: fractional numbers without a probability are a regression."""
     if settings.task is not None:
         return settings.task
-    if "prediction" not in frame.columns or not frame.schema["prediction"].is_float():
+    kind = first_type(frame, "prediction")
+    if kind is None or not kind.is_float():
         return "classification"
     if settings.classes or any(name.startswith("probability") for name in frame.columns):
         return "classification"
-    values = frame["prediction"].drop_nulls().drop_nans()
-    return (
-        "classification"
-        if len(values) and bool((values == values.round(0)).all()) and values.n_unique() <= 20
-        else "regression"
-    )
+    values, present = numbers(frame, "prediction")
+    values = values[present & np.isfinite(values)]
+    few = len(values) and bool((values == np.round(values)).all()) and len(np.unique(values)) <= 20
+    return "classification" if few else "regression"
 
 
 def numbers(frame: pl.DataFrame, column: str) -> tuple[np.ndarray, np.ndarray]:
@@ -216,7 +214,7 @@ def grid_for(
         return quality_grid(classes, score, QUALITY)
     if column == "latency_s":
         return latency_grid(column)
-    if column not in pilot.columns:
+    if not variants(pilot.columns, column):
         return None
     if is_number(pilot, column, settings):
         values, present = numbers(pilot, column)
@@ -225,10 +223,12 @@ def grid_for(
     texts = category_texts(pilot, column).drop_nulls()
     if texts.is_empty():
         return None
-    counts = texts.value_counts(sort=True, name="n").sort(["n", column], descending=[True, False])
+    counts = (
+        texts.rename("level").value_counts(sort=True, name="n").sort(["n", "level"], descending=[True, False])
+    )
     known = category_texts(whole, column).drop_nulls().unique().sort().to_list() if whole is not None else []
     return category_grid(
-        column, dict(zip(counts[column].to_list(), counts["n"].to_list(), strict=True)), known
+        column, dict(zip(counts["level"].to_list(), counts["n"].to_list(), strict=True)), known
     )
 
 
@@ -267,7 +267,7 @@ def summarise_column(
         scores(frame, grid.classes),
         windows,
         n_windows,
-        frame["sign"].to_numpy() if "sign" in frame.columns else 1,
+        frame["_sign"].to_numpy() if "_sign" in frame.columns else 1,
     )
 
 
@@ -309,7 +309,7 @@ def increments(
         one = grid(QUALITY, rows)
         if one is not None:
             starts, known, index = _pairs(
-                window_starts(rows["time"], shape.window_us), window_starts(rows["known"], shape.window_us)
+                window_starts(rows["time"], shape.window_us), window_starts(rows["_known"], shape.window_us)
             )
             found.append(
                 Increment(
@@ -330,6 +330,34 @@ def _versions(frame: pl.DataFrame, expected: Sequence[str] = ()) -> Iterable[tup
                 [c for c in rows.get_columns() if c.null_count() < rows.height or c.name in kept]
             )
         yield str(version), rows
+
+
+def schema_events(shape: Shape, predictions: pl.DataFrame) -> list[dict[str, str]]:
+    """How the columns that came differ from those of the reference: appeared, vanished, or of another kind."""
+    if not shape.expected:
+        return []
+    events = []
+    for version, rows in _versions(predictions, shape.expected):
+        come = {
+            name for name in columns_of(rows) if name not in RESERVED and not name.startswith("probability")
+        }
+        for name in sorted(come - set(shape.expected)):
+            events.append({"kind": "column_appeared", "name": name, "version": version, "detail": "{}"})
+        for name in shape.expected:
+            names = variants(rows.columns, name)
+            if not names:
+                events.append({"kind": "column_vanished", "name": name, "version": version, "detail": "{}"})
+            elif name in shape.grids:
+                numeric = shape.grids[name].kind == "numeric"
+                kinds = [
+                    physical_of(rows.schema[one]) for one in names if rows[one].null_count() < rows.height
+                ]
+                if kinds and numeric and not any(kind.numeric for kind in kinds):
+                    detail = json.dumps({"type": kinds[0].value})
+                    events.append(
+                        {"kind": "type_changed", "name": name, "version": version, "detail": detail}
+                    )
+    return events
 
 
 def to_frame(found: Iterable[Increment], part: str, arrival: int) -> pl.DataFrame:

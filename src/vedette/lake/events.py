@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import logging
+from dataclasses import replace
 
 import polars as pl
 
 from vedette.lake.tables import ModelTables
 from vedette.records import Settings
 
-__all__ = ["latest_settings", "news", "settings_json", "settings_of"]
+__all__ = ["latest_settings", "merged", "news", "settings_from", "settings_json", "settings_of"]
+
+log = logging.getLogger("vedette")
 
 
 def news(tables: ModelTables, events: list[dict[str, str]]) -> list[dict[str, str]]:
@@ -19,14 +23,18 @@ def news(tables: ModelTables, events: list[dict[str, str]]) -> list[dict[str, st
     latest = (
         tables["events"]
         .scan()
-        .filter(pl.col("kind").is_in(["column_appeared", "column_vanished", "type_changed", "settings"]))
+        .filter(pl.col("kind").is_in(["column_appeared", "column_vanished", "type_changed"]))
         .sort("time", maintain_order=True)
         .collect()
     )
     said = {
         (row["name"], row["version"]): (row["kind"], row["detail"]) for row in latest.iter_rows(named=True)
     }
-    return [e for e in events if said.get((e["name"], e["version"])) != (e["kind"], e["detail"])]
+    return [
+        e
+        for e in events
+        if e["kind"] == "settings" or said.get((e["name"], e["version"])) != (e["kind"], e["detail"])
+    ]
 
 
 def settings_json(settings: Settings) -> str:
@@ -38,6 +46,7 @@ def settings_json(settings: Settings) -> str:
             "classes": list(settings.classes),
             "timezone": settings.timezone,
             "budget_per_month": settings.budget_per_month,
+            "given": list(settings.given),
         },
         sort_keys=True,
     )
@@ -56,10 +65,32 @@ def latest_settings(tables: ModelTables) -> str | None:
     return None if rows.is_empty() else str(rows["detail"][-1])
 
 
-def settings_of(tables: ModelTables) -> Settings:
-    """The settings that the model's producers gave last; the defaults where none ever did."""
-    text = latest_settings(tables)
+def settings_from(text: str | None) -> Settings:
+    """The settings that ``settings_json`` wrote; the defaults where nothing was."""
     if text is None:
         return Settings()
     values = json.loads(text)
-    return Settings(**{**values, "classes": tuple(values["classes"])})
+    return Settings(**{**values, "classes": tuple(values["classes"]), "given": tuple(values["given"])})
+
+
+def settings_of(tables: ModelTables) -> Settings:
+    """The settings of a model as its producers gave them; the defaults where none ever did."""
+    return settings_from(latest_settings(tables))
+
+
+def merged(before: str | None, said: Settings) -> Settings:
+    """What holds after a producer said its settings: what it gave wins over what was known, its defaults do not.
+
+    The length of a window is that of the first producer for ever: summaries are counted by it.
+    """
+    if before is None:
+        return said
+    known = settings_from(before)
+    given = {name: getattr(said, name) for name in said.given if name != "window_s"}
+    if "window_s" in said.given and said.window_s != known.window_s:
+        log.warning(
+            "window of %g s ignored: the model is counted by windows of %g s (another length needs another model name)",
+            said.window_s,
+            known.window_s,
+        )
+    return replace(known, **given, given=tuple(sorted({*known.given, *given})))

@@ -6,7 +6,7 @@ Types follow the closed table of ``records.Physical``; what is outside it is ref
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,9 @@ from vedette.records import RESERVED, Field, Physical, Role, check_feature_names
 __all__ = ["POLARS", "Rows", "class_names", "fields_of", "frame_of", "label_rows", "prediction_rows"]
 
 log = logging.getLogger("vedette")
+
+_YEAR_10000_US = 253_402_300_799_000_000
+_ISO = r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}|$)"  # other orders of day and month can only be guessed
 
 POLARS: dict[Physical, pl.DataType] = {
     Physical.FLOAT64: pl.Float64(),
@@ -41,11 +44,12 @@ class Rows:
     rejected: Mapping[str, int]
 
 
-def frame_of(data: Any) -> pl.DataFrame:
+def frame_of(data: Any, text_columns: Sequence[str] = ()) -> pl.DataFrame:
     """A Polars frame of anything that holds a table.
 
     Takes Polars, pandas, Arrow (anything with the Arrow C stream protocol), a mapping from names to arrays, or the
-    path of a Parquet, CSV, Arrow or Delta file. Raises ``DataError`` for a file that is not there, is empty or cannot
+    path of a Parquet, CSV, Arrow or Delta file; of a CSV the ``text_columns`` are read as text.
+    Raises ``DataError`` for a file that is not there, is empty or cannot
     be read, and ``SchemaError`` for two columns of one name.
     """
     if isinstance(data, pl.DataFrame):
@@ -53,7 +57,7 @@ def frame_of(data: Any) -> pl.DataFrame:
     if isinstance(data, pl.LazyFrame):
         return data.collect()
     if isinstance(data, str | Path):
-        return _read(Path(data))
+        return _read(Path(data), text_columns)
     if isinstance(data, Mapping):
         try:
             return pl.DataFrame({str(name): _series(str(name), values) for name, values in data.items()})
@@ -82,10 +86,14 @@ def _twice(names: Any) -> list[str]:
 
 def _series(name: str, values: Any) -> pl.Series:
     try:
-        return pl.Series(name, values)
+        column = pl.Series(name, values)
+        if column.dtype != pl.Object:
+            return column
     except (TypeError, ValueError, pl.exceptions.PolarsError):
         pass  # mixed or foreign objects: told apart below, by their own types
     kinds = sorted({type(value).__name__ for value in values if value is not None})
+    if kinds == ["UUID"]:
+        return pl.Series(name, [None if value is None else str(value) for value in values], dtype=pl.String)
     if set(kinds) <= {"int", "float"}:
         return pl.Series(name, values, strict=False, dtype=pl.Float64)
     array = np.asarray(values)
@@ -97,8 +105,18 @@ def _series(name: str, values: Any) -> pl.Series:
 
 
 def _pandas(data: Any) -> pl.DataFrame:
-    """pandas by column, so that pyarrow is not needed; NaN in a column of objects is pandas' way to say null."""
-    names = [str(name) for name in data.columns]
+    """pandas by column, so that pyarrow is not needed; NaN in a column of objects is pandas' way to say null.
+
+    An index named ``id`` or ``time`` is a column.
+    """
+    if data.index.name in ("id", "time"):
+        data = data.reset_index()
+    for name in data.columns:
+        if not isinstance(name, str):
+            raise SchemaError(
+                f"column name {name!r}: must be text (rename the columns, df.columns = map(str, df.columns))"
+            )
+    names = list(data.columns)
     if len(set(names)) < len(names):
         raise SchemaError(f"two columns have one name: {_twice(names)}; rename one")
     columns = []
@@ -135,7 +153,7 @@ _READERS: dict[str, Callable[..., pl.DataFrame]] = {
 }
 
 
-def _read(path: Path) -> pl.DataFrame:
+def _read(path: Path, text_columns: Sequence[str]) -> pl.DataFrame:
     if path.is_dir():
         if not (path / "_delta_log").is_dir():
             raise DataError(
@@ -152,6 +170,9 @@ def _read(path: Path) -> pl.DataFrame:
     if path.stat().st_size == 0:
         raise DataError(f"{path}: the file is empty")
     try:
+        if reader is pl.read_csv:  # an id such as 007 is no number
+            texts = [name for name in pl.read_csv(path, n_rows=0).columns if name in text_columns]
+            return pl.read_csv(path, schema_overrides=dict.fromkeys(texts, pl.String))
         return reader(path)
     except (pl.exceptions.PolarsError, OSError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
@@ -183,10 +204,33 @@ def _closed(column: pl.Series) -> pl.Series:
     )
 
 
+def _ids(column: pl.Series) -> pl.Series:
+    """Ids as text: whole numbers are spelled as such, also where a null has made floats of them."""
+    kind = column.dtype
+    if (
+        kind == pl.String
+        or kind.is_integer()
+        or kind == pl.Null
+        or isinstance(kind, pl.Categorical | pl.Enum)
+    ):
+        return column.cast(pl.String)
+    if kind.is_float():
+        given = column.fill_nan(None)
+        whole = given.drop_nulls()
+        if bool((whole == whole.round(0)).all()) and bool((whole.abs() <= 2**53).all()):
+            return given.cast(pl.Int64).cast(pl.String)
+    raise SchemaError(f"column 'id' has the type {kind}: ids must be text, whole numbers or UUIDs")
+
+
 def _utc(column: pl.Series) -> pl.Series:
     """Times in UTC; those without a zone are taken as UTC, and said so."""
     kind = column.dtype
     if kind == pl.String:
+        odd = column.drop_nulls().filter(~column.drop_nulls().str.contains(_ISO))
+        if len(odd):
+            raise DataError(
+                f"column {column.name!r} holds {odd[0]!r}: times must be ISO 8601, such as 2026-11-22T09:00:00Z"
+            )
         try:
             return _utc(column.str.to_datetime(time_unit="us"))
         except pl.exceptions.PolarsError as error:
@@ -245,9 +289,17 @@ def fields_of(frame: pl.DataFrame) -> list[Field]:
     return fields
 
 
+_NAMED = ("id", "time", "prediction", "probability", "probability_<class>", "label", "latency_s")
+
+
 def _renamed(frame: pl.DataFrame, columns: Mapping[str, str] | None) -> pl.DataFrame:
     if not columns:
         return frame
+    ours = sorted(name for name in columns if name not in _NAMED and not name.startswith("probability_"))
+    if ours:
+        raise ValueError(
+            f"columns: {ours[0]!r} is none of vedette's names: must be one of {', '.join(_NAMED)}"
+        )
     unknown = sorted(set(columns.values()) - set(frame.columns))
     if unknown:
         raise SchemaError(
@@ -264,8 +316,12 @@ def prediction_rows(
     ``columns`` maps vedette's names to the frame's own. Rows whose time lies in the future are rejected, counted.
     A frame with none of the columns of a row is an error, not an empty row.
     """
-    frame = _renamed(frame_of(data), columns)
-    frame = frame.drop([name for name in ("version", "received") if name in frame.columns])
+    frame = _renamed(frame_of(data, [(columns or {}).get("id", "id")]), columns)
+    for name in ("version", "received"):
+        if name in frame.columns:
+            raise SchemaError(
+                f"column {name!r}: vedette keeps a column of this name itself; rename or drop it"
+            )
     features = [
         name for name in frame.columns if name not in RESERVED and not name.startswith("probability_")
     ]
@@ -275,7 +331,7 @@ def prediction_rows(
 
 def label_rows(data: Any, *, now_s: float, future_s: float, columns: Mapping[str, str] | None = None) -> Rows:
     """Labels as rows: ``id`` and ``label`` must be there, ``time`` is when the label came to be known."""
-    frame = _renamed(frame_of(data), columns)
+    frame = _renamed(frame_of(data, [(columns or {}).get("id", "id")]), columns)
     for name in ("id", "label"):
         if name not in frame.columns:
             raise SchemaError(
@@ -290,7 +346,9 @@ def _rows(frame: pl.DataFrame, now_s: float, future_s: float, required: tuple[st
     columns = []
     for column in frame.get_columns():
         if column.name == "id":
-            columns.append(column.cast(pl.String))
+            columns.append(_ids(column))
+        elif column.name == "label" and column.dtype.is_float():
+            columns.append(_closed(column).fill_nan(None))  # NaN is how floats say that there is no label
         elif column.name == "time":
             columns.append(_utc(column))
         elif column.name == "latency_s" or column.name.startswith("probability"):
@@ -299,6 +357,8 @@ def _rows(frame: pl.DataFrame, now_s: float, future_s: float, required: tuple[st
                 raise SchemaError(f"column {column.name!r} has the type {column.dtype}: must be numbers")
             columns.append(closed.cast(pl.Float64))
         else:
+            if column.dtype == pl.Null and column.name not in RESERVED:
+                continue  # nothing but nulls tells no type; a feature of the reference counts as missing all the same
             columns.append(_closed(column))
     closed_frame = pl.DataFrame(columns)
     if "time" not in closed_frame.columns:
@@ -308,6 +368,10 @@ def _rows(frame: pl.DataFrame, now_s: float, future_s: float, required: tuple[st
     rejected: dict[str, int] = {}
     for reason, bad in (
         ("time in the future", pl.col("time") > now + pl.duration(microseconds=round(future_s * 1e6))),
+        (
+            "time outside the years 1970 to 9999",
+            ~pl.col("time").dt.timestamp("us").is_between(0, _YEAR_10000_US),
+        ),
         ("time missing", pl.col("time").is_null()),
         *((f"{name} missing", pl.col(name).is_null()) for name in required),
     ):
@@ -322,6 +386,8 @@ def class_names(column: pl.Series) -> pl.Series:
     """The names of classes, one spelling each (``records.class_name``): 1, 1.0, True and "1" are the class ``1``."""
     if column.dtype == pl.String:
         return column
+    if column.dtype.is_float():
+        column = column.fill_nan(None)  # NaN is no class
     distinct = column.unique().drop_nulls()
     names = [class_name(value) for value in distinct.to_list()]
     mapped = column.replace_strict(

@@ -8,6 +8,7 @@ off in between is repeated from the journals, and each table takes only what lie
 from __future__ import annotations
 
 import json
+import logging
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,9 +20,10 @@ import numpy as np
 import polars as pl
 
 from vedette.capture.journal import Chunk, ProducerFolder, producers
-from vedette.lake.events import latest_settings, news, settings_json
+from vedette.lake.events import latest_settings, merged, news, settings_from, settings_json
 from vedette.lake.frames import POLARS, fields_of
-from vedette.lake.ledger import STREAMS, identifier, last_rows
+from vedette.lake.ledger import ROW_BITS, STREAMS, identifier, last_rows
+from vedette.lake.rows import base_of
 from vedette.lake.tables import UTC, Lake, ModelTables
 from vedette.records import Field, Physical, Settings
 
@@ -33,11 +35,12 @@ __all__ = [
     "collect",
     "identifier",
     "now_of",
+    "tell",
     "through",
     "watermarks",
 ]
 
-_ROW_BITS = 32  # a row of a batch is numbered batch << 32 | row
+log = logging.getLogger("vedette")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +96,11 @@ def columns_for(fields: Iterable[Field], schema: Mapping[str, pl.DataType]) -> d
     taken = dict(schema)
     for one in fields:
         kind = POLARS[one.physical]
-        name = one.base
+        # Delta's columns differ by more than case: a feature that another producer spells otherwise is that feature
+        folded = {known.casefold(): known for known in taken}
+        name = base = folded.get(one.base.casefold(), one.base)
         if name in taken and taken[name] != kind:
-            name = f"{one.base}__{one.physical.value}"
+            name = f"{base}__{one.physical.value}"
         taken[name] = kind
         names[one] = name
     return names
@@ -157,7 +162,7 @@ def collect(lake: Lake, model: str, after: Mapping[str, int]) -> Arrivals:
         for one, name in names.items():
             if name not in schemas[stream]:
                 schemas[stream][name] = POLARS[one.physical]
-                first = name == one.base
+                first = base_of(name) == name
                 if first and not known[stream] - set(_FIXED[stream]):
                     continue  # the first rows of a model: its schema, no change of it
                 kind = "column_appeared" if first else "type_changed"
@@ -175,11 +180,8 @@ def collect(lake: Lake, model: str, after: Mapping[str, int]) -> Arrivals:
         for stream in STREAMS:
             start = after.get(identifier(folder.name, stream), 0)
             for chunk in folder.read(stream, start):
-                settings, version = (
-                    (chunk.settings, chunk.version)
-                    if stream == "predictions"
-                    else (settings or chunk.settings, version or chunk.version)
-                )
+                if stream == "predictions":  # a process that only labels knows nothing of the rest
+                    settings, version = chunk.settings, chunk.version
                 entry = decided.setdefault((folder.name, stream), Decided(through=start))
                 entry.seen += chunk.next - 1 - entry.through
                 entry.through = chunk.next - 1
@@ -205,11 +207,26 @@ def collect(lake: Lake, model: str, after: Mapping[str, int]) -> Arrivals:
         begin = after.get(identifier(folder.name, "batch"), 0)
         for batch in folder.batches(begin):
             key = (folder.name, f"batch/{batch.stream}")
+            try:
+                rows = pl.read_ipc(batch.path.read_bytes())
+            except FileNotFoundError:
+                continue  # freed meanwhile: the reader sees that the lake has moved on, and reads again
+            except (OSError, pl.exceptions.PolarsError) as error:
+                log.error(
+                    "batch %s cannot be read, its %d rows are torn: %s", batch.path, batch.n_rows, error
+                )
+                rows = None
             entry = decided.setdefault(key, Decided(through=begin))
             entry.through = batch.number
             entry.seen += batch.n_rows
-            rows = pl.read_ipc(batch.path.read_bytes())
-            of_version = rows["version"][0] if rows.height else ""
+            if rows is None:
+                entry.torn += batch.n_rows
+                continue
+            of_version, said = rows["version"][0], settings_from(rows["_settings"][0])
+            rows = rows.drop("_settings")
+            if batch.stream != "labels":
+                settings = said
+                version = of_version
             if batch.stream == "reference":
                 references.append(
                     Reference(
@@ -227,12 +244,10 @@ def collect(lake: Lake, model: str, after: Mapping[str, int]) -> Arrivals:
             )
             if batch.stream == "labels":
                 rows = rows.drop("version")
-            else:
-                version = of_version
             frames[batch.stream].append(
                 rows.rename({base: name for base, name in renamed.items() if base != name}).with_columns(
                     pl.lit(identifier(folder.name, "batch")).alias("_producer"),
-                    (pl.int_range(pl.len(), dtype=pl.Int64) + (batch.number << _ROW_BITS)).alias("_sequence"),
+                    (pl.int_range(pl.len(), dtype=pl.Int64) + (batch.number << ROW_BITS)).alias("_sequence"),
                 )
             )
     return Arrivals(
@@ -277,7 +292,7 @@ def beyond(arrivals: Arrivals, stream: str, marks: Mapping[str, int]) -> pl.Data
     for key, number in marks.items():
         producer, _, kind = key.rpartition("/")
         if kind == "batch":
-            limit[key] = ((number + 1) << _ROW_BITS) - 1
+            limit[key] = ((number + 1) << ROW_BITS) - 1
         elif kind == stream:
             limit[producer] = number
     bounds = pl.col("_producer").replace_strict(limit, default=0, return_dtype=pl.Int64)
@@ -297,12 +312,17 @@ def append(tables: ModelTables, arrivals: Arrivals, now: datetime) -> None:
             tables[stream].write(beyond(arrivals, stream, old), new)
     events = list(arrivals.changes)
     if arrivals.settings is not None and arrivals.version is not None:
-        detail = settings_json(arrivals.settings)
-        if detail != latest_settings(tables):
+        before = latest_settings(tables)
+        detail = settings_json(merged(before, arrivals.settings))
+        if detail != before:
             events.append({"kind": "settings", "name": "", "version": arrivals.version, "detail": detail})
+    tell(tables, events, now)
+
+
+def tell(tables: ModelTables, events: list[dict[str, str]], now: datetime) -> None:
+    """Write the events that are news: the same found twice (after a crash in between) is one."""
     events = news(tables, events)
     if events:
-        # The same change found twice (after a crash in between) is one event: news compares with what is there.
         tables["events"].write(pl.DataFrame(events).with_columns(pl.lit(now).cast(UTC).alias("time")), {})
 
 

@@ -10,12 +10,15 @@ from typing import Any
 import polars as pl
 
 from vedette.capture.journal import producers
+from vedette.errors import LakeError
 from vedette.lake.tables import Lake, ModelTables
 from vedette.records import Counters, Ledger, ProducerLedger
 
-__all__ = ["STREAMS", "identifier", "last_rows", "ledger"]
+__all__ = ["ROW_BITS", "STREAMS", "identifier", "last_rows", "ledger"]
 
 STREAMS = ("predictions", "labels")
+ROW_BITS = 32  # a row of a batch is numbered batch << 32 | row
+_TRIES = 20
 
 
 def identifier(producer: str, stream: str) -> str:
@@ -38,12 +41,24 @@ def ledger(lake: Lake, model: str) -> Ledger:
     """The ledger's equation by producer and stream.
 
     ``in_lake`` is counted in the tables themselves, not taken from what the ingester said it wrote, so that a row lost
-    on the way shows.
+    on the way shows. Rows that a round in progress has written already count as in the journal until it ends.
     """
-    tables = lake.model(model)
+    for _ in range(_TRIES):
+        tables = lake.model(model)
+        before = tables["ledger"].snapshot()
+        found = _at_once(tables, lake, model)
+        after = lake.model(model)["ledger"].snapshot()
+        if (before.version() if before else None) == (after.version() if after else None):
+            return found
+    raise LakeError(f"model {model!r}: the lake changed during each of {_TRIES} readings; ingest less often")
+
+
+def _at_once(tables: ModelTables, lake: Lake, model: str) -> Ledger:
+    """The ledger beside one snapshot of its table."""
     folders = {folder.name: folder for folder in producers(lake.journal, model)}
     last = last_rows(tables)
-    counted = {stream: _count(tables, stream) for stream in STREAMS}
+    through = {key: _int(row, "through") for key, row in last.items()}
+    counted = {stream: _count(tables, stream, through) for stream in STREAMS}
     names = sorted(set(folders) | {producer for producer, _ in last})
     parts = []
     for name in names:
@@ -103,13 +118,23 @@ def _int(entry: Mapping[str, object], key: str) -> int:
     return value
 
 
-def _count(tables: ModelTables, stream: str) -> dict[str, int]:
-    """Rows in the table by producer, those of its batches included."""
+def _count(tables: ModelTables, stream: str, through: Mapping[tuple[str, str], int]) -> dict[str, int]:
+    """Rows in the table by producer, those of its batches included, up to what its ledger has decided."""
     if tables[stream].snapshot() is None:
         return {}
+    limits = {}
+    for (producer, kind), number in through.items():
+        if kind == stream:
+            limits[producer] = number
+        elif kind == f"batch/{stream}":
+            limits[f"{producer}/batch"] = ((number + 1) << ROW_BITS) - 1
+    if not limits:
+        return {}
+    bounds = pl.col("_producer").replace_strict(limits, default=0, return_dtype=pl.Int64)
     rows = (
         tables[stream]
         .scan()
+        .filter(pl.col("_sequence") <= bounds)
         .group_by(pl.col("_producer").str.strip_suffix("/batch").alias("producer"))
         .agg(pl.len().alias("n"))
         .collect()

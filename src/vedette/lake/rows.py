@@ -11,15 +11,23 @@ import polars as pl
 
 from vedette.lake.frames import class_names
 from vedette.lake.tables import UTC, ModelTables
+from vedette.records import Physical
 
-__all__ = ["label_text", "matches", "variants"]
+__all__ = ["base_of", "label_text", "matches", "variants"]
 
 _KEY = ["_producer", "_sequence"]
+_PHYSICALS = frozenset(physical.value for physical in Physical)
 
 
 def variants(columns: list[str], base: str) -> list[str]:
     """The columns that hold a field: its own and those of its further types, the first type first."""
-    return [name for name in columns if name == base or name.startswith(f"{base}__")]
+    return [name for name in columns if base_of(name) == base]
+
+
+def base_of(column: str) -> str:
+    """The field that a column of the lake belongs to: ``x`` for ``x`` and for its further types, ``x__int64``."""
+    base, _, kind = column.rpartition("__")
+    return base if base and kind in _PHYSICALS else column
 
 
 def label_text(frame: pl.DataFrame, base: str) -> pl.Series:
@@ -36,7 +44,7 @@ def matches(tables: ModelTables | None, predictions: pl.DataFrame, labels: pl.Da
 
     ``tables`` hold what was counted before (None: nothing was). Both frames are new: not counted before, whether or
     not the tables hold them by now. Returns the columns of the predictions with ``label`` and its further types,
-    ``known`` (when the label was known) and ``sign`` (+1 a row to count, -1 a row that was counted under a label that
+    ``_known`` (when the label was known) and ``_sign`` (+1 a row to count, -1 a row that was counted under a label that
     no longer holds).
     """
     old_labels = _others(tables, "labels", labels)
@@ -67,7 +75,7 @@ def matches(tables: ModelTables | None, predictions: pl.DataFrame, labels: pl.Da
     first = rows.sort("_new", "received", *_KEY).unique(["version", "id"], keep="first", maintain_order=True)
     truth = touched(labels, old_labels).sort("time", "received", *_KEY)
     value = variants(truth.columns, "label")
-    truth = truth.select("id", *value, pl.col("time").alias("known"), "_new").filter(
+    truth = truth.select("id", *value, pl.col("time").alias("_known"), "_new").filter(
         pl.any_horizontal(pl.col(value).is_not_null())
     )
     after = first.join(
@@ -82,13 +90,13 @@ def matches(tables: ModelTables | None, predictions: pl.DataFrame, labels: pl.Da
     after = after.with_columns(label_text(after, "label").alias("_text"))
     before = before.with_columns(label_text(before, "label").alias("_text"))
     same = ["version", "id", "_text"]
-    added = after.join(before.select(same), on=same, how="anti").with_columns(sign=pl.lit(1, pl.Int64))
-    gone = before.join(after.select(same), on=same, how="anti").drop("known")
-    taken = gone.join(added.select("version", "id", "known"), on=["version", "id"], how="inner").with_columns(
-        sign=pl.lit(-1, pl.Int64)
-    )
+    added = after.join(before.select(same), on=same, how="anti").with_columns(_sign=pl.lit(1, pl.Int64))
+    gone = before.join(after.select(same), on=same, how="anti").drop("_known")
+    taken = gone.join(
+        added.select("version", "id", "_known"), on=["version", "id"], how="inner"
+    ).with_columns(_sign=pl.lit(-1, pl.Int64))
     changed: pl.DataFrame = pl.concat([added, taken], how="diagonal")
-    return changed.drop("_text", "_new").with_columns(pl.col("known").cast(UTC))
+    return changed.drop("_text", "_new").with_columns(pl.col("_known").cast(UTC))
 
 
 def _others(tables: ModelTables | None, stream: str, new: pl.DataFrame) -> pl.LazyFrame | None:

@@ -20,7 +20,7 @@ from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from vedette.config import lake_folder
 from vedette.errors import LakeError
-from vedette.records import check_model_name
+from vedette.records import check_model_name, is_model_name
 
 __all__ = ["SCHEMAS", "UTC", "Lake", "ModelTables", "Table"]
 
@@ -224,7 +224,7 @@ class Table:
                 ),
                 writer_properties=self._writer,
             )
-        except (DeltaError, OSError) as error:
+        except Exception as error:
             raise LakeError(f"table {self.path}: cannot be written: {error}") from error
         self.opened[self.name] = DeltaTable(self.path)
         self._sync(self.opened[self.name])
@@ -298,4 +298,4 @@ class Lake:
                     for entry in folder.iterdir()
                     if entry.is_dir() and not entry.name.startswith(".")
                 }
-        return sorted(name for name in names if name != "requests")
+        return sorted(filter(is_model_name, names))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Mapping
 from datetime import datetime
@@ -29,9 +30,25 @@ COLOURS = {Status.OK: "green", Status.WARN: "yellow", Status.ALARM: "bold red", 
 ROWS_SHOWN = 200
 
 
+class Terminal(Console):
+    """A console whose reader may have had enough (``| head``): the rest is not printed, the exit code stays true."""
+
+    def on_broken_pipe(self) -> None:
+        """Print no more."""
+        _hush()
+
+
+def _hush() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _say(document: Any) -> None:
-    json.dump(document, sys.stdout, indent=1, allow_nan=False, default=_text)
-    sys.stdout.write("\n")
+    try:
+        json.dump(document, sys.stdout, indent=1, allow_nan=False, default=_text)
+        sys.stdout.write("\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _hush()
 
 
 def _text(value: Any) -> str:
@@ -102,7 +119,7 @@ def print_health(health: Health, *, as_json: bool = False) -> None:
     if as_json:
         _say(health_json(health))
         return
-    console = Console()
+    console = Terminal()
     head = Text.assemble(
         (health.model, "bold"),
         f" version {health.version}: ",
@@ -126,7 +143,7 @@ def print_figures(frame: pl.DataFrame, *, as_json: bool = False) -> None:
     if as_json:
         _say({"figures": frame.to_dicts()})
         return
-    console = Console()
+    console = Terminal()
     if frame.is_empty():
         console.print("no figures: nothing was recorded yet")
         return
@@ -173,7 +190,7 @@ def print_ledger(ledger: Ledger, *, as_json: bool = False) -> None:
     if as_json:
         _say(ledger_json(ledger))
         return
-    console = Console()
+    console = Terminal()
     table = Table(box=None, header_style="bold")
     for name in (
         "producer",
@@ -208,6 +225,6 @@ def print_ingested(rows: Mapping[str, int], *, as_json: bool = False) -> None:
     if as_json:
         _say({"models": dict(rows)})
         return
-    console = Console()
+    console = Terminal()
     for model, count in rows.items():
         console.print(f"{model}: {count:,} rows came in")

@@ -41,7 +41,7 @@ class EDetector:
 
     For every sub-monitor row and every window with n >= 50 rows (else it waits, and is added to the next)::
 
-        P += c;  z = score of c within P                                     (``scores.window_scores``)
+        P += c;  z = score of c within P   (``scores.window_scores``; the first two windows do not stay in P)
         G    = mean over the last 30 steps of median z^2 / .455       (past only; 1 below 20 watches)
         s2   = max(1, (10 max(v0, G) + Q) / (10 + d))
         y    = sign(z) Phi^-1(t_cdf(|z| / sqrt(s2); 10 + d));  y = 0 in the first two windows
@@ -229,7 +229,9 @@ def _remember(step: Step, state: State, counts: Ints, judged: Bools, n: Ints, fo
     """The pool, the dispersion, the last windows, and what waits."""
     rows = found.rows
     pool, carry = state.pool.copy(), counts
-    pool[rows] = found.pool
+    # windows of the warm-up are not bet on; in the pool they would hide a change that was there from the start
+    warm = state.judged[rows] >= _WARM_UP
+    pool[rows[warm]] = found.pool[warm]
     carry[rows] = 0
     quiet = rows[~state.latched[state.group[rows]]]
     dispersion, past = state.dispersion.copy(), state.judged.copy()

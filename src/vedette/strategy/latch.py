@@ -17,6 +17,7 @@ __all__ = ["Effects", "describe", "effects", "recovered", "verdicts"]
 _RECENCY = 0.8  # weight of a window against the one after it: a slow return counts as what it has become
 _CLEAN_MIN = 2  # one window within tolerance can be luck
 _NORMAL_95 = 1.959963984540054
+_WARN_SD = 0.2  # a change worth a look, in standard deviations of the score: Cohen's "small"
 _WINDOWS_OPEN = (
     3  # an OK outlives its window by as many windows, or by twice the usual gap between judgements
 )
@@ -128,7 +129,7 @@ def _change(kind: str, name: str, row: State, found: Effects) -> str:
     value, low, high = float(found.value[0]), float(found.low[0]), float(found.high[0])
     if row.measure[0] != Measure.SHARE:
         verb = "moved" if kind == "location" else "widened" if value >= 0 else "narrowed"
-        return f"{kind} {verb} by {value:+.2f} sd ({low:+.2f} to {high:+.2f})"
+        return f"{kind} {verb} by {value:+.2f} sd of its ranks ({low:+.2f} to {high:+.2f})"
     before = float(reference_share(row.reference)[0])
     deviation = np.sqrt(before * (1.0 - before))
     after = min(max(before + value * deviation, 0.0), 1.0)
@@ -136,7 +137,7 @@ def _change(kind: str, name: str, row: State, found: Effects) -> str:
     what = {
         "missing": "share of missing values",
         "mix": f"share of {name!r}" if name else "share of the other levels",
-        "unseen": "share of levels that the pilot had not",
+        "unseen": "share of new levels",
         "slow": f"share over {name}",
         "accuracy": "accuracy",
     }[kind]
@@ -163,13 +164,19 @@ def verdicts(plan: Plan, state: State, window: int, guarantee: str, segment: str
     """The verdict of every watch as it stands in window number ``window``, and UNKNOWN for what cannot be
     watched.
 
-    ALARM while latched. OK where the last judgement is recent: no older than 3 windows, or twice the gap
-    between the last two judgements if that is longer (a nightly batch). Else UNKNOWN, with the reason.
+    ALARM while latched. WARN, outside the budget and paging nobody, where the interval of the change over the
+    last 8 judged windows lies beyond 0.2 standard deviations of the score on the bad side: a change that was
+    there from the first window looks to the detector like days that differ. OK where the last judgement is
+    recent: no older than 3 windows, or twice the gap between the last two judgements if that is longer (a
+    nightly batch). Else UNKNOWN, with the reason.
     """
     out = []
+    beyond = _beyond(state)
     for k, watch in enumerate(plan.watches):
         reason = _unknown(state, k, window)
         status = Status.ALARM if state.latched[k] else Status.UNKNOWN if reason else Status.OK
+        if status is Status.OK and bool(beyond[k]):
+            status = Status.WARN
         since = None if np.isnan(state.since[k]) else datetime.fromtimestamp(float(state.since[k]), UTC)
         said = describe(plan, state, k)
         out.append(
@@ -186,6 +193,18 @@ def verdicts(plan: Plan, state: State, window: int, guarantee: str, segment: str
     for name, reason in plan.unwatched.items():
         out.append(Verdict(name, segment, Status.UNKNOWN, None, "nothing judged yet", guarantee, reason))
     return tuple(out)
+
+
+def _beyond(state: State) -> np.ndarray:
+    """Which watches have a row whose change, with its whole interval, is larger than the tolerance."""
+    if not len(state.key):
+        return np.zeros(0, dtype=np.bool_)
+    dispersion = (10.0 * state.inflation + state.dispersion) / (10.0 + state.judged)
+    found = effects(state, np.maximum(1.0, dispersion), np.full(len(state.key), -np.inf))
+    least = np.where(found.value > 0, found.low, -found.high)
+    bad = (state.side == 0) | (np.sign(found.value) == state.side)
+    large = bad & (np.nan_to_num(least) > _WARN_SD)
+    return np.asarray(np.logical_or.reduceat(large, state.first))
 
 
 def _unknown(state: State, k: int, window: int) -> str | None:
