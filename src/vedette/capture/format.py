@@ -12,6 +12,7 @@ import struct
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from vedette.errors import JournalError
 from vedette.records import Field, Physical, Role, Settings
@@ -208,9 +209,30 @@ class Header:
         head = data[at : at + _CRC_AT] + bytes(_HEAD.size - _CRC_AT)
         if len(text) < length or zlib.crc32(text, zlib.crc32(head)) != crc or at not in (0, size // 2):
             raise JournalError("the header's checksum does not match: the header is damaged")
-        document = json.loads(text)
+        try:
+            return cls._of(
+                json.loads(text), data[at:], size, slot, checksum, capacity, first, created, stream
+            )
+        except (KeyError, TypeError, ValueError, IndexError) as error:
+            raise JournalError(
+                f"the header says what this version of vedette does not know: {error!r}"
+            ) from error
+
+    @classmethod
+    def _of(
+        cls,
+        document: Any,
+        data: bytes,
+        size: int,
+        slot: int,
+        checksum: int,
+        capacity: int,
+        first: int,
+        created: float,
+        stream: int,
+    ) -> Header:
         settings = document["settings"]
-        end, complement = _SEAL.unpack_from(data, at + SEAL_AT)
+        end, complement = _SEAL.unpack_from(data, SEAL_AT)
         sealed = end ^ complement == 2**64 - 1 and first <= end <= first + capacity
         return cls(
             stream=STREAMS[stream - 1],

@@ -67,7 +67,12 @@ def _at_once(tables: ModelTables, lake: Lake, model: str) -> Ledger:
             entry = last.get((name, stream), {})
             batch = last.get((name, f"batch/{stream}"), {})
             done, done_batch = _int(entry, "through"), _int(batch, "through")
-            pending, torn, void, highest = 0, _int(entry, "torn"), _int(entry, "void"), done
+            pending, torn, void, highest = (
+                0,
+                _int(entry, "torn") + _int(batch, "torn"),
+                _int(entry, "void"),
+                done,
+            )
             reasons: dict[str, int] = defaultdict(int, json.loads(str(entry.get("reasons", "{}"))))
             batch_seen = _int(batch, "seen")
             counters = Counters()

@@ -28,6 +28,7 @@ __all__ = [
 
 COLOURS = {Status.OK: "green", Status.WARN: "yellow", Status.ALARM: "bold red", Status.UNKNOWN: "magenta"}
 ROWS_SHOWN = 200
+QUIET_SHOWN = 12
 
 
 class Terminal(Console):
@@ -133,9 +134,8 @@ def print_health(health: Health, *, as_json: bool = False) -> None:
                 console.print(verdict_line(one), highlight=False, soft_wrap=True)
     quiet = [one.watch for one in health.verdicts if one.verdict is Status.OK]
     if quiet:
-        console.print(
-            Text.assemble(("OK      ", "green"), f"{len(quiet)} more: {', '.join(quiet)}"), highlight=False
-        )
+        names = ", ".join(quiet[:QUIET_SHOWN]) + (" ..." if len(quiet) > QUIET_SHOWN else "")
+        console.print(Text.assemble(("OK      ", "green"), f"{len(quiet)} more: {names}"), highlight=False)
 
 
 def print_figures(frame: pl.DataFrame, *, as_json: bool = False) -> None:
@@ -147,31 +147,18 @@ def print_figures(frame: pl.DataFrame, *, as_json: bool = False) -> None:
     if frame.is_empty():
         console.print("no figures: nothing was recorded yet")
         return
-    table = Table(box=None, header_style="bold")
-    for name in (
-        "metric",
-        "feature",
-        "segment",
-        "start",
-        "value",
-        "95 % interval",
-        "n",
-        "labelled",
-        "reason",
-    ):
-        table.add_column(
-            name, justify="right" if name in ("value", "n", "labelled") else "left", overflow="fold"
-        )
+    table = Table(box=None, header_style="bold", padding=(0, 1))
+    for name in ("figure", "window", "value", "95 % interval", "n", "reason"):
+        table.add_column(name, justify="right" if name in ("value", "n") else "left", overflow="fold")
     for row in frame.tail(ROWS_SHOWN).iter_rows(named=True):
+        of = f" of {row['feature']}" if row["feature"] and row["metric"] != "rows" else ""
+        where = f" [{row['segment']}]" if row["segment"] else ""
         table.add_row(
-            row["metric"],
-            Text(row["feature"] or ""),
-            Text(row["segment"]),
-            f"{row['start']:%Y-%m-%d %H:%M}",
+            Text(f"{row['metric']}{of}{where}"),
+            f"{row['start']:%Y-%m-%d %H:%M}".removesuffix(" 00:00"),
             _number(row["value"]),
             "" if row["low"] is None else f"{_number(row['low'])} to {_number(row['high'])}",
             f"{row['n']:,}",
-            "" if row["labelled"] is None else f"{row['labelled']:.0%}",
             Text(row["reason"] or ""),
         )
     console.print(table)
@@ -182,7 +169,7 @@ def print_figures(frame: pl.DataFrame, *, as_json: bool = False) -> None:
 
 
 def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.6g}"
+    return "" if value is None else f"{value:.4g}"
 
 
 def print_ledger(ledger: Ledger, *, as_json: bool = False) -> None:
@@ -191,27 +178,21 @@ def print_ledger(ledger: Ledger, *, as_json: bool = False) -> None:
         _say(ledger_json(ledger))
         return
     console = Terminal()
-    table = Table(box=None, header_style="bold")
-    for name in (
-        "producer",
-        "stream",
-        "seen",
-        "= in lake",
-        "+ in journal",
-        "+ sampled out",
-        "+ dropped",
-        "+ rejected",
-        "+ torn",
-        "",
-    ):
-        table.add_column(name, justify="left" if name in ("producer", "stream", "") else "right")
     for one in ledger.producers:
-        table.add_row(
-            one.producer, one.stream,
-            *(f"{n:,}" for n in (one.seen, one.in_lake, one.in_journal, one.sampled_out, one.dropped, one.rejected, one.torn)),
-            Text("balanced", style="green") if one.balanced else Text("DOES NOT BALANCE", style="bold red"),
-        )  # fmt: skip
-    console.print(table)
+        state = ("balanced", "green") if one.balanced else ("DOES NOT BALANCE", "bold red")
+        console.print(Text.assemble((f"{one.producer} {one.stream}", "bold"), ": ", state))
+        parts = {
+            "in lake": one.in_lake,
+            "in journal": one.in_journal,
+            "sampled out": one.sampled_out,
+            "dropped": one.dropped,
+            "rejected": one.rejected,
+            "torn": one.torn,
+        }
+        said = " + ".join(f"{count:,} {name}" for name, count in parts.items() if count or name == "in lake")
+        console.print(f"  {one.seen:,} seen = {said}", highlight=False)
+    if not ledger.producers:
+        console.print("nothing was recorded yet")
     reasons: dict[str, int] = {}
     for one in ledger.producers:
         for reason, count in one.reasons.items():
