@@ -210,27 +210,16 @@ class Header:
         if len(text) < length or zlib.crc32(text, zlib.crc32(head)) != crc or at not in (0, size // 2):
             raise JournalError("the header's checksum does not match: the header is damaged")
         try:
-            return cls._of(
-                json.loads(text), data[at:], size, slot, checksum, capacity, first, created, stream
-            )
+            numbers = (size, slot, checksum, capacity, first, stream)
+            return cls._of(json.loads(text), data[at:], numbers, created)
         except (KeyError, TypeError, ValueError, IndexError) as error:
             raise JournalError(
                 f"the header says what this version of vedette does not know: {error!r}"
             ) from error
 
     @classmethod
-    def _of(
-        cls,
-        document: Any,
-        data: bytes,
-        size: int,
-        slot: int,
-        checksum: int,
-        capacity: int,
-        first: int,
-        created: float,
-        stream: int,
-    ) -> Header:
+    def _of(cls, document: Any, data: bytes, numbers: tuple[int, ...], created: float) -> Header:
+        size, slot, checksum, capacity, first, stream = numbers
         settings = document["settings"]
         end, complement = _SEAL.unpack_from(data, SEAL_AT)
         sealed = end ^ complement == 2**64 - 1 and first <= end <= first + capacity
