@@ -55,8 +55,13 @@ def build(lake: Path, rows_an_hour: int) -> None:
         for day in range(DAYS):
             monitor.log_many(frame(rng, day, 24 * rows_an_hour))
     start = time.perf_counter()
-    subprocess.run([sys.executable, "-m", "vedette", "ingest", "--lake", str(lake)], check=True, capture_output=True)
-    print(f"  ingest and judgement of {DAYS * 24 * rows_an_hour:,} rows: {time.perf_counter() - start:.1f} s", file=sys.stderr)
+    subprocess.run(
+        [sys.executable, "-m", "vedette", "ingest", "--lake", str(lake)], check=True, capture_output=True
+    )
+    print(
+        f"  ingest and judgement of {DAYS * 24 * rows_an_hour:,} rows: {time.perf_counter() - start:.1f} s",
+        file=sys.stderr,
+    )
 
 
 def main(rounds: int, sizes: list[int]) -> None:

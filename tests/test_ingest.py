@@ -14,7 +14,8 @@ import vedette
 from tests.world import DAY, World
 from vedette.engine import cycle
 from vedette.errors import LakeError, LockedError
-from vedette.lake import ingest, tables
+from vedette.lake import tables
+from vedette.lake.arrivals import collect
 from vedette.lake.locks import lock
 
 
@@ -154,7 +155,7 @@ def test_several_processes_log_while_one_ingests(tmp_path: Path) -> None:
         worker.join()
     cycle.once(lake, models=["m"])
     ids = lake.model("m")["predictions"].scan().select("id").collect()["id"]
-    assert (len(ids), ids.n_unique(), ingest.collect(lake, "m", {}).predictions.height) == (6000, 6000, 0)
+    assert (len(ids), ids.n_unique(), collect(lake, "m", {}).predictions.height) == (6000, 6000, 0)
 
 
 def test_fresh_rows_are_seen_before_they_are_committed(world: World) -> None:

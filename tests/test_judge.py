@@ -8,7 +8,9 @@ import polars as pl
 import pytest
 
 from tests.world import DAY, START, World
-from vedette.engine import judge
+from vedette import strategy
+from vedette.engine.health import health as model_health
+from vedette.engine.state import kept_row
 from vedette.records import Status
 
 
@@ -89,7 +91,7 @@ def test_one_round_or_many_give_the_same_verdicts(tmp_path_factory: pytest.TempP
                 world.round()
         world.round()
         world.monitor.close()
-        kept = judge._kept(world.lake.model("m"))
+        kept = kept_row(world.lake.model("m"))
         assert kept is not None
         told.append((kept.block, [(one.watch, one.verdict, one.since) for one in world.health().verdicts]))
     assert told[0] == told[1]
@@ -107,9 +109,9 @@ def test_what_comes_late_is_judged_once_with_the_next_window(world: World) -> No
     world.log_day(world.rows(200))
     world.log_day(world.rows(200))
     world.round()
-    kept = judge._kept(world.lake.model("m"))
+    kept = kept_row(world.lake.model("m"))
     assert kept is not None
-    state = judge.strategy.State.from_bytes(kept.block)
+    state = strategy.State.from_bytes(kept.block)
     judged = state.pool.sum(axis=1) - state.reference.sum(axis=1)
     assert state.judged.max() == 4  # five days, of which the last is still open
     assert judged.max() == 200 + 70 + 200  # the two days of the warm-up do not stay in the pool
@@ -186,7 +188,7 @@ def test_rows_that_stop_coming_are_not_ok(world: World) -> None:
     from vedette.engine import cycle
 
     cycle.once(world.lake, clock=lambda: world.now.timestamp())
-    soon = judge.health(world.lake, "m", world.now + timedelta(hours=2))
-    late = judge.health(world.lake, "m", world.now + 5 * DAY)
+    soon = model_health(world.lake, "m", world.now + timedelta(hours=2))
+    late = model_health(world.lake, "m", world.now + 5 * DAY)
     assert (soon.verdict, late.verdict) == (Status.OK, Status.UNKNOWN)
     assert "no rows since" in str(late.verdicts[0].reason)

@@ -9,7 +9,8 @@ import numpy as np
 import polars as pl
 
 import vedette
-from vedette.engine import cycle, judge
+from vedette.engine import cycle
+from vedette.engine.health import health as model_health
 from vedette.lake.tables import Lake
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -74,7 +75,7 @@ class World:
         return cycle.once(self.lake, models=[self.model])
 
     def health(self) -> vedette.Health:
-        return judge.health(self.lake, self.model)
+        return model_health(self.lake, self.model)
 
     def verdict(self, watch: str) -> vedette.Verdict:
         return next(one for one in self.health().verdicts if one.watch == watch)

@@ -259,7 +259,7 @@ class Monitor:
 
     def check(self, timeout_s: float = 120.0) -> Health:
         """Bring in what was recorded, judge it, and return a verdict for each thing watched."""
-        from vedette.engine.judge import health
+        from vedette.engine.health import health
         from vedette.lake.ingest import now_of
 
         self.flush(timeout_s)

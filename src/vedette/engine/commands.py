@@ -12,8 +12,10 @@ import polars as pl
 
 from vedette import config
 from vedette.capture.journal import producers
-from vedette.engine import cycle, judge
+from vedette.engine import cycle
 from vedette.engine import figures as figures_module
+from vedette.engine.health import health as model_health
+from vedette.engine.state import due
 from vedette.errors import LakeError, LockedError
 from vedette.lake import ingest as lake_ingest
 from vedette.lake.ledger import identifier
@@ -44,7 +46,7 @@ def check(location: str, model: str) -> Health:
     lake = open_lake(location, model)
     if _work(lake, model):
         cycle.once(lake, models=[model])
-    return judge.health(lake, model, lake_ingest.now_of(time.time()))
+    return model_health(lake, model, lake_ingest.now_of(time.time()))
 
 
 def _work(lake: Lake, model: str) -> bool:
@@ -59,7 +61,7 @@ def _work(lake: Lake, model: str) -> bool:
             folder.highest(stream) > done[stream] for stream in ("predictions", "labels")
         ) or folder.batches(done["batch"]):
             return True
-    return judge.due(tables, lake_ingest.now_of(time.time()))
+    return due(tables, lake_ingest.now_of(time.time()))
 
 
 def figures(

@@ -18,6 +18,7 @@ from vedette.engine import judge, requests
 from vedette.engine.reference import take, write_grids
 from vedette.engine.summarise import Shape, increments, schema_events, to_frame
 from vedette.lake import ingest
+from vedette.lake.arrivals import Arrivals, collect
 from vedette.lake.ledger import identifier
 from vedette.lake.locks import lock
 from vedette.lake.rows import matches
@@ -39,7 +40,7 @@ def round_of(lake: Lake, model: str, now: datetime) -> int:
     tables = lake.model(model)
     folders = producers(lake.journal, model)
     keys = [identifier(folder.name, stream) for folder in folders for stream in _STREAMS]
-    arrivals = ingest.collect(lake, model, ingest.watermarks(tables, "ledger", keys))
+    arrivals = collect(lake, model, ingest.watermarks(tables, "ledger", keys))
     if not arrivals.empty:
         ingest.append(tables, arrivals, now)
         _summarise(tables, arrivals, now)
@@ -50,7 +51,7 @@ def round_of(lake: Lake, model: str, now: datetime) -> int:
     return arrivals.predictions.height + arrivals.labels.height
 
 
-def _summarise(tables: ModelTables, arrivals: ingest.Arrivals, now: datetime) -> None:
+def _summarise(tables: ModelTables, arrivals: Arrivals, now: datetime) -> None:
     """Add what the arrivals mean to the summaries, once."""
     marks = ingest.through(arrivals, _STREAMS)
     old = ingest.watermarks(tables, "summaries", marks)

@@ -20,7 +20,7 @@ from vedette.engine.summarise import (
     to_frame,
 )
 from vedette.errors import LakeError
-from vedette.lake import ingest
+from vedette.lake.arrivals import Arrivals, collect
 from vedette.lake.ledger import identifier
 from vedette.lake.ledger import ledger as read_ledger
 from vedette.lake.rows import matches
@@ -61,7 +61,7 @@ class View:
     shape: Shape
     summaries: pl.DataFrame  # increments, part live and reference
     grids: Mapping[str, Grid]  # by id
-    fresh: ingest.Arrivals
+    fresh: Arrivals
 
 
 def moment(value: Any, name: str) -> datetime | None:
@@ -98,7 +98,7 @@ def view(lake: Lake, model: str, columns: Sequence[str] | None = None) -> View:
         names = [folder.name for folder in producers(lake.journal, model)]
         keys = [identifier(name, stream) for name in names for stream in ("predictions", "labels", "batch")]
         marks = {key: tables["summaries"].through(key, snapshot) for key in keys}
-        fresh = ingest.collect(lake, model, marks)
+        fresh = collect(lake, model, marks)
         shape = Shape.of(tables)
         if fresh.settings is not None:  # said since the last ingest, or never ingested yet
             shape = replace(shape, settings=fresh.settings)

@@ -10,60 +10,24 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
 import polars as pl
 
 from vedette import strategy
+from vedette.engine.state import GRACE, LIVE, NEVER, OPEN, Kept, kept_row, receipts
 from vedette.engine.summarise import QUALITY, Shape, of_frame
-from vedette.lake.events import settings_of
 from vedette.lake.tables import UTC as UTC_TYPE
-from vedette.lake.tables import Lake, ModelTables
-from vedette.records import Health, Status, Verdict
+from vedette.lake.tables import ModelTables
+from vedette.records import Status, Verdict
 from vedette.statistics.grid import Grid
 from vedette.statistics.summary import Summary
 
-__all__ = ["due", "health", "judge", "reference_plan"]
-
-GRACE = timedelta(minutes=1)
-"""How long after its end a window waits for rows that are on their way, where the producers' clock is the wall's."""
-
-LIVE = timedelta(days=1)
-"""Receipts closer than this to the moment of ingest show that the producers' clock is the wall's, not a replay's."""
-
-_OPEN = "no window with its rows has ended yet"
+__all__ = ["judge", "reference_plan"]
 
 MONTH_S = 30 * 86400.0
-_NEVER = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """The row of the state table."""
-
-    step: int
-    reference: str
-    origin: int
-    arrival: int
-    known: datetime
-    due: datetime | None
-    version: str
-    block: bytes
-    verdicts: str
-    changes: str
-
-
-def _kept(tables: ModelTables) -> Kept | None:
-    rows = tables["state"].scan().collect()
-    return None if rows.is_empty() else Kept(**rows.row(0, named=True))
-
-
-def due(tables: ModelTables, now: datetime) -> bool:
-    """True where something waits to be judged and its time has come."""
-    kept = _kept(tables)
-    return kept is not None and kept.due is not None and kept.due <= now
 
 
 def reference_plan(
@@ -88,18 +52,16 @@ def judge(tables: ModelTables, now: datetime, *, receipt: datetime | None = None
     ``receipt`` is the latest receipt among the rows that came in with this round, None where none did. The caller
     holds the work lock.
     """
-    kept = _kept(tables)
+    kept = kept_row(tables)
     if kept is not None:
         _repeat_changes(tables, kept)
-    event = _reference_event(tables)
-    snapshot = tables["summaries"].snapshot()
+    event, snapshot = _reference_event(tables), tables["summaries"].snapshot()
     if event is None or snapshot is None:
         return False
-    name, noise = event
-    fresh = kept is None or kept.reference != name
+    fresh = kept is None or kept.reference != event[0]
     if (
-        not fresh
-        and kept is not None
+        kept is not None
+        and not fresh
         and kept.arrival == snapshot.version()
         and (kept.due is None or kept.due > now)
     ):
@@ -110,64 +72,81 @@ def judge(tables: ModelTables, now: datetime, *, receipt: datetime | None = None
         return False
     plan, reference, arrival = found
     if kept is None or fresh:
-        state = strategy.begin(
-            plan,
-            reference,
-            np.array(noise),
-            windows_per_month=MONTH_S / shape.settings.window_s,
-            budget=shape.settings.budget_per_month,
-        )
-        # of a model that had no reference yet, all that came before is judged against it too
-        origin = -1 if kept is None else arrival - 1
-        mark = Kept(0 if kept is None else kept.step, name, origin, origin, _NEVER, None, "", b"", "[]", "[]")
+        mark, state = _begin(kept, plan, reference, event, arrival, shape)
     else:
-        state, mark = strategy.State.from_bytes(kept.block), kept
+        mark, state = kept, strategy.State.from_bytes(kept.block)
     rows = _waiting(tables, mark)
-    newest, ingested = _receipts(tables, now, receipt)
-    closing = _Closing(timedelta(seconds=shape.settings.window_s), newest, ingested, now)
+    closing = _Closing(timedelta(seconds=shape.settings.window_s), *receipts(tables, now, receipt), now)
     ends = (rows["known"] + closing.window).to_list()
     ready = rows.filter(pl.Series([closing.closed(end) for end in ends], dtype=pl.Boolean))
     steps = sorted(known for known in ready["known"].unique().to_list() if known > mark.known)
     if not steps and not fresh:
         return False
     detector = next(iter(strategy.STRATEGIES.values()))()
-    if steps:
-        for step in _steps(plan, ready, steps, shape):
-            _, state = detector.judge(step, state)
+    for step in _steps(plan, ready, steps, shape) if steps else ():
+        _, state = detector.judge(step, state)
     known = steps[-1] if steps else mark.known
-    waiting = [
-        closing.due(end) for end, start in zip(ends, rows["known"].to_list(), strict=True) if start > known
-    ]
-    window = _number(known, shape)
-    before = {_key(one): one for one in json.loads(mark.verdicts)}
-    judged = strategy.verdicts(plan, state, window, detector.guarantee)
-    told = _explained(tables, plan, reference, judged, before)
-    open_columns = set(rows.filter(pl.col("known") > known)["column"].to_list())
-    verdicts = [_row(_waits(one, plan, open_columns)) | {"told": words} for one, words in told]
-    changes = [one for one in verdicts if _told(before.get(_key(one))) != _told(one)]
-    version = _version(tables, mark.version)
+    still_open = rows.filter(pl.col("known") > known)
+    judged = strategy.verdicts(plan, state, _number(known, shape), detector.guarantee)
+    verdicts, changes = _told_now(tables, plan, reference, judged, mark, set(still_open["column"].to_list()))
     row = Kept(
         step=mark.step + 1,
-        reference=name,
+        reference=event[0],
         origin=mark.origin,
         arrival=snapshot.version() if steps else mark.arrival,
         known=known,
-        due=min(waiting, default=None),
-        version=version,
+        due=min(
+            (closing.due(one + closing.window) for one in still_open["known"].unique().to_list()),
+            default=None,
+        ),
+        version=_version(tables, mark.version),
         block=state.to_bytes(),
         verdicts=json.dumps(verdicts),
         changes=json.dumps({"time": now.isoformat(), "rows": changes}),
     )
-    tables["state"].write(
-        pl.DataFrame(
-            [{name: getattr(row, name) for name in Kept.__slots__}],
-            schema_overrides={"due": UTC_TYPE, "known": UTC_TYPE},
-        ),
-        {},
-        replace=True,
-    )
+    content = {name: getattr(row, name) for name in Kept.__slots__}
+    frame = pl.DataFrame([content], schema_overrides={"due": UTC_TYPE, "known": UTC_TYPE})
+    tables["state"].write(frame, {}, replace=True)
     _repeat_changes(tables, row)
     return True
+
+
+def _begin(
+    kept: Kept | None,
+    plan: strategy.Plan,
+    reference: Mapping[str, Summary],
+    event: tuple[str, list[float]],
+    arrival: int,
+    shape: Shape,
+) -> tuple[Kept, strategy.State]:
+    """The state at the start of a reference, and the mark from which on arrivals are judged against it."""
+    name, noise = event
+    state = strategy.begin(
+        plan,
+        reference,
+        np.array(noise),
+        windows_per_month=MONTH_S / shape.settings.window_s,
+        budget=shape.settings.budget_per_month,
+    )
+    # of a model that had no reference yet, all that came before is judged against it too
+    origin = -1 if kept is None else arrival - 1
+    step, said = (0, "[]") if kept is None else (kept.step, kept.verdicts)
+    return Kept(step, name, origin, origin, NEVER, None, "", b"", said, "[]"), state
+
+
+def _told_now(
+    tables: ModelTables,
+    plan: strategy.Plan,
+    reference: Mapping[str, Summary],
+    judged: Sequence[Verdict],
+    mark: Kept,
+    open_columns: set[str],
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The verdicts as they are kept, and those of them that are news."""
+    before = {_key(one): one for one in json.loads(mark.verdicts)}
+    told = _explained(tables, plan, reference, judged, before)
+    verdicts = [_row(_waits(one, plan, open_columns)) | {"told": words} for one, words in told]
+    return verdicts, [one for one in verdicts if _told(before.get(_key(one))) != _told(one)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,13 +185,6 @@ def _waiting(tables: ModelTables, mark: Kept) -> pl.DataFrame:
         )
         .collect()
     )
-
-
-def _receipts(tables: ModelTables, now: datetime, receipt: datetime | None) -> tuple[datetime, datetime]:
-    """The latest receipt of any row, and when rows last came in."""
-    last = tables["ledger"].scan().select(pl.col("newest").max(), pl.col("time").max()).collect().row(0)
-    newest = max((one for one in (last[0], receipt) if one is not None), default=_NEVER)
-    return newest, now if receipt is not None else (last[1] or now)
 
 
 def _steps(
@@ -304,7 +276,7 @@ def _waits(one: Verdict, plan: strategy.Plan, open_columns: set[str]) -> Verdict
         return one
     column = next((watch.column for watch in plan.watches if watch.id == one.watch), "")
     if column in open_columns:
-        return replace(one, reason=_OPEN)
+        return replace(one, reason=OPEN)
     return replace(one, reason="no labels") if column == QUALITY else one
 
 
@@ -371,49 +343,3 @@ def _repeat_changes(tables: ModelTables, kept: Kept) -> None:
         )
     )
     tables["verdicts"].write(frame, {"judge": kept.step})
-
-
-def health(lake: Lake, model: str, now: datetime | None = None) -> Health:
-    """The verdicts as the last round left them. What is older than it should be is UNKNOWN, never OK."""
-    tables = lake.model(model)
-    kept = _kept(tables)
-    if kept is None:
-        known = tables["summaries"].scan().select(pl.len()).collect().item()
-        reason = (
-            "no reference: give one with monitor.reference(frame)" if known else "nothing was recorded yet"
-        )
-        return Health(
-            model, "", Status.UNKNOWN, (Verdict("model", "", Status.UNKNOWN, None, "", "rule", reason),)
-        )
-    verdicts = []
-    silent = _silence(tables, kept, now)
-    for row in json.loads(kept.verdicts):
-        since = None if row["since"] is None else datetime.fromisoformat(row["since"])
-        status, reason = Status(row["verdict"]), row["reason"]
-        if kept.known == _NEVER and status is Status.UNKNOWN and reason in ("no rows", "no labels", _OPEN):
-            reason = (
-                "no window has ended yet"
-                if kept.due is None
-                else f"no window has ended yet; the next is judged {kept.due:%Y-%m-%d %H:%M} UTC"
-            )
-        elif silent and status is Status.OK:
-            status, reason = Status.UNKNOWN, silent
-        verdicts.append(
-            Verdict(row["watch"], row["segment"], status, since, row["evidence"], row["guarantee"], reason)
-        )
-    order = (Status.ALARM, Status.UNKNOWN, Status.WARN, Status.OK)
-    gravest = next(
-        (status for status in order if any(one.verdict is status for one in verdicts)), Status.UNKNOWN
-    )
-    return Health(model, kept.version, gravest, tuple(verdicts))
-
-
-def _silence(tables: ModelTables, kept: Kept, now: datetime | None) -> str | None:
-    """Why an OK is too old to be believed: rows that came by the wall's clock have stopped coming."""
-    if now is None or kept.known == _NEVER:
-        return None
-    newest, ingested = _receipts(tables, now, None)
-    window = timedelta(seconds=settings_of(tables).window_s)
-    if abs(ingested - newest) < LIVE and now - ingested > 3 * window + GRACE:
-        return f"no rows since {newest:%Y-%m-%d %H:%M} UTC"
-    return None

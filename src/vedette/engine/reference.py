@@ -23,8 +23,8 @@ from vedette.engine.summarise import (
     to_frame,
     window_starts,
 )
+from vedette.lake.arrivals import Reference
 from vedette.lake.frames import class_names
-from vedette.lake.ingest import Reference
 from vedette.lake.tables import UTC, ModelTables
 from vedette.records import RESERVED
 from vedette.statistics.grid import Grid

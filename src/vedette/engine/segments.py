@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from vedette.engine.summarise import QUALITY, Shape, category_texts, summarise_column, window_starts
-from vedette.lake import ingest
+from vedette.lake.arrivals import Arrivals
 from vedette.lake.rows import matches, variants
 from vedette.lake.tables import ModelTables
 from vedette.statistics.summary import Summary
@@ -53,7 +53,7 @@ class Span:
 
 
 def segments_by(
-    tables: ModelTables, shape: Shape, arrivals: ingest.Arrivals, by: str, span: Span, first_us: int
+    tables: ModelTables, shape: Shape, arrivals: Arrivals, by: str, span: Span, first_us: int
 ) -> dict[str, Columns]:
     """Summaries by segment, counted from the rows: those of the lake and the fresh ones.
 

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from vedette.engine import judge
 from vedette.engine.figures import View, reference_of, view, windows
+from vedette.engine.health import health as model_health
+from vedette.engine.judge import reference_plan
 from vedette.engine.segments import Span
 from vedette.engine.summarise import QUALITY, utc
 from vedette.errors import LakeError
@@ -39,9 +40,9 @@ POINTS_MAX = 400  # more windows than this are merged into longer ones: a screen
 def write_page(lake: Lake, model: str, path: Path) -> Path:
     """Write the page of a model; ``LakeError`` where the file cannot be written."""
     made = ingest.now_of(time.time())
-    health = judge.health(lake, model, made)
+    health = model_health(lake, model, made)
     seen = view(lake, model)
-    planned = judge.reference_plan(lake.model(model), seen.shape.grids)
+    planned = reference_plan(lake.model(model), seen.shape.grids)
     watches = {watch.id: watch for watch in planned[0].watches} if planned else {}
     drawn = (_picture(seen, one, watches[one.watch]) for one in health.verdicts if one.watch in watches)
     pictures = [picture for picture in drawn if picture is not None]

@@ -1,0 +1,57 @@
+"""What judging keeps between rounds: one row of the table ``state``, and when producers were last heard of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import polars as pl
+
+from vedette.lake.tables import ModelTables
+
+__all__ = ["GRACE", "LIVE", "NEVER", "OPEN", "Kept", "due", "kept_row", "receipts"]
+
+GRACE = timedelta(minutes=1)
+"""How long after its end a window waits for rows that are on their way, where the producers' clock is the wall's."""
+
+LIVE = timedelta(days=1)
+"""Receipts closer than this to the moment of ingest show that the producers' clock is the wall's, not a replay's."""
+
+NEVER = datetime(1970, 1, 1, tzinfo=UTC)
+
+OPEN = "no window with its rows has ended yet"
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The row of the state table."""
+
+    step: int
+    reference: str
+    origin: int
+    arrival: int
+    known: datetime
+    due: datetime | None
+    version: str
+    block: bytes
+    verdicts: str
+    changes: str
+
+
+def kept_row(tables: ModelTables) -> Kept | None:
+    """What was judged so far, or None."""
+    rows = tables["state"].scan().collect()
+    return None if rows.is_empty() else Kept(**rows.row(0, named=True))
+
+
+def due(tables: ModelTables, now: datetime) -> bool:
+    """True where something waits to be judged and its time has come."""
+    kept = kept_row(tables)
+    return kept is not None and kept.due is not None and kept.due <= now
+
+
+def receipts(tables: ModelTables, now: datetime, receipt: datetime | None) -> tuple[datetime, datetime]:
+    """The latest receipt of any row, and when rows last came in."""
+    last = tables["ledger"].scan().select(pl.col("newest").max(), pl.col("time").max()).collect().row(0)
+    newest = max((one for one in (last[0], receipt) if one is not None), default=NEVER)
+    return newest, now if receipt is not None else (last[1] or now)

@@ -1,0 +1,240 @@
+"""What the journals hold beyond given watermarks, as frames in the lake's columns: the ingester's and the readers' view."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from vedette.capture.journal import Batch, Chunk, ProducerFolder, producers
+from vedette.lake.events import settings_from
+from vedette.lake.frames import POLARS, fields_of
+from vedette.lake.ledger import ROW_BITS, STREAMS, identifier
+from vedette.lake.rows import base_of
+from vedette.lake.tables import Lake
+from vedette.records import Field, Physical, Settings
+
+__all__ = ["Arrivals", "Decided", "Reference", "collect"]
+
+log = logging.getLogger("vedette")
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A reference that came in: its rows, for which version, and where from (``identifier``, ``number``)."""
+
+    version: str
+    rows: pl.DataFrame
+    identifier: str
+    number: int
+
+
+@dataclass(slots=True)
+class Decided:
+    """What became of the sequences of one producer's stream since its last ledger row."""
+
+    through: int
+    seen: int = 0
+    whole: int = 0
+    torn: int = 0
+    void: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Arrivals:
+    """What the journals hold beyond the watermarks."""
+
+    predictions: pl.DataFrame
+    labels: pl.DataFrame
+    references: list[Reference]
+    settings: Settings | None
+    version: str | None
+    decided: dict[tuple[str, str], Decided]  # by (producer, stream or batch/stream)
+    changes: list[dict[str, str]]  # schema events
+    folders: list[ProducerFolder]
+
+    @property
+    def empty(self) -> bool:
+        """True where nothing came since the watermarks."""
+        return not self.decided
+
+
+def columns_for(fields: Iterable[Field], schema: Mapping[str, pl.DataType]) -> dict[Field, str]:
+    """The lake's column for each field: its own name for the first type it had, ``name__type`` for each further type."""
+    names: dict[Field, str] = {}
+    taken = dict(schema)
+    for one in fields:
+        kind = POLARS[one.physical]
+        # Delta's columns differ by more than case: a feature that another producer spells otherwise is that feature
+        folded = {known.casefold(): known for known in taken}
+        name = base = folded.get(one.base.casefold(), one.base)
+        if name in taken and taken[name] != kind:
+            name = f"{base}__{one.physical.value}"
+        taken[name] = kind
+        names[one] = name
+    return names
+
+
+def _times(seconds: np.ndarray, name: str) -> pl.Series:
+    return (
+        pl.Series(name, np.round(seconds * 1e6).astype(np.int64))
+        .cast(pl.Datetime("us"))
+        .dt.replace_time_zone("UTC")
+    )
+
+
+def _series(name: str, one: Field, values: Any, present: np.ndarray) -> pl.Series:
+    if one.physical in (Physical.TEXT, Physical.BYTES):
+        column = pl.Series(name, list(values), dtype=POLARS[one.physical])
+    elif one.physical is Physical.TIMESTAMP:
+        column = pl.Series(name, values).cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
+    else:
+        column = pl.Series(name, values).cast(POLARS[one.physical])
+    if present.all():
+        return column
+    return pl.select(pl.when(pl.Series(present)).then(column).alias(name)).to_series()
+
+
+def _frame(chunk: Chunk, producer: str, stream: str, names: Mapping[Field, str]) -> pl.DataFrame:
+    columns = [
+        pl.Series("id", list(chunk.ids), dtype=pl.String),
+        _times(chunk.time, "time"),
+        _times(chunk.received, "received"),
+        *(_series(names[one], one, *chunk.columns[one]) for one in chunk.fields if one in chunk.columns),
+        pl.Series("_sequence", chunk.sequence, dtype=pl.Int64),
+    ]
+    frame = pl.DataFrame(columns).with_columns(pl.lit(producer).alias("_producer"))
+    return frame.with_columns(pl.lit(chunk.version).alias("version")) if stream == "predictions" else frame
+
+
+def _align(frames: Sequence[pl.DataFrame], empty: Mapping[str, pl.DataType]) -> pl.DataFrame:
+    if not frames:
+        return pl.DataFrame(schema=dict(empty))
+    return pl.concat(frames, how="diagonal")
+
+
+_FIXED = {
+    "predictions": ("version", "id", "time", "received", "_producer", "_sequence"),
+    "labels": ("id", "time", "received", "_producer", "_sequence"),
+}
+
+
+class _Collector:
+    """Gathers the rows of one model's journals; columns are placed by the lake's schema as it grows."""
+
+    def __init__(self, lake: Lake, model: str) -> None:
+        tables = lake.model(model)
+        self.schemas = {stream: dict(tables[stream].columns()) for stream in STREAMS}
+        self.known = {stream: set(self.schemas[stream]) for stream in STREAMS}
+        self.frames: dict[str, list[pl.DataFrame]] = {stream: [] for stream in STREAMS}
+        self.decided: dict[tuple[str, str], Decided] = {}
+        self.references: list[Reference] = []
+        self.changes: list[dict[str, str]] = []
+        self.settings: Settings | None = None
+        self.version: str | None = None
+
+    def place(self, stream: str, fields: Sequence[Field], version: str) -> dict[Field, str]:
+        """The lake's column of each field; a new one is an event, but for the first rows of a model."""
+        schema = self.schemas[stream]
+        names = columns_for(fields, schema)
+        for one, name in names.items():
+            if name not in schema:
+                schema[name] = POLARS[one.physical]
+                first = base_of(name) == name
+                if not first or self.known[stream] - set(_FIXED[stream]):
+                    kind = "column_appeared" if first else "type_changed"
+                    self._change(kind, one.base, version, {"type": one.physical.value})
+        return names
+
+    def _change(self, kind: str, name: str, version: str, detail: Mapping[str, str]) -> None:
+        self.changes.append({"kind": kind, "name": name, "version": version, "detail": json.dumps(detail)})
+
+    def take_chunk(self, producer: str, stream: str, chunk: Chunk, start: int) -> None:
+        """The rows of one segment, and what became of its other slots."""
+        if stream == "predictions":  # a process that only labels knows nothing of the rest
+            self.settings, self.version = chunk.settings, chunk.version
+        entry = self.decided.setdefault((producer, stream), Decided(through=start))
+        entry.seen += chunk.next - 1 - entry.through
+        entry.through = chunk.next - 1
+        entry.torn += chunk.torn
+        entry.whole += len(chunk.sequence)
+        for reason, count in chunk.void.items():
+            entry.void[reason] = entry.void.get(reason, 0) + count
+        if not len(chunk.sequence):
+            return
+        names = self.place(stream, chunk.fields, chunk.version)
+        self.frames[stream].append(_frame(chunk, producer, stream, names))
+        for one, count in chunk.absent.items():
+            if count == len(chunk.sequence) and one.base in self.known[stream]:
+                self._change("column_vanished", one.base, chunk.version, {})
+
+    def take_batch(self, producer: str, batch: Batch, begin: int) -> None:
+        """The rows of one batch; of one that cannot be read all are torn."""
+        try:
+            rows = pl.read_ipc(batch.path.read_bytes())
+        except FileNotFoundError:
+            return  # freed meanwhile: the reader sees that the lake has moved on, and reads again
+        except (OSError, pl.exceptions.PolarsError) as error:
+            log.error("batch %s cannot be read, its %d rows are torn: %s", batch.path, batch.n_rows, error)
+            rows = None
+        entry = self.decided.setdefault((producer, f"batch/{batch.stream}"), Decided(through=begin))
+        entry.through = batch.number
+        entry.seen += batch.n_rows
+        if rows is None:
+            entry.torn += batch.n_rows
+            return
+        entry.whole += rows.height
+        version = str(rows["version"][0])
+        if batch.stream != "labels":
+            self.settings, self.version = settings_from(rows["_settings"][0]), version
+        rows, source = rows.drop("_settings"), identifier(producer, "batch")
+        if batch.stream == "reference":
+            self.references.append(Reference(version, rows.drop("version"), source, batch.number))
+            return
+        names = {one.base: name for one, name in self.place(batch.stream, fields_of(rows), version).items()}
+        unsigned = [name for name, kind in rows.schema.items() if kind == pl.UInt64]
+        rows = rows.with_columns([pl.col(name).cast(pl.Decimal(20, 0)) for name in unsigned])
+        if batch.stream == "labels":
+            rows = rows.drop("version")
+        self.frames[batch.stream].append(
+            rows.rename({base: name for base, name in names.items() if base != name}).with_columns(
+                pl.lit(source).alias("_producer"),
+                (pl.int_range(pl.len(), dtype=pl.Int64) + (batch.number << ROW_BITS)).alias("_sequence"),
+            )
+        )
+
+
+def collect(lake: Lake, model: str, after: Mapping[str, int]) -> Arrivals:
+    """Read the journals of a model beyond ``after`` (by producer/stream; 0 where it has none)."""
+    found = _Collector(lake, model)
+    folders = producers(lake.journal, model)
+    for folder in folders:
+        for stream in STREAMS:
+            start = after.get(identifier(folder.name, stream), 0)
+            for chunk in folder.read(stream, start):
+                found.take_chunk(folder.name, stream, chunk, start)
+            entry = found.decided.get((folder.name, stream))
+            if entry is not None and entry.through == start:
+                del found.decided[folder.name, stream]
+        begin = after.get(identifier(folder.name, "batch"), 0)
+        for batch in folder.batches(begin):
+            found.take_batch(folder.name, batch, begin)
+    return Arrivals(
+        predictions=_align(found.frames["predictions"], found.schemas["predictions"]),
+        labels=_align(found.frames["labels"], found.schemas["labels"]),
+        references=found.references,
+        settings=found.settings,
+        version=found.version,
+        decided=found.decided,
+        changes=_distinct(found.changes),
+        folders=folders,
+    )
+
+
+def _distinct(changes: list[dict[str, str]]) -> list[dict[str, str]]:
+    return [dict(items) for items in dict.fromkeys(tuple(change.items()) for change in changes)]
