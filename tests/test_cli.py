@@ -75,7 +75,7 @@ def test_check_for_people_names_the_fault(lake: str) -> None:
     """The text leads with what is wrong and since when."""
     lines = run("check", "m", "--lake", lake).stdout.splitlines()
     assert lines[0] == "m version 1: ALARM"
-    assert any(line.startswith("ALARM   x.location since 2026-01-06: location moved by") for line in lines)
+    assert any(line.startswith("ALARM   x.location since 2026-01-06: mean went from ") for line in lines)
 
 
 def test_figures_in_json(lake: str) -> None:

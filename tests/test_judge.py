@@ -51,6 +51,7 @@ def test_a_shift_is_named_with_its_day(world: World) -> None:
     world.round()
     told = world.verdict("x.location")
     assert (told.verdict, told.since) == (Status.ALARM, START + 5 * DAY)
+    assert told.evidence.startswith("mean went from ")
     assert {one.watch.split(".")[0] for one in world.health().verdicts if one.verdict is Status.ALARM} == {
         "x"
     }

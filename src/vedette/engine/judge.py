@@ -240,6 +240,8 @@ def _explained(
             some = rows.filter(own & (pl.col("known") >= open_since[one.watch]))
             found = strategy.causes(reference[watch.column], of_frame(some, grid)) if some.height else ()
             fitting = [cause for cause in found if cause.startswith("missing") == (watch.kind == "missing")]
+            if watch.kind == "location" and some.height:
+                fitting += _in_own_unit(reference[watch.column], of_frame(some, grid).merged())
             if watch.kind == "missing" and watch.column in changed:
                 fitting = [changed[watch.column]]
             same = old is not None and _told(old) == _told(_row(one))
@@ -249,6 +251,14 @@ def _explained(
         else:
             out.append((one, one.evidence))
     return out
+
+
+def _in_own_unit(before: Summary, after: Summary) -> list[str]:
+    """How the mean of a numeric column changed, in the column's own unit."""
+    if not (before.used[0] and after.used[0]):
+        return []
+    old, new = (float(one.grid.centre + one.total[0] / one.used[0]) for one in (before, after))
+    return [f"mean went from {old:,.4g} to {new:,.4g}"]
 
 
 def _changed_columns(tables: ModelTables) -> dict[str, str]:

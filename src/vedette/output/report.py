@@ -83,9 +83,8 @@ def page(health: Health, pictures: Sequence[Picture], ledger: Ledger, made: date
 
 
 def _card(verdict: Verdict, picture: Picture | None) -> str:
-    since = (
-        f" since {verdict.since:%Y-%m-%d %H:%M}" if verdict.since and verdict.verdict is not Status.OK else ""
-    )
+    told = verdict.since is not None and verdict.verdict in (Status.ALARM, Status.WARN)
+    since = f" since {_day(verdict.since)}" if told and verdict.since is not None else ""
     said = verdict.reason if verdict.verdict is Status.UNKNOWN else verdict.evidence
     segment = f" [{escape(verdict.segment)}]" if verdict.segment else ""
     drawn = _svg(picture, verdict) if picture is not None else ""
