@@ -360,11 +360,11 @@ def _rows(frame: pl.DataFrame, now_s: float, future_s: float, required: tuple[st
             if column.dtype == pl.Null and column.name not in RESERVED:
                 continue  # nothing but nulls tells no type; a feature of the reference counts as missing all the same
             columns.append(_closed(column))
+    if "id" not in frame.columns:  # it also keeps the number of rows where nothing else is left
+        columns.append(pl.Series("id", [None] * frame.height, dtype=pl.String))
     closed_frame = pl.DataFrame(columns)
     if "time" not in closed_frame.columns:
         closed_frame = closed_frame.with_columns(now.alias("time"))
-    if "id" not in closed_frame.columns:
-        closed_frame = closed_frame.with_columns(pl.lit(None, pl.String).alias("id"))
     rejected: dict[str, int] = {}
     for reason, bad in (
         ("time in the future", pl.col("time") > now + pl.duration(microseconds=round(future_s * 1e6))),

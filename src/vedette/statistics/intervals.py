@@ -71,8 +71,8 @@ def clopper_pearson(k: npt.ArrayLike, n: npt.ArrayLike, level: float) -> tuple[F
 def share(k: npt.ArrayLike, n: npt.ArrayLike, level: float) -> tuple[Floats, Floats]:
     """The interval of a share: Wilson's, or Clopper and Pearson's where either count is under 5.
 
-    >>> share(3, 100, 0.95)[1] == clopper_pearson(3, 100, 0.95)[1]
-    np.True_
+    >>> bool(share(3, 100, 0.95)[1] == clopper_pearson(3, 100, 0.95)[1])
+    True
     """
     hits, size = np.asarray(k, dtype=np.float64), np.asarray(n, dtype=np.float64)
     low, high = wilson(hits, size, level)
