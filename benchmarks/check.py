@@ -53,7 +53,8 @@ def build(lake: Path, rows_an_hour: int) -> None:
     with vedette.Monitor("wide", lake=lake, window="1h", task="classification") as monitor:
         monitor.reference(frame(rng, None, 5000))
         for day in range(DAYS):
-            monitor.log_many(frame(rng, day, 24 * rows_an_hour))
+            taken = monitor.log_many(frame(rng, day, 24 * rows_an_hour))
+            assert taken, "the journal is full: fewer rows an hour"
     start = time.perf_counter()
     subprocess.run(
         [sys.executable, "-m", "vedette", "ingest", "--lake", str(lake)], check=True, capture_output=True
@@ -85,4 +86,4 @@ def main(rounds: int, sizes: list[int]) -> None:
 if __name__ == "__main__":
     os.environ.pop("VEDETTE_CONFIG", None)
     arguments = [int(one) for one in sys.argv[1:]]
-    main(arguments[0] if arguments else 7, arguments[1:] or [60, 240])
+    main(arguments[0] if arguments else 7, arguments[1:] or [60, 120])
