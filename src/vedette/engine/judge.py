@@ -19,6 +19,7 @@ import polars as pl
 from vedette import strategy
 from vedette.engine.state import GRACE, LIVE, NEVER, OPEN, Kept, kept_row, receipts
 from vedette.engine.summarise import QUALITY, Shape, of_frame
+from vedette.lake.events import latest_reference
 from vedette.lake.tables import UTC as UTC_TYPE
 from vedette.lake.tables import ModelTables
 from vedette.records import Status, Verdict
@@ -55,7 +56,7 @@ def judge(tables: ModelTables, now: datetime, *, receipt: datetime | None = None
     kept = kept_row(tables)
     if kept is not None:
         _repeat_changes(tables, kept)
-    event, snapshot = _reference_event(tables), tables["summaries"].snapshot()
+    event, snapshot = latest_reference(tables), tables["summaries"].snapshot()
     if event is None or snapshot is None:
         return False
     fresh = kept is None or kept.reference != event[0]
@@ -115,16 +116,16 @@ def _begin(
     kept: Kept | None,
     plan: strategy.Plan,
     reference: Mapping[str, Summary],
-    event: tuple[str, list[float]],
+    event: tuple[str, dict[str, Any]],
     arrival: int,
     shape: Shape,
 ) -> tuple[Kept, strategy.State]:
     """The state at the start of a reference, and the mark from which on arrivals are judged against it."""
-    name, noise = event
+    name, detail = event
     state = strategy.begin(
         plan,
         reference,
-        np.array(noise),
+        np.array(detail["inflation"]),
         windows_per_month=MONTH_S / shape.settings.window_s,
         budget=shape.settings.budget_per_month,
     )
@@ -288,20 +289,6 @@ def _waits(one: Verdict, plan: strategy.Plan, open_columns: set[str]) -> Verdict
     if column in open_columns:
         return replace(one, reason=OPEN)
     return replace(one, reason="no labels") if column == QUALITY else one
-
-
-def _reference_event(tables: ModelTables) -> tuple[str, list[float]] | None:
-    """Name and noise of the reference in force."""
-    events = (
-        tables["events"]
-        .scan()
-        .filter(pl.col("kind") == "reference")
-        .sort("time", maintain_order=True)
-        .collect()
-    )
-    if events.is_empty():
-        return None
-    return str(events["name"][-1]), json.loads(events["detail"][-1])["inflation"]
 
 
 def _version(tables: ModelTables, before: str) -> str:

@@ -24,6 +24,7 @@ from vedette.engine.summarise import (
     window_starts,
 )
 from vedette.lake.arrivals import Reference
+from vedette.lake.events import latest_reference
 from vedette.lake.frames import class_names
 from vedette.lake.tables import UTC, ModelTables
 from vedette.records import RESERVED
@@ -118,15 +119,10 @@ def _digest(reference: Reference) -> str:
 
 
 def _digest_in_force(tables: ModelTables) -> str | None:
-    events = (
-        tables["events"]
-        .scan()
-        .filter(pl.col("kind") == "reference")
-        .sort("time", maintain_order=True)
-        .collect()
-    )
+    """The digest of the reference in force, None where it was not counted yet."""
+    said = latest_reference(tables)
     done = tables["summaries"].scan().filter(pl.col("part") == "reference").select(pl.len()).collect().item()
-    return json.loads(events["detail"][-1])["digest"] if events.height and done else None
+    return str(said[1]["digest"]) if said is not None and done else None
 
 
 def _say(

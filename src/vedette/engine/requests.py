@@ -17,7 +17,7 @@ from vedette.errors import IngestError, LakeError
 from vedette.lake.locks import held
 from vedette.lake.tables import Lake
 
-__all__ = ["ask", "ensure", "follower_lock", "pending", "refuse", "serve", "work_lock"]
+__all__ = ["ask", "ensure", "follower_lock", "model_of", "pending", "refuse", "serve", "work_lock"]
 
 IDLE_EXIT_S = 20.0
 """An ingester that a ``flush`` started ends after so long without rows or requests."""

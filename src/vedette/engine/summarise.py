@@ -14,7 +14,7 @@ from datetime import datetime
 import numpy as np
 import polars as pl
 
-from vedette.lake.events import settings_of
+from vedette.lake.events import latest_reference, settings_of
 from vedette.lake.frames import class_names, physical_of
 from vedette.lake.rows import base_of, label_text, variants
 from vedette.lake.tables import SCHEMAS, UTC, ModelTables
@@ -75,11 +75,8 @@ class Shape:
             .select("column", "definition")
             .collect()
         )
-        events = (
-            tables["events"].scan().filter(pl.col("kind") == "reference").sort("time", maintain_order=True)
-        )
-        details = events.select("detail").collect()["detail"].to_list()
-        expected = tuple(json.loads(details[-1])["features"]) if details else ()
+        said = latest_reference(tables)
+        expected = tuple(said[1]["features"]) if said is not None else ()
         return cls(
             settings_of(tables), {row[0]: Grid.from_json(row[1]) for row in rows.iter_rows()}, expected
         )

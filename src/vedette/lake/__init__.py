@@ -1,8 +1,10 @@
 """Room 2: where it is kept. Journals come in; Delta tables, and frames read from them, go out.
 
-``tables.py`` knows the tables and how one is appended to exactly once, ``ingest.py`` moves the rows of journals
-into them, ``rows.py`` reads predictions and labels back (fresh ones from the journals included), ``frames.py``
-turns what a user has (pandas, Polars, Arrow, dict, file) into one kind of frame, ``locks.py`` keeps writers apart.
+``tables.py`` knows the tables and how one is appended to exactly once, ``arrivals.py`` reads what the journals hold
+beyond given watermarks, ``ingest.py`` moves it into the tables, ``rows.py`` puts predictions and labels together,
+``ledger.py`` counts what became of every row, ``events.py`` keeps settings, references and schema changes,
+``frames.py`` turns what a user has (pandas, Polars, Arrow, dict, file) into one kind of frame, ``locks.py`` keeps
+writers apart.
 
 A table is added by a line in ``tables.SCHEMAS``. Nothing here knows of statistics, thresholds or alerts.
 """

@@ -5,13 +5,22 @@ from __future__ import annotations
 import json
 import logging
 from dataclasses import replace
+from typing import Any
 
 import polars as pl
 
 from vedette.lake.tables import ModelTables
 from vedette.records import Settings
 
-__all__ = ["latest_settings", "merged", "news", "settings_from", "settings_json", "settings_of"]
+__all__ = [
+    "latest_reference",
+    "latest_settings",
+    "merged",
+    "news",
+    "settings_from",
+    "settings_json",
+    "settings_of",
+]
 
 log = logging.getLogger("vedette")
 
@@ -63,6 +72,13 @@ def latest_settings(tables: ModelTables) -> str | None:
         .collect()
     )
     return None if rows.is_empty() else str(rows["detail"][-1])
+
+
+def latest_reference(tables: ModelTables) -> tuple[str, dict[str, Any]] | None:
+    """Name and detail of the reference in force, or None."""
+    events = tables["events"].scan().filter(pl.col("kind") == "reference").sort("time", maintain_order=True)
+    rows = events.select("name", "detail").collect()
+    return None if rows.is_empty() else (str(rows["name"][-1]), json.loads(rows["detail"][-1]))
 
 
 def settings_from(text: str | None) -> Settings:

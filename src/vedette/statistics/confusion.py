@@ -1,4 +1,4 @@
-"""The table of labels against predictions, as accuracy, precision, recall and F1 read it."""
+"""The table of labels against predictions, as accuracy, precision, recall and F1 read it, and a share of it."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from typing import cast
 import numpy as np
 import numpy.typing as npt
 
-from vedette.statistics.estimates import Reasons, reasons_of
+from vedette.statistics.estimates import Estimates, Reasons, reasons_of
+from vedette.statistics.intervals import average, share
 from vedette.statistics.summary import Summary
 
-__all__ = ["confusion", "is_binary"]
+__all__ = ["confusion", "is_binary", "share_right"]
 
 Integers = npt.NDArray[np.int64]
 
@@ -28,3 +29,23 @@ def confusion(current: Summary) -> tuple[Integers, Reasons]:
 def is_binary(current: Summary) -> bool:
     """True where there are two classes, of which the second is the positive one."""
     return len(current.grid.classes) == 2
+
+
+def share_right(current: Summary, level: float, *, of_labels: bool, nothing: str) -> Estimates:
+    """The share of right rows among those predicted (or, ``of_labels``, labelled) as a class.
+
+    That of the second of two classes, with ``nothing`` as the reason where there are no such rows; of other numbers
+    of classes the plain average over the classes that occur.
+    """
+    table, reasons = confusion(current)
+    right = np.diagonal(table, axis1=1, axis2=2)[:, :-1]
+    predicted, labelled = table.sum(axis=1)[:, :-1], table.sum(axis=2)[:, :-1]
+    among = labelled if of_labels else predicted
+    if is_binary(current):
+        k, n = right[:, 1], among[:, 1]
+        reasons.add(n == 0, nothing)
+        return Estimates.of(k / np.maximum(n, 1), *share(k, n, level), n, reasons)
+    seen = (predicted + labelled) > 0
+    reasons.add(~seen.any(axis=1), "no rows of the model's classes")
+    value, low, high = average(right / np.maximum(among, 1), *share(right, among, level), seen)
+    return Estimates.of(value, low, high, table.sum(axis=(1, 2)), reasons)

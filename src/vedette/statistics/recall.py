@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
-
-from vedette.statistics.confusion import confusion, is_binary
+from vedette.statistics.confusion import share_right
 from vedette.statistics.estimates import Estimates, check_kind, check_level
-from vedette.statistics.intervals import average, share
 from vedette.statistics.summary import Summary
 
 __all__ = ["Recall"]
@@ -37,16 +34,4 @@ class Recall:
         """Recall by window; ``ValueError`` for another kind of summary or a level outside (0, 1)."""
         check_kind(self.name, self.kinds, current)
         check_level(level)
-        table, reasons = confusion(current)
-        right = np.diagonal(table, axis1=1, axis2=2)[:, :-1]
-        predicted = table.sum(axis=1)[:, :-1]
-        labelled = table.sum(axis=2)[:, :-1]
-        if is_binary(current):
-            k, n = right[:, 1], labelled[:, 1]
-            reasons.add(n == 0, "no positive labels")
-            return Estimates.of(k / np.maximum(n, 1), *share(k, n, level), n, reasons)
-        seen = (predicted + labelled) > 0
-        reasons.add(~seen.any(axis=1), "no rows of the model's classes")
-        share_of = right / np.maximum(labelled, 1)
-        value, low, high = average(share_of, *share(right, labelled, level), seen)
-        return Estimates.of(value, low, high, table.sum(axis=(1, 2)), reasons)
+        return share_right(current, level, of_labels=True, nothing="no positive labels")
