@@ -119,7 +119,7 @@ def test_nan_is_a_number_and_not_a_null(value: Any) -> None:
         (np.array(1.0), "type ndarray"),
         (np.timedelta64(1, "s"), "type timedelta64"),
         (Fraction(1, 3), "type Fraction"),
-        (object(), "type object"),
+        pytest.param(object(), "type object", id="object"),
         (timedelta(1), "type timedelta"),
         (Decimal("0.1000000000000000055511151231257827"), "Decimal that no float64 equals"),
         (Decimal(2**53 + 1), "Decimal that no float64 equals"),

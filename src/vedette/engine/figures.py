@@ -51,7 +51,6 @@ FIGURE_SCHEMA: dict[str, pl.DataType] = {
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TRIES = 8  # reads of the lake before one gives up because an ingester commits faster than one can read
-_SUMS = ("rows", "missing", "nan", "inf", "total", "squares")
 
 
 @dataclass(frozen=True, slots=True)

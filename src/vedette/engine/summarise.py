@@ -19,8 +19,10 @@ from vedette.lake.frames import class_names, physical_of
 from vedette.lake.rows import base_of, label_text, variants
 from vedette.lake.tables import SCHEMAS, UTC, ModelTables
 from vedette.records import RESERVED, Settings
+from vedette.statistics.counting import summarise_category, summarise_numeric, summarise_quality
 from vedette.statistics.grid import Grid, category_grid, latency_grid, numeric_grid, quality_grid
-from vedette.statistics.summary import Summary, summarise_category, summarise_numeric, summarise_quality
+from vedette.statistics.hashes import FREE, KEPT, no_hashes
+from vedette.statistics.summary import Summary
 
 __all__ = [
     "PILOT_ROWS",
@@ -378,20 +380,39 @@ def to_frame(found: Iterable[Increment], part: str, arrival: int) -> pl.DataFram
                     "inf": summary.inf,
                     "total": summary.total,
                     "squares": summary.squares,
+                    "cubes": summary.cubes,
+                    "fourths": summary.fourths,
                     "minimum": summary.minimum,
                     "maximum": summary.maximum,
                     "counts": pl.Series(
                         summary.counts.astype(np.int64), dtype=pl.Array(pl.Int64, summary.grid.cells)
                     ).arr.to_list(),
+                    "sums": pl.Series(summary.sums.tolist(), dtype=pl.List(pl.Float64)),
+                    "hashes": pl.Series([_bytes(one) for one in summary.hashes], dtype=pl.Binary),
                 }
             )
         )
     return pl.concat(frames) if frames else pl.DataFrame(schema=SCHEMAS["summaries"])
 
 
+def _bytes(hashes: np.ndarray) -> bytes:
+    """The hashes that are there, eight bytes each, the least significant first."""
+    content: bytes = hashes[hashes != FREE].astype("<u8").tobytes()
+    return content
+
+
 def of_frame(frame: pl.DataFrame, grid: Grid) -> Summary:
-    """The rows of the table ``summaries`` that were counted on a grid, as one summary with a window a row."""
+    """The rows of the table ``summaries`` that were counted on a grid, as one summary with a window a row.
+
+    Without the column ``hashes`` there are none: it is most of the table, and few figures need it.
+    """
     counts = frame["counts"].explode().to_numpy().reshape(frame.height, grid.cells)
+    sums = frame["sums"].explode().to_numpy() if grid.sums else np.empty(0)
+    hashes = no_hashes(frame.height, KEPT if "hashes" in frame.columns else 0)
+    if "hashes" in frame.columns:
+        for row, content in enumerate(frame["hashes"].to_list()):
+            held = np.frombuffer(content, dtype="<u8")
+            hashes[row, : len(held)] = held
     return Summary(
         grid=grid,
         rows=frame["rows"].to_numpy(),
@@ -400,9 +421,13 @@ def of_frame(frame: pl.DataFrame, grid: Grid) -> Summary:
         inf=frame["inf"].to_numpy(),
         total=frame["total"].to_numpy(),
         squares=frame["squares"].to_numpy(),
+        cubes=frame["cubes"].to_numpy(),
+        fourths=frame["fourths"].to_numpy(),
         minimum=frame["minimum"].to_numpy(),
         maximum=frame["maximum"].to_numpy(),
         counts=counts,
+        sums=sums.reshape(frame.height, len(grid.sums)),
+        hashes=hashes,
     )
 
 

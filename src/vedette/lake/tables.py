@@ -76,9 +76,13 @@ SCHEMAS: dict[str, dict[str, pl.DataType]] = {
         "inf": pl.Int64(),
         "total": pl.Float64(),
         "squares": pl.Float64(),
+        "cubes": pl.Float64(),
+        "fourths": pl.Float64(),
         "minimum": pl.Float64(),
         "maximum": pl.Float64(),
         "counts": pl.List(pl.Int64()),
+        "sums": pl.List(pl.Float64()),
+        "hashes": pl.Binary(),  # the smallest of the distinct values, 8 bytes each
     },
     # one row: the detectors' state, its watermark and the verdicts it led to
     "state": {

@@ -26,6 +26,7 @@ from importlib.metadata import entry_points
 from typing import Protocol, runtime_checkable
 
 from vedette.statistics.accuracy import Accuracy
+from vedette.statistics.counting import summarise_category, summarise_numeric, summarise_quality
 from vedette.statistics.estimates import Estimates
 from vedette.statistics.f1 import F1
 from vedette.statistics.grid import Grid, category_grid, latency_grid, merge_cells, numeric_grid, quality_grid
@@ -37,7 +38,7 @@ from vedette.statistics.recall import Recall
 from vedette.statistics.roc_auc import RocAuc
 from vedette.statistics.rows import Rows
 from vedette.statistics.shares import InfiniteShare, MissingShare, UnseenShare
-from vedette.statistics.summary import Summary, summarise_category, summarise_numeric, summarise_quality
+from vedette.statistics.summary import Summary
 from vedette.statistics.wasserstein import Wasserstein
 
 __all__ = [

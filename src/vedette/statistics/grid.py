@@ -41,6 +41,9 @@ CLASSES_MAX = 128  # label x prediction counts grow with the square: 128 classes
 SCORE_CELLS = 128  # what DeLong's interval needs from 10,000 positives on
 SCORE_PILOT_MIN = 200  # fewer pilot scores give quantiles too rough to cut 128 cells
 
+SUMS: dict[str, tuple[str, ...]] = {}
+"""What summaries of a kind add up besides counts and moments."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Grid:
@@ -115,6 +118,11 @@ class Grid:
         """Score bins, labels and predictions of a quality grid, in the order in which cells are laid out."""
         scores = len(self.score_edges) + 2 if len(self.score_edges) else 1
         return scores, len(self.classes) + 1, len(self.classes) + 2
+
+    @property
+    def sums(self) -> tuple[str, ...]:
+        """The names of ``Summary.sums``, by the kind of the grid."""
+        return SUMS.get(self.kind, ())
 
     @property
     def bounds(self) -> tuple[Floats, Floats]:
