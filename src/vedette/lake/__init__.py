@@ -3,12 +3,8 @@
 ``tables.py`` knows the tables and how one is appended to exactly once, ``arrivals.py`` reads what the journals hold
 beyond given watermarks, ``ingest.py`` moves it into the tables, ``rows.py`` puts predictions and labels together,
 ``ledger.py`` counts what became of every row, ``events.py`` keeps settings, references and schema changes,
-``frames.py`` turns what a user has (pandas, Polars, Arrow, dict, file) into one kind of frame, ``locks.py`` keeps
-writers apart.
+``frames.py`` turns what a user has (pandas, Polars, Arrow, dict, file) into one kind of frame, ``files.py`` opens
+files and reads them a few columns at a time, ``locks.py`` keeps writers apart.
 
 A table is added by a line in ``tables.SCHEMAS``. Nothing here knows of statistics, thresholds or alerts.
 """
-
-from vedette.lake.tables import Lake, ModelTables, Table
-
-__all__ = ["Lake", "ModelTables", "Table"]

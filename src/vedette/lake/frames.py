@@ -6,7 +6,7 @@ Types follow the closed table of ``records.Physical``; what is outside it is ref
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,8 @@ import numpy as np
 import polars as pl
 
 from vedette.errors import DataError, SchemaError
-from vedette.lake.tables import UTC
+from vedette.lake.files import open_table
+from vedette.lake.types import UTC
 from vedette.records import RESERVED, Field, Physical, Role, check_feature_names, class_name
 
 __all__ = ["POLARS", "Rows", "class_names", "fields_of", "frame_of", "label_rows", "prediction_rows"]
@@ -57,7 +58,8 @@ def frame_of(data: Any, text_columns: Sequence[str] = ()) -> pl.DataFrame:
     if isinstance(data, pl.LazyFrame):
         return data.collect()
     if isinstance(data, str | Path):
-        return _read(Path(data), text_columns)
+        table = open_table(data, text_columns=text_columns)
+        return table.read(list(table.schema))
     if isinstance(data, Mapping):
         try:
             return pl.DataFrame({str(name): _series(str(name), values) for name, values in data.items()})
@@ -141,44 +143,6 @@ def _pandas(data: Any) -> pl.DataFrame:
         else:
             columns.append(pl.Series(name, column.to_numpy()))
     return pl.DataFrame(columns)
-
-
-_READERS: dict[str, Callable[..., pl.DataFrame]] = {
-    ".parquet": pl.read_parquet,
-    ".pq": pl.read_parquet,
-    ".csv": pl.read_csv,
-    ".arrow": pl.read_ipc,
-    ".feather": pl.read_ipc,
-    ".ipc": pl.read_ipc,
-}
-
-
-def _read(path: Path, text_columns: Sequence[str]) -> pl.DataFrame:
-    if path.is_dir():
-        if not (path / "_delta_log").is_dir():
-            raise DataError(
-                f"{path}: is a folder, but not a Delta table; must be a Parquet, CSV or Arrow file or a Delta table"
-            )
-        return pl.read_delta(str(path))
-    if not path.exists():
-        raise DataError(f"{path}: no such file")
-    reader = _READERS.get(path.suffix.lower())
-    if reader is None:
-        raise DataError(
-            f"{path}: the ending {path.suffix!r} is not known; must be one of {', '.join(_READERS)} or a Delta table"
-        )
-    if path.stat().st_size == 0:
-        raise DataError(f"{path}: the file is empty")
-    try:
-        if reader is pl.read_csv:  # an id such as 007 is no number
-            texts = [name for name in pl.read_csv(path, n_rows=0).columns if name in text_columns]
-            return pl.read_csv(path, schema_overrides=dict.fromkeys(texts, pl.String))
-        return reader(path)
-    except (pl.exceptions.PolarsError, OSError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise DataError(
-            f"{path}: cannot be read as {path.suffix[1:]} (truncated, or something else?): {reason}"
-        ) from error
 
 
 def _closed(column: pl.Series) -> pl.Series:

@@ -20,11 +20,10 @@ from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from vedette.config import lake_folder
 from vedette.errors import LakeError
+from vedette.lake.types import UTC
 from vedette.records import check_model_name, is_model_name
 
 __all__ = ["SCHEMAS", "UTC", "Lake", "ModelTables", "Table"]
-
-UTC = pl.Datetime("us", "UTC")
 
 SCHEMAS: dict[str, dict[str, pl.DataType]] = {
     # a column for each feature, prediction, probability and latency comes with the rows

@@ -1,0 +1,194 @@
+"""Tables in files, read a few columns at a time: Parquet, CSV, Arrow, and Delta tables.
+
+What is opened is checked at once: a file that is not there, empty, truncated, of another format or with two columns
+of one name is a ``DataError`` or ``SchemaError`` that names the file and what would be right.
+"""
+
+from __future__ import annotations
+
+import csv
+import tempfile
+from collections.abc import Callable, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from vedette.errors import DataError, SchemaError
+
+__all__ = ["ENDINGS", "TableFile", "open_table"]
+
+ENDINGS = (".parquet", ".pq", ".csv", ".tsv", ".arrow", ".feather", ".ipc")
+
+_CSV_BYTES_MAX = 64_000_000
+"""A greater CSV file is brought into columns on disk first, a piece at a time; in memory it would take several times
+its size."""
+
+_SNIFFED = 10_000  # rows from which the types of a CSV file are told; all of them where that goes wrong
+_SEPARATORS = ",;\t|"
+_STREAM_START = b"\xff\xff\xff\xff"  # of an Arrow stream, which is not the file format
+
+
+@dataclass(frozen=True, slots=True)
+class TableFile:
+    """An open table: its columns and their types, its number of rows, and a way to read some of them."""
+
+    path: str
+    schema: dict[str, pl.DataType]
+    rows: int
+    _scan: Callable[[], pl.LazyFrame]
+    _whole: Callable[[list[str]], pl.DataFrame] | None = None
+    _held: Any = field(default=None, repr=False)  # what must live as long as the table: a folder of its own
+
+    def read(self, names: Sequence[str], start: int = 0, stop: int | None = None) -> pl.DataFrame:
+        """Some columns of the rows from ``start`` up to ``stop``; ``DataError`` where the file turns out to be broken."""
+        with _reading(self.path):
+            if self._whole is not None and start == 0 and (stop is None or stop >= self.rows):
+                return self._whole(list(names))
+            length = None if stop is None else max(stop - start, 0)
+            return self._scan().select(list(names)).slice(start, length).collect()
+
+
+def open_table(
+    path: str | Path, *, separator: str | None = None, text_columns: Sequence[str] = ()
+) -> TableFile:
+    """Open a Parquet, CSV, Arrow or Delta table.
+
+    ``separator`` is that of a CSV file, a comma by default (in .tsv files a tab); of a CSV file the ``text_columns``
+    are read as text, for an id such as 007 is no number.
+    """
+    where = Path(path)
+    if where.is_dir():
+        return _delta(where)
+    if not where.exists():
+        raise DataError(f"{where}: no such file")
+    ending = where.suffix.lower()
+    if ending not in ENDINGS:
+        raise DataError(
+            f"{where}: the ending {where.suffix!r} is not known; must be one of {', '.join(ENDINGS)} or a Delta table"
+        )
+    if where.stat().st_size == 0:
+        raise DataError(f"{where}: the file is empty")
+    with _reading(str(where)):
+        if ending in (".parquet", ".pq"):
+            return _parquet(where, str(where))
+        if ending in (".csv", ".tsv"):
+            return _csv(where, separator or ("\t" if ending == ".tsv" else ","), text_columns)
+        return _arrow(where)
+
+
+@contextmanager
+def _reading(path: str) -> Any:
+    try:
+        yield
+    except pl.exceptions.DuplicateError as error:
+        raise SchemaError(f"{path}: two columns have one name ({_first(error)}); rename one") from error
+    except pl.exceptions.ColumnNotFoundError as error:
+        raise SchemaError(f"{path}: has no column {_first(error)}") from error
+    except (pl.exceptions.PolarsError, OSError, UnicodeError) as error:
+        kind = Path(path).suffix[1:] or "a Delta table"
+        raise DataError(
+            f"{path}: cannot be read as {kind} (truncated, or something else?): {_first(error)}"
+        ) from error
+
+
+def _first(error: Exception) -> str:
+    text = str(error).strip()
+    return text.splitlines()[0] if text else type(error).__name__
+
+
+def _parquet(file: Path, told: str, held: Any = None) -> TableFile:
+    schema = dict(pl.read_parquet_schema(file))
+
+    def scan() -> pl.LazyFrame:
+        return pl.scan_parquet(file)
+
+    def whole(names: list[str]) -> pl.DataFrame:
+        return pl.read_parquet(file, columns=names).select(names)
+
+    return TableFile(told, _typed(schema), _rows(scan()), scan, whole, held)
+
+
+def _delta(folder: Path) -> TableFile:
+    if not (folder / "_delta_log").is_dir():
+        raise DataError(
+            f"{folder}: is a folder, but not a Delta table; must be a Parquet, CSV or Arrow file or a Delta table"
+        )
+    with _reading(str(folder)):
+
+        def scan() -> pl.LazyFrame:
+            return pl.scan_delta(str(folder))
+
+        return TableFile(str(folder), _typed(dict(scan().collect_schema())), _rows(scan()), scan)
+
+
+def _arrow(file: Path) -> TableFile:
+    with file.open("rb") as opened:
+        stream = opened.read(4) == _STREAM_START
+    if stream:
+        return _frame(str(file), pl.read_ipc_stream(file))
+
+    def scan() -> pl.LazyFrame:
+        return pl.scan_ipc(file)
+
+    return TableFile(str(file), _typed(dict(scan().collect_schema())), _rows(scan()), scan)
+
+
+def _csv(file: Path, separator: str, text_columns: Sequence[str]) -> TableFile:
+    header = _header(file, separator)
+    texts = {name: pl.String() for name in header if name in text_columns}
+
+    def scan(sniffed: int | None) -> pl.LazyFrame:
+        return pl.scan_csv(file, separator=separator, infer_schema_length=sniffed, schema_overrides=texts)
+
+    def columns(sniffed: int | None) -> TableFile:
+        if file.stat().st_size <= _CSV_BYTES_MAX:
+            return _frame(str(file), scan(sniffed).collect())
+        folder = tempfile.TemporaryDirectory(prefix="vedette-")
+        target = Path(folder.name) / "columns.parquet"
+        scan(sniffed).sink_parquet(target, compression="zstd", compression_level=1)
+        return _parquet(target, str(file), folder)
+
+    try:
+        return columns(_SNIFFED)
+    except pl.exceptions.ComputeError:
+        return columns(None)  # a later row has another type than the first ones: look at all of them
+
+
+def _header(file: Path, separator: str) -> list[str]:
+    """The names of a CSV file's columns; an error where they cannot be what was meant."""
+    if len(separator) != 1:
+        raise ValueError(f"separator={separator!r}: must be one character, such as ';'")
+    with file.open(newline="", encoding="utf-8-sig") as opened:
+        lines = list(islice(csv.reader(opened, delimiter=separator), 2))
+    names = lines[0] if lines else []
+    if len(names) == 1:
+        other = max(_SEPARATORS, key=names[0].count)
+        if other != separator and names[0].count(other):
+            raise DataError(
+                f"{file}: read with the separator {separator!r} it has one column, {names[0][:60]!r}; its separator "
+                f"seems to be {other!r}: say so with --separator, or read it yourself and give the table"
+            )
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise SchemaError(f"{file}: two columns have one name: {twice}; rename one")
+    if any(not name.strip() for name in names):
+        raise SchemaError(
+            f"{file}: column {names.index('') + 1 if '' in names else 1} has no name in the header"
+        )
+    return names
+
+
+def _frame(path: str, frame: pl.DataFrame) -> TableFile:
+    return TableFile(path, _typed(dict(frame.schema)), frame.height, frame.lazy, frame.select)
+
+
+def _typed(schema: dict[str, Any]) -> dict[str, pl.DataType]:
+    return {name: kind if isinstance(kind, pl.DataType) else kind() for name, kind in schema.items()}
+
+
+def _rows(scan: pl.LazyFrame) -> int:
+    return int(scan.select(pl.len()).collect().item())
