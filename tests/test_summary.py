@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import bisect
+import math
 import pickle
 
 import numpy as np
@@ -20,6 +22,7 @@ from vedette.statistics import (
     summarise_numeric,
     summarise_quality,
 )
+from vedette.statistics.hashes import KEPT, hashes_of_numbers
 
 RNG = np.random.default_rng(11)
 GRID = numeric_grid("x", RNG.normal(size=500))
@@ -86,6 +89,64 @@ def test_the_order_of_rows_does_not_matter(data, random):
     shuffled = list(data)
     random.shuffle(shuffled)
     assert counted(numeric(shuffled)) == counted(numeric(data))
+
+
+def plainly(grid, x, present, window, n_windows, kept=KEPT):
+    """What a summary is to hold, window by window and value by value, by its definition."""
+    out = Summary.empty(grid, n_windows, kept)
+    for w in range(n_windows):
+        own = [(float(v), bool(there)) for v, there, at in zip(x, present, window, strict=True) if at == w]
+        values = [v for v, there in own if there and math.isfinite(v)]
+        out.rows[w], out.missing[w] = len(own), sum(not there for _, there in own)
+        out.nan[w] = sum(there and math.isnan(v) for v, there in own)
+        out.inf[w] = sum(there and math.isinf(v) for v, there in own)
+        for v in values:
+            out.counts[w, bisect.bisect_right(grid.edges.tolist(), v)] += 1
+        moments = [math.fsum((v - grid.centre) ** power for v in values) for power in (1, 2, 3, 4)]
+        out.total[w], out.squares[w], out.cubes[w], out.fourths[w] = moments
+        if values:
+            out.minimum[w], out.maximum[w] = min(values), max(values)
+        hashes = sorted({int(h) for h in hashes_of_numbers(np.array(values))})[:kept]
+        out.hashes[w, : len(hashes)] = hashes
+    return out
+
+
+@pytest.mark.parametrize("order", ["in order", "mixed"])
+@pytest.mark.parametrize(
+    ("rows_of_windows", "digits"),
+    [
+        ([3, 0, 40, 1], 1),  # few rows: cells looked up
+        ([200, 0, 90, 1500, 300], 9),  # runs: sorted, some with more distinct values than are kept
+        ([1200, 1300], 1),  # fewer distinct values than are kept, in many rows
+        ([40_000, 5, 35_000, 0], 9),  # more rows than stay in cache at once
+    ],
+)
+def test_many_windows_are_counted_by_definition(rng, rows_of_windows, digits, order):
+    """Whatever way windows of this size are counted: counts, extremes and hashes to the bit, sums to rounding."""
+    window = np.repeat(np.arange(len(rows_of_windows)), rows_of_windows)
+    x = rng.normal(size=len(window)).round(digits)
+    x[rng.uniform(size=len(x)) < 0.05] = np.nan
+    x[rng.uniform(size=len(x)) < 0.02] = -np.inf
+    x[rng.uniform(size=len(x)) < 0.02] = -0.0
+    present = rng.uniform(size=len(x)) > 0.1
+    if order == "mixed":
+        window = rng.permutation(window)
+    found = summarise_numeric(GRID, x, present, window, len(rows_of_windows))
+    asked = plainly(GRID, x, present, window, len(rows_of_windows))
+    assert counted(found) == counted(asked)
+    for name in ("minimum", "maximum", "hashes"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(asked, name))
+    assert not np.signbit(found.minimum[found.minimum == 0]).any()
+    for name in ("total", "squares", "cubes", "fourths"):
+        np.testing.assert_allclose(getattr(found, name), getattr(asked, name), rtol=1e-11, atol=1e-9)
+
+
+@settings(deadline=None)
+@given(rows, rows)
+def test_numbers_that_are_taken_away_are_as_if_never_added(kept, withdrawn):
+    """Signs may differ by row: what is added and taken away at once leaves the counts of the rest."""
+    sign = [1] * len(kept) + [1] * len(withdrawn) + [-1] * len(withdrawn)
+    assert counted(numeric(kept + withdrawn + withdrawn, sign)) == counted(numeric(kept))
 
 
 @settings(deadline=None)

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vedette.statistics.grid import Grid
-from vedette.statistics.hashes import FREE, KEPT, hashes_of_names, hashes_of_numbers, smallest
+from vedette.statistics.hashes import FREE, KEPT, by_window, hashes_of_names, hashes_of_numbers, smallest
 from vedette.statistics.summary import Summary, checked_windows
 
 __all__ = ["summarise_category", "summarise_numeric", "summarise_quality"]
@@ -18,6 +18,7 @@ Integers = npt.NDArray[np.int64]
 Booleans = npt.NDArray[np.bool_]
 
 _CHUNK = 32_768  # rows at once: their few arrays stay in the second-level cache
+_RUN = 64  # rows of a window from which on sorting them costs less than looking up the cell of each
 
 
 def summarise_numeric(
@@ -45,67 +46,119 @@ def summarise_numeric(
         raise ValueError(f"present: {there.shape} for {x.shape} values: must be one for each value")
     into, signs = _windows(window, n, n_windows), _signs(sign, n)
     out = Summary.empty(grid, n_windows, kept)
-    if n_windows == 1 and bool((signs == 1).all()):
-        _one_window(out, x, None if present is None else there)
+    if bool((signs == 1).all()):
+        _count_numbers(out, x, None if present is None else there, into)
         return out
-    nan, inf = there & np.isnan(x), there & np.isinf(x)
-    finite = there & np.isfinite(x)
-    y = x[finite] + 0.0
-    at, by = into[finite], signs[finite]
-    cell = np.searchsorted(grid.edges, y, side="right")
-    for part, rows in ((out.rows, slice(None)), (out.missing, ~there), (out.nan, nan), (out.inf, inf)):
-        part[:] = _count(into[rows], signs[rows], n_windows)
-    out.counts[:] = _count(at * grid.cells + cell, by, n_windows * grid.cells).reshape(n_windows, grid.cells)
-    with np.errstate(over="ignore", invalid="ignore"):  # huge values: figures say that there is no mean
-        away = y - grid.centre
-        power = by.astype(np.float64)
-        for moment in (out.total, out.squares, out.cubes, out.fourths):
-            power *= away
-            moment[:] = np.bincount(at, weights=power, minlength=n_windows)
-    added = by > 0
-    y, at = y[added], at[added]
-    np.fmin.at(out.minimum, at, y)
-    np.fmax.at(out.maximum, at, y)
-    out.hashes[:] = smallest(hashes_of_numbers(y), at, n_windows, kept)
+    added = signs > 0
+    gone = Summary.empty(grid, n_windows, 0)
+    _count_numbers(out, x[added], there[added], into[added])
+    _count_numbers(gone, x[~added], there[~added], into[~added])
+    with np.errstate(invalid="ignore"):  # sums of huge values; figures say so
+        for name in ("rows", "missing", "nan", "inf", "total", "squares", "cubes", "fourths", "counts"):
+            whole = getattr(out, name)
+            whole -= getattr(gone, name)
     return out
 
 
-def _one_window(out: Summary, x: Floats, present: Booleans | None) -> None:
-    """Count rows of one window into a summary of none: sorting a chunk in cache costs less than looking up each cell."""
+def _count_numbers(out: Summary, x: Floats, present: Booleans | None, window: Integers) -> None:
+    """Count rows into a summary of none: window by window, as many at once as stay in cache."""
+    rows = np.bincount(window, minlength=len(out))
+    if not (window[1:] >= window[:-1]).all():
+        order = by_window(window, len(out))
+        x, present = x[order], None if present is None else present[order]
+    ends, first = np.cumsum(rows), 0
+    while first < len(out):
+        begin = ends[first] - rows[first]
+        last = max(int(np.searchsorted(ends, begin + _CHUNK, side="right")), first + 1)
+        own = slice(begin, ends[last - 1])
+        there = None if present is None else present[own]
+        if own.stop - begin > _CHUNK:
+            _one_window(out, first, x[own], there)
+        elif own.stop > begin:
+            _some_windows(out, slice(first, last), x[own], there, rows[first:last])
+        first = last
+
+
+def _some_windows(out: Summary, part: slice, x: Floats, present: Booleans | None, rows: Integers) -> None:
+    """Count rows that come window by window, ``rows`` each, into neighbouring windows of a summary of none."""
+    edges, n = out.grid.edges, len(rows)
+    out.rows[part] = rows
+    window = np.repeat(np.arange(n), rows)
+    finite = np.isfinite(x) if present is None else np.isfinite(x) & present
+    y, at = x, window
+    if not finite.all():
+        y, at = x[finite], window[finite]
+        null = np.zeros(len(x), dtype=np.bool_) if present is None else ~present
+        out.missing[part] = np.bincount(window[null], minlength=n)
+        out.nan[part] = np.bincount(window[np.isnan(x) & ~null], minlength=n)
+        out.inf[part] = np.bincount(window[np.isinf(x) & ~null], minlength=n)
+    if not len(y):
+        return
+    y = y + 0.0  # our own, and -0.0 is 0.0
+    held = np.bincount(at, minlength=n)
+    some = np.flatnonzero(held)
+    end = np.cumsum(held)[some]
+    begin = end - held[some]
+    if len(y) >= _RUN * len(some):  # sorting in cache costs less than looking up each cell
+        below = np.empty((len(some), len(edges) + 2), dtype=np.int64)
+        below[:, 0], below[:, -1] = 0, end - begin
+        for place, (start, stop) in enumerate(zip(begin.tolist(), end.tolist(), strict=True)):
+            run = y[start:stop]
+            run.sort()
+            below[place, 1:-1] = run.searchsorted(edges)
+        out.counts[part][some] = np.diff(below, axis=1)
+    else:
+        cells = at * out.grid.cells + np.searchsorted(edges, y, side="right")
+        out.counts[part] = np.bincount(cells, minlength=n * out.grid.cells).reshape(n, out.grid.cells)
+    out.minimum[part][some] = np.minimum.reduceat(y, begin)
+    out.maximum[part][some] = np.maximum.reduceat(y, begin)
+    kept = out.hashes.shape[1]
+    if kept:
+        out.hashes[part] = smallest(hashes_of_numbers(y), at, n, kept)
+    with np.errstate(over="ignore", invalid="ignore"):  # huge values: figures say that there is no mean
+        y -= out.grid.centre
+        power = y.copy()
+        for moment in (out.total, out.squares, out.cubes, out.fourths):
+            moment[part][some] = np.add.reduceat(power, begin)
+            power *= y
+
+
+def _one_window(out: Summary, w: int, x: Floats, present: Booleans | None) -> None:
+    """Count the rows of one large window into a summary of none."""
     edges, centre, kept = out.grid.edges, out.grid.centre, out.hashes.shape[1]
-    out.rows[0] = len(x)
-    everyone = np.zeros(_CHUNK, dtype=np.int64)
+    out.rows[w] = len(x)
+    everyone = np.zeros(_CHUNK + kept, dtype=np.int64)
     for start in range(0, len(x), _CHUNK):
         chunk = x[start : start + _CHUNK]
         if present is not None:
             there = present[start : start + _CHUNK]
-            out.missing[0] += len(there) - np.count_nonzero(there)
+            out.missing[w] += len(there) - np.count_nonzero(there)
             chunk = chunk[there]
         y = np.sort(chunk)
         low, high, known = np.searchsorted(y, [np.nextafter(-np.inf, 0), np.inf, np.nan])
-        out.nan[0] += len(y) - known
-        out.inf[0] += low + known - high
+        out.nan[w] += len(y) - known
+        out.inf[w] += low + known - high
         y = y[low:high]
         if not len(y):
             continue
-        out.counts[0] += np.diff(np.searchsorted(y, edges), prepend=0, append=len(y))
-        out.minimum[0], out.maximum[0] = np.fmin(out.minimum[0], y[0]), np.fmax(out.maximum[0], y[-1])
+        out.counts[w] += np.diff(np.searchsorted(y, edges), prepend=0, append=len(y))
+        out.minimum[w], out.maximum[w] = np.fmin(out.minimum[w], y[0]), np.fmax(out.maximum[w], y[-1])
         hashes = hashes_of_numbers(y)
-        hashes = hashes[hashes < out.hashes[0, -1]] if kept else hashes[:0]
+        hashes = hashes[hashes < out.hashes[w, -1]] if kept else hashes[:0]
         if len(hashes):
-            held = np.concatenate([out.hashes[0][out.hashes[0] != FREE], hashes])
-            out.hashes[0] = smallest(held, everyone[:1].repeat(len(held)), 1, kept)[0]
+            held = np.concatenate([out.hashes[w][out.hashes[w] != FREE], hashes])
+            out.hashes[w] = smallest(held, everyone[: len(held)], 1, kept)[0]
         with np.errstate(over="ignore", invalid="ignore"):
             y -= centre
             squares = y * y
-            out.total[0] += y.sum()
-            out.squares[0] += squares.sum()
+            out.total[w] += y.sum()
+            out.squares[w] += squares.sum()
             y *= squares
-            out.cubes[0] += y.sum()
+            out.cubes[w] += y.sum()
             squares *= squares
-            out.fourths[0] += squares.sum()
-    out.minimum[0] += 0.0  # -0.0 is 0.0
-    out.maximum[0] += 0.0
+            out.fourths[w] += squares.sum()
+    out.minimum[w] += 0.0  # -0.0 is 0.0
+    out.maximum[w] += 0.0
 
 
 def summarise_category(

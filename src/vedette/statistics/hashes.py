@@ -15,7 +15,7 @@ from collections.abc import Iterable
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["FREE", "KEPT", "hashes_of_names", "hashes_of_numbers", "no_hashes", "smallest"]
+__all__ = ["FREE", "KEPT", "by_window", "hashes_of_names", "hashes_of_numbers", "no_hashes", "smallest"]
 
 Hashes = npt.NDArray[np.uint64]
 Integers = npt.NDArray[np.int64]
@@ -30,6 +30,7 @@ _SHIFTS = (np.uint64(30), np.uint64(27), np.uint64(31))
 _FACTORS = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
 _STEP = np.uint64(0x9E3779B97F4A7C15)
 _CROWD = 4  # before the exact selection, so many times the rows that will be kept are let through
+_RUN = 32  # rows of a window from which on sorting each window costs less than sorting all together
 
 
 def no_hashes(n_windows: int, kept: int = KEPT) -> Hashes:
@@ -76,28 +77,51 @@ def smallest(hashes: Hashes, window: Integers, n_windows: int, kept: int = KEPT)
     # Of rows with different values, about _CROWD * kept lie below this limit; a window of which fewer distinct
     # hashes did is done again with all of its rows.
     rows = np.bincount(window, minlength=n_windows)
+    many = rows > _CROWD * kept
+    if not many.any():
+        _select(out, hashes, window)
+        return out
     share = np.minimum(_CROWD * kept / np.maximum(rows, 1), 1.0)
-    limit = np.where(share < 1, share * 2.0**63 * 1.999999, 2.0**64 - 4096).astype(np.uint64)
-    near = hashes <= limit[window] if n_windows > 1 else hashes <= limit[0]
+    limit = np.where(many, share * 2.0**63 * 1.999999, 2.0**64 - 4096).astype(np.uint64)
+    near = hashes <= (limit[window] if n_windows > 1 else limit[0])
     _select(out, hashes[near], window[near])
-    again = (out[:, -1] == FREE) & (share < 1)
+    again = (out[:, -1] == FREE) & many
     if again.any():
         rest = again[window]
         _select(out, hashes[rest], window[rest])
     return out
 
 
+def by_window(window: Integers, n_windows: int) -> Integers:
+    """The order that brings rows window by window; those of a window stay as they come."""
+    # of numbers this short a stable sort is one by digits
+    key = window.astype(np.uint16) if n_windows <= 2**16 else window
+    return np.argsort(key, kind="stable")
+
+
 def _select(out: Hashes, hashes: Hashes, window: Integers) -> None:
-    if len(out) == 1:
-        distinct = np.unique(hashes)[: out.shape[1]]
-        out[0, : len(distinct)] = distinct
+    """Put the smallest distinct hashes of each window that has any into its row."""
+    if not len(hashes):
         return
-    order = np.lexsort((hashes, window))
-    hashes, window = hashes[order], window[order]
+    if not (window[1:] >= window[:-1]).all():
+        order = by_window(window, len(out))
+        hashes, window = hashes[order], window[order]
+    rows = np.bincount(window, minlength=len(out))
+    some = np.flatnonzero(rows)
+    end = np.cumsum(rows)[some]
+    if len(hashes) >= _RUN * len(some):
+        hashes = hashes.copy()
+        for start, stop in zip((end - rows[some]).tolist(), end.tolist(), strict=True):
+            hashes[start:stop].sort()
+    else:
+        order = np.argsort(hashes)
+        order = order[by_window(window[order], len(out))]
+        hashes = hashes[order]  # the windows are in order as they are
     fresh = np.ones(len(hashes), dtype=np.bool_)
     fresh[1:] = (hashes[1:] != hashes[:-1]) | (window[1:] != window[:-1])
-    hashes, window = hashes[fresh], window[fresh]
-    first = np.searchsorted(window, np.arange(len(out)))
-    place = np.arange(len(hashes)) - first[window]
+    if not fresh.all():
+        hashes, window = hashes[fresh], window[fresh]
+        rows = np.bincount(window, minlength=len(out))
+    place = np.arange(len(hashes)) - (np.cumsum(rows) - rows)[window]
     held = place < out.shape[1]
     out[window[held], place[held]] = hashes[held]
