@@ -50,6 +50,11 @@ def rows(kind, n, seed=0):
 
 
 def summary(kind, columns, window=None, n_windows=1):
+    """The summary of such columns, each window an hour."""
+    return dataclasses.replace(counted(kind, columns, window, n_windows), window_s=3600.0)
+
+
+def counted(kind, columns, window, n_windows):
     """The summary of such columns."""
     grid = GRIDS[kind]
     match kind:
@@ -69,7 +74,8 @@ def windows(kind, n_windows=5, n=600, seed=0):
 
 def odd_windows(kind):
     """One window of each kind of trouble, by name."""
-    ordinary, nothing = windows(kind, 1), Summary.empty(GRIDS[kind])
+    ordinary = windows(kind, 1)
+    nothing = dataclasses.replace(Summary.empty(GRIDS[kind], kept=ordinary.hashes.shape[1]), window_s=3600.0)
     out = {
         "no rows": nothing,
         "one row": summary(kind, rows(kind, 1)),
@@ -159,10 +165,11 @@ def test_odd_windows_have_a_figure_or_a_reason(name, kind):
 
 @each
 def test_nothing_at_all_is_never_a_good_figure(name, kind):
-    """No rows and rows that were taken away twice have a reason; the number of no rows is 0."""
+    """No rows and rows that were taken away twice have a reason; the number and the rate of no rows are 0."""
     odd = odd_windows(kind)
     nothing = figures(name, kind, odd["no rows"])
-    assert nothing.reason[0] is not None or (name, nothing.value[0]) == ("rows", 0.0)
+    zero = name in ("rows", "throughput_per_s") and nothing.value[0] == 0
+    assert nothing.reason[0] is not None or zero
     assert figures(name, kind, odd["taken away twice"]).reason[0] is not None
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import stats
+from scipy import optimize, stats
 
 from vedette.statistics import (
     STATISTICS,
@@ -95,18 +95,61 @@ def test_unseen_levels_are_a_share_of_what_is_there():
 
 
 @pytest.mark.parametrize("n", [2, 30, 1000])
-def test_the_mean_agrees_with_numpy_and_scipy(n, rng):
-    """Value and interval are numpy's mean and the t interval of scipy."""
-    x = rng.lognormal(size=n)
+def test_the_mean_of_even_values_is_students(n, rng):
+    """Of values without skewness, value and interval are numpy's mean and the t interval of scipy."""
+    half = rng.normal(size=n // 2)
+    x = 3 + np.concatenate([half, -half])
     expected = stats.ttest_1samp(x, 0).confidence_interval(0.9)
     assert figure("mean", summarise_numeric(GRID, x), 0.9)[:3] == pytest.approx(
         (x.mean(), expected.low, expected.high), rel=1e-9
     )
 
 
+@pytest.mark.parametrize("n", [30, 1000])
+def test_the_mean_of_skewed_values_has_halls_limit(n, rng):
+    """The upper limit solves Hall's cubic for the skewness of scipy; the lower one, further out, is Student's."""
+    x = rng.lognormal(size=n)
+    skewness, t = stats.skew(x, bias=False), stats.t.ppf(0.975, n - 1)
+
+    def transformed(y):
+        return y + skewness * y**2 / 3 + skewness**2 * y**3 / 27 + skewness / (6 * n)
+
+    root = optimize.brentq(lambda y: transformed(y) + t / np.sqrt(n), -20, 20)
+    low, high = figure("mean", summarise_numeric(GRID, x))[1:3]
+    assert high == pytest.approx(x.mean() - x.std(ddof=1) * root, rel=1e-9)
+    assert low == pytest.approx(stats.ttest_1samp(x, 0).confidence_interval(0.95).low, rel=1e-9)
+
+
+@pytest.mark.parametrize("shape", ["exponential", "lognormal", "normal", "uniform"])
+def test_the_interval_of_a_mean_holds_the_truth_at_30_rows(shape, rng):
+    """Of 2,000 windows 92 % or more, where Student's holds 88 % of log-normal ones (the standard error is 0.5 %)."""
+    x, truth = getattr(rng, shape)(size=60_000), {"exponential": 1, "lognormal": np.exp(0.5), "uniform": 0.5}
+    column = summarise_numeric(GRID, x, None, np.repeat(np.arange(2000), 30), 2000)
+    found = STATISTICS["mean"].figures(column)
+    done = np.isfinite(found.low)
+    assert done.mean() > 0.9
+    held = (found.low <= truth.get(shape, 0)) & (truth.get(shape, 0) <= found.high)
+    assert held[done].mean() >= 0.92
+
+
+def test_the_mean_of_two_values_is_a_share(rng):
+    """A column of 0 and 20 has 20 times the interval of the share of 20s."""
+    grid = numeric_grid("flag", [0.0, 20.0] * 50)
+    expected = stats.binomtest(3, 40).proportion_ci(method="exact")
+    found = figure("mean", summarise_numeric(grid, [0.0] * 37 + [20.0] * 3))
+    assert found[:3] == pytest.approx((1.5, 20 * expected.low, 20 * expected.high))
+
+
+def test_the_mean_that_one_row_makes_is_not_known(rng):
+    """One value among zeros tells nothing of how often such values come."""
+    column = summarise_numeric(GRID, [0.0] * 49 + [1.0])
+    assert figure("mean", column)[-1] == "too few rows for so skewed a column: 50"
+
+
 def test_the_mean_far_from_zero_keeps_its_digits(rng):
     """Sums about the centre of the grid do not cancel: a spread of 1 at 1e9 has its interval."""
-    x = 1e9 + rng.normal(size=500)
+    half = rng.normal(size=250)
+    x = 1e9 + np.concatenate([half, -half])
     expected = stats.ttest_1samp(x - 1e9, 0).confidence_interval(0.95)
     _, low, high, *_ = figure("mean", summarise_numeric(numeric_grid("x", x[:100]), x))
     assert (low - 1e9, high - 1e9) == pytest.approx((expected.low, expected.high), rel=1e-4)

@@ -26,10 +26,16 @@ from importlib.metadata import entry_points
 from typing import Protocol, runtime_checkable
 
 from vedette.statistics.accuracy import Accuracy
+from vedette.statistics.chi_square import ChiSquare
 from vedette.statistics.counting import summarise_category, summarise_numeric, summarise_quality
+from vedette.statistics.distinct import Distinct
+from vedette.statistics.error_rate import ErrorRate
 from vedette.statistics.estimates import Estimates
 from vedette.statistics.f1 import F1
 from vedette.statistics.grid import Grid, category_grid, latency_grid, merge_cells, numeric_grid, quality_grid
+from vedette.statistics.hellinger import Hellinger
+from vedette.statistics.jensen_shannon import JensenShannon
+from vedette.statistics.kolmogorov_smirnov import KolmogorovSmirnov
 from vedette.statistics.mean import Mean
 from vedette.statistics.precision import Precision
 from vedette.statistics.psi import Psi
@@ -37,8 +43,11 @@ from vedette.statistics.quantile import Quantile
 from vedette.statistics.recall import Recall
 from vedette.statistics.roc_auc import RocAuc
 from vedette.statistics.rows import Rows
+from vedette.statistics.sd import Sd
 from vedette.statistics.shares import InfiniteShare, MissingShare, UnseenShare
 from vedette.statistics.summary import Summary
+from vedette.statistics.throughput import Throughput
+from vedette.statistics.total_variation import TotalVariation
 from vedette.statistics.wasserstein import Wasserstein
 
 __all__ = [
@@ -88,10 +97,14 @@ STATISTICS: dict[str, Statistic] = {
     statistic.name: statistic
     for statistic in (
         Rows(),
+        Throughput(),
+        ErrorRate(),
         MissingShare(),
         InfiniteShare(),
         UnseenShare(),
+        Distinct(),
         Mean(),
+        Sd(),
         Quantile("p01", 0.01),
         Quantile("p05", 0.05),
         Quantile("p25", 0.25),
@@ -102,6 +115,11 @@ STATISTICS: dict[str, Statistic] = {
         Psi(),
         Wasserstein("wasserstein"),
         Wasserstein("wasserstein_sd", in_reference_sd=True),
+        JensenShannon(),
+        Hellinger(),
+        KolmogorovSmirnov(),
+        ChiSquare(),
+        TotalVariation(),
         Accuracy(),
         Precision(),
         Recall(),

@@ -5,22 +5,33 @@ from __future__ import annotations
 import numpy as np
 
 from vedette.statistics.estimates import Estimates, check_kind, check_level, reasons_of
-from vedette.statistics.intervals import mean_t
+from vedette.statistics.intervals import hall, share
+from vedette.statistics.moments import moments_of, two_values
 from vedette.statistics.summary import Summary
 
 __all__ = ["Mean"]
+
+SKEWED_MAX = 0.8
+"""Of skewness/sqrt(n), which is 1 where a single row differs from all others: their mean is that row's."""
 
 
 class Mean:
     """The average of the finite values of a window, in the unit of the column.
 
-    centre + total/n, with Student's t interval on n - 1 degrees of freedom. ``n`` counts finite values; null,
-    NaN and infinities are in ``missing_share`` and ``infinite_share``. Where all n values are equal there is
-    no spread to go by: no more than a share 1 - (alpha/2)^(1/n) of what comes can then be different (Clopper
-    and Pearson), and the interval is what that share could do within the range of the grid. Two values at
-    least are needed. The interval is of large samples where values are skewed, and of independent rows.
+    centre + total/n. The limits are those of Student's t interval and of Hall's, which follows the skewness of the
+    values, whichever are further out: Student's alone holds the mean of 30 log-normal values only 0.88 of the
+    time, both together 0.94. For normal values both are the same; for skewed ones the interval is up to twice
+    Student's, and conservative. A column of two values has the interval of a share. Where skewness/sqrt(n) is
+    above 0.8, so that a row or two are all that there is of the spread, the reason is ``too few rows for so skewed
+    a column``.
 
-    Source: Student (1908), Biometrika 6, 1-25.
+    ``n`` counts finite values; null, NaN and infinities are in ``missing_share`` and ``infinite_share``. Where all
+    n values are equal there is no spread to go by: no more than a share 1 - (alpha/2)^(1/n) of what comes can then
+    be different (Clopper and Pearson), and the interval is what that share could do within the range of the grid.
+    Two values at least are needed. The interval is of independent rows.
+
+    Sources: Student (1908), Biometrika 6, 1-25; P. Hall (1992), Journal of the Royal Statistical Society B 54,
+    221-228.
 
     >>> import numpy as np
     >>> from vedette.statistics import STATISTICS, numeric_grid, summarise_numeric
@@ -40,11 +51,24 @@ class Mean:
         tail = (1 - check_level(level)) / 2
         reasons, n, grid = reasons_of(current), current.used, current.grid
         reasons.add(n < 2, "fewer than 2 finite values", n)
-        mean, low, high = mean_t(current.total, current.squares, n, level)
+        size = np.maximum(n, 1)
+        found = moments_of(current)
+        hits, small, great, flag = two_values(grid, current.counts)
         constant = current.minimum == current.maximum
-        other = 1 - tail ** (1 / np.maximum(n, 1))
+        lone = (np.abs(found.skewness) > SKEWED_MAX * np.sqrt(size)) & ~flag & ~constant
+        reasons.add(lone, "too few rows for so skewed a column", n)
+        other = 1 - tail ** (1 / size)
+        below, above = hall(found.skewness, size, level)
+        at_least, at_most = share(np.clip(hits, 0, size), size, level)
         with np.errstate(over="ignore", invalid="ignore"):  # the estimates refuse what is not finite
+            low, high = found.mean - below * found.sd, found.mean + above * found.sd
             least, most = grid.edges[0] - grid.centre, grid.edges[-1] - grid.centre
-            low = np.where(constant, mean + other * np.minimum(least - mean, 0), low)
-            high = np.where(constant, mean + other * np.maximum(most - mean, 0), high)
-            return Estimates.of(mean + grid.centre, low + grid.centre, high + grid.centre, n, reasons)
+            low = (
+                np.where(constant, found.mean + other * np.minimum(least - found.mean, 0), low) + grid.centre
+            )
+            high = (
+                np.where(constant, found.mean + other * np.maximum(most - found.mean, 0), high) + grid.centre
+            )
+            low = np.where(flag, small + at_least * (great - small), low)
+            high = np.where(flag, small + at_most * (great - small), high)
+            return Estimates.of(found.mean + grid.centre, low, high, n, reasons)

@@ -9,12 +9,13 @@ from vedette.statistics.estimates import Estimates, Reasons, check_kind, check_l
 from vedette.statistics.intervals import share
 from vedette.statistics.summary import Summary
 
-__all__ = ["InfiniteShare", "MissingShare", "UnseenShare"]
+__all__ = ["InfiniteShare", "MissingShare", "UnseenShare", "estimates_of_share"]
 
 
-def _share(
+def estimates_of_share(
     hits: npt.NDArray[np.int64], n: npt.NDArray[np.int64], reasons: Reasons, level: float
 ) -> Estimates:
+    """The share of ``hits`` [W] in ``n`` [W] with its interval, after what ``reasons`` there are already."""
     reasons.add((hits < 0) | (n < hits), "corrections without the rows that they correct")
     size = np.maximum(n, 1)
     k = np.clip(hits, 0, size)
@@ -45,7 +46,7 @@ class MissingShare:
         check_kind(self.name, self.kinds, current)
         reasons = Reasons(len(current))
         reasons.add(current.rows == 0, "no rows")
-        return _share(current.missing + current.nan, current.rows, reasons, level)
+        return estimates_of_share(current.missing + current.nan, current.rows, reasons, level)
 
 
 class InfiniteShare:
@@ -71,7 +72,7 @@ class InfiniteShare:
         check_kind(self.name, self.kinds, current)
         reasons = Reasons(len(current))
         reasons.add(current.rows == 0, "no rows")
-        return _share(current.inf, current.rows, reasons, level)
+        return estimates_of_share(current.inf, current.rows, reasons, level)
 
 
 class UnseenShare:
@@ -96,4 +97,4 @@ class UnseenShare:
         reasons = Reasons(len(current))
         reasons.add(current.rows == 0, "no rows")
         reasons.add(current.missing == current.rows, "all values missing")
-        return _share(current.counts[:, -1], current.used, reasons, level)
+        return estimates_of_share(current.counts[:, -1], current.used, reasons, level)

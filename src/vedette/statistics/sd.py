@@ -1,0 +1,99 @@
+"""The standard deviation of a column."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from scipy import special
+
+from vedette.statistics.estimates import Estimates, check_kind, check_level, reasons_of
+from vedette.statistics.intervals import share
+from vedette.statistics.moments import moments_of, two_values
+from vedette.statistics.summary import Summary
+
+__all__ = ["Sd"]
+
+Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
+
+UNIFORM = 1.8
+"""The kurtosis of a uniform distribution; only what a column has above it is subject to surprise."""
+
+FEW, HEAVY_MAX = 50, 0.15
+"""Under 50 rows an excess over ``UNIFORM`` of more than 0.15 n has no interval that holds."""
+
+
+class Sd:
+    """How far the finite values of a window lie from their mean, as the root of the mean square.
+
+    sqrt(sum (x - mean)^2/(n-1)), in the unit of the column. The interval is Bonett's, from the fourth moment: with
+    k the kurtosis, z the normal quantile and c = n/(n-z), the variance lies within c s^2 exp(-+ z se), se = c
+    sqrt((k - (n-3)/n)/(n-1)). The kurtosis of a sample is too small for heavy tails, the more so the fewer rows
+    there are, so k is raised by the factor 1 + (5 + 150/n) max(k - 1.8, 0)/sqrt(n). That is conservative for most
+    columns, and needed for log-normal ones (Bonett's own holds 0.77 of the time at 100 rows of those). Tails
+    without a fourth moment, such as those of Student's t on 3 degrees of freedom, no interval follows: it holds
+    0.9 of the time there.
+
+    A column of two values has the interval that the share of one gives. Where all n values are equal, a share of
+    1 - (alpha/2)^(1/n) of what comes could be different, and the upper limit is what that share could do within
+    the range of the grid. Reasons: fewer than 4 finite values; under 50 rows, tails too heavy for so few; values
+    that lie so far from the centre of the grid, for their spread, that the sums do not tell it.
+
+    Source: D. G. Bonett (2006), Computational Statistics and Data Analysis 50, 775-782.
+
+    >>> import numpy as np
+    >>> from vedette.statistics import STATISTICS, numeric_grid, summarise_numeric
+    >>> x = np.array([1.0, 2.0, 3.0, 4.0, 5.0])
+    >>> STATISTICS["sd"].figures(summarise_numeric(numeric_grid("x", x), x)).value.round(4).tolist()   # sqrt(2.5)
+    [1.5811]
+    """
+
+    name = "sd"
+    kinds: tuple[str, ...] = ("numeric",)
+    needs_reference = False
+
+    def figures(self, current: Summary, reference: Summary | None = None, level: float = 0.95) -> Estimates:  # noqa: ARG002
+        """The deviation by window; ``ValueError`` for another kind of column or a level outside (0, 1)."""
+        check_kind(self.name, self.kinds, current)
+        check_level(level)
+        reasons, n, grid = reasons_of(current), current.used, current.grid
+        reasons.add(n < 4, "fewer than 4 finite values", n)
+        found = moments_of(current)
+        hits, small, great, flag = two_values(grid, current.counts)
+        constant = current.minimum == current.maximum
+        plain = ~flag & ~constant
+        heavy = plain & (n < FEW) & (found.kurtosis - UNIFORM > HEAVY_MAX * n)
+        reasons.add(heavy, "too few rows for so heavy tails", n)
+        with np.errstate(over="ignore", invalid="ignore"):  # the estimates refuse what is not finite
+            reasons.add(~np.isfinite(found.sd), "values too large to compute with")
+            reasons.add(
+                plain & ~found.known, "values too close together, for their distance from the grid's centre"
+            )
+            value = np.where(constant, 0.0, found.sd)
+            low, high = (found.sd * limit for limit in _bonett(found.kurtosis, n, level))
+            same_low, same_high = _of_share(np.zeros_like(n), n, level)
+            reach = np.maximum(current.maximum, grid.edges[-1]) - np.minimum(current.minimum, grid.edges[0])
+            low, high = np.where(constant, same_low, low), np.where(constant, same_high * reach, high)
+            flag_low, flag_high = _of_share(hits, n, level)
+            low = np.where(flag, flag_low * (great - small), low)
+            high = np.where(flag, flag_high * (great - small), high)
+            return Estimates.of(value, low, high, n, reasons)
+
+
+def _bonett(kurtosis: Floats, n: Integers, level: float) -> tuple[Floats, Floats]:
+    """The limits in standard deviations of the sample."""
+    z, size = float(special.ndtri((1 + level) / 2)), np.maximum(n, 4).astype(np.float64)
+    raised = kurtosis * (1 + (5 + 150 / size) * np.maximum(kurtosis - UNIFORM, 0.0) / np.sqrt(size))
+    # Bonett's n/(n - z) makes the limits even at few rows; under z of them it has no sense
+    even = size / np.maximum(size - z, 1.0)
+    se = even * np.sqrt(np.maximum(raised - (size - 3) / size, 0.0) / (size - 1))
+    root = np.sqrt(even)
+    return root * np.exp(-z * se / 2), root * np.exp(z * se / 2)
+
+
+def _of_share(hits: Integers, n: Integers, level: float) -> tuple[Floats, Floats]:
+    """The limits of sqrt(p (1-p)), from those of the share p of ``hits`` in ``n``."""
+    size = np.maximum(n, 1)
+    low, high = share(np.clip(hits, 0, size), size, level)
+    ends = np.sqrt(low * (1 - low)), np.sqrt(high * (1 - high))
+    return np.minimum(*ends), np.where((low < 0.5) & (high > 0.5), 0.5, np.maximum(*ends))
