@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import csv
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ import polars as pl
 
 from vedette.errors import DataError, SchemaError
 
-__all__ = ["ENDINGS", "TableFile", "open_table"]
+__all__ = ["ENDINGS", "TableFile", "open_frame", "open_table"]
 
 ENDINGS = (".parquet", ".pq", ".csv", ".tsv", ".arrow", ".feather", ".ipc")
 
@@ -51,6 +51,42 @@ class TableFile:
             length = None if stop is None else max(stop - start, 0)
             return self._scan().select(list(names)).slice(start, length).collect()
 
+    def renamed(self, columns: Mapping[str, str]) -> TableFile:
+        """The table with other names: ``columns`` maps new names to its own.
+
+        Raises ``SchemaError`` where it has no such column, or a new name is that of another one.
+        """
+        if not columns:
+            return self
+        unknown = sorted(set(columns.values()) - set(self.schema))
+        if unknown:
+            raise SchemaError(
+                f"columns={dict(columns)!r}: {self.path} has no column {unknown[0]!r}; it has "
+                f"{', '.join(list(self.schema)[:20])}"
+            )
+        theirs = {theirs: ours for ours, theirs in columns.items()}
+        schema = {theirs.get(name, name): kind for name, kind in self.schema.items()}
+        if len(schema) < len(self.schema):
+            taken = sorted(set(columns) & (set(self.schema) - set(columns.values())))
+            raise SchemaError(f"columns={dict(columns)!r}: {self.path} has a column {taken[0]!r} already")
+        scan, whole = self._scan, self._whole
+
+        def read(names: list[str]) -> pl.DataFrame:
+            assert whole is not None
+            return whole([columns.get(name, name) for name in names]).rename(theirs, strict=False)
+
+        return replace(
+            self,
+            schema=schema,
+            _scan=lambda: scan().rename(theirs),
+            _whole=None if whole is None else read,
+        )
+
+
+def open_frame(frame: pl.DataFrame, name: str) -> TableFile:
+    """A frame in memory as a table, under a name to call it by."""
+    return TableFile(name, dict(frame.schema), frame.height, frame.lazy, frame.select)
+
 
 def open_table(
     path: str | Path, *, separator: str | None = None, text_columns: Sequence[str] = ()
@@ -81,7 +117,7 @@ def open_table(
 
 
 @contextmanager
-def _reading(path: str) -> Any:
+def _reading(path: str) -> Iterator[None]:
     try:
         yield
     except pl.exceptions.DuplicateError as error:
@@ -129,7 +165,7 @@ def _arrow(file: Path) -> TableFile:
     with file.open("rb") as opened:
         stream = opened.read(4) == _STREAM_START
     if stream:
-        return _frame(str(file), pl.read_ipc_stream(file))
+        return open_frame(pl.read_ipc_stream(file), str(file))
 
     def scan() -> pl.LazyFrame:
         return pl.scan_ipc(file)
@@ -146,7 +182,7 @@ def _csv(file: Path, separator: str, text_columns: Sequence[str]) -> TableFile:
 
     def columns(sniffed: int | None) -> TableFile:
         if file.stat().st_size <= _CSV_BYTES_MAX:
-            return _frame(str(file), scan(sniffed).collect())
+            return open_frame(scan(sniffed).collect(), str(file))
         folder = tempfile.TemporaryDirectory(prefix="vedette-")
         target = Path(folder.name) / "columns.parquet"
         scan(sniffed).sink_parquet(target, compression="zstd", compression_level=1)
@@ -180,10 +216,6 @@ def _header(file: Path, separator: str) -> list[str]:
             f"{file}: column {names.index('') + 1 if '' in names else 1} has no name in the header"
         )
     return names
-
-
-def _frame(path: str, frame: pl.DataFrame) -> TableFile:
-    return TableFile(path, _typed(dict(frame.schema)), frame.height, frame.lazy, frame.select)
 
 
 def _typed(schema: dict[str, Any]) -> dict[str, pl.DataType]:

@@ -1,0 +1,113 @@
+"""The ten things worth knowing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from vedette.engine.two_files.words import number, percent
+from vedette.output.comparison import Comparison, Finding
+from vedette.records import Status
+
+__all__ = ["findings_of"]
+
+FINDINGS_MAX = 10
+_ORDER = (Status.ALARM, Status.WARN, Status.UNKNOWN, Status.OK)
+
+
+def findings_of(report: Comparison, warnings: Sequence[str]) -> tuple[Finding, ...]:
+    """What a person should read first, the gravest first, ten at most."""
+    every = [
+        *_whole(report),
+        *(Finding(Status.WARN, "label", one) for one in warnings),
+        *_figures(report),
+        *_columns(report),
+        *_odd(report),
+    ]
+    every.sort(key=lambda one: _ORDER.index(one.status))
+    if len(every) > FINDINGS_MAX:
+        rest = len(every) - FINDINGS_MAX + 1
+        worst = every[FINDINGS_MAX - 1].status
+        every = [*every[: FINDINGS_MAX - 1], Finding(worst, "", f"{rest:,} more, in the columns below")]
+    if not every:
+        every = [Finding(Status.OK, "", "nothing has changed that could be told from chance")]
+    return tuple(every)
+
+
+def _whole(report: Comparison) -> Iterator[Finding]:
+    if report.reference is None:
+        yield Finding(Status.UNKNOWN, "", "no reference was given: nothing can be said to have changed")
+    for rows, where in ((report.rows, "the current file"), (report.reference_rows, "the reference")):
+        if rows == 0:
+            yield Finding(Status.UNKNOWN, "", f"{where} has no rows")
+
+
+def _figures(report: Comparison) -> Iterator[Finding]:
+    for one in report.figures:
+        if not one.changed or one.reference is None:
+            continue
+        now, before = one.current, one.reference
+        if now.value is None or before.value is None:
+            continue
+        worse = now.value < before.value if one.metric == "accuracy" else now.value > before.value
+        where = f" where {one.segment}" if one.segment else ""
+        yield Finding(
+            Status.ALARM if worse else Status.OK,
+            one.metric,
+            f"{one.metric}{where} {number(before.value)} to {number(now.value)} "
+            f"({number(now.low)} to {number(now.high)}, {now.n:,} rows)",
+        )
+
+
+def _columns(report: Comparison) -> Iterator[Finding]:
+    for one in report.columns:
+        if one.changed and one.matters:
+            gone = one.p_value is None and not one.words.startswith("is new")
+            empty = one.current is not None and one.current.rows == one.current.missing + one.current.nan
+            yield Finding(Status.ALARM if gone or empty else Status.WARN, one.name, one.words)
+    small = [one.name for one in report.columns if one.changed and one.matters is False]
+    if small:
+        names = ", ".join(small[:5]) + (f" and {len(small) - 5:,} more" if len(small) > 5 else "")
+        yield Finding(Status.OK, "", f"changed, but too little to matter: {names}")
+    blind = [
+        one
+        for one in report.columns
+        if one.changed is None and one.role not in ("id", "time") and one.kind != "time"
+    ]
+    if blind and report.reference is not None:
+        names = ", ".join(f"{one.name} ({one.reason})" for one in blind[:3])
+        more = f" and {len(blind) - 3:,} more" if len(blind) > 3 else ""
+        yield Finding(Status.UNKNOWN, "", f"cannot be judged: {names}{more}")
+
+
+def _odd(report: Comparison) -> Iterator[Finding]:
+    """What is odd in the current file, whatever the reference says."""
+    for one in report.columns:
+        side = one.current
+        if side is None or not side.rows:
+            continue
+        distinct = side.figures.get("distinct")
+        if one.role == "id":
+            repeated = side.rows - side.missing - int(distinct.value or 0) if distinct else 0
+            if repeated > 0 and distinct is not None and distinct.low == distinct.high:
+                yield Finding(
+                    Status.WARN, one.name, f"{repeated:,} rows repeat an id ({percent(repeated / side.rows)})"
+                )
+            continue
+        if one.changed:
+            continue
+        if side.missing + side.nan == side.rows:
+            yield Finding(Status.WARN, one.name, "all values are missing")
+        elif one.kind == "numeric" and side.minimum == side.maximum and side.rows >= 2:
+            yield Finding(Status.OK, one.name, f"holds one value only, {number(side.minimum)}")
+        if side.inf:
+            yield Finding(
+                Status.WARN, one.name, f"{side.inf:,} values are infinite ({percent(side.inf / side.rows)})"
+            )
+        low, high = side.minimum or 0.0, side.maximum or 0.0
+        if one.role == "probability" and (low < 0 or high > 1):
+            said = (
+                f"from {number(low)} to {number(high)}: what lies outside 0 to 1 is left out of the figures"
+            )
+            yield Finding(Status.WARN, one.name, said)
+        if one.role == "latency" and low < 0:
+            yield Finding(Status.WARN, one.name, f"down to {number(low)} s: a latency cannot be negative")

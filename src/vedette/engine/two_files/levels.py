@@ -1,0 +1,96 @@
+"""A column of categories in two files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import polars as pl
+
+from vedette.engine.two_files.described import (
+    KEPT,
+    LEVELS_DRAWN,
+    Compared,
+    distances,
+    missing,
+    rounded,
+    sides,
+    too_few,
+)
+from vedette.engine.two_files.source import Source, names_of
+from vedette.engine.two_files.texts import compare_texts
+from vedette.output.comparison import Picture
+from vedette.statistics.counting_levels import summarise_levels
+from vedette.statistics.grid import category_grid
+from vedette.strategy import two_samples
+
+__all__ = ["compare_levels"]
+
+TEXT_LEVELS = 1000
+"""A column with more values than this in the pilot rows is a text or an identifier: its values are not told by name."""
+
+
+def compare_levels(name: str, kind: str, sources: Sequence[Source]) -> Compared:
+    """Count the levels of a column of one or two files, and compare; a text where there are too many."""
+    if (
+        kind == "text"
+        and pl.concat([names_of(source.pilot()) for source in sources]).n_unique() > TEXT_LEVELS
+    ):
+        return compare_texts(sources)
+    found = [_count(source) for source in sources]
+    table = {
+        level: (found[0][0].get(level, 0), found[-1][0].get(level, 0) if len(found) > 1 else 0)
+        for level in dict.fromkeys(level for levels, _ in found for level in levels)
+    }
+    grid = category_grid(name, found[-1][0], found[-1][0])
+    both = [summarise_levels(grid, levels, nulls, KEPT) for levels, nulls in found]
+    described = sides(both)
+    order = sorted(table, key=lambda level: (-sum(table[level]), level))
+    parts: dict[str, float | None] = {}
+    reason = None
+    if len(both) > 1:
+        reason = too_few(both)
+        if reason is None:
+            counts = np.array([table[level] for level in order], dtype=np.int64)
+            values = two_samples.levels(counts[:, 0], counts[:, 1])
+            parts["values"] = 1.0 if values is None and len(order) == 1 else values
+        parts["missing"] = missing(described)
+    return Compared(
+        "boolean" if kind == "boolean" else "category",
+        described,
+        distances(both),
+        _drawn(order, table, sources),
+        parts,
+        {level: table[level] for level in order},
+        reason,
+    )
+
+
+def _drawn(
+    order: Sequence[str], table: dict[str, tuple[int, int]], sources: Sequence[Source]
+) -> Picture | None:
+    """The most frequent levels; one of them for all others where there are more."""
+    if not order:
+        return None
+    counts = np.array([table[level] for level in order], dtype=np.float64)
+    labels = list(order)
+    if len(order) > LEVELS_DRAWN:
+        rest = counts[LEVELS_DRAWN - 1 :].sum(axis=0)
+        counts = np.vstack([counts[: LEVELS_DRAWN - 1], rest])
+        labels = [*order[: LEVELS_DRAWN - 1], f"{len(order) - LEVELS_DRAWN + 1:,} others"]
+    bars = [rounded(counts[:, place] / max(source.rows, 1)) for place, source in enumerate(sources)]
+    return Picture((), tuple(labels), bars[0], bars[1] if len(bars) > 1 else ())
+
+
+def _count(source: Source) -> tuple[dict[str, int], int]:
+    """How often each level comes up, and the rows without one; NaN is no level."""
+    counts: dict[str, int] = {}
+    nulls = 0
+    for column in source.slices():
+        table = column.drop_nulls().value_counts(name="_n")
+        names, times = names_of(table.to_series(0)), table.to_series(1)
+        there = names.is_not_null()
+        nulls += len(column) - int(times.filter(there).sum())
+        for level, n in zip(names.filter(there).to_list(), times.filter(there).to_list(), strict=True):
+            counts[level] = counts.get(level, 0) + n
+    return counts, nulls

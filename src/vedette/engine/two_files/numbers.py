@@ -1,0 +1,56 @@
+"""A column of numbers in two files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from vedette.engine.two_files.described import KEPT, Compared, distances, drawn, missing, sides, too_few
+from vedette.engine.two_files.source import Source, floats
+from vedette.statistics.counting import summarise_numeric
+from vedette.statistics.grid import Grid, latency_grid, numeric_grid
+from vedette.statistics.summary import Summary
+from vedette.strategy import two_samples
+
+__all__ = ["compare_numbers", "few_whole"]
+
+CLASSES_MAX = 50
+
+
+def compare_numbers(name: str, role: str, sources: Sequence[Source]) -> Compared:
+    """Count a numeric column of one or two files on one grid, and compare."""
+    pilot = np.concatenate([floats(source.pilot()) for source in sources])
+    grid = latency_grid(name) if role == "latency" else numeric_grid(name, pilot)
+    both = [_count(grid, source) for source in sources]
+    found = sides(both)
+    parts: dict[str, float | None] = {}
+    reason = None
+    if len(both) > 1:
+        reason = too_few(both)
+        if reason is None:
+            a, b = both[0].counts[0], both[1].counts[0]
+            values = two_samples.numbers(a, b)
+            parts["values"] = 1.0 if values is None and np.count_nonzero(a + b) == 1 else values
+        parts["missing"] = missing(found)
+        infinite = [int(one.inf[0]) for one in both]
+        if any(infinite):
+            parts["infinite"] = two_samples.share(infinite[0], found[0].rows, infinite[1], found[1].rows)
+    return Compared("numeric", found, distances(both), drawn(grid, both), parts, reason=reason)
+
+
+def few_whole(sources: Sequence[Source]) -> bool:
+    """True where numbers can be the names of classes: whole, and few of them."""
+    values = np.concatenate([floats(source.pilot()) for source in sources])
+    values = values[np.isfinite(values)]
+    return bool((values == np.round(values)).all()) and len(np.unique(values)) <= CLASSES_MAX
+
+
+def _count(grid: Grid, source: Source) -> Summary:
+    total = Summary.empty(grid, 1, KEPT)
+    for column in source.slices():
+        part = summarise_numeric(grid, floats(column), kept=KEPT)
+        part.missing[:] += column.null_count()
+        part.rows[:] += column.null_count()
+        total = total + part if total.rows[0] else part
+    return total

@@ -1,0 +1,290 @@
+"""How good the predictions of two files are: the figures of a classifier or of a regression, by segment too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import polars as pl
+
+from vedette.engine.two_files.described import estimate
+from vedette.engine.two_files.numbers import few_whole
+from vedette.engine.two_files.source import SLICE_ROWS, Source, kind_of, names_of
+from vedette.errors import SchemaError
+from vedette.lake.files import TableFile
+from vedette.output.comparison import Confusion, Figures
+from vedette.statistics import (
+    STATISTICS,
+    Estimates,
+    Grid,
+    Summary,
+    quality_grid,
+    summarise_quality,
+)
+from vedette.statistics.grid import CLASSES_MAX
+from vedette.strategy import two_samples
+
+__all__ = ["Quality", "compare_quality"]
+
+SEGMENTS_MAX = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """The figures, and what else is worth knowing about labels and predictions."""
+
+    figures: tuple[Figures, ...] = ()
+    confusion: Confusion | None = None
+    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = field(default=())
+
+
+@dataclass(frozen=True, slots=True)
+class _Labels:
+    """What the labels and predictions of both files are: numbers, or classes by name."""
+
+    grid: Grid
+    classes: tuple[str, ...]
+    by: tuple[str, ...]
+    segments: tuple[str, ...]
+
+
+def compare_quality(current: TableFile, reference: TableFile | None, by: Sequence[str] = ()) -> Quality:
+    """Compare the figures of all rows and of the segments of the columns ``by``.
+
+    Raises ``SchemaError`` where a file has no such column, ``ValueError`` where there are too many segments.
+    """
+    tables = [current] if reference is None else [current, reference]
+    for table in tables:
+        for name in by:
+            if name not in table.schema:
+                raise SchemaError(f"by={name!r}: {table.path} has no such column; it has {_names(table)}")
+    if not _labelled(current):
+        return Quality(notes=_why_not(current))
+    if not all(_labelled(table) for table in tables):
+        tables = tables[:1]
+    labels, notes, warnings = _labels(tables, tuple(by))
+    if labels is None:
+        return Quality(notes=notes, warnings=warnings)
+    counted = [_count(table, labels) for table in tables]
+    confusion = _confusion(counted[0].take([0]), labels) if labels.classes else None
+    return Quality(tuple(_figures(counted, labels)), confusion, notes, warnings)
+
+
+def _names(table: TableFile) -> str:
+    return ", ".join(list(table.schema)[:20])
+
+
+def _labelled(table: TableFile) -> bool:
+    predicted = any(name == "prediction" or name.startswith("probability") for name in table.schema)
+    return predicted and "label" in table.schema
+
+
+def _why_not(table: TableFile) -> tuple[str, ...]:
+    if "label" not in table.schema and any(
+        name == "prediction" or name.startswith("probability") for name in table.schema
+    ):
+        return ("No column 'label': how right the predictions are cannot be told.",)
+    return ()
+
+
+def _labels(
+    tables: Sequence[TableFile], by: tuple[str, ...]
+) -> tuple[_Labels | None, tuple[str, ...], tuple[str, ...]]:
+    """What is to be counted, or None; notes and warnings."""
+    segments = _segments(tables, by)
+    numeric = all(
+        kind_of(table.schema[name]) in ("numeric", "empty")
+        for table in tables
+        for name in ("label", "prediction")
+        if name in table.schema
+    )
+    scored = any(name.startswith("probability") for table in tables for name in table.schema)
+    both = [Source(t, name) for t in tables for name in ("label", "prediction") if name in t.schema]
+    if numeric and not scored and not few_whole(both):
+        return None, ("REGRESSION",), ()
+    named = [_classes(table) for table in tables]
+    truth = set().union(*(one for one, _ in named))
+    told = set().union(*(one for _, one in named))
+    classes = _sorted(truth | told)
+    if len(classes) == 1 and classes <= ("1",):
+        classes = ("0", "1")
+    if not 2 <= len(classes) <= CLASSES_MAX:
+        say = f"Labels and predictions name {len(classes):,} classes: 2 to {CLASSES_MAX} can be told apart."
+        return None, (say,), ()
+    warnings = []
+    if truth - told and told - truth and any("prediction" in table.schema for table in tables):
+        warnings.append(
+            f"labels and predictions name different classes: labels {', '.join(_sorted(truth)[:6])}; "
+            f"predictions {', '.join(_sorted(told)[:6])}"
+        )
+    scores = _scores(pl.concat([_sample(table) for table in tables], how="diagonal_relaxed"), classes)
+    grid = quality_grid(classes, scores if scores is None or scores.ndim == 1 else None)
+    return _Labels(grid, classes, by, segments), (), tuple(warnings)
+
+
+def _sorted(names: set[str]) -> tuple[str, ...]:
+    try:
+        return tuple(sorted(names, key=float))
+    except ValueError:
+        return tuple(sorted(names))
+
+
+def _classes(table: TableFile) -> tuple[set[str], set[str]]:
+    """The classes that labels name, and those that predictions and probabilities do."""
+    found: list[set[str]] = []
+    for name in ("label", "prediction"):
+        seen: set[str] = set()
+        if name in table.schema:
+            for column in Source(table, name).slices():
+                seen |= set(names_of(column.drop_nulls().unique()).drop_nulls().to_list())
+                if len(seen) > 10 * CLASSES_MAX:
+                    break
+        found.append(seen)
+    found[1] |= {
+        name.removeprefix("probability_") for name in table.schema if name.startswith("probability_")
+    }
+    return found[0], found[1]
+
+
+def _sample(table: TableFile) -> pl.DataFrame:
+    """Rows from all over the file to cut cells on, as floats where labels are numbers."""
+    names = [n for n in table.schema if n in ("label", "prediction") or n.startswith("probability")]
+    part = 512
+    starts = sorted({max(0, int(at)) for at in np.linspace(0, max(table.rows - part, 0), 8)})
+    frame = pl.concat([table.read(names, at, at + part) for at in starts])
+    numbers = [n for n in names if kind_of(table.schema[n]) in ("numeric", "boolean", "empty")]
+    return frame.with_columns(pl.col(numbers).cast(pl.Float64))
+
+
+def _segments(tables: Sequence[TableFile], by: tuple[str, ...]) -> tuple[str, ...]:
+    found: set[str] = set()
+    if not by:
+        return ()
+    for table in tables:
+        for start in range(0, max(table.rows, 1), SLICE_ROWS):
+            rows = table.read(by, start, start + SLICE_ROWS).unique()
+            if rows.height > 100 * SEGMENTS_MAX:
+                raise ValueError(_too_many(by, rows.height))
+            found |= set(_segment(rows, by).to_list())
+    if len(found) > SEGMENTS_MAX:
+        raise ValueError(_too_many(by, len(found)))
+    return tuple(sorted(found))
+
+
+def _too_many(by: Sequence[str], count: int) -> str:
+    names = ", ".join(by)
+    return f"by={names!r}: has {count:,} values or more; at most {SEGMENTS_MAX:,} segments are shown (is it an identifier?)"
+
+
+def _segment(rows: pl.DataFrame, by: Sequence[str]) -> pl.Series:
+    parts = [names_of(rows[name]).fill_null("null") for name in by]
+    told = [pl.lit(f"{name}=") + part for name, part in zip(by, parts, strict=True)]
+    return pl.select(pl.concat_str(told, separator=", ").alias("segment")).to_series()
+
+
+def _slices(table: TableFile, by: Sequence[str]) -> Iterator[pl.DataFrame]:
+    wanted = [n for n in table.schema if n in ("label", "prediction") or n.startswith("probability")]
+    for start in range(0, max(table.rows, 1), SLICE_ROWS):
+        yield table.read(list(dict.fromkeys([*wanted, *by])), start, start + SLICE_ROWS)
+
+
+def _count(table: TableFile, labels: _Labels) -> Summary:
+    """All rows in window 0, and the segments in the windows after it."""
+    segments = len(labels.segments)
+    total = Summary.empty(labels.grid, 1 + segments)
+    for rows in _slices(table, labels.by):
+        window, n_windows = None, 1
+        if segments:
+            codes = _codes(_segment(rows, labels.by), labels.segments)
+            window, n_windows = codes.astype(np.int64), segments
+        part = _summarise(rows, labels, window, n_windows)
+        total = total + (Summary.stack([part.merged(), part]) if segments else part)
+    return total
+
+
+def _summarise(rows: pl.DataFrame, labels: _Labels, window: np.ndarray | None, n_windows: int) -> Summary:
+    return summarise_quality(
+        labels.grid,
+        _codes(_column(rows, "label"), labels.classes),
+        _codes(_column(rows, "prediction"), labels.classes),
+        labels.classes,
+        _scores(rows, labels.classes),
+        window,
+        n_windows,
+    )
+
+
+def _numbers(rows: pl.DataFrame, name: str) -> np.ndarray:
+    if name not in rows.columns:
+        return np.full(rows.height, np.nan)
+    return rows[name].cast(pl.Float64).fill_null(float("nan")).to_numpy()
+
+
+def _column(rows: pl.DataFrame, name: str) -> pl.Series:
+    return names_of(rows[name]) if name in rows.columns else pl.Series([None] * rows.height, dtype=pl.String)
+
+
+def _codes(names: pl.Series, known: Sequence[str]) -> np.ndarray:
+    places = pl.Series(np.arange(len(known), dtype=np.int32))
+    known_names = pl.Series(list(known), dtype=pl.String)
+    return (
+        names.replace_strict(known_names, places, default=-1, return_dtype=pl.Int32).fill_null(-1).to_numpy()
+    )
+
+
+def _scores(rows: pl.DataFrame, classes: Sequence[str]) -> np.ndarray | None:
+    """The probability of the second of two classes, those of all of more; None where there are none."""
+    if len(classes) == 2:
+        for name in ("probability", f"probability_{classes[1]}"):
+            if name in rows.columns:
+                return _numbers(rows, name)
+        return None
+    names = [f"probability_{name}" for name in classes]
+    if not set(names) & set(rows.columns):
+        return None
+    return np.stack([_numbers(rows, name) for name in names], axis=1)
+
+
+def _figures(counted: Sequence[Summary], labels: _Labels) -> Iterator[Figures]:
+    kind = labels.grid.kind
+    found: dict[str, list[Estimates]] = {
+        name: [one.figures(summary) for summary in counted]
+        for name, one in STATISTICS.items()
+        if kind in one.kinds and not one.needs_reference and name not in ("throughput_per_s", "error_rate")
+    }
+    for window, segment in enumerate(("", *labels.segments)):
+        rows = int(counted[0].rows[window])
+        labelled = 1 - int(counted[0].missing[window]) / rows if rows else None
+        for name, sides in found.items():
+            reference = estimate(sides[1], window) if len(sides) > 1 else None
+            p = _p_value(name, [one.take([window]) for one in counted]) if len(counted) > 1 else None
+            yield Figures(name, segment, estimate(sides[0], window), reference, labelled, None, p)
+
+
+def _p_value(name: str, sides: Sequence[Summary]) -> float | None:
+    """Whether the predictions got better or worse: of a classifier by its accuracy, of a regression by its error."""
+    if name == "accuracy":
+        told = [STATISTICS["accuracy"].figures(side) for side in sides]
+        if any(one.reason[0] is not None or one.n[0] < two_samples.VALUES_MIN for one in told):
+            return None
+        right = [round(float(one.value[0]) * int(one.n[0])) for one in told]
+        return two_samples.share(right[0], int(told[0].n[0]), right[1], int(told[1].n[0]))
+    if name == "mae":
+        return two_samples.means(*(_absolute(side) for side in sides))
+    return None
+
+
+def _absolute(side: Summary) -> tuple[float, float, int]:
+    n = int(side.used[0])
+    names = side.grid.sums
+    if not n:
+        return np.nan, np.nan, 0
+    mean = float(side.sums[0, names.index("absolute")]) / n
+    return mean, max(float(side.squares[0]) / n - mean**2, 0.0) * n / max(n - 1, 1), n
+
+
+def _confusion(summary: Summary, labels: _Labels) -> Confusion:
+    table = summary.cube[0].sum(axis=0)[: len(labels.classes), : len(labels.classes)]
+    return Confusion(labels.classes, tuple(tuple(int(n) for n in row) for row in table))

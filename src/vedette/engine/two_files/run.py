@@ -1,0 +1,93 @@
+"""The command ``vedette report``, and its face in Python."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from vedette.engine.two_files.compare import compare
+from vedette.errors import DataError
+from vedette.output.comparison import Comparison
+from vedette.output.comparison_page import page
+
+__all__ = ["report", "write_page"]
+
+
+def report(
+    current: Any,
+    reference: Any = None,
+    *,
+    columns: Mapping[str, str] | None = None,
+    by: str | Sequence[str] = (),
+    separator: str | None = None,
+    html: str | Path | None = None,
+    progress: Callable[[int, int, str], None] | None = None,
+) -> Comparison:
+    """What is true of two sets of rows: which columns changed, how much, how sure that is; how good predictions are.
+
+    Parameters
+    ----------
+    current, reference:
+        Each the path of a Parquet, CSV, Arrow or Delta table, or a pandas, Polars or Arrow table, or a mapping from
+        names to arrays. Without a reference the current rows are described.
+    columns:
+        Maps vedette's names (``id``, ``time``, ``prediction``, ``probability``, ``probability_<class>``, ``label``,
+        ``latency_s``) to the data's own.
+    by:
+        A column, or a pair of columns, whose values are segments: the model's figures are told for each.
+    separator:
+        Of a CSV file; a comma by default.
+    html:
+        Where to write the page, one file that opens offline.
+    progress:
+        Called before each column with the number done, the number of all, and its name.
+
+    Returns
+    -------
+    Comparison
+        ``verdict``, ``columns``, ``figures``, ``findings``; ``output.comparison.to_json`` makes JSON of it. A column is
+        ``changed`` where it is named under a false discovery rate of 5 % (Benjamini and Yekutieli) over all columns
+        and figures; rows are taken as independent.
+
+    Raises
+    ------
+    DataError, SchemaError
+        Where a file cannot be read, or columns cannot be told apart or are not there.
+    ValueError
+        For an impossible argument.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(0)
+    >>> before, now = {"age": rng.normal(40, 9, 2000)}, {"age": rng.normal(44, 9, 2000)}
+    >>> found = report(now, before)
+    >>> found.verdict.value, found.columns[0].changed, round(found.columns[0].distances["wasserstein"].value)
+    ('WARN', True, 4)
+    """
+    segments = tuple(by.split(",")) if isinstance(by, str) and by else tuple(by)
+    found = compare(
+        current,
+        reference,
+        now=datetime.fromtimestamp(time.time(), UTC),
+        columns=columns,
+        by=segments,
+        separator=separator,
+        progress=progress,
+    )
+    if html is not None:
+        write_page(found, Path(html))
+    return found
+
+
+def write_page(found: Comparison, path: Path) -> Path:
+    """Write the page of a report; ``DataError`` where the file cannot be written."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(page(found), "utf-8")
+    except OSError as error:
+        raise DataError(f"report {path}: cannot be written: {error.strerror}") from error
+    return path.absolute()

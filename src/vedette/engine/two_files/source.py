@@ -1,0 +1,93 @@
+"""A column of one file, read a slice at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from vedette.lake.files import TableFile
+from vedette.lake.frames import class_names
+
+__all__ = ["SLICE_ROWS", "Source", "floats", "kind_of", "names_of"]
+
+SLICE_ROWS = 2_000_000
+"""Rows of a column that are in memory at once."""
+
+PILOT_ROWS = 4096
+"""Rows of a file, from all over it, on which cells are cut. Both files cut them: then nothing that is asked of the
+counts depends on which file is called the reference."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A column of a table; ``held`` has it where it was read already, with its neighbours."""
+
+    table: TableFile
+    name: str
+    held: pl.DataFrame | None = None
+
+    @property
+    def rows(self) -> int:
+        """The rows of the file."""
+        return self.table.rows
+
+    def slices(self) -> Iterator[pl.Series]:
+        """The column, at most 2,000,000 rows at a time."""
+        if self.held is not None:
+            yield self.held[self.name]
+            return
+        for start in range(0, max(self.rows, 1), SLICE_ROWS):
+            yield self.table.read([self.name], start, start + SLICE_ROWS)[self.name]
+
+    def pilot(self) -> pl.Series:
+        """Values from all over the column, nulls left out."""
+        if self.rows <= SLICE_ROWS:
+            column = next(self.slices())
+            return (column.gather(_spread(len(column))) if len(column) > PILOT_ROWS else column).drop_nulls()
+        part = PILOT_ROWS // 8
+        starts = np.linspace(0, self.rows - part, 8).astype(np.int64).tolist()
+        return pl.concat(
+            [self.table.read([self.name], at, at + part)[self.name] for at in starts]
+        ).drop_nulls()
+
+
+def _spread(n: int) -> pl.Series:
+    """A place in each of 4,096 equal stretches of n rows, not in step with anything periodic."""
+    within = np.random.default_rng(n).random(PILOT_ROWS)
+    places = ((np.arange(PILOT_ROWS) + within) * (n / PILOT_ROWS)).astype(np.int64)
+    return pl.Series(np.minimum(places, n - 1))
+
+
+def kind_of(dtype: pl.DataType) -> str:
+    """The kind of a column by its type: numeric, boolean, text, time, empty (nothing but nulls) or other.
+
+    >>> kind_of(pl.Int8()), kind_of(pl.Categorical()), kind_of(pl.List(pl.Float64()))
+    ('numeric', 'text', 'other')
+    """
+    if dtype.is_numeric() or dtype == pl.Duration:
+        return "numeric"
+    if dtype == pl.Boolean:
+        return "boolean"
+    if dtype == pl.Null:
+        return "empty"
+    if dtype in (pl.String, pl.Categorical, pl.Enum, pl.Binary):
+        return "text"
+    return "time" if dtype.is_temporal() else "other"
+
+
+def floats(column: pl.Series) -> np.ndarray:
+    """The values that are not null, as floats; durations in seconds."""
+    present = column.drop_nulls()
+    if present.dtype == pl.Duration:
+        return present.dt.total_microseconds().to_numpy().astype(np.float64) / 1e6
+    return present.cast(pl.Float64).to_numpy()
+
+
+def names_of(column: pl.Series) -> pl.Series:
+    """The names of levels: classes by their one spelling, bytes in hexadecimal."""
+    if column.dtype == pl.Binary:
+        return column.bin.encode("hex")
+    return column.cast(pl.String) if column.dtype in (pl.Categorical, pl.Enum) else class_names(column)

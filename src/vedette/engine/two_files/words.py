@@ -1,0 +1,171 @@
+"""What changed in a column, and how much, in words and in the column's own unit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from vedette.engine.two_files.described import Compared
+from vedette.output.comparison import Estimate, Side
+
+__all__ = ["matters", "number", "percent", "said"]
+
+SD_MIN = 0.05
+"""Numbers that moved by less than a twentieth of the reference's standard deviation are taken as not to matter,"""
+
+SHARE_MIN = 0.01
+"""and so are shares of rows (missing, infinite, of another level) that changed by less than one in a hundred,"""
+
+PSI_MIN = 0.02
+"""unless PSI is above this: a fifth of what is usually called a small change."""
+
+
+def number(value: float | None) -> str:
+    """A number for a sentence: four significant digits, thousands apart.
+
+    >>> number(1234567.8), number(0.00012345), number(12.0), number(None)
+    ('1,234,568', '0.0001234', '12', 'none')
+    """
+    if value is None:
+        return "none"
+    if value == 0 or 1e-4 <= abs(value) < 1e9:
+        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+    return f"{value:.3e}"
+
+
+def percent(share: float) -> str:
+    """A share for a sentence; what is not quite none is never said to be.
+
+    >>> percent(0.1234), percent(0.00002), percent(0.0)
+    ('12.3 %', 'under 0.01 %', '0 %')
+    """
+    if 0 < share < 1e-4:
+        return "under 0.01 %"
+    if 0 < share < 0.01:
+        return f"{100 * share:.2g} %"
+    return f"{100 * share:.3g} %"
+
+
+def _interval(one: Estimate) -> str:
+    return f"{number(one.low)} to {number(one.high)}"
+
+
+def said(found: Compared) -> str:
+    """What differs, the surest first; empty where no part is less likely than one in a hundred."""
+    if len(found.sides) < 2:
+        return ""
+    clear = sorted((p, part) for part, p in found.parts.items() if p is not None and p < 0.01)
+    tell = {"values": _values, "missing": _missing, "infinite": _infinite, "length": _length}
+    return "; ".join(dict.fromkeys(text for _, part in clear if (text := tell[part](found))))
+
+
+def _values(found: Compared) -> str:
+    return {"numeric": _numbers, "text": _unseen}.get(found.kind, _levels)(found)
+
+
+def _numbers(found: Compared) -> str:
+    now, before = (side.figures for side in found.sides)
+    moved, apart = found.distances.get("wasserstein"), found.distances.get("wasserstein_sd")
+    mean, was = now.get("mean"), before.get("mean")
+    parts = []
+    if mean is not None and was is not None and mean.value is not None and was.value is not None:
+        parts.append(f"mean {number(was.value)} to {number(mean.value)}")
+    sd, sd_was = now.get("sd"), before.get("sd")
+    if _ratio(sd, sd_was) > 1.05:
+        parts.append(
+            f"standard deviation {number(sd_was.value if sd_was else None)} to {number(sd.value if sd else None)}"
+        )
+    if moved is not None and moved.value is not None:
+        how = (
+            f", {number(apart.value)} standard deviations"
+            if apart is not None and apart.value is not None
+            else ""
+        )
+        parts.append(f"values moved by {number(moved.value)} on average ({_interval(moved)}){how}")
+    return ", ".join(parts)
+
+
+def _ratio(one: Estimate | None, other: Estimate | None) -> float:
+    """How many times the greater is the smaller; 1 where that cannot be told."""
+    if one is None or other is None or not one.value or not other.value:
+        return 1.0
+    return max(one.value / other.value, other.value / one.value)
+
+
+def _levels(found: Compared) -> str:
+    n = max(sum(now for now, _ in found.levels.values()), 1)
+    m = max(sum(before for _, before in found.levels.values()), 1)
+    fresh = {level: now for level, (now, before) in found.levels.items() if now and not before}
+    gone = {level: before for level, (now, before) in found.levels.items() if before and not now}
+    both = {level: (now / n, before / m) for level, (now, before) in found.levels.items() if now and before}
+    parts = [_some("new", fresh, n), _some("gone", gone, m)]
+    if both:
+        level = max(both, key=lambda one: (abs(both[one][0] - both[one][1]), one))
+        now_share, before_share = both[level]
+        if now_share != before_share:
+            parts.append(f"{_quoted(level)} {percent(before_share)} to {percent(now_share)} of rows")
+    return ", ".join(part for part in parts if part)
+
+
+def _some(word: str, levels: Mapping[str, int], rows: int) -> str:
+    """The new levels, or those that are gone, with their share of rows where that is a thousandth or more."""
+    if not levels or sum(levels.values()) < 0.001 * rows:
+        return ""
+    first = sorted(levels, key=lambda level: (-levels[level], level))[:3]
+    names = ", ".join(_quoted(level) for level in first)
+    more = f" and {len(levels) - 3:,} more" if len(levels) > 3 else ""
+    return f"{word}: {names}{more} ({percent(sum(levels.values()) / rows)} of rows)"
+
+
+def _quoted(level: str) -> str:
+    return f"'{level[:40]}{'…' if len(level) > 40 else ''}'"
+
+
+def _unseen(found: Compared) -> str:
+    unseen = found.distances.get("unseen_share")
+    if unseen is None or unseen.value is None:
+        return ""
+    return f"{percent(unseen.value)} of rows have a value that the reference does not have"
+
+
+def _missing(found: Compared) -> str:
+    now, before = (_share(side, side.missing + side.nan) for side in found.sides)
+    return "all values are missing" if now == 1.0 else f"missing {percent(before)} to {percent(now)}"
+
+
+def _infinite(found: Compared) -> str:
+    now, before = (_share(side, side.inf) for side in found.sides)
+    return f"infinite {percent(before)} to {percent(now)}"
+
+
+def _length(found: Compared) -> str:
+    now, before = (side.figures.get("length_mean") for side in found.sides)
+    if now is None or before is None:
+        return ""
+    return f"length {number(before.value)} to {number(now.value)} bytes on average"
+
+
+def _share(side: Side, part: int) -> float:
+    return part / side.rows if side.rows else 0.0
+
+
+def matters(found: Compared) -> bool:
+    """False where the whole interval of each distance says that the change is too small to matter."""
+    if len(found.sides) < 2:
+        return True
+    one, other = found.sides
+    empty = abs(_share(one, one.missing + one.nan) - _share(other, other.missing + other.nan))
+    if max(empty, abs(_share(one, one.inf) - _share(other, other.inf))) >= SHARE_MIN:
+        return True
+    limits = {"wasserstein_sd": SD_MIN, "total_variation": 2 * SHARE_MIN, "psi": PSI_MIN}
+    known = {name: found.distances[name].high for name in limits if name in found.distances}
+    if found.kind == "text":
+        now, before = (side.figures["length_mean"].value for side in found.sides)
+        unlike = found.parts.get("values")
+        return (
+            unlike is None
+            or unlike < SHARE_MIN
+            or now is None
+            or not before
+            or abs(now / before - 1) >= SD_MIN
+        )
+    return any(high is None or high >= limits[name] for name, high in known.items())
