@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Mapping
 from datetime import datetime
@@ -14,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from vedette.output.pipes import hush
 from vedette.records import Health, Ledger, Status, Verdict
 
 __all__ = [
@@ -36,11 +36,7 @@ class Terminal(Console):
 
     def on_broken_pipe(self) -> None:
         """Print no more."""
-        _hush()
-
-
-def _hush() -> None:
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        hush()
 
 
 def _say(document: Any) -> None:
@@ -49,7 +45,7 @@ def _say(document: Any) -> None:
         sys.stdout.write("\n")
         sys.stdout.flush()
     except BrokenPipeError:
-        _hush()
+        hush()
 
 
 def _text(value: Any) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from html import escape
 
+from vedette.output.theme import DARK, LIGHT
 from vedette.records import Health, Ledger, Status, Verdict
 
 __all__ = ["Picture", "Point", "page"]
@@ -36,12 +37,12 @@ class Picture:
     reference: Point | None
 
 
-_STYLE = """
-:root{color-scheme:light dark;--bg:#fbfbfa;--fg:#1c1f23;--dim:#646b74;--line:#dcdfe3;--card:#fff;--mark:#1f6feb;
---band:#1f6feb2b;--ref:#8a919a;--refband:#8a919a26;--OK:#1a7f4b;--WARN:#9a6700;--ALARM:#c62828;--UNKNOWN:#7a3fb0}
-@media(prefers-color-scheme:dark){:root{--bg:#14171b;--fg:#e7e9ec;--dim:#9aa2ac;--line:#2d333b;--card:#1b1f25;
---mark:#6ea8fe;--band:#6ea8fe33;--ref:#7c848e;--refband:#7c848e2e;--OK:#56c98a;--WARN:#e3b341;--ALARM:#ff7b72;
---UNKNOWN:#c69bf0}}
+_COLOURS = f"""
+:root{{color-scheme:light dark;{LIGHT}}}
+@media(prefers-color-scheme:dark){{:root{{{DARK}}}}}
+"""
+
+_STYLE = """\
 *{box-sizing:border-box}body{margin:0;background:var(--bg);color:var(--fg);font:15px/1.5 system-ui,-apple-system,
 "Segoe UI",Roboto,sans-serif}main{max-width:1180px;margin:0 auto;padding:24px 18px 64px}
 h1{font-size:24px;margin:0 0 4px}h2{font-size:17px;margin:36px 0 12px}p{margin:4px 0}.dim{color:var(--dim)}
@@ -71,7 +72,7 @@ def page(health: Health, pictures: Sequence[Picture], ledger: Ledger, made: date
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
-        f"<title>{escape(title)}</title><style>{_STYLE}</style></head><body><main>"
+        f"<title>{escape(title)}</title><style>{_COLOURS}{_STYLE}</style></head><body><main>"
         f"<h1>{escape(health.model)} <span class=dim>version {escape(health.version)}</span> "
         f'<span class="word {health.verdict.value}">{health.verdict.value}</span></h1>'
         f"<p class=dim>{tally or 'nothing is watched yet'}. Made {made:%Y-%m-%d %H:%M} UTC. {escape(note)}</p>"
