@@ -1,0 +1,203 @@
+"""A report of two files for a terminal, or as one JSON document."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, TextIO
+
+from vedette.output.comparison import Column, Comparison, Estimate, Figures, to_json
+from vedette.output.comparison_words import metric_words, summary, verdict_words
+from vedette.output.names import visible
+from vedette.output.numbers import estimate, unit_of, width
+from vedette.output.pipes import hush
+from vedette.records import Status
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+__all__ = ["print_comparison"]
+
+COLUMNS_SHOWN = 15
+FIGURES_SHOWN = 20
+FINDINGS_SHOWN = 10
+NAME, WORDS = 30, 300  # the longest that are shown, in characters
+NARROW = 64  # under this a table is told as lines
+COLOURS = {Status.OK: "green", Status.WARN: "yellow", Status.ALARM: "bold red", Status.UNKNOWN: "magenta"}
+
+
+def print_comparison(
+    report: Comparison, *, as_json: bool, file: TextIO | None = None, html: str | None = None
+) -> None:
+    """Print the verdict, what is worth knowing, the columns that changed and the model's figures.
+
+    ``html`` is the path of the report's page, where one was written.
+    """
+    if as_json:
+        _print_json(report, file)
+        return
+    from vedette.output.console import Terminal  # rich is only wanted here
+
+    console = Terminal(file=file)
+    say = _Writer(console)
+    against = f" against {say.safe(report.reference, 120)}" if report.reference is not None else ""
+    say.line(
+        (report.verdict.value, COLOURS[report.verdict]),
+        (f" {say.safe(report.current, 120)}", "bold"),
+        against,
+    )
+    say.line(say.safe(summary(report), 1000))
+    _findings(say, report)
+    _columns(say, report)
+    _figures(say, report.figures)
+    if report.notes:
+        say.gap()
+    for note in report.notes:
+        say.line("note: ", say.safe(note, 1000))
+    if html is not None:
+        say.gap()
+        say.line("the whole report: ", (say.safe(html, 1000), "bold"))
+
+
+def _print_json(report: Comparison, file: TextIO | None) -> None:
+    target = sys.stdout if file is None else file
+    try:
+        target.write(f"{to_json(report)}\n")
+        target.flush()
+    except BrokenPipeError:
+        if file is not None:
+            raise
+        hush()
+
+
+class _Writer:
+    """Lines on a console, in characters that its encoding has: names do not act, whatever they hold."""
+
+    def __init__(self, console: Console) -> None:
+        from rich.text import Text
+
+        self._console, self._text = console, Text
+        self._encoding = getattr(console.file, "encoding", None) or "utf-8"
+        self.narrow = console.width < NARROW
+
+    def safe(self, text: str, length: int) -> str:
+        """A text with what cannot be seen or encoded shown as marks, cut to ``length``."""
+        return visible(text, length).encode(self._encoding, "backslashreplace").decode(self._encoding)
+
+    def text(self, *parts: str | tuple[str, str]) -> Text:
+        """Parts with or without a style as one text, without markup."""
+        return self._text.assemble(*parts)
+
+    def line(self, *parts: str | tuple[str, str]) -> None:
+        """Parts as one line, wrapped at the width of the terminal."""
+        self._console.print(self.text(*parts), highlight=False)
+
+    def gap(self, heading: str = "") -> None:
+        """An empty line, and a heading under it."""
+        self._console.print()
+        if heading:
+            self.line((heading, "bold"))
+
+    def table(self, heads: Iterable[str]) -> Table:
+        """An empty table without lines; n stands to the right. Without any name there is no line of heads."""
+        from rich.table import Table
+
+        heads = tuple(heads)
+        table = Table(
+            box=None, header_style="bold", padding=(0, 2, 0, 0), pad_edge=False, show_header=any(heads)
+        )
+        for name in heads:
+            table.add_column(name, justify="right" if name == "n" else "left", overflow="fold")
+        return table
+
+    def show(self, table: Table) -> None:
+        """Print a table."""
+        self._console.print(table, highlight=False)
+
+    def estimate(self, one: Estimate | None, unit: str, by: float = 0.0) -> str:
+        """A value with its interval, or the reason why there is none."""
+        if one is None:
+            return ""
+        if one.value is None:
+            return self.safe(one.reason or "unknown", 80)
+        value, interval = estimate(one, unit, by)
+        return f"{value} {interval}".rstrip()
+
+
+def _findings(say: _Writer, report: Comparison) -> None:
+    if not report.findings:
+        return
+    say.gap("Worth knowing")
+    table = say.table(("", ""))
+    for one in report.findings[:FINDINGS_SHOWN]:
+        about = f"{say.safe(one.about, NAME)}: " if one.about else ""
+        status = say.text((one.status.value, COLOURS[one.status]))
+        table.add_row(status, say.text((about, "bold"), say.safe(one.words, WORDS)))
+    say.show(table)
+
+
+def _columns(say: _Writer, report: Comparison) -> None:
+    """The columns that changed, most important first."""
+    changed = [one for one in report.columns if one.changed]
+    if not changed:
+        return
+    say.gap("Columns that changed")
+    table = say.table(("column", "kind", "what changed", "distance"))
+    for one in changed[:COLUMNS_SHOWN]:
+        name, kind = say.safe(one.name, NAME), say.safe(one.kind, 12)
+        words, distance = say.safe(_said(one), WORDS), _distance(say, one)
+        if say.narrow:
+            say.line((name, "bold"), f" ({kind}): {words}", f"; {distance}" if distance else "")
+        else:
+            table.add_row(say.text((name, "bold")), say.text(kind), say.text(words), say.text(distance))
+    if not say.narrow:
+        say.show(table)
+    if len(changed) > COLUMNS_SHOWN:
+        say.line(f"... and {len(changed) - COLUMNS_SHOWN:,} more")
+
+
+def _said(one: Column) -> str:
+    if one.reference is None:
+        words = "only in the current file"
+    elif one.current is None:
+        words = "only in the reference"
+    else:
+        words = one.words.rstrip(". ") or verdict_words(one)
+    return f"{words} (too small to matter)" if one.matters is False and one.words else words
+
+
+def _distance(say: _Writer, one: Column) -> str:
+    """The first of a column's distances that has a value."""
+    for name, distance in one.distances.items():
+        if distance.value is not None:
+            return f"{say.safe(metric_words(name), 20)} {say.estimate(distance, unit_of(name, one.kind))}"
+    return ""
+
+
+def _figures(say: _Writer, figures: tuple[Figures, ...]) -> None:
+    if not figures:
+        return
+    say.gap("The model")
+    compared = any(one.reference is not None for one in figures)
+    table = say.table(("figure", "current", "n", *(("reference", "") if compared else ())))
+    last = ""
+    for one in figures[:FIGURES_SHOWN]:
+        unit, by = unit_of(one.metric), width(one.current, one.reference)
+        now, was = say.estimate(one.current, unit, by), say.estimate(one.reference, unit, by)
+        name, where = say.safe(metric_words(one.metric), NAME), say.safe(one.segment, NAME)
+        changed = ("changed" if one.changed else "", "bold red")
+        if say.narrow:
+            tail = f"; reference {was}" if was else ""
+            aside = f" {where}" if where else ""
+            say.line((name, "bold"), f"{aside}: {now}, n {one.current.n:,}{tail} ", changed)
+            continue
+        label = f"  {where}" if where and one.metric == last else f"{name} {where}".rstrip()
+        cells = [say.text(was), say.text(changed)] if compared else []
+        table.add_row(say.text(label), say.text(now), f"{one.current.n:,}", *cells)
+        last = one.metric
+    if not say.narrow:
+        say.show(table)
+    if len(figures) > FIGURES_SHOWN:
+        say.line(f"... and {len(figures) - FIGURES_SHOWN:,} more")

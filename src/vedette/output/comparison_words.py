@@ -1,0 +1,78 @@
+"""What a report of two files says in words, the same on the page and in a terminal."""
+
+from __future__ import annotations
+
+from vedette.output.comparison import Column, Comparison
+from vedette.output.numbers import number
+
+__all__ = ["compared_words", "metric_words", "summary", "verdict_mark", "verdict_words"]
+
+_METRICS = {
+    "psi": "PSI",
+    "ks": "Kolmogorov-Smirnov",
+    "jensen_shannon": "Jensen-Shannon",
+    "hellinger": "Hellinger",
+    "wasserstein": "Wasserstein",
+    "sd": "standard deviation",
+    "p50": "median",
+    "roc_auc": "ROC AUC",
+    "pr_auc": "PR AUC",
+    "f1": "F1",
+    "mae": "MAE",
+    "rmse": "RMSE",
+    "r2": "R²",
+    "ece": "calibration error",
+}
+
+
+def metric_words(metric: str) -> str:
+    """A metric's name for people.
+
+    >>> metric_words("missing_share"), metric_words("psi"), metric_words("latency_p99_s")
+    ('missing share', 'PSI', 'latency p99')
+    """
+    return _METRICS.get(metric) or metric.removesuffix("_s").replace("_", " ")
+
+
+def verdict_words(one: Column, *, compared: bool = True) -> str:
+    """What was decided of a column, in one to five words; "" where nothing was compared and nothing is wrong."""
+    if one.changed is None:
+        return "cannot be judged" if compared else ""
+    if not one.changed:
+        return "unchanged"
+    return "changed, too small to matter" if one.matters is False else "changed"
+
+
+def verdict_mark(one: Column) -> str:
+    """The colour of what was decided of a column, as a name of the theme; "" where it is of no concern."""
+    if one.changed is None:
+        return "UNKNOWN"
+    if not one.changed:
+        return "OK"
+    return "" if one.matters is False else "ALARM"
+
+
+def compared_words(report: Comparison) -> str:
+    """How many columns changed, under which error rate, by which procedure, over how many tests."""
+    total = len(report.columns)
+    columns = f"{total:,} column{'' if total == 1 else 's'}"
+    if report.reference is None:
+        return f"{columns}; there is no reference to compare with"
+    changed = sum(one.changed is True for one in report.columns)
+    small = sum(one.changed is True and one.matters is False for one in report.columns)
+    unknown = sum(one.changed is None for one in report.columns)
+    aside = [
+        *([f"{small:,} of them too little to matter"] if small else []),
+        *([f"{unknown:,} cannot be judged"] if unknown else []),
+    ]
+    said = f"{changed:,} of {columns} changed" + (f" ({'; '.join(aside)})" if aside else "")
+    tests = f"{report.hypotheses:,} hypothes{'is' if report.hypotheses == 1 else 'es'}"
+    return f"{said}, under one error rate of {number(report.rate, '%')} by {report.method} over {tests}"
+
+
+def summary(report: Comparison) -> str:
+    """One sentence without the files' names: the rows, and what ``compared_words`` tells."""
+    rows = f"{report.rows:,} rows"
+    if report.reference_rows is not None:
+        rows += f" against {report.reference_rows:,} of the reference"
+    return f"{rows}: {compared_words(report)}."
