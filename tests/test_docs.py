@@ -40,6 +40,8 @@ def test_the_code_of_the_readme_runs(world: World, tmp_path: Path, monkeypatch: 
     monkeypatch.delenv("VEDETTE_LAKE", raising=False)
     names: dict[str, object] = {
         "validation": world.rows(400),
+        "current": world.rows(300),
+        "reference": world.rows(400),
         "features": {"x": 0.5, "c": "a"},
         "prediction": 1,
     }
@@ -50,6 +52,7 @@ def test_the_code_of_the_readme_runs(world: World, tmp_path: Path, monkeypatch: 
     assert isinstance(monitor, vedette.Monitor)
     assert health.verdict == "UNKNOWN"  # the hour has not ended
     assert (tmp_path / "delays.html").exists()
+    assert (tmp_path / "report.html").stat().st_size > 10_000
     monitor.close()
 
 

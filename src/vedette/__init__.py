@@ -10,6 +10,8 @@ It samples what the model does, folds it into statistics, judges them by a strat
     monitor.label("a1", 1)
     monitor.check()
 
+    vedette.report("now.parquet", "before.parquet", html="report.html")
+
 Importing this module loads nothing else: each name comes when it is first asked for.
 """
 
@@ -17,6 +19,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from vedette.engine.two_files.run import report as report
     from vedette.errors import VedetteError as VedetteError
     from vedette.monitor import Monitor as Monitor
     from vedette.records import Figure as Figure
@@ -36,11 +39,16 @@ __all__ = [
     "Verdict",
     "Window",
     "__version__",
+    "report",
 ]
 
 __version__ = "0.1.0.dev0"
 
-_HOME = {"Monitor": "vedette.monitor", "VedetteError": "vedette.errors"}
+_HOME = {
+    "Monitor": "vedette.monitor",
+    "VedetteError": "vedette.errors",
+    "report": "vedette.engine.two_files.run",
+}
 
 
 def __getattr__(name: str) -> object:

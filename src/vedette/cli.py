@@ -92,10 +92,14 @@ def check(model: ModelArgument, lake: LakeOption = None, json: JsonOption = Fals
 @app.command()
 def figures(
     model: ModelArgument,
-    metric: Annotated[str | None, typer.Option(help="One metric; default all.", show_default=False)] = None,
-    feature: Annotated[str | None, typer.Option(help="One column; default all.", show_default=False)] = None,
+    metric: Annotated[
+        str | None, typer.Option(help="Metrics, with commas between; default all.", show_default=False)
+    ] = None,
+    feature: Annotated[
+        str | None, typer.Option(help="Columns, with commas between; default all.", show_default=False)
+    ] = None,
     by: Annotated[
-        str | None, typer.Option(help="A column whose values become segments.", show_default=False)
+        str | None, typer.Option(help="A column whose values become segments, or a,b.", show_default=False)
     ] = None,
     window: Annotated[
         str | None, typer.Option(help="A multiple of the model's window, or 'all'.", show_default=False)
@@ -160,6 +164,57 @@ def ingest(
         commands.follow(_where(lake), interval_s=interval_s, idle_exit_s=idle_exit_s)
         return
     console.print_ingested(commands.ingest(_where(lake)), as_json=json)
+
+
+@app.command()
+def report(
+    current: Annotated[str, typer.Argument(help="Parquet, CSV or Arrow file, or Delta table.")],
+    reference: Annotated[
+        str | None, typer.Option(help="The file to compare with; what normal looks like.", show_default=False)
+    ] = None,
+    html: Annotated[str | None, typer.Option(help="Write a page to this file.", show_default=False)] = None,
+    by: Annotated[
+        str | None,
+        typer.Option(
+            help="A column, or two with a comma between, whose values are segments.", show_default=False
+        ),
+    ] = None,
+    column: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="label=churned: which column is vedette's 'label'; again for others.", show_default=False
+        ),
+    ] = None,
+    separator: Annotated[
+        str | None, typer.Option(help="Separator of CSV files; default a comma.", show_default=False)
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Compare two files: what changed, how much, how sure that is; or describe one."""
+    from vedette.engine.two_files import run
+    from vedette.output.comparison_console import print_comparison
+    from vedette.output.progress import told
+
+    with told("columns") as progress:
+        found = run.report(
+            current,
+            reference,
+            columns=_pairs(column or []),
+            by=by or (),
+            separator=separator,
+            html=html,
+            progress=progress,
+        )
+    print_comparison(found, as_json=json, html=html)
+
+
+def _pairs(texts: list[str]) -> dict[str, str]:
+    """``name=their`` texts as a mapping."""
+    pairs = [text.partition("=") for text in texts]
+    for (ours, equal, theirs), text in zip(pairs, texts, strict=True):
+        if not (ours and equal and theirs):
+            raise ValueError(f"--column {text!r}: must be like label=churned")
+    return {ours: theirs for ours, _, theirs in pairs}
 
 
 def _fail(message: str, code: int) -> NoReturn:
