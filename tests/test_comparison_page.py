@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import re
 import shutil
 import subprocess
@@ -232,7 +233,7 @@ def test_the_page_encodes_as_utf_8_and_holds_no_control_character() -> None:
         "[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\u2028\u200b\ufeff\ud800-\udfff]", text
     )
     assert "user⟨U+202E⟩gpj.exe" in text
-    assert "a␀b␛[31mc␡⟨U+009B⟩" in text
+    assert "a⟨U+0000⟩b⟨U+001B⟩[31mc⟨U+007F⟩⟨U+009B⟩" in text
     assert "lone ⟨U+D800⟩ surrogate ⟨U+DFFF⟩" in text
     assert "👩‍👩‍👧 家族 عائلة" in text
 
@@ -272,10 +273,11 @@ def test_an_honest_name_is_left_alone(name: str) -> None:
         (Estimate(4.1e9, 4.0e9, 4.2e9, 9), "", ("4.1e9", "[4e9, 4.2e9]")),
         (Estimate(0.0, 0.0, 0.0, 9), "", ("0", "[0, 0]")),
         (Estimate(-0.001, -0.5, 0.5, 9), "", ("0", "[-0.5, 0.5]")),
+        (Estimate(0.0, 0.0, 0.025, 9), "", ("0", "[0, 0.025]")),
         (Estimate(7.0, None, None, 9), "count", ("7", "")),
         (Estimate(None, None, None, 0, "no rows"), "", ("", "")),
         (Estimate(1.728e15, 1.727e15, 1.729e15, 9), "time", ("2024-10-04", "[2024-09-22, 2024-10-15]")),
-        (Estimate(864e8, 432e8, 1728e8, 9), "duration", ("1.0 days", "[0.5 days, 2.0 days]")),
+        (Estimate(864e8, 432e8, 1728e8, 9), "duration", ("1.0 days", "[0.5, 2.0]")),
     ],
 )
 def test_a_figure_is_rounded_by_its_interval(one: Estimate, unit: str, words: tuple[str, str]) -> None:
@@ -418,7 +420,7 @@ BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil
 needs_browser = pytest.mark.skipif(BROWSER is None, reason="no Chromium is installed")
 
 
-def rendered(folder: Path, text: str, place: str = "") -> str:
+def rendered(folder: Path, text: str, place: str = "", allow: str = "--disable-sync") -> str:
     """The page's document after its script ran, as a headless Chromium has it."""
     assert BROWSER is not None
     file = folder / "report.html"
@@ -429,7 +431,7 @@ def rendered(folder: Path, text: str, place: str = "") -> str:
             BROWSER,
             "--headless",
             "--no-sandbox",
-            "--disable-sync",
+            allow,
             *quiet.split(),
             f"--user-data-dir={folder / 'profile'}",
             "--dump-dom",
@@ -489,6 +491,46 @@ def test_the_script_runs_under_the_policy(tmp_path: Path) -> None:
     document = rendered(tmp_path, added)
     assert 'class="js"' in document
     assert "<title>added</title>" not in document
+
+
+@needs_browser
+def test_the_table_sorts_a_slash_searches_and_print_opens(tmp_path: Path) -> None:
+    """A click on a head sorts the lines, again turns them; "/" leads to the search; all figures open for paper."""
+    act = """<script>
+        const lines = () => [...document.querySelectorAll('#overview tbody tr')].map(r => parseFloat(r.cells[4].textContent));
+        const psi = document.querySelectorAll('#overview th button')[4];
+        psi.click(); const down = lines(); psi.click(); const up = lines();
+        document.body.dispatchEvent(new KeyboardEvent('keydown', {key: '/', bubbles: true}));
+        const all = s => document.querySelectorAll(s).length;
+        dispatchEvent(new Event('beforeprint')); const open = all('details[open]');
+        dispatchEvent(new Event('afterprint')); const after = all('details[open]');
+        document.title = JSON.stringify([down, up, document.activeElement.id, open, all('details'), after]);
+    </script>"""
+    loose = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", page(sample()))
+    before = loose.count("<details open>")
+    document = rendered(tmp_path, loose.replace("</body>", f"{act}</body>"))
+    said = re.search("<title>(.*?)</title>", document)
+    assert said is not None
+    down, up, focused, opened, details, after = json.loads(said[1])
+    known = [one.distances["psi"].value for one in sample().columns if one.distances]
+    assert [one for one in down if one is not None] == pytest.approx(sorted(known, reverse=True), abs=1e-3)  # type: ignore[type-var]
+    assert [one for one in up if one is not None] == pytest.approx(sorted(known), abs=1e-3)  # type: ignore[type-var]
+    assert focused == "q"
+    assert (opened, after) == (details, before)
+    assert before < details
+
+
+@needs_browser
+def test_the_page_is_no_wider_than_a_phone(tmp_path: Path) -> None:
+    """At 360 pixels nothing stands out of the page, with hostile names either: what is wide scrolls within."""
+    (tmp_path / "inner.html").write_text(page(named(HOSTILE)), "utf-8")
+    measure = """<iframe src="inner.html" style="width:360px;height:800px;border:0"></iframe><script>
+        onload = () => { const r = frames[0].document.documentElement; document.title = `${r.scrollWidth} of ${r.clientWidth}` }
+    </script>"""
+    document = rendered(tmp_path, measure, allow="--allow-file-access-from-files")
+    said = re.search(r"<title>(\d+) of (\d+)</title>", document)
+    assert said is not None
+    assert int(said[1]) <= int(said[2]) <= 360
 
 
 def test_without_a_script_all_is_shown(shown: str) -> None:

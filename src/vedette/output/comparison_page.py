@@ -13,7 +13,7 @@ from vedette.output.comparison_style import SCRIPT, STYLE
 from vedette.output.comparison_svg import Axis, bars, histogram, whisker
 from vedette.output.comparison_words import compared_words, metric_words, verdict_mark, verdict_words
 from vedette.output.names import bidi, html
-from vedette.output.numbers import estimate, number, percent, unit_of, values
+from vedette.output.numbers import estimate, number, percent, unit_of
 
 __all__ = ["page"]
 
@@ -87,7 +87,7 @@ def _finding(one: Finding, places: Mapping[str, str]) -> str:
     if one.about in places:
         about = f'<a href="#{places[one.about]}">{about}</a>'
     about = f"<b>{about}</b>: " if about else ""
-    return f"<li><span class='word {one.status.value}'>{one.status.value}</span><span>{about}{html(one.words)}</span></li>"
+    return f"<li><span class='word {one.status.value}'>{one.status.value}</span><span>{about}{html(one.words, 600)}</span></li>"
 
 
 def _columns(report: Comparison, axes: Mapping[str, Axis]) -> str:
@@ -192,7 +192,7 @@ def _p_value(one: Column) -> str:
 
 def _told(one: Column) -> str:
     said = [*([one.words] if one.words else []), *([one.reason] if one.reason else [])]
-    return "".join(f"<p>{html(text)}</p>" for text in said)
+    return "".join(f"<p>{html(text, 1000)}</p>" for text in said)
 
 
 def _drawn(one: Column) -> str:
@@ -227,31 +227,33 @@ def _distances(one: Column, axes: Mapping[str, Axis]) -> str:
 
 
 def _table(one: Column, compared: bool, opened: bool) -> str:
-    """The figures of both files, folded away where there is a picture."""
-    sides = [one.current, one.reference] if compared else [one.current]
-    names = dict.fromkeys(name for side in sides if side is not None for name in side.figures)
-    rows = _counts(one.kind, sides)
-    for name in names:
+    """The figures of the files that have the column, folded away where there is a picture."""
+    files = {"current": one.current, "reference": one.reference if compared else None}
+    sides = {name: side for name, side in files.items() if side is not None}
+    if not sides:
+        return ""
+    rows = _counts(one.kind, [*sides.values()])
+    for name in dict.fromkeys(name for side in sides.values() for name in side.figures):
         unit = unit_of(name, one.kind)
-        cells = "".join(_cells(None if side is None else side.figures.get(name), unit) for side in sides)
+        cells = "".join(_cells(side.figures.get(name), unit) for side in sides.values())
         rows.append(f"<tr><td>{html(metric_words(name), 60)}{cells}")
-    heads = "".join(f"<th>{name}<th>n" for name in ("current", "reference")[: len(sides)])
+    heads = "".join(f"<th>{name}<th>n" for name in sides)
     table = f"<div class=scroll tabindex=0><table><tr><th>{heads}{''.join(rows)}</table></div>"
     return f"<details{' open' if opened else ''}><summary>Figures</summary>{table}</details>"
 
 
-def _counts(kind: str, sides: Sequence[Side | None]) -> list[str]:
+def _counts(kind: str, sides: Sequence[Side]) -> list[str]:
     """Rows of the table that are counted, not estimated: no interval."""
     rows = []
     for name, always in (("rows", True), ("missing", True), ("nan", False), ("inf", False)):
-        counts = [None if side is None else getattr(side, name) for side in sides]
+        counts = [getattr(side, name) for side in sides]
         if always or any(counts):
-            rows.append(_plain_row(name, ["" if count is None else f"{count:,}" for count in counts]))
+            rows.append(_plain_row(name, [f"{count:,}" for count in counts]))
     unit = "time" if kind == "time" else ""
     for name in ("minimum", "maximum"):
-        found = [None if side is None else getattr(side, name) for side in sides]
+        found = [getattr(side, name) for side in sides]
         if any(one is not None for one in found):
-            rows.append(_plain_row(name, ["" if one is None else values((one,), unit)[0] for one in found]))
+            rows.append(_plain_row(name, [number(one, unit) for one in found]))
     return rows
 
 

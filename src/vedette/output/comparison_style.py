@@ -54,9 +54,10 @@ path.r{fill:none;stroke:var(--fg);stroke-opacity:.72;stroke-width:1.3}line.a,.ax
 .dot line.c{stroke:var(--mark);stroke-width:2}.dot circle.c{fill:var(--mark)}
 .dot line.r{stroke:var(--ref);stroke-width:2}.dot circle.r{fill:var(--card);stroke:var(--ref);stroke-width:1.6}
 .dist b{font-weight:600}.dist svg{border-left:1px solid var(--ref)}
-.fig{display:grid;grid-template-columns:fit-content(30%) minmax(80px,1fr) auto;gap:6px 14px;align-items:center;
-align-content:start;font-size:13px}.fig h3{grid-column:1/-1}.fr{display:contents}.fr .dot{height:32px}
-.fn{min-width:0;overflow-wrap:anywhere;line-height:1.3}.fn div{font-size:12px}.fn b{font-weight:400}
+.fig{display:grid;grid-template-columns:minmax(84px,auto) minmax(80px,1fr) auto;gap:6px 14px;align-items:center;
+align-content:start;font-size:13px}.fig h3{grid-column:1/-1;min-width:0}.fr{display:contents}.fr .dot{height:32px}
+.fn{min-width:0;max-width:170px;overflow-wrap:anywhere;line-height:1.3}.fv em{display:inline-block;max-width:250px;
+white-space:normal;overflow-wrap:anywhere}.fn div{font-size:12px}.fn b{font-weight:400}
 h3 small{font-weight:400;margin-left:4px}.fv div{white-space:nowrap;line-height:1.35}.fv .dim b{font-weight:400}
 .ax{width:100%;height:16px}details{margin-top:8px;font-size:13px}details td,details th{padding-right:9px}
 summary{cursor:pointer;color:var(--dim)}.scroll{overflow-x:auto}table{border-collapse:collapse;font-size:12.5px}
@@ -82,7 +83,7 @@ background:var(--card);border:1px solid var(--ref);border-radius:6px;padding:4px
 opacity:.6}.key.r{background:none;border:1.4px solid var(--fg);opacity:.8}[hidden]{display:none!important}
 @media(max-width:600px){main{padding:16px 12px 48px}h1{font-size:19px}.controls{position:static}
 html{scroll-padding-top:8px}.findings li{grid-template-columns:1fr}.fig{grid-template-columns:minmax(0,1fr);gap:2px}
-.fr>span:empty{display:none}.fv{margin-bottom:6px}.bn{max-width:104px}.bars i{min-width:50px}
+.fr>span:empty{display:none}.fv{margin-bottom:6px}.fn{max-width:none}.bn{max-width:104px}.bars i{min-width:50px}
 .controls input{max-width:none}.col{contain-intrinsic-size:auto 420px}}
 @media print{@page{size:A4;margin:13mm}body{background:#fff;font-size:11pt}main{max-width:none;padding:0}
 .controls,.theme,.skip,summary{display:none!important}.figs{grid-template-columns:1fr}.cards{display:block}

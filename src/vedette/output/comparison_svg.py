@@ -89,7 +89,7 @@ def _round_step(rough: float) -> float:
 def texts(ticks: Sequence[tuple[float, str]], y: int) -> str:
     """The texts of an axis; those at its ends do not stand out of it."""
     return "".join(
-        f'<text x="{place:g}%" y="{y}"{" class=s" if place < 4 else " class=e" if place > 96 else ""}>{text}</text>'
+        f'<text x="{place:g}%" y="{y}"{" class=s" if place < 7 else " class=e" if place > 93 else ""}>{text}</text>'
         for place, text in ticks
     )
 

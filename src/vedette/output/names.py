@@ -17,7 +17,7 @@ def visible(text: str, length: int | None = None) -> str:
     What is left encodes as UTF-8, does nothing to a terminal, and turns no text beside it around.
 
     >>> visible("a\\x1b[31mb\\u202ec\\ud800"), visible("abcdef", 4)
-    ('a␛[31mb⟨U+202E⟩c⟨U+D800⟩', 'abc…')
+    ('a⟨U+001B⟩[31mb⟨U+202E⟩c⟨U+D800⟩', 'abc…')
     """
     if length is not None and len(text) > length:
         text = f"{text[: length - 1]}…"
@@ -25,15 +25,10 @@ def visible(text: str, length: int | None = None) -> str:
 
 
 def _mark(one: str) -> str:
-    code = ord(one)
-    if code < 32:
-        return chr(0x2400 + code)
-    if code == 127:
-        return "␡"
     if one.isprintable() or one in JOINERS:
         return one
     shown = unicodedata.category(one) in ("Zs", "Co", "Cn")
-    return one if shown else f"⟨U+{code:04X}⟩"
+    return one if shown else f"⟨U+{ord(one):04X}⟩"
 
 
 def html(text: str, length: int | None = 2000) -> str:

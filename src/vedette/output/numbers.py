@@ -77,7 +77,7 @@ def estimate(one: Estimate | None, unit: str = "", by: float = 0.0) -> tuple[str
     if one.low is None or one.high is None:
         return number(one.value, unit), ""
     value, low, high = values((one.value, one.low, one.high), unit, by)
-    suffix = next((mark for mark in (" %", " s") if value.endswith(mark)), "")
+    suffix = f" {value.rpartition(' ')[2]}" if unit in ("%", "s", "duration") else ""
     return value, f"[{low.removesuffix(suffix)}, {high.removesuffix(suffix)}]"
 
 
@@ -120,7 +120,10 @@ def _plain(many: tuple[float, ...], by: float = 0.0) -> tuple[str, ...]:
     said = (f"{one:,.{decimals}f}" for one in many)
     if len(many) == 1 and decimals:
         said = (one.rstrip("0").rstrip(".") for one in said)
-    return tuple("0" if one.startswith("-") and not one.strip("-0.,") else one for one in said)
+    return tuple(
+        "0" if not one.strip("-0.,") and (one[0] == "-" or not exact) else one
+        for one, exact in zip(said, many, strict=True)
+    )
 
 
 def _scientific(value: float, digits: int) -> str:
