@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 from sklearn import metrics
 
+import vedette
 from tests.world import DAY, START, World
 from vedette.engine.figures import FIGURE_SCHEMA
 
@@ -95,6 +96,40 @@ def test_segments_are_those_of_the_rows(world: World) -> None:
     expected = {f"c={level}": share for level, share in rows.group_by("c").agg(right.mean()).rows()}
     frame = world.monitor.figures("accuracy", by="c", window="all")
     assert dict(frame.select("segment", "value").rows()) == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("window", [None, "2d", "all"])
+@pytest.mark.parametrize("by", [None, "c"])
+def test_what_is_asked_apart_is_what_is_asked_together(
+    world: World, window: str | None, by: str | None
+) -> None:
+    """Only what a metric needs is read; its figures are those among all figures, to the bit."""
+    world.monitor.reference(world.rows(300))
+    for day in range(3):
+        world.log_day(world.rows(60), labels=day != 1)
+        if day < 2:
+            world.round()
+    whole = world.monitor.figures(window=window, by=by)
+    names = ["rows", "distinct", "psi", "accuracy", "p50", "latency_p50_s"]
+    several = world.monitor.figures(names, window=window, by=by)
+    assert several.equals(whole.filter(pl.col("metric").is_in(names)))
+    for name in names:
+        one_metric = world.monitor.figures(name, window=window, by=by)
+        assert one_metric.height
+        assert one_metric.equals(whole.filter(pl.col("metric") == name))
+    features = world.monitor.figures(feature=["x", "latency_s"], window=window, by=by)
+    asked = whole.filter(pl.col("feature").is_in(["x", "latency_s"]))
+    assert features.filter(pl.col("metric") != "rows").equals(asked)
+
+
+def test_a_producers_defaults_override_nothing_before_the_ingest(world: World) -> None:
+    """Fresh rows of a process that gives no window are shown in the windows of the model."""
+    world.log_day(world.rows(20))
+    world.round()
+    with vedette.Monitor("m", lake=world.folder, clock=lambda: world.now.timestamp()) as other:
+        other.log({"x": 1.0, "c": "a"}, 1)
+        frame = other.figures("rows")
+    assert (frame["end"] - frame["start"]).to_list() == [DAY, DAY]
 
 
 def test_bounds_are_half_open(world: World) -> None:

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from deltalake import write_deltalake
 
+from tests.world import World
 from vedette.errors import LakeError, LockedError
 from vedette.lake.locks import held, lock
-from vedette.lake.tables import Lake, Table
+from vedette.lake.tables import SCHEMAS, Lake, Table
 
 EVENT = {
     "time": [datetime(2026, 1, 1, tzinfo=UTC)],
@@ -84,3 +86,30 @@ def test_a_lock_keeps_others_out(tmp_path: Path) -> None:
             pass
         assert held(path)
     assert not held(path)
+
+
+def test_a_lake_of_another_layout_is_told(tmp_path: Path) -> None:
+    """A table that lacks a column, or has it in another type, is a LakeError for readers and writers alike."""
+    summaries = Lake.at(tmp_path).model("m")["summaries"]
+    old = pl.DataFrame(schema={name: kind for name, kind in SCHEMAS["summaries"].items() if name != "cubes"})
+    write_deltalake(summaries.path, old)
+    with pytest.raises(LakeError, match=r"summaries: the column 'cubes' is missing: .*lake of its own"):
+        summaries.scan()
+    with pytest.raises(LakeError, match="'cubes' is missing"):
+        summaries.write(pl.DataFrame(schema=SCHEMAS["summaries"]), {"p/predictions": 1})
+    events = Lake.at(tmp_path).model("m")["events"]
+    write_deltalake(events.path, pl.DataFrame(EVENT).with_columns(version=1))
+    with pytest.raises(LakeError, match="events: the column 'version' is of type integer and not string"):
+        events.write(pl.DataFrame(EVENT), {})
+    assert pl.read_delta(str(summaries.path)).columns == old.columns  # as it was
+
+
+def test_summaries_of_another_version_are_told(world: World) -> None:
+    """Counts that are laid out otherwise than this version counts them are a LakeError, not a traceback of arrays."""
+    world.log_day(world.rows(20))
+    world.round()
+    table = world.lake.model("m")["summaries"]
+    rows = table.scan().collect().with_columns(pl.col("counts").list.head(3))
+    table.write(rows, {}, replace=True)
+    with pytest.raises(LakeError, match="table summaries: the column 'counts' of 'x' holds 3 numbers a row"):
+        world.monitor.figures("mean", feature="x")

@@ -228,10 +228,10 @@ class Monitor:
 
     def figures(
         self,
-        metric: str | None = None,
+        metric: str | Sequence[str] | None = None,
         *,
-        feature: str | None = None,
-        by: str | None = None,
+        feature: str | Sequence[str] | None = None,
+        by: str | Sequence[str] | None = None,
         version: str | None = None,
         window: str | float | None = None,
         since: datetime | str | None = None,
@@ -240,14 +240,17 @@ class Monitor:
     ) -> pl.DataFrame:
         """Figures with their intervals, one row for each metric, column, segment and window.
 
-        ``metric`` is one name (default all), ``feature`` a column, ``by`` a column whose values become segments,
+        ``metric`` is one name or several (default all), ``feature`` a column or several; only what is asked for is
+        read. ``by`` is a column whose values become segments, ``a=x``, or a pair of columns, ``a=x, b=y``;
         ``version`` a version (default all together), ``window`` a multiple of the model's window or ``"all"`` for one,
         ``since`` and ``until`` bound the start of the windows (half-open;
         ``by`` goes by the rows themselves), ``as_of`` gives the figures as they were known at the last
         start of a window before then.
 
-        Columns: ``metric, segment, start, end, value, low, high, n, completeness, labelled, kind, reason, feature``;
-        ``value`` is null where ``reason`` says why. Rows that are still in the journals are counted too, each once.
+        Columns: ``metric, segment, start, end, value, low, high, n, completeness, labelled, kind, reason, feature,
+        part``; ``value`` is null where ``reason`` says why. A metric that tells of each class has a row for each
+        ``part``, and is given where it is asked for by name. Rows that are still in the journals are counted too,
+        each once.
         """
         from vedette.engine.figures import figures
 

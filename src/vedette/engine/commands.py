@@ -74,11 +74,21 @@ def figures(
     window: str | None,
     **when: Any,
 ) -> pl.DataFrame:
-    """Figures of a model; see ``Monitor.figures``."""
+    """Figures of a model; see ``Monitor.figures``. Several metrics, features or columns stand between commas."""
     length = None if window is None else 0.0 if window == "all" else config.duration_s(window)
     return figures_module.figures(
-        open_lake(location, model), model, metric, feature=feature, by=by, window_s=length, **when
+        open_lake(location, model),
+        model,
+        _names(metric),
+        feature=_names(feature),
+        by=_names(by),
+        window_s=length,
+        **when,
     )
+
+
+def _names(said: str | None) -> list[str] | None:
+    return None if said is None else [name.strip() for name in said.split(",")]
 
 
 def ledger(location: str, model: str) -> Ledger:

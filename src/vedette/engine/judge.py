@@ -18,7 +18,8 @@ import polars as pl
 
 from vedette import strategy
 from vedette.engine.state import GRACE, LIVE, NEVER, OPEN, Kept, kept_row, receipts
-from vedette.engine.summarise import QUALITY, Shape, of_frame
+from vedette.engine.stored import of_frame
+from vedette.engine.summarise import QUALITY, Shape
 from vedette.lake.events import latest_reference
 from vedette.lake.tables import UTC as UTC_TYPE
 from vedette.lake.tables import ModelTables

@@ -12,15 +12,14 @@ import numpy as np
 import polars as pl
 
 from vedette import strategy
+from vedette.engine.stored import Increment, to_frame
 from vedette.engine.summarise import (
     PILOT_ROWS,
     QUALITY,
-    Increment,
     Shape,
     columns_of,
     grid_for,
     summarise_column,
-    to_frame,
     window_starts,
 )
 from vedette.lake.arrivals import Reference

@@ -2,96 +2,116 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import polars as pl
 
-from vedette.engine.summarise import QUALITY, Shape, category_texts, summarise_column, window_starts
-from vedette.lake.arrivals import Arrivals
-from vedette.lake.rows import matches, variants
+from vedette.engine.query import Span
+from vedette.engine.summarise import LABELLED, category_texts, codes, summarise_column
+from vedette.engine.view import Cells, View
+from vedette.lake.rows import base_of, matches, variants
 from vedette.lake.tables import ModelTables
-from vedette.statistics.summary import Summary
+from vedette.statistics.grid import Grid
+from vedette.statistics.hashes import KEPT
 
-__all__ = ["SEGMENTS_MAX", "Columns", "Span", "segments_by"]
+__all__ = ["SEGMENTS_MAX", "Segments"]
 
 SEGMENTS_MAX = 1000
 """More values than this are an identifier, not a segment."""
 
-
-Columns = dict[str, tuple[np.ndarray, Summary]]
-"""Summaries by column: the starts of the windows in microseconds, and a summary with a window each."""
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """Which windows are asked for: bounds of event time, a moment of knowledge, and a length (0: one for all)."""
-
-    window_us: int
-    version: str | None = None
-    since: datetime | None = None
-    until: datetime | None = None
-    as_of: datetime | None = None
-
-    def keep(self) -> pl.Expr:
-        """The increments that belong to it."""
-        kept = pl.col("part") == "live"
-        if self.version is not None:
-            kept &= pl.col("version") == self.version
-        if self.since is not None:
-            kept &= pl.col("start") >= self.since
-        if self.until is not None:
-            kept &= pl.col("start") < self.until
-        if self.as_of is not None:
-            kept &= pl.col("known") < self.as_of
-        return kept
-
-    def starts(self, times: pl.Series, first_us: int) -> np.ndarray:
-        """The start of the window of each time, in microseconds; the first of all where there is one window."""
-        return window_starts(times, self.window_us) if self.window_us else np.full(len(times), first_us)
+_COUNTS_MAX = 2**22
+"""Counts of windows that are held at once: 32 MB."""
 
 
-def segments_by(
-    tables: ModelTables, shape: Shape, arrivals: Arrivals, by: str, span: Span, first_us: int
-) -> dict[str, Columns]:
-    """Summaries by segment, counted from the rows: those of the lake and the fresh ones.
+class Segments:
+    """The rows of a view by segment and window, each row read once.
 
-    Raises ``ValueError`` where there is no such column, or where it has more values than there are segments.
+    ``by`` are one column or two; their values, sorted, are the segments: ``a=x``, ``a=x, b=y``. Raises ``ValueError``
+    where there is no such column, or where it has more values than there are segments.
     """
-    rows = _whole(tables, "predictions", arrivals.predictions)
-    labels = _whole(tables, "labels", arrivals.labels)
-    if by not in rows.columns:
-        names = ", ".join(name for name in rows.columns if not name.startswith("_"))
-        raise ValueError(f"by={by!r}: the model has no such column; it has {names}")
-    if span.as_of is not None:
-        rows, labels = rows.filter(pl.col("time") < span.as_of), labels.filter(pl.col("time") < span.as_of)
-    matched = matches(None, rows, labels)  # all are new: the rule of labels from the start
-    rows = _within(rows, span)
-    matched = _within(matched, span) if matched.height else matched
-    result: dict[str, Columns] = {}
-    for level in _levels(rows, by):
-        part, truth = _of_level(rows, by, level), _of_level(matched, by, level) if matched.height else matched
-        columns: Columns = {}
-        for column, grid in shape.grids.items():
-            frame = truth if column == QUALITY else part
-            if frame.height and (column == QUALITY or variants(frame.columns, column)):
-                starts, index = np.unique(span.starts(frame["time"], first_us), return_inverse=True)
-                columns[column] = (starts, summarise_column(frame, column, grid, index, len(starts)))
-        result[f"{by}={level}"] = columns
-    return result
+
+    def __init__(self, seen: View, by: Sequence[str], span: Span, grids: Mapping[str, Grid]) -> None:
+        rows = _rows(seen, "predictions", [*by, *grids])
+        for name in by:
+            if not variants(rows.columns, name):
+                names = ", ".join(column for column in _columns(seen.tables) if not column.startswith("_"))
+                raise ValueError(f"by={name!r}: the model has no such column; it has {names}")
+        if len(by) > 2:
+            raise ValueError(f"by={list(by)!r}: must be one column or two")
+        asked = pl.col("time") < span.as_of if span.as_of is not None else pl.lit(True)
+        rows = rows.filter(asked)
+        segment, self.names = _segments(rows, by)
+        rows = rows.with_columns(pl.Series("_segment", segment, dtype=pl.Int64))
+        matched = rows.clear()
+        if LABELLED & set(grids):  # all labels are new: their rule from the start
+            matched = matches(None, rows, _rows(seen, "labels", ["label"]).filter(asked))
+        rows, matched = (some.filter(_within(span)) if some.height else some for some in (rows, matched))
+        first_us = seen.extent[0] if seen.extent is not None else 0
+        self.starts, at = np.unique(span.starts(rows["time"], first_us), return_inverse=True)
+        self.cells, index = np.unique(
+            rows["_segment"].to_numpy() * len(self.starts) + at, return_inverse=True
+        )
+        self.predictions = np.bincount(index, minlength=len(self.cells))
+        self.rows, self.index = _in_order(rows, index)
+        if matched.height:
+            at = np.searchsorted(self.starts, span.starts(matched["time"], first_us))
+            index = np.searchsorted(self.cells, matched["_segment"].to_numpy() * len(self.starts) + at)
+            self.labelled, self.index_of_labelled = _in_order(matched, index)
+        else:
+            self.labelled, self.index_of_labelled = matched, self.index[:0]
+
+    def blocks(self, column: str, grid: Grid, *, hashes: bool) -> Iterator[Cells]:
+        """The summaries of a column by segment and window, as many at once as memory is a small matter for."""
+        told = column in LABELLED
+        rows, index = (self.labelled, self.index_of_labelled) if told else (self.rows, self.index)
+        if not told and not variants(rows.columns, column):
+            return
+        step = max(_COUNTS_MAX // grid.cells, 1)
+        for begin in range(0, len(self.cells), step):
+            cells = self.cells[begin : begin + step]
+            first, last = np.searchsorted(index, [begin, begin + step])
+            summary = summarise_column(
+                rows.slice(first, last - first),
+                column,
+                grid,
+                index[first:last] - begin,
+                len(cells),
+                KEPT if hashes else 0,
+            )
+            segment, start = np.divmod(cells, len(self.starts))
+            predictions = self.predictions[begin : begin + step] if told else None
+            yield Cells(segment, self.starts[start], summary, predictions)
 
 
-def _whole(tables: ModelTables, stream: str, fresh: pl.DataFrame) -> pl.DataFrame:
-    """The rows of a table and those that are still in the journals, each once."""
-    if fresh.is_empty():
-        return tables[stream].scan().collect()
+def _columns(tables: ModelTables) -> list[str]:
+    return list(tables["predictions"].columns())
+
+
+def _rows(seen: View, stream: str, wanted: Sequence[str]) -> pl.DataFrame:
+    """The rows of a table and those that are still in the journals, each once, in the columns of the fields wanted."""
+    fresh = seen.fresh.predictions if stream == "predictions" else seen.fresh.labels
     key = ["_producer", "_sequence"]
-    old = tables[stream].scan().join(fresh.lazy().select(key), on=key, how="anti").collect()
-    return pl.concat([old, fresh], how="diagonal")
+    own = {*key, "id", "version", "time", "received", *wanted}
+    told = bool(LABELLED & own)  # labels are compared with predictions and probabilities
+
+    def of(columns: Sequence[str]) -> list[str]:
+        return [
+            one
+            for one in columns
+            if base_of(one) in own
+            or (told and (base_of(one) == "prediction" or one.startswith("probability")))
+        ]
+
+    scan = seen.tables[stream].scan()
+    old = scan.select(of(list(seen.tables[stream].columns())))
+    if fresh.is_empty():
+        return old.collect()
+    rest = old.join(fresh.lazy().select(key), on=key, how="anti").collect()
+    return pl.concat([rest, fresh.select(of(fresh.columns))], how="diagonal")
 
 
-def _within(rows: pl.DataFrame, span: Span) -> pl.DataFrame:
+def _within(span: Span) -> pl.Expr:
     kept = pl.lit(True)
     if span.version is not None:
         kept &= pl.col("version") == span.version
@@ -99,17 +119,55 @@ def _within(rows: pl.DataFrame, span: Span) -> pl.DataFrame:
         kept &= pl.col("time") >= span.since
     if span.until is not None:
         kept &= pl.col("time") < span.until
-    return rows.filter(kept)
+    return kept
 
 
-def _of_level(rows: pl.DataFrame, by: str, level: str) -> pl.DataFrame:
-    return rows.filter(category_texts(rows, by).fill_null("null") == level)
+def _in_order(rows: pl.DataFrame, index: np.ndarray) -> tuple[pl.DataFrame, np.ndarray]:
+    """Rows cell by cell, and the cell of each."""
+    order = np.argsort(index, kind="stable")
+    return rows[order], index[order]
 
 
-def _levels(rows: pl.DataFrame, by: str) -> list[str]:
-    levels = sorted(category_texts(rows, by).fill_null("null").unique().to_list())
-    if len(levels) > SEGMENTS_MAX:
+def _segments(rows: pl.DataFrame, by: Sequence[str]) -> tuple[np.ndarray, list[str]]:
+    """The segment of each row by number, and the names of the segments, sorted by their values."""
+    code = np.zeros(rows.height, dtype=np.int64)
+    names = [""]
+    for column in by:
+        _check_few(rows, column)
+        texts = category_texts(rows, column).fill_null("null")
+        own, levels = codes(texts, _ordered(texts.unique().to_list()))
+        present, code = np.unique(code * len(levels) + own, return_inverse=True)
+        pairs = (divmod(place, len(levels)) for place in present.tolist())
+        names = [
+            f"{names[before]}{', ' if names[before] else ''}{column}={levels[one]}" for before, one in pairs
+        ]
+    if len(names) > SEGMENTS_MAX:
         raise ValueError(
-            f"by={by!r}: has {len(levels):,} values; at most {SEGMENTS_MAX:,} segments are shown (is it an identifier?)"
+            f"by={list(by)!r}: {len(names):,} pairs of values; at most {SEGMENTS_MAX:,} segments are shown"
         )
-    return levels
+    return code, names
+
+
+def _check_few(rows: pl.DataFrame, column: str) -> None:
+    """Raise ``ValueError`` where a column has too many values to be segments."""
+    own = [rows[name] for name in variants(rows.columns, column)]
+    n = sum(one.n_unique() for one in own)
+    if n <= SEGMENTS_MAX:
+        return
+    if any(one.dtype.is_float() for one in own):
+        right = f"log a column of its bands beside it, such as {column} // 10, or a text"
+    else:
+        right = "is it an identifier?"
+    raise ValueError(
+        f"by={column!r}: has {n:,} values; at most {SEGMENTS_MAX:,} segments are shown ({right})"
+    )
+
+
+def _ordered(levels: Sequence[str]) -> list[str]:
+    """Levels in order, numbers by size where all are; ``null`` last."""
+    given = [level for level in levels if level != "null"]
+    try:
+        given.sort(key=float)
+    except ValueError:
+        given.sort()
+    return [*given, "null"] if len(given) < len(levels) else given

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from vedette.engine.figures import View, reference_of, view, windows
 from vedette.engine.health import health as model_health
 from vedette.engine.judge import reference_plan
-from vedette.engine.segments import Span
-from vedette.engine.summarise import QUALITY, utc
+from vedette.engine.query import Span
+from vedette.engine.stored import utc
+from vedette.engine.summarise import QUALITY
+from vedette.engine.view import View, reference_of, view, windows
 from vedette.errors import LakeError
 from vedette.lake import ingest
 from vedette.lake.ledger import ledger as read_ledger

@@ -1,38 +1,34 @@
-"""From rows to summaries, and from the table of summaries back.
-
-A row of the table ``summaries`` is an increment: what one arrival added to one event window, known from one window
-on. The sum of the increments of a window known by a moment is the window's summary as it was known then.
-"""
+"""From rows to summaries: what new rows add to which window, on which grid."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 import numpy as np
 import polars as pl
 
+from vedette.engine.stored import Increment
 from vedette.lake.events import latest_reference, settings_of
 from vedette.lake.frames import class_names, physical_of
 from vedette.lake.rows import base_of, label_text, variants
-from vedette.lake.tables import SCHEMAS, UTC, ModelTables
+from vedette.lake.tables import ModelTables
 from vedette.records import RESERVED, Settings
-from vedette.statistics.counting import summarise_category, summarise_numeric, summarise_quality
+from vedette.statistics.counting import summarise_category, summarise_numeric
+from vedette.statistics.counting_quality import summarise_quality
 from vedette.statistics.grid import Grid, category_grid, latency_grid, numeric_grid, quality_grid
-from vedette.statistics.hashes import FREE, KEPT, no_hashes
+from vedette.statistics.hashes import KEPT
 from vedette.statistics.summary import Summary
 
 __all__ = [
+    "LABELLED",
     "PILOT_ROWS",
     "QUALITY",
-    "Increment",
     "Shape",
     "grid_for",
     "increments",
     "schema_events",
-    "to_frame",
     "window_starts",
 ]
 
@@ -42,18 +38,10 @@ QUALITY = "_quality"
 PILOT_ROWS = 1000
 """Rows at most that grids are cut on; of a reference, never more than a fifth (they are not counted there)."""
 
+LABELLED = frozenset({QUALITY})
+"""The columns that are counted on rows whose label is known."""
+
 _MONITORED = ("prediction", "latency_s")
-
-
-@dataclass(frozen=True, slots=True)
-class Increment:
-    """Summaries of one column of one version over pairs of (event window, knowledge window)."""
-
-    version: str
-    column: str
-    start: np.ndarray  # int64, microseconds
-    known: np.ndarray
-    summary: Summary
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +70,14 @@ class Shape:
         return cls(
             settings_of(tables), {row[0]: Grid.from_json(row[1]) for row in rows.iter_rows()}, expected
         )
+
+    @property
+    def all_grids(self) -> dict[str, Grid]:
+        """The grids in force, and one for the labels that may yet come where there is none."""
+        told = self.grids.get("prediction")
+        if told is None or told.kind != "category":
+            return dict(self.grids)
+        return {QUALITY: quality_grid(self.settings.classes or ("0", "1"), None, QUALITY), **self.grids}
 
     @property
     def window_us(self) -> int:
@@ -247,15 +243,15 @@ def window_starts(times: pl.Series, window_us: int) -> np.ndarray:
 
 
 def summarise_column(
-    frame: pl.DataFrame, column: str, grid: Grid, windows: np.ndarray, n_windows: int
+    frame: pl.DataFrame, column: str, grid: Grid, windows: np.ndarray, n_windows: int, kept: int = KEPT
 ) -> Summary:
-    """The summaries of one column of rows over windows (the window of each row by number)."""
+    """The summaries of one column of rows over windows (the window of each row by number), so many hashes kept."""
     if grid.kind in ("numeric", "latency"):
         values, present = numbers(frame, column)
-        return summarise_numeric(grid, values, present, windows, n_windows)
+        return summarise_numeric(grid, values, present, windows, n_windows, kept=kept)
     if grid.kind == "category":
         code, names = codes(category_texts(frame, column))
-        return summarise_category(grid, code, names, windows, n_windows)
+        return summarise_category(grid, code, names, windows, n_windows, kept=kept)
     label, prediction = label_text(frame, "label"), label_text(frame, "prediction")
     names = pl.concat([label, prediction.rename("label")]).drop_nulls().unique(maintain_order=True).to_list()
     return summarise_quality(
@@ -357,80 +353,3 @@ def schema_events(shape: Shape, predictions: pl.DataFrame) -> list[dict[str, str
                         {"kind": "type_changed", "name": name, "version": version, "detail": detail}
                     )
     return events
-
-
-def to_frame(found: Iterable[Increment], part: str, arrival: int) -> pl.DataFrame:
-    """Increments as rows of the table ``summaries``."""
-    frames = []
-    for one in found:
-        summary = one.summary
-        frames.append(
-            pl.DataFrame(
-                {
-                    "version": [one.version] * len(one.start),
-                    "part": [part] * len(one.start),
-                    "column": [one.column] * len(one.start),
-                    "grid": [summary.grid.id] * len(one.start),
-                    "start": pl.Series(one.start).cast(pl.Datetime("us")).dt.replace_time_zone("UTC"),
-                    "known": pl.Series(one.known).cast(pl.Datetime("us")).dt.replace_time_zone("UTC"),
-                    "arrival": [arrival] * len(one.start),
-                    "rows": summary.rows,
-                    "missing": summary.missing,
-                    "nan": summary.nan,
-                    "inf": summary.inf,
-                    "total": summary.total,
-                    "squares": summary.squares,
-                    "cubes": summary.cubes,
-                    "fourths": summary.fourths,
-                    "minimum": summary.minimum,
-                    "maximum": summary.maximum,
-                    "counts": pl.Series(
-                        summary.counts.astype(np.int64), dtype=pl.Array(pl.Int64, summary.grid.cells)
-                    ).arr.to_list(),
-                    "sums": pl.Series(summary.sums.tolist(), dtype=pl.List(pl.Float64)),
-                    "hashes": pl.Series([_bytes(one) for one in summary.hashes], dtype=pl.Binary),
-                }
-            )
-        )
-    return pl.concat(frames) if frames else pl.DataFrame(schema=SCHEMAS["summaries"])
-
-
-def _bytes(hashes: np.ndarray) -> bytes:
-    """The hashes that are there, eight bytes each, the least significant first."""
-    content: bytes = hashes[hashes != FREE].astype("<u8").tobytes()
-    return content
-
-
-def of_frame(frame: pl.DataFrame, grid: Grid) -> Summary:
-    """The rows of the table ``summaries`` that were counted on a grid, as one summary with a window a row.
-
-    Without the column ``hashes`` there are none: it is most of the table, and few figures need it.
-    """
-    counts = frame["counts"].explode().to_numpy().reshape(frame.height, grid.cells)
-    sums = frame["sums"].explode().to_numpy() if grid.sums else np.empty(0)
-    hashes = no_hashes(frame.height, KEPT if "hashes" in frame.columns else 0)
-    if "hashes" in frame.columns:
-        for row, content in enumerate(frame["hashes"].to_list()):
-            held = np.frombuffer(content, dtype="<u8")
-            hashes[row, : len(held)] = held
-    return Summary(
-        grid=grid,
-        rows=frame["rows"].to_numpy(),
-        missing=frame["missing"].to_numpy(),
-        nan=frame["nan"].to_numpy(),
-        inf=frame["inf"].to_numpy(),
-        total=frame["total"].to_numpy(),
-        squares=frame["squares"].to_numpy(),
-        cubes=frame["cubes"].to_numpy(),
-        fourths=frame["fourths"].to_numpy(),
-        minimum=frame["minimum"].to_numpy(),
-        maximum=frame["maximum"].to_numpy(),
-        counts=counts,
-        sums=sums.reshape(frame.height, len(grid.sums)),
-        hashes=hashes,
-    )
-
-
-def utc(micros: int) -> datetime:
-    """Microseconds since 1970 as a UTC datetime."""
-    return pl.Series([micros]).cast(UTC).to_list()[0]  # type: ignore[no-any-return]

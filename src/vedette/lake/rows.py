@@ -47,6 +47,8 @@ def matches(tables: ModelTables | None, predictions: pl.DataFrame, labels: pl.Da
     ``_known`` (when the label was known) and ``_sign`` (+1 a row to count, -1 a row that was counted under a label that
     no longer holds).
     """
+    if labels.is_empty() and predictions.is_empty():
+        return pl.DataFrame()
     old_labels = _others(tables, "labels", labels)
     if labels.is_empty() and old_labels is None:
         return pl.DataFrame()

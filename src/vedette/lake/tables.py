@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
@@ -124,6 +125,23 @@ SCHEMAS: dict[str, dict[str, pl.DataType]] = {
     },
 }
 
+_DELTA_TYPES: dict[pl.DataType, str] = {
+    pl.String(): "string",
+    UTC: "timestamp",
+    pl.Int64(): "long",
+    pl.Float64(): "double",
+    pl.Binary(): "binary",
+    pl.List(pl.Int64()): "array of long",
+    pl.List(pl.Float64()): "array of double",
+}
+
+
+def _delta_type(kind: Any) -> str:
+    """The name of a Delta type."""
+    inner = getattr(kind, "element_type", None)
+    return f"array of {inner.type}" if inner is not None else str(kind.type)
+
+
 _CONFIGURATION = {
     # an append's cost follows files times columns with statistics: keep them to the columns that queries skip by
     "delta.dataSkippingStatsColumns": "time",
@@ -159,12 +177,31 @@ class Table:
         if not (self.path / "_delta_log").is_dir():
             return None
         try:
-            self.opened[self.name] = DeltaTable(self.path)
-            return self.opened[self.name]
+            found = DeltaTable(self.path)
+            self._check_layout(found)
         except TableNotFoundError:
             return None
         except (DeltaError, OSError) as error:
             raise LakeError(f"table {self.path}: cannot be read: {error}") from error
+        self.opened[self.name] = found
+        return found
+
+    def _check_layout(self, table: DeltaTable) -> None:
+        """Raise ``LakeError`` where the table is not laid out as this version reads and writes it."""
+        there = {one.name: _delta_type(one.type) for one in table.schema().fields}
+        for name, kind in SCHEMAS[self.name].items():
+            wanted = _DELTA_TYPES[kind]
+            if there.get(name) != wanted:
+                has = f"is of type {there[name]} and not {wanted}" if name in there else "is missing"
+                raise LakeError(
+                    f"table {self.path}: the column {name!r} {has}: the lake was written by another version of vedette; "
+                    "use it with that version, or give this one a lake of its own (lake=...)"
+                )
+
+    def moved_on(self, snapshot: DeltaTable | None) -> bool:
+        """True where the table has commits beyond a snapshot of it (None: one from before the first)."""
+        following = 0 if snapshot is None else snapshot.version() + 1
+        return (self.path / "_delta_log" / f"{following:020d}.json").exists()
 
     def scan(self, snapshot: DeltaTable | None = None) -> pl.LazyFrame:
         """The rows of a snapshot (default: the newest); an empty frame of the right schema where there are none."""

@@ -45,6 +45,7 @@ class Distinct:
     name = "distinct"
     kinds: tuple[str, ...] = ("numeric", "category", "latency")
     needs_reference = False
+    needs_hashes = True  # they are most of a stored summary, and read for those alone that say so
 
     def figures(self, current: Summary, reference: Summary | None = None, level: float = 0.95) -> Estimates:  # noqa: ARG002
         """The number by window; ``ValueError`` for a summary of quality or a level outside (0, 1)."""

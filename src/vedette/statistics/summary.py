@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -29,7 +29,8 @@ Hashes = npt.NDArray[np.uint64]
 class Summary:
     """One column over W windows: counts on its grid and what the cells cannot tell.
 
-    ``rows`` = ``missing`` + ``nan`` + ``inf`` + the sum of ``counts`` (int64, [W]; ``counts`` [W, cells]).
+    ``rows`` = ``missing`` + ``nan`` + ``inf`` + the sum of ``counts`` (int64, [W]; ``counts`` [W, cells]), of a
+    quality summary that of its first ``grid.row_cells``.
     ``missing`` counts null and absent values (of a quality summary: rows without a label), ``nan`` NaN,
     ``inf`` both infinities. ``total`` and ``squares`` (float64 [W]) are the sums of ``x - grid.centre`` and
     of its square over finite values, ``cubes`` and ``fourths`` of its third and fourth power; ``minimum`` and
@@ -77,12 +78,17 @@ class Summary:
     @property
     def used(self) -> Integers:
         """The number of rows that are in ``counts``, by window."""
-        return cast(Integers, self.counts.sum(axis=1))
+        return cast(Integers, self.counts[:, : self.grid.row_cells].sum(axis=1))
 
     @property
     def cube(self) -> Integers:
         """The counts of a quality summary as [W, score bin, label, prediction]; a view."""
-        return self.counts.reshape(len(self), *self.grid.shape)
+        return self.counts[:, : self.grid.row_cells].reshape(len(self), *self.grid.shape)
+
+    @property
+    def one_vs_rest(self) -> Integers:
+        """The counts of a quality summary's scores as [W, class, score bin, another class or this one]; a view."""
+        return self.counts[:, self.grid.row_cells :].reshape(len(self), *self.grid.one_vs_rest)
 
     @classmethod
     def empty(cls, grid: Grid, n_windows: int = 1, kept: int = KEPT) -> Summary:
@@ -132,18 +138,24 @@ class Summary:
 
     def merged(self) -> Summary:
         """All windows as one."""
-        return self.grouped(np.zeros(len(self), dtype=np.int64), 1)
+        return self if len(self) == 1 else self.grouped(np.zeros(len(self), dtype=np.int64), 1)
 
     def grouped(self, group: npt.ArrayLike, n_groups: int) -> Summary:
         """Windows added up by group: ``group`` [W] gives each window a number from 0 to ``n_groups - 1``."""
         into = checked_windows(np.asarray(group, dtype=np.int64), len(self), n_groups)
         kept = self.hashes.shape[1]
         out = Summary.empty(self.grid, n_groups, 0)
+        if not len(into):
+            return replace(out, hashes=no_hashes(n_groups, kept), window_s=self.window_s)
+        order = slice(None) if (into[1:] >= into[:-1]).all() else np.argsort(into, kind="stable")
+        some, first = np.unique(into[order], return_index=True)
         with np.errstate(over="ignore", invalid="ignore"):
-            for name in _ADDED:
-                _add_groups(getattr(out, name), into, getattr(self, name))
-        np.fmin.at(out.minimum, into, self.minimum)
-        np.fmax.at(out.maximum, into, self.maximum)
+            for name, add in (
+                *((name, np.add) for name in _ADDED),
+                ("minimum", np.fmin),
+                ("maximum", np.fmax),
+            ):
+                getattr(out, name)[some] = add.reduceat(getattr(self, name)[order], first, axis=0)
         return replace(out, hashes=_joined(self.hashes, into, n_groups, kept), window_s=self.window_s)
 
     def take(self, index: npt.ArrayLike) -> Summary:
@@ -176,17 +188,6 @@ def _joined(hashes: Hashes, group: Integers, n_groups: int, kept: int) -> Hashes
     """The smallest hashes of groups of windows."""
     held = hashes != FREE
     return smallest(hashes[held], np.repeat(group, held.sum(axis=1)), n_groups, kept)
-
-
-def _add_groups(out: npt.NDArray[Any], group: Integers, parts: npt.NDArray[Any]) -> None:
-    """Add the windows of each group to its place in ``out``; in one pass where windows come group by group."""
-    if not len(group):
-        return
-    if (group[1:] >= group[:-1]).all():
-        first = np.flatnonzero(np.r_[True, group[1:] != group[:-1]])
-        out[group[first]] += np.add.reduceat(parts, first, axis=0)
-    else:
-        np.add.at(out, group, parts)
 
 
 def _same_grid(one: Grid, other: Grid) -> None:

@@ -1,0 +1,124 @@
+"""The table of summaries: summaries as its rows, and its rows as summaries.
+
+A row is an increment: what one arrival added to one event window, known from one window on. The sum of the increments
+of a window known by a moment is the window's summary as it was known then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+import polars as pl
+
+from vedette.errors import LakeError
+from vedette.lake.tables import SCHEMAS, UTC
+from vedette.statistics.grid import Grid
+from vedette.statistics.hashes import FREE, KEPT, no_hashes
+from vedette.statistics.summary import Summary
+
+__all__ = ["Increment", "of_frame", "to_frame", "utc"]
+
+
+@dataclass(frozen=True, slots=True)
+class Increment:
+    """Summaries of one column of one version over pairs of (event window, knowledge window)."""
+
+    version: str
+    column: str
+    start: np.ndarray  # int64, microseconds
+    known: np.ndarray
+    summary: Summary
+
+
+def to_frame(found: Iterable[Increment], part: str, arrival: int) -> pl.DataFrame:
+    """Increments as rows of the table ``summaries``."""
+    frames = []
+    for one in found:
+        summary = one.summary
+        frames.append(
+            pl.DataFrame(
+                {
+                    "version": [one.version] * len(one.start),
+                    "part": [part] * len(one.start),
+                    "column": [one.column] * len(one.start),
+                    "grid": [summary.grid.id] * len(one.start),
+                    "start": pl.Series(one.start).cast(pl.Datetime("us")).dt.replace_time_zone("UTC"),
+                    "known": pl.Series(one.known).cast(pl.Datetime("us")).dt.replace_time_zone("UTC"),
+                    "arrival": [arrival] * len(one.start),
+                    "rows": summary.rows,
+                    "missing": summary.missing,
+                    "nan": summary.nan,
+                    "inf": summary.inf,
+                    "total": summary.total,
+                    "squares": summary.squares,
+                    "cubes": summary.cubes,
+                    "fourths": summary.fourths,
+                    "minimum": summary.minimum,
+                    "maximum": summary.maximum,
+                    "counts": pl.Series(
+                        summary.counts.astype(np.int64), dtype=pl.Array(pl.Int64, summary.grid.cells)
+                    ).arr.to_list(),
+                    "sums": pl.Series(
+                        summary.sums, dtype=pl.Array(pl.Float64, len(summary.grid.sums))
+                    ).arr.to_list(),
+                    "hashes": pl.Series([_bytes(one) for one in summary.hashes], dtype=pl.Binary),
+                }
+            )
+        )
+    return pl.concat(frames) if frames else pl.DataFrame(schema=SCHEMAS["summaries"])
+
+
+def _bytes(hashes: np.ndarray) -> bytes:
+    """The hashes that are there, eight bytes each, the least significant first."""
+    content: bytes = hashes[hashes != FREE].astype("<u8").tobytes()
+    return content
+
+
+def of_frame(frame: pl.DataFrame, grid: Grid) -> Summary:
+    """The rows of the table ``summaries`` that were counted on a grid, as one summary with a window a row.
+
+    Without the column ``hashes`` there are none: it is most of the table, and few figures need it.
+    """
+    counts = _matrix(frame, "counts", grid, grid.cells)
+    sums = _matrix(frame, "sums", grid, len(grid.sums))
+    hashes = no_hashes(frame.height, KEPT if "hashes" in frame.columns else 0)
+    if "hashes" in frame.columns:
+        held = frame["hashes"].bin.size().to_numpy() // 8
+        hashes[np.arange(KEPT) < held[:, np.newaxis]] = np.frombuffer(b"".join(frame["hashes"]), dtype="<u8")
+    return Summary(
+        grid=grid,
+        rows=frame["rows"].to_numpy(),
+        missing=frame["missing"].to_numpy(),
+        nan=frame["nan"].to_numpy(),
+        inf=frame["inf"].to_numpy(),
+        total=frame["total"].to_numpy(),
+        squares=frame["squares"].to_numpy(),
+        cubes=frame["cubes"].to_numpy(),
+        fourths=frame["fourths"].to_numpy(),
+        minimum=frame["minimum"].to_numpy(),
+        maximum=frame["maximum"].to_numpy(),
+        counts=counts,
+        sums=sums,
+        hashes=hashes,
+    )
+
+
+def _matrix(frame: pl.DataFrame, name: str, grid: Grid, width: int) -> np.ndarray:
+    """A column of lists, of so many numbers each, as a matrix."""
+    lists = frame[name]
+    long = lists.list.len()
+    if not bool((long == width).all()):
+        raise LakeError(
+            f"table summaries: the column {name!r} of {grid.column!r} holds {long.max()!r} numbers a row where this "
+            f"version of vedette counts {width}: the lake is of another version; read it with that one, or give this "
+            "one a lake of its own (lake=...)"
+        )
+    return lists.explode(empty_as_null=False).to_numpy().reshape(frame.height, width)
+
+
+def utc(micros: int) -> datetime:
+    """Microseconds since 1970 as a UTC datetime."""
+    return pl.Series([micros]).cast(UTC).to_list()[0]  # type: ignore[no-any-return]

@@ -1,0 +1,184 @@
+"""A model as it is now: the summaries of the lake with those of the rows that are still in the journals."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import polars as pl
+
+from vedette.capture.journal import producers
+from vedette.engine.query import Query, Span
+from vedette.engine.stored import of_frame, to_frame
+from vedette.engine.summarise import LABELLED, Shape, increments
+from vedette.errors import LakeError
+from vedette.lake.arrivals import Arrivals, collect
+from vedette.lake.events import latest_settings, merged
+from vedette.lake.ledger import identifier
+from vedette.lake.rows import matches
+from vedette.lake.tables import SCHEMAS, Lake, ModelTables
+from vedette.statistics.grid import Grid
+from vedette.statistics.summary import Summary
+
+__all__ = ["Cells", "View", "Windows", "reference_of", "view", "windows"]
+
+_TRIES = 8  # reads of the lake before one gives up because an ingester commits faster than one can read
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What was read of a model: increments (``summaries``, live and reference), and what is needed to read them.
+
+    ``extent`` are the first and the last start of a window with rows, in microseconds; None where there are none.
+    """
+
+    tables: ModelTables
+    shape: Shape
+    summaries: pl.DataFrame
+    grids: Mapping[str, Grid]  # by id
+    fresh: Arrivals
+    extent: tuple[int, int] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """Summaries of one column by segment and window: both by number, and the rows of predictions in each."""
+
+    segment: np.ndarray  # int64 [W], the place of its name
+    start: np.ndarray  # int64 [W], microseconds
+    summary: Summary
+    predictions: np.ndarray | None = None  # int64 [W]; None where labels play no part
+
+
+def view(lake: Lake, model: str, query: Query | None = None) -> View:
+    """Read a model once: nothing twice, nothing missing, whatever an ingester does at the same time.
+
+    The journals are read beyond the watermarks of one snapshot of the summaries. A journal may be freed in between,
+    but only after the next commit; so where the table has moved on, the reading starts again. With a query only what
+    it needs is read; without one everything but the hashes of distinct values.
+    """
+    for _ in range(_TRIES):
+        tables = lake.model(model)
+        snapshot = tables["summaries"].snapshot()
+        names = [folder.name for folder in producers(lake.journal, model)]
+        keys = [identifier(name, stream) for name in names for stream in ("predictions", "labels", "batch")]
+        marks = {key: tables["summaries"].through(key, snapshot) for key in keys}
+        fresh = collect(lake, model, marks)
+        shape = Shape.of(tables)
+        if fresh.settings is not None:  # said since the last ingest, or never ingested yet
+            shape = replace(shape, settings=merged(latest_settings(tables), fresh.settings))
+        matched = matches(tables, fresh.predictions, fresh.labels)
+        found, made = increments(shape, fresh.predictions, matched)
+        shape = replace(shape, grids={**shape.grids, **made})
+        new = to_frame(found, "live", -1)
+        rows, extent = _read(tables, new, shape, query)
+        if not tables["summaries"].moved_on(snapshot):
+            break
+    else:
+        raise LakeError(
+            f"model {model!r}: the lake changed during each of {_TRIES} readings; ingest less often"
+        )
+    grids = {grid.id: grid for grid in shape.grids.values()}
+    missing = set(rows["grid"].unique().to_list()) - set(grids)
+    if missing:  # grids that were replaced on purpose since
+        old = tables["grids"].scan().filter(pl.col("grid").is_in(list(missing))).collect()
+        grids |= {row["grid"]: Grid.from_json(row["definition"]) for row in old.iter_rows(named=True)}
+    return View(tables, shape, rows, grids, fresh, extent)
+
+
+def _read(
+    tables: ModelTables, new: pl.DataFrame, shape: Shape, query: Query | None
+) -> tuple[pl.DataFrame, tuple[int, int] | None]:
+    """The increments that a query needs, of the lake and new ones, and the extent of all that it is about."""
+    scan = tables["summaries"].scan()
+    live = Span(shape.window_us).keep() if query is None else query.span(shape.window_us).keep()
+    names = [
+        name for name in SCHEMAS["summaries"] if name != "hashes" or (query is not None and query.hashes)
+    ]
+    wanted = live | (pl.col("part") == "reference")
+    if query is not None:
+        wanted = wanted if query.reference else live
+        wanted &= pl.col("column").is_in(sorted(query.columns(shape.all_grids)))
+    rows = pl.concat([scan.filter(wanted).select(names).collect(), new.filter(wanted).select(names)])
+    whole = rows.filter(live)
+    if query is not None and (
+        query.window_s == 0 or whole.is_empty()
+    ):  # other columns may have further windows
+        asked = ["part", "version", "start", "known"]
+        whole = pl.concat([scan.filter(live).select(asked).collect(), new.filter(live).select(asked)])
+    if whole.is_empty():
+        return rows, None
+    starts = whole["start"].dt.timestamp("us").to_numpy()
+    return rows, (int(starts.min()), int(starts.max()))
+
+
+class Windows:
+    """The summaries of a view by window, all rows as one segment."""
+
+    names = ("",)
+
+    def __init__(self, seen: View, span: Span) -> None:
+        self.seen, self.span = seen, span
+        first_us = seen.extent[0] if seen.extent is not None else 0
+        rows = seen.summaries.filter(span.keep())
+        rows = rows.with_columns(pl.Series("_start", span.starts(rows["start"], first_us), dtype=pl.Int64))
+        self.rows = {str(key[0]): some for key, some in rows.partition_by("column", as_dict=True).items()}
+        told = self.rows.get("prediction")
+        starts = told["_start"].to_numpy() if told is not None else np.zeros(0, dtype=np.int64)
+        self.starts, at = np.unique(starts, return_inverse=True)
+        n = told["rows"].to_numpy() if told is not None else starts
+        self.predictions = np.bincount(at, weights=n, minlength=len(self.starts)).astype(np.int64)
+
+    def blocks(self, column: str, grid: Grid, *, hashes: bool) -> Iterator[Cells]:
+        """The summary of each window of a column on the grid in force; of labelled rows that of every window that has
+        predictions too: none is also a number."""
+        labelled = column in LABELLED
+        rows = self.rows.get(column)
+        rows = rows.filter(pl.col("grid") == grid.id) if rows is not None else None
+        if rows is None or rows.is_empty():
+            if labelled and len(self.starts):
+                yield self._cells(self.starts, Summary.empty(grid, len(self.starts)), labelled=True)
+            return
+        own = rows["_start"].to_numpy()
+        starts = np.union1d(own, self.starts) if labelled else np.unique(own)
+        summary = of_frame(rows if hashes else rows.drop("hashes", strict=False), grid)
+        yield self._cells(
+            starts, summary.grouped(np.searchsorted(starts, own), len(starts)), labelled=labelled
+        )
+
+    def _cells(self, starts: np.ndarray, summary: Summary, *, labelled: bool) -> Cells:
+        segment = np.zeros(len(starts), dtype=np.int64)
+        if not labelled:
+            return Cells(segment, starts, summary)
+        predictions = np.zeros(len(starts), dtype=np.int64)
+        predictions[np.searchsorted(starts, self.starts)] = self.predictions
+        return Cells(segment, starts, summary, predictions)
+
+
+def windows(seen: View, column: str, span: Span) -> tuple[np.ndarray, Summary | None]:
+    """The summaries of a column by window: starts in microseconds, and a summary with a window each."""
+    rows = seen.summaries.filter((pl.col("column") == column) & span.keep())
+    summary = _on_grid(seen, column, rows)
+    if summary is None:
+        return np.zeros(0, dtype=np.int64), None
+    rows = rows.filter(pl.col("grid") == summary.grid.id)
+    starts, group = np.unique(span.starts(rows["start"], 0), return_inverse=True)
+    return starts, summary.grouped(group, len(starts))
+
+
+def reference_of(seen: View, column: str) -> Summary | None:
+    """The summary of a column over the newest reference, None where it has none."""
+    rows = seen.summaries.filter(pl.col("part") == "reference")
+    rows = rows.filter((pl.col("arrival") == pl.col("arrival").max()) & (pl.col("column") == column))
+    summary = _on_grid(seen, column, rows)
+    return None if summary is None else summary.merged()
+
+
+def _on_grid(seen: View, column: str, rows: pl.DataFrame) -> Summary | None:
+    """The increments that were counted on the grid in force."""
+    if rows.is_empty():
+        return None
+    grid = seen.shape.grids.get(column) or seen.grids[rows["grid"][-1]]
+    rows = rows.filter(pl.col("grid") == grid.id)
+    return of_frame(rows, grid) if rows.height else None
