@@ -106,9 +106,16 @@ def test_psi_cells_of_a_discrete_column_keep_new_values_apart(rng):
 
 
 def test_rare_levels_share_a_cell():
-    """Levels under 1 % of the reference are compared together with the known ones."""
+    """Levels under 2 % of the reference are compared together with the known ones."""
     grid = category_grid("c", {"a": 90, "b": 9, "c": 1})
-    reference = summarise_category(grid, np.repeat([0, 1, 2], [900, 95, 5]), ["a", "b", "c"])
+    reference = summarise_category(grid, np.repeat([0, 1, 2], [900, 85, 15]), ["a", "b", "c"])
+    assert psi_groups(grid, reference.counts[0]).tolist() == [0, 1, 2, 2, 3]
+
+
+def test_which_levels_stand_alone_is_not_chosen_by_chance():
+    """As many as are frequent in the reference do, in the order of the pilot."""
+    grid = category_grid("c", {"a": 90, "b": 5, "c": 4})
+    reference = summarise_category(grid, np.repeat([0, 1, 2], [960, 15, 25]), ["a", "b", "c"])
     assert psi_groups(grid, reference.counts[0]).tolist() == [0, 1, 2, 2, 3]
 
 

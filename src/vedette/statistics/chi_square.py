@@ -20,7 +20,7 @@ class ChiSquare:
     Pearson's statistic itself grows with the number of rows, so the figure is Cramér's V of the table of side and
     group of cells, sqrt(chi-square / rows), as it would be if both sides had as many rows: sqrt(sum of (p - q)^2 /
     (p + q) / 2), p the shares of the window and q those of the reference in the groups of cells of ``psi`` (ten
-    of about equal counts; levels of 1 % or more on their own). It depends on neither number of rows. Of the noise
+    of about equal counts; levels of 2 % or more on their own). It depends on neither number of rows. Of the noise
     of its square without change, (B - 1)(1/n + 1/m)/4 for n values against m in B groups, the expectation is taken
     off before the root. The interval is the root of that of the square, which inverts a noncentral chi-square: it
     begins at 0 where nothing has to have changed, and is wider than it had to be where almost all has. Null, NaN

@@ -15,9 +15,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
+from scipy import special
 
 from vedette.statistics.comparison import compared
 from vedette.statistics.estimates import Estimates, check_level
@@ -31,7 +33,8 @@ Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
 GROUPS = 10  # the deciles of the textbooks; each more costs one unit of noise
-LEVEL_SHARE_MIN = 0.01  # rarer levels are compared together: a cell should expect rows at a few hundred
+LEVEL_SHARE_MIN = 0.02  # rarer levels are compared together: a cell should expect rows at a hundred
+EXPECTED = np.geomspace(1e-3, 1e3, 121)  # of a group: where its noise is worked out; straight lines between
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +79,46 @@ class Divergence:
         q = np.where(held, (reference + self.added) / (m + self.added * groups), 1.0)
         parts, by_p, by_q = self.terms(p, q)
         value = np.where(held, parts, 0.0).sum(axis=1)
+        free = np.maximum(groups[:, 0] - 1.0, 1.0)
         noise = self.curvature * (1 / n[:, 0] + 1 / m)
+        if not self.added:
+            noise = self.curvature * self._sparse_noise(current, reference) / free
         variance = (
             _variance(np.where(held, p, 0.0), by_p) / n[:, 0] + _variance(np.where(held, q, 0.0), by_q) / m
         )
         scale = np.maximum(noise, variance / np.where(value > 0, 4 * value, np.inf))
-        return value, noise, scale, np.maximum(groups[:, 0] - 1.0, 1.0)
+        return value, noise, scale, free
+
+    def _sparse_noise(self, current: Floats, reference: Floats) -> Floats:
+        """What chance adds to D/c without change, by what both sides together expect in a group.
+
+        Where a change leaves few of a side's values in a group, the noise of so few is taken instead if greater.
+        """
+        both = current + reference
+        share = both / np.maximum(both.sum(axis=1, keepdims=True), 1.0)
+        noise = np.zeros(len(current))
+        for side in (current, np.broadcast_to(reference, current.shape)):
+            n = np.maximum(side.sum(axis=1, keepdims=True), 1.0)
+            expected, seen = (
+                np.interp(one, EXPECTED, _noise_of_counts(self), left=0.0) for one in (share * n, side + 0.5)
+            )
+            part = np.where(both > 0, (1 - share) * np.maximum(expected, seen), 0.0).sum(axis=1) / n[:, 0]
+            noise += np.maximum(part, 1e-3 / n[:, 0])  # one group has no noise, and nothing is divided by it
+        return noise
+
+
+@lru_cache(maxsize=16)
+def _noise_of_counts(measure: Divergence) -> Floats:
+    """By ``EXPECTED``, the expectation of n D/c in a group whose count is Poisson and whose other side is sure."""
+    seen = np.arange(2000.0)
+    chance = np.exp(
+        special.xlogy(seen, EXPECTED[:, np.newaxis]) - EXPECTED[:, np.newaxis] - special.gammaln(seen + 1)
+    )
+    parts = measure.terms(
+        np.broadcast_to(seen, chance.shape), np.broadcast_to(EXPECTED[:, np.newaxis], chance.shape)
+    )[0]
+    noise: Floats = (chance * parts).sum(axis=1) / measure.curvature
+    return noise
 
 
 def _variance(share: Floats, slope: Floats) -> Floats:
@@ -95,14 +132,16 @@ def psi_groups(grid: Grid, reference: Integers) -> Integers:
     """The group in which each cell of a grid is compared, given the reference's counts.
 
     Ten groups of about equal counts in the reference; in a discrete column the values that fill more stand alone,
-    and values that the grid does not have are one group; in a category levels that hold 1 % of the reference or
-    more stand alone, the others are one group, unseen levels another.
+    and values that the grid does not have are one group; in a category as many levels as hold 2 % of the reference or
+    more stand alone, the others are one group, unseen levels another. Which of them stand alone is read off their
+    order in the grid, by frequency in the pilot: those that chance made frequent in the reference would seem to
+    have become rarer.
     """
     if grid.kind == "category":
-        held = reference[: len(grid.levels)]
-        own = held >= LEVEL_SHARE_MIN * max(int(reference.sum()), 1)
-        group = np.where(own, np.cumsum(own) - 1, own.sum())
-        return np.concatenate([group, [own.sum(), own.sum() + 1]])
+        frequent = reference[: len(grid.levels)] >= LEVEL_SHARE_MIN * max(int(reference.sum()), 1)
+        own = int(frequent.sum())
+        group = np.minimum(np.arange(len(frequent)), own)
+        return np.concatenate([group, [own, own + 1]])
     if not grid.discrete:
         return merge_cells(reference, GROUPS)
     lower, upper = grid.bounds

@@ -18,7 +18,7 @@ class Hellinger:
     """How far the distribution of a column lies from the reference: 0 is not at all, 1 is nothing in common.
 
     sqrt(1 - sum of sqrt(p q)), p the shares of the window and q those of the reference in the groups of cells of
-    ``psi`` (ten of about equal counts; levels of 1 % or more on their own). Of the noise of its square without
+    ``psi`` (ten of about equal counts; levels of 2 % or more on their own). Of the noise of its square without
     change, (B - 1)(1/n + 1/m)/8 for n values against m in B groups, the expectation is taken off before the root.
     The interval is the root of that of the square, which inverts a noncentral chi-square: it begins at 0 where
     nothing has to have changed, and is wider than it had to be where almost all has. Null, NaN and infinities have

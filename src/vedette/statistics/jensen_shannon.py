@@ -19,7 +19,7 @@ class JensenShannon:
 
     The distance, which is the square root of the divergence: sqrt(H((p + q)/2) - (H(p) + H(q))/2) with H the
     entropy in bits, p the shares of the window and q those of the reference in the groups of cells of ``psi``
-    (ten of about equal counts; levels of 1 % or more on their own). Of the divergence's noise without change,
+    (ten of about equal counts; levels of 2 % or more on their own). Of the divergence's noise without change,
     (B - 1)(1/n + 1/m)/(8 ln 2) for n values against m in B groups, the expectation is taken off before the root,
     so that small differences come out smaller than by the formula alone. The interval inverts the noncentral
     chi-square that the divergence follows and is the root of its limits: it begins at 0 where nothing has to have

@@ -25,8 +25,7 @@ class Moments:
     """Moments by window, [W]; of windows without values or with equal ones they are 0.
 
     ``mean`` is taken from the grid's centre, ``sd`` has the divisor n - 1. ``skewness`` is G1 = g1 sqrt(n (n-1)) /
-    (n-2), ``kurtosis`` is b2 (3 for normal values) over the variance with divisor n - 1; both 0 where not
-    ``known``, as the sums are too coarse for them.
+    (n-2), ``kurtosis`` is b2, 3 for normal values; both 0 where not ``known``, as the sums are too coarse for them.
     """
 
     mean: Floats
@@ -57,7 +56,7 @@ def moments_of(summary: Summary) -> Moments:
         sd = np.sqrt(m2 * n / np.maximum(n - 1, 1.0))
         known = (m2 > SPREAD_MIN * second) & np.isfinite(m4) & (m2**2 > 0) & (n > 2)
         skewness = m3 / m2**1.5 * np.sqrt(n * (n - 1)) / np.maximum(n - 2, 1.0)
-        kurtosis = m4 / sd**4
+        kurtosis = m4 / m2**2
     return Moments(mean, sd, np.where(known, skewness, 0.0), np.where(known, kurtosis, 0.0), known)
 
 

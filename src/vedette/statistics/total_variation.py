@@ -13,6 +13,7 @@ from vedette.statistics.summary import Summary
 __all__ = ["TotalVariation"]
 
 Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
 
 
 class TotalVariation:
@@ -23,10 +24,11 @@ class TotalVariation:
     seen, by a normal law for each level, is taken off the value.
 
     The interval is conservative. The uncorrected distance T is too great by no more than the noise of all levels,
-    sum |noise|/2, which by the concentration of normal variables is below its expectation plus z/2 sqrt(1/n + 1/m):
-    low = T less that. T is too small by no more than the noise of the levels whose share has grown, taken
-    together: high = T + z/2 sqrt(1/n + 1/m). Null has no part: ``n`` counts what was compared. Fewer than 50
-    values on either side are a reason.
+    sum |noise|/2, which by the concentration of normal variables is below its expectation plus z s, s the greatest
+    deviation that the share of any set of levels can have: low = T less that. T is too small by no more than the
+    noise of the levels whose share has grown, taken together: high = T + z s. Of n values against m, s is
+    sqrt(1/n + 1/m)/2, or less where a single level holds more than half. Null has no part: ``n`` counts what was
+    compared. Fewer than 50 values on either side are a reason.
 
     Sources: D. A. Levin, Y. Peres and E. L. Wilmer (2009), Markov Chains and Mixing Times, proposition 4.7
     (coupling); S. Boucheron, G. Lugosi and P. Massart (2013), Concentration Inequalities, theorem 5.6.
@@ -52,22 +54,30 @@ class TotalVariation:
         check_kind(self.name, self.kinds, current)
         z = float(special.ndtri((1 + check_level(level)) / 2))
         counts, base, reasons = compared(current, reference)
-        n, m = np.maximum(counts.sum(axis=1), 1), max(int(base.sum()), 1)
-        gap = np.abs(counts / n[:, np.newaxis] - base / m)
-        seen, noise = gap.sum(axis=1) / 2, _noise(counts.astype(np.float64), base.astype(np.float64))
+        p, by_p = _shares(counts)
+        q, by_q = _shares(base[np.newaxis])
+        gap = np.abs(p - q)
+        seen, noise = gap.sum(axis=1) / 2, np.where((counts + base) > 0, np.sqrt(by_p + by_q), 0.0)
         expected = np.sqrt(2 / np.pi) * noise.sum(axis=1) / 2
-        spread = z / 2 * np.sqrt(1 / n + 1 / m)
+        spread = z * np.sqrt(_greatest(counts) + _greatest(base[np.newaxis]))
         low, high = np.maximum(seen - expected - spread, 0.0), np.minimum(seen + spread, 1.0)
         value = np.clip(seen - _excess(gap, noise), 0.0, 1.0)
         return Estimates.of(value, low, high, current.used, reasons)
 
 
-def _noise(counts: Floats, base: Floats) -> Floats:
-    """The standard deviation of each level's p - q, [W, cells]; half a count is added, as 0 of n is not certain."""
-    held = (counts + base) > 0
-    n, m = np.maximum(counts.sum(axis=1, keepdims=True), 1.0), max(float(base.sum()), 1.0)
-    p, q = np.minimum((counts + 0.5) / n, 1.0), np.minimum((base + 0.5) / m, 1.0)
-    return np.where(held, np.sqrt(p * (1 - p) / n + q * (1 - q) / m), 0.0)
+def _shares(counts: Integers) -> tuple[Floats, Floats]:
+    """The share of each level, [W, cells], and its variance; half a count is added there, as 0 of n is not certain."""
+    n = np.maximum(counts.sum(axis=1, keepdims=True), 1.0)
+    p = np.minimum((counts + 0.5) / n, 1.0)
+    return counts / n, p * (1 - p) / n
+
+
+def _greatest(counts: Integers) -> Floats:
+    """The greatest variance of the share of any set of levels: that of a half, or of the one level that holds more."""
+    n = np.maximum(counts.sum(axis=1), 1.0)
+    rest = np.minimum((n - counts.max(axis=1) + 0.5) / n, 0.5)
+    variance: Floats = rest * (1 - rest) / n
+    return variance
 
 
 def _excess(gap: Floats, noise: Floats) -> Floats:
