@@ -180,6 +180,29 @@ def test_the_verdict_of_a_column_is_in_words(changed: bool | None, matters: bool
     assert re.search(rf"<td class=t><span class='\w*'>{words}</span>", text)
 
 
+def test_it_is_told_which_file_alone_has_a_column() -> None:
+    """A column with one side is in that file only; with none nothing is claimed."""
+    side = sample().columns[0].current
+    columns = (
+        bare_column("new", "numeric", side, None, changed=True),
+        bare_column("gone", "numeric", None, side, changed=True),
+        bare_column("untold", "numeric", None, None, changed=True),
+    )
+    text = page(replace(sample(), columns=columns))
+    said = [re.findall("<span>(only[^<]*)</span>", card) for card in text.split("<article ")[1:]]
+    assert said == [["only in the current file"], ["only in the reference"], []]
+
+
+def test_a_column_that_changed_beyond_measure_does_not_hide_the_others() -> None:
+    """A PSI of 16 is drawn at the end of the axis, one of 0.5 in the middle of it."""
+    columns = tuple(
+        replace(sample().columns[0], name=name, distances={"psi": Estimate(psi, psi, psi, 9)})
+        for name, psi in (("far", 16.0), ("near", 0.515))
+    )
+    text = page(replace(sample(), columns=columns, figures=()))
+    assert re.findall(r'<circle class=c cx="([^"]*)"', text) == ["100%", "50%"]
+
+
 def test_a_report_of_one_file_says_that_nothing_was_compared() -> None:
     """Without a reference there are no verdicts of columns, no outlines, and no reference columns in tables."""
     base = sample()
@@ -275,6 +298,7 @@ def test_an_honest_name_is_left_alone(name: str) -> None:
         (Estimate(-0.001, -0.5, 0.5, 9), "", ("0", "[-0.5, 0.5]")),
         (Estimate(0.0, 0.0, 0.025, 9), "", ("0", "[0, 0.025]")),
         (Estimate(7.0, None, None, 9), "count", ("7", "")),
+        (Estimate(7.0, 7.0, 7.0, 9), "count", ("7", "")),
         (Estimate(None, None, None, 0, "no rows"), "", ("", "")),
         (Estimate(1.728e15, 1.727e15, 1.729e15, 9), "time", ("2024-10-04", "[2024-09-22, 2024-10-15]")),
         (Estimate(864e8, 432e8, 1728e8, 9), "duration", ("1.0 days", "[0.5, 2.0]")),

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, TextIO
 
 from vedette.output.comparison import Column, Comparison, Estimate, Figures, to_json
-from vedette.output.comparison_words import metric_words, summary, verdict_words
+from vedette.output.comparison_words import metric_words, only_words, summary, verdict_words
 from vedette.output.names import visible
 from vedette.output.numbers import estimate, unit_of, width
 from vedette.output.pipes import hush
@@ -159,12 +159,7 @@ def _columns(say: _Writer, report: Comparison) -> None:
 
 
 def _said(one: Column) -> str:
-    if one.reference is None:
-        words = "only in the current file"
-    elif one.current is None:
-        words = "only in the reference"
-    else:
-        words = one.words.rstrip(". ") or verdict_words(one)
+    words = only_words(one) or one.words.rstrip(". ") or verdict_words(one)
     return f"{words} (too small to matter)" if one.matters is False and one.words else words
 
 

@@ -8,7 +8,7 @@ from vedette.output.comparison import Confusion, Estimate, Figures
 from vedette.output.comparison_svg import Axis, texts, whisker
 from vedette.output.comparison_words import metric_words
 from vedette.output.names import bidi, html
-from vedette.output.numbers import estimate, unit_of, width
+from vedette.output.numbers import estimate, percent, unit_of, width
 
 __all__ = ["confusion_html", "estimate_html", "figures_html"]
 
@@ -94,7 +94,7 @@ def confusion_html(matrix: Confusion) -> str:
             shade = min(9, int(10 * share))
             cells.append(
                 f'<td class="{"g" if at == to else "b"}{shade}">{count:,}'
-                + (f"<small>{100 * share:.3g} %</small>" if count else "")
+                + (f"<small>{percent(share)}</small>" if count else "")
                 + "</td>"
             )
         body.append(f"<tr><th scope=row>{name}</th>{''.join(cells)}<td>{total:,}</td></tr>")

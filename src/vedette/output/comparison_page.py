@@ -11,7 +11,13 @@ from vedette.output.comparison import Column, Comparison, Estimate, Finding, Sid
 from vedette.output.comparison_figures import confusion_html, estimate_html, figures_html
 from vedette.output.comparison_style import SCRIPT, STYLE
 from vedette.output.comparison_svg import Axis, bars, histogram, whisker
-from vedette.output.comparison_words import compared_words, metric_words, verdict_mark, verdict_words
+from vedette.output.comparison_words import (
+    compared_words,
+    metric_words,
+    only_words,
+    verdict_mark,
+    verdict_words,
+)
 from vedette.output.names import bidi, html
 from vedette.output.numbers import estimate, number, percent, unit_of
 
@@ -19,6 +25,9 @@ __all__ = ["page"]
 
 OWN_UNIT = frozenset({"wasserstein", "energy"})  # distances in the unit of the column: no common axis
 OVERVIEW_DISTANCES = 2
+AXIS_MAX = (
+    1.0  # of a distance without a unit: one column that changed beyond measure must not hide the others
+)
 
 
 def page(report: Comparison) -> str:
@@ -96,7 +105,7 @@ def _columns(report: Comparison, axes: Mapping[str, Axis]) -> str:
     compared = report.reference is not None
     key = (
         "<p class=note><span class='key'></span>current<span class='key r'></span>reference. "
-        "Distances are drawn from 0; those without a unit on one axis over all columns.</p>"
+        "Distances are drawn from 0; those without a unit on one axis over all columns, to 1 at most.</p>"
         if compared
         else ""
     )
@@ -168,7 +177,7 @@ def _card(one: Column, at: int, compared: bool, axes: Mapping[str, Axis]) -> str
     share = _missing(one.current)
     data = f" data-m={share:.6g}" if share is not None else ""
     words = verdict_words(one, compared=compared)
-    only = _only(one) if compared else ""
+    only = only_words(one) if compared else ""
     drawn = _drawn(one)
     return (
         f'<article class="col is-{mark}" id=column-{at} data-c={kept}{data}><h3>{bidi(one.name, 80)}</h3>'
@@ -176,12 +185,6 @@ def _card(one: Column, at: int, compared: bool, axes: Mapping[str, Axis]) -> str
         f"{f'<span>{only}</span>' if only else ''}{_p_value(one)}</p>{_told(one)}{drawn}"
         f"{_distances(one, axes)}{_table(one, compared, opened=not drawn)}</article>"
     )
-
-
-def _only(one: Column) -> str:
-    if one.reference is None:
-        return "only in the current file"
-    return "only in the reference" if one.current is None else ""
 
 
 def _p_value(one: Column) -> str:
@@ -202,14 +205,17 @@ def _drawn(one: Column) -> str:
 
 
 def _distance_axes(columns: Iterable[Column]) -> dict[str, Axis]:
-    """One axis from 0 for each distance that has no unit, over all columns: what is far looks far."""
+    """One axis from 0 for each distance that has no unit, over all columns: what is far looks far.
+
+    What lies beyond ``AXIS_MAX`` is drawn at the end.
+    """
     tops: dict[str, float] = {}
     for one in columns:
         for name, distance in one.distances.items():
             for level in (distance.value, distance.high):
                 if level is not None and name not in OWN_UNIT:
                     tops[name] = max(tops.get(name, 0.0), level)
-    return {name: Axis(0.0, (top or 1.0) * 1.03) for name, top in tops.items()}
+    return {name: Axis(0.0, min(top or 1.0, AXIS_MAX) * 1.03) for name, top in tops.items()}
 
 
 def _distances(one: Column, axes: Mapping[str, Axis]) -> str:

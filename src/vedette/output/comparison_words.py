@@ -5,14 +5,16 @@ from __future__ import annotations
 from vedette.output.comparison import Column, Comparison
 from vedette.output.numbers import number
 
-__all__ = ["compared_words", "metric_words", "summary", "verdict_mark", "verdict_words"]
+__all__ = ["compared_words", "metric_words", "only_words", "summary", "verdict_mark", "verdict_words"]
 
 _METRICS = {
     "psi": "PSI",
-    "ks": "Kolmogorov-Smirnov",
+    "kolmogorov_smirnov": "Kolmogorov-Smirnov",
+    "chi_square": "chi-square",
     "jensen_shannon": "Jensen-Shannon",
     "hellinger": "Hellinger",
     "wasserstein": "Wasserstein",
+    "wasserstein_sd": "Wasserstein, sd",
     "sd": "standard deviation",
     "p50": "median",
     "roc_auc": "ROC AUC",
@@ -50,6 +52,13 @@ def verdict_mark(one: Column) -> str:
     if not one.changed:
         return "OK"
     return "" if one.matters is False else "ALARM"
+
+
+def only_words(one: Column) -> str:
+    """Which file alone has a column; "" where both have it, or neither is described."""
+    if (one.current is None) == (one.reference is None):
+        return ""
+    return "only in the reference" if one.current is None else "only in the current file"
 
 
 def compared_words(report: Comparison) -> str:

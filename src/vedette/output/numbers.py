@@ -11,7 +11,19 @@ __all__ = ["estimate", "number", "percent", "tick", "unit_of", "values", "width"
 
 PERCENTS = frozenset({"accuracy", "balanced_accuracy", "precision", "recall", "f1", "specificity"})
 COUNTS = frozenset({"rows", "distinct", "count", "n"})
-PLAIN = frozenset({"psi", "jensen_shannon", "hellinger", "ks", "total_variation", "skewness", "kurtosis"})
+PLAIN = frozenset(
+    {
+        "psi",
+        "jensen_shannon",
+        "hellinger",
+        "chi_square",
+        "kolmogorov_smirnov",
+        "total_variation",
+        "wasserstein_sd",
+        "skewness",
+        "kurtosis",
+    }
+)
 SPREADS = frozenset({"sd", "iqr", "wasserstein", "range"})
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LONGEST = (("days", 86400.0), ("h", 3600.0), ("min", 60.0), ("s", 1.0), ("ms", 1e-3))
@@ -74,7 +86,8 @@ def estimate(one: Estimate | None, unit: str = "", by: float = 0.0) -> tuple[str
     """
     if one is None or one.value is None:
         return "", ""
-    if one.low is None or one.high is None:
+    counted = unit == "count" and one.low == one.high
+    if one.low is None or one.high is None or counted:
         return number(one.value, unit), ""
     value, low, high = values((one.value, one.low, one.high), unit, by)
     suffix = f" {value.rpartition(' ')[2]}" if unit in ("%", "s", "duration") else ""
