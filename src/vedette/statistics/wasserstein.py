@@ -21,7 +21,6 @@ Integers = npt.NDArray[np.int64]
 
 DRAWS = 600  # 30 of them lie beyond a 95 % interval; its level is right to 0.6 %
 SEED = 20261122  # any: the same draws serve every window, so a window's figure does not depend on its company
-BLOCK_BYTES = 32 * 2**20  # memory that the draws of a block of windows may take
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +35,11 @@ class Wasserstein:
 
     W1 of two samples is never 0. F - G is the true difference plus the noise of both samples, so W1 is off by
     no more than the area under the absolute noise. The interval is W1 minus and plus the quantile of that
-    area over seeded draws of the noise in its limit (Brownian bridges of the multinomial counts), cut at 0:
-    it holds near 0, where the bootstrap of W1 does not, and costs little elsewhere. The draws are the same
-    for each window, so that a figure does not depend on the figures beside it. Null, NaN and infinities have
-    no part: ``n`` counts what was compared. Fewer than 50 values on either side are a reason.
+    area over seeded draws of the noise in its limit (Brownian bridges of the multinomial counts; each edge has
+    its own variance, how edges go together is taken from the reference), cut at 0: it holds near 0, where the
+    bootstrap of W1 does not, and costs little elsewhere. The draws are the same for each window, so that a
+    figure does not depend on the figures beside it. Null, NaN and infinities have no part: ``n`` counts what was
+    compared. Fewer than 50 values on either side are a reason.
 
     Sources: L. V. Kantorovich (1942); S. S. Vallender (1974), Theory of Probability and Its Applications 18,
     784-786 (area between distribution functions); E. del Barrio, E. Giné and C. Matrán (1999), Annals of
@@ -150,41 +150,41 @@ def _distance(
 
 
 def _noise(p: Floats, n: Integers, q: Floats, m: int, weights: Floats) -> Floats:
-    """Draws [W, DRAWS] of the area under the absolute noise of F - G, whose edges have these weights."""
-    ours, theirs = _normals(len(q))
-    shared = _bridge(q[np.newaxis], theirs)[0] / np.float32(np.sqrt(m))
-    out = np.empty((len(p), DRAWS))
-    block = max(1, BLOCK_BYTES // (4 * DRAWS * len(q)))
-    for start in range(0, len(p), block):
-        part = slice(start, start + block)
-        drawn = _bridge(p[part], ours)
-        drawn /= np.sqrt(n[part, np.newaxis, np.newaxis]).astype(np.float32)
-        drawn += shared
-        np.abs(drawn, out=drawn)
-        size = weights[part].max(axis=1, keepdims=True)  # widths may be beyond float32, their ratios are not
-        scaled = (weights[part] / np.where(size > 0, size, 1.0)).astype(np.float32)
-        out[part] = np.matmul(drawn, scaled[:, :, np.newaxis])[:, :, 0] * size
-    return out
+    """Draws [W, DRAWS] of the area under the absolute noise of F - G, whose edges have these weights.
+
+    The noise at each edge has its own variance, of both sides; how edges go together is taken from the reference,
+    so that one set of bridges serves all windows.
+    """
+    above, theirs = np.cumsum(p, axis=1)[:, :-1], np.cumsum(q)[:-1]
+    variance = above * (1 - above) / n[:, np.newaxis] + theirs * (1 - theirs) / m
+    # half a count in each cell: an edge beyond all of the reference is to have a noise that can be scaled
+    held = (q * m + 0.5) / (m + 0.5 * len(q))
+    until = np.cumsum(held)[:-1]
+    scale = np.sqrt(np.maximum(variance, 0.0) / np.maximum(until * (1 - until), 1e-300))
+    with np.errstate(over="ignore"):
+        scaled = np.minimum(weights * scale, np.finfo(np.float64).max)
+    size = scaled.max(axis=1, keepdims=True)  # widths may be beyond float32, their ratios are not
+    part = (scaled / np.where(size > 0, size, 1.0)).astype(np.float32)
+    # one product a window, not one for all: the rounding of a window must not depend on the others
+    drawn = np.matmul(_bridge(held)[np.newaxis], part[:, :, np.newaxis])[:, :, 0]
+    area: Floats = drawn * size
+    return area
 
 
-def _bridge(p: Floats, normals: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Brownian bridges of cumulated shares at the edges, [W, DRAWS, edges], for shares p [W, cells]."""
-    steps = normals * np.sqrt(p).astype(np.float32)[:, np.newaxis]
-    np.cumsum(steps, axis=2, out=steps)
-    ends = steps[:, :, -1:].copy()
-    bridge = steps[:, :, :-1]
-    bridge -= ends * np.cumsum(p, axis=1).astype(np.float32)[:, np.newaxis, :-1]
-    return bridge
+def _bridge(p: Floats) -> npt.NDArray[np.float32]:
+    """The sizes of Brownian bridges of cumulated shares at the edges, [DRAWS, edges], for shares p [cells]."""
+    steps = np.cumsum(_normals(len(p)) * np.sqrt(p), axis=1)
+    return np.abs(steps[:, :-1] - steps[:, -1:] * np.cumsum(p)[:-1]).astype(np.float32)
 
 
 @lru_cache(maxsize=8)
-def _normals(cells: int) -> npt.NDArray[np.float32]:
-    """The same standard normal numbers, [2, DRAWS, cells], for every window and call.
+def _normals(cells: int) -> Floats:
+    """The same standard normal numbers, [DRAWS, cells], for every window and call.
 
     Made orthogonal where there are draws enough, they have the right variances to the bit, which halves the
     error of the quantiles that are read off them.
     """
-    normals = np.random.default_rng(SEED).standard_normal((DRAWS, 2 * cells))
-    if 2 * cells <= DRAWS:
+    normals = np.random.default_rng(SEED).standard_normal((DRAWS, cells))
+    if cells <= DRAWS:
         normals = np.linalg.qr(normals)[0] * np.sqrt(DRAWS)
-    return np.ascontiguousarray(normals.reshape(DRAWS, 2, cells).swapaxes(0, 1), dtype=np.float32)
+    return normals
