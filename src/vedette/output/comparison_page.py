@@ -105,7 +105,7 @@ def _columns(report: Comparison, axes: Mapping[str, Axis]) -> str:
     compared = report.reference is not None
     key = (
         "<p class=note><span class='key'></span>current<span class='key r'></span>reference. "
-        "Distances are drawn from 0; those without a unit on one axis over all columns, to 1 at most.</p>"
+        "Distances are drawn from 0; each without a unit on an axis of its own, the same in all columns.</p>"
         if compared
         else ""
     )
