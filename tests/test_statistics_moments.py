@@ -82,17 +82,18 @@ def test_the_interval_of_a_deviation_is_bonetts_without_excess():
         ("uniform", 12**-0.5, 30),
         ("exponential", 1, 30),
         ("laplace", 2**0.5, 30),
+        ("lognormal", np.sqrt((np.e - 1) * np.e), 30),
         ("lognormal", np.sqrt((np.e - 1) * np.e), 100),
         ("lognormal", np.sqrt((np.e - 1) * np.e), 1000),
     ],
 )
 def test_the_interval_of_a_deviation_holds_the_truth(shape, truth, n, rng):
-    """Of 1,000 windows 92 % or more, whatever the tails (the standard error is 0.8 %)."""
+    """Of 1,000 windows 91 % or more, whatever the tails (the standard error is 0.8 %)."""
     x = getattr(rng, shape)(size=1000 * n)
     found = STATISTICS["sd"].figures(summarise_numeric(GRID, x, None, np.repeat(np.arange(1000), n), 1000))
     done = np.isfinite(found.low)
-    assert done.mean() > 0.5
-    assert ((found.low <= truth) & (truth <= found.high))[done].mean() >= 0.92
+    assert done.mean() > 0.95
+    assert ((found.low <= truth) & (truth <= found.high))[done].mean() >= 0.91
 
 
 def test_equal_values_do_not_make_a_deviation_certain():
@@ -114,8 +115,9 @@ def test_the_deviation_of_two_values_follows_their_share():
 @pytest.mark.parametrize(
     ("values", "reason"),
     [
-        ([1.0, 2.0, 3.0], "fewer than 4 finite values: 3"),
-        ([0.0] * 29 + [1.0], "too few rows for so heavy tails: 30"),
+        ([1.0], "fewer than 2 finite values: 1"),
+        ([*range(19)], "fewer than 20 finite values: 19"),
+        ([*range(30), 10**5], "too few rows for so heavy tails: 31"),
         ([1e9, 1e9 + 1e-3] * 30, "values too close together, for their distance from the grid's centre"),
         ([1e308, -1e308] * 30, "values too large to compute with"),
         ([np.nan] * 9, "all values missing or NaN"),
