@@ -63,14 +63,14 @@ def test_the_deviation_is_numpys(rng):
 
 
 def test_the_interval_of_a_deviation_is_bonetts_without_excess():
-    """Of 1..20 (kurtosis under 1.8, so not raised), by his formula worked with scipy's kurtosis.
+    """Of 1..40 (kurtosis under 1.8, so not raised), by his formula worked with scipy's kurtosis.
 
-    c = 20/(20 - 1.96), se = c sqrt((k - 17/20)/19), limits sqrt(c s^2 exp(-+ 1.96 se)).
+    c = 40/(40 - 1.96), se = c sqrt((k - 37/40)/39), limits sqrt(c s^2 exp(-+ 1.96 se)).
     """
-    x = np.arange(1.0, 21.0)
+    x = np.arange(1.0, 41.0)
     z = stats.norm.ppf(0.975)
-    c = 20 / (20 - z)
-    se = c * np.sqrt((stats.kurtosis(x, fisher=False) - 17 / 20) / 19)
+    c = 40 / (40 - z)
+    se = c * np.sqrt((stats.kurtosis(x, fisher=False) - 37 / 40) / 39)
     expected = [np.sqrt(c * x.var(ddof=1) * np.exp(sign * z * se)) for sign in (-1, 1)]
     assert figure("sd", summarise_numeric(GRID, x))[1:3] == pytest.approx(expected)
 
@@ -92,7 +92,7 @@ def test_the_interval_of_a_deviation_holds_the_truth(shape, truth, n, rng):
     x = getattr(rng, shape)(size=1000 * n)
     found = STATISTICS["sd"].figures(summarise_numeric(GRID, x, None, np.repeat(np.arange(1000), n), 1000))
     done = np.isfinite(found.low)
-    assert done.mean() > 0.95
+    assert done.mean() > 0.85
     assert ((found.low <= truth) & (truth <= found.high))[done].mean() >= 0.91
 
 
@@ -116,7 +116,7 @@ def test_the_deviation_of_two_values_follows_their_share():
     ("values", "reason"),
     [
         ([1.0], "fewer than 2 finite values: 1"),
-        ([*range(19)], "fewer than 20 finite values: 19"),
+        ([*range(29)], "fewer than 30 finite values: 29"),
         ([*range(30), 10**5], "too few rows for so heavy tails: 31"),
         ([1e9, 1e9 + 1e-3] * 30, "values too close together, for their distance from the grid's centre"),
         ([1e308, -1e308] * 30, "values too large to compute with"),

@@ -19,7 +19,7 @@ Integers = npt.NDArray[np.int64]
 UNIFORM = 1.8
 """The kurtosis of a uniform distribution; only what a column has above it is subject to surprise."""
 
-VALUES_MIN = 20
+VALUES_MIN = 30
 """With fewer values a log-normal sample too often looks as if it had no tail at all."""
 
 FURTHEST = 100.0
@@ -39,7 +39,7 @@ class Sd:
 
     A column of two values has the interval that the share of one gives. Where all n values are equal, a share of
     1 - (alpha/2)^(1/n) of what comes could be different, and the upper limit is what that share could do within
-    the range of the grid. Reasons: fewer than 20 finite values, in a column of more than two; an upper limit of
+    the range of the grid. Reasons: fewer than 30 finite values, in a column of more than two; an upper limit of
     more than 100 times the value, since one row has most of the spread; values that lie so far from the centre of
     the grid, for their spread, that the sums do not tell it.
 
@@ -47,9 +47,9 @@ class Sd:
 
     >>> import numpy as np
     >>> from vedette.statistics import STATISTICS, numeric_grid, summarise_numeric
-    >>> x = np.repeat([1.0, 2.0, 3.0, 4.0, 5.0], 5)
-    >>> STATISTICS["sd"].figures(summarise_numeric(numeric_grid("x", x), x)).value.round(4).tolist()   # sqrt(50/24)
-    [1.4434]
+    >>> x = np.repeat([1.0, 2.0, 3.0, 4.0, 5.0], 10)
+    >>> STATISTICS["sd"].figures(summarise_numeric(numeric_grid("x", x), x)).value.round(4).tolist()   # sqrt(100/49)
+    [1.4286]
     """
 
     name = "sd"
