@@ -12,6 +12,8 @@ from vedette.statistics.intervals import (
     FEW,
     average,
     clopper_pearson,
+    garwood,
+    hall,
     mean_t,
     noncentral_chi_square,
     quantile_ranks,
@@ -82,24 +84,58 @@ def test_ranks_of_many_rows_are_exact():
 
 
 @settings(deadline=None)
-@given(st.floats(0, 4999), st.integers(1, 140), levels)
+@given(st.floats(0, 199), st.integers(1, 140), levels)
 def test_the_noncentrality_solves_its_equation(x, df, level):
     """scipy's noncentral chi-square at either limit has the tail that was asked for, or the limit is 0."""
     low, high = (float(limit) for limit in noncentral_chi_square(x, df, level))
     for limit, chance in ((low, (1 + level) / 2), (high, (1 - level) / 2)):
         if limit > 0:
-            assert stats.ncx2.cdf(x, df, limit) == pytest.approx(chance, abs=1e-4)
+            assert stats.ncx2.cdf(x, df, limit) == pytest.approx(chance, abs=1e-6)
         else:
-            assert stats.chi2.cdf(x, df) <= chance + 1e-4
+            assert stats.chi2.cdf(x, df) <= chance + 1e-6
 
 
-@pytest.mark.parametrize("df", [1, 9, 40])
-@pytest.mark.parametrize("x", [6e3, 1e5, 1e7])
-def test_the_noncentrality_of_great_values_solves_it_nearly(x, df):
-    """Beyond 5,000 the limit law is inverted, and the tails are right to 0.001."""
+@pytest.mark.parametrize("df", [1, 9.5, 140])
+@pytest.mark.parametrize("x", [199, 201, 1e3, 1e5, 1e7])
+def test_the_noncentrality_of_great_values_solves_it_too(x, df):
+    """From 200 on a saddlepoint approximation is inverted, and the tails are right to 0.00001."""
     low, high = (float(limit) for limit in noncentral_chi_square(x, df, 0.95))
-    tails = [stats.ncx2.cdf(x, df, low), stats.ncx2.cdf(x, df, high)]
-    assert tails == pytest.approx([0.975, 0.025], abs=1e-3)
+    assert stats.ncx2.cdf(x, df, high) == pytest.approx(0.025, abs=1e-5)
+    if low > 0:
+        assert stats.ncx2.cdf(x, df, low) == pytest.approx(0.975, abs=1e-5)
+
+
+@settings(deadline=None)
+@given(st.floats(0.001, 3), st.integers(5, 1000), levels)
+def test_halls_limits_solve_his_cubic(skewness, n, level):
+    """Put into the transformation, the further limit gives Student's quantile, or Student's limit is further out."""
+    t = stats.t.ppf((1 + level) / 2, n - 1) / np.sqrt(n)
+    below, above = (float(limit[0]) for limit in hall(np.array([skewness]), np.array([n]), level))
+
+    def transformed(y):
+        return y + skewness * y**2 / 3 + skewness**2 * y**3 / 27 + skewness / (6 * n)
+
+    assert below == pytest.approx(t) or transformed(below) == pytest.approx(t, rel=1e-6)
+    assert above == pytest.approx(t) or transformed(-above) == pytest.approx(-t, rel=1e-6)
+    assert min(below, above) >= t * (1 - 1e-9)
+
+
+@settings(deadline=None)
+@given(st.floats(-3, 3), st.integers(5, 1000))
+def test_halls_limits_turn_with_the_values(skewness, n):
+    """The limits of the mirrored values are the mirrored limits."""
+    one, other = (hall(np.array([sign * skewness]), np.array([n]), 0.95) for sign in (1, -1))
+    assert (one[0][0], one[1][0]) == pytest.approx((other[1][0], other[0][0]), rel=1e-6)
+
+
+@settings(deadline=None)
+@given(st.integers(0, 10**9), levels)
+def test_the_interval_of_a_count_is_garwoods(k, level):
+    """Half the quantiles of scipy's chi-square on 2k and 2k + 2 degrees of freedom."""
+    low, high = (float(limit) for limit in garwood(k, level))
+    tail = (1 - level) / 2
+    assert low == (pytest.approx(stats.chi2.ppf(tail, 2 * k) / 2) if k else 0)
+    assert high == pytest.approx(stats.chi2.ppf(1 - tail, 2 * k + 2) / 2)
 
 
 def test_the_noncentrality_of_a_published_example():
