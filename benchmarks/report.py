@@ -79,11 +79,14 @@ def write(path: Path, rows: int, columns: int, seed: int) -> None:
 
 
 def both(folder: Path, rows: int, columns: int) -> list[str]:
-    """The two files of a size, written where they are not there yet."""
+    """The two files of a size, written where they are not there yet.
+
+    By processes of their own: a process inherits the peak memory of the one that starts it.
+    """
     paths = [folder / f"{name}-{rows}-{columns}.parquet" for name in ("current", "reference")]
     for seed, path in enumerate(reversed(paths)):
         if not path.exists():
-            write(path, rows, columns, seed)
+            run([sys.executable, __file__, "--write", str(path), str(rows), str(columns), str(seed)])
     return [str(path) for path in paths]
 
 
@@ -113,7 +116,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--scale", action="store_true")
+    parser.add_argument("--write", nargs=4, help=argparse.SUPPRESS)
     told = parser.parse_args()
+    if told.write:
+        path, *numbers = told.write
+        write(Path(path), *map(int, numbers))
+        return
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         files = both(folder, 1_000_000, 20)

@@ -65,6 +65,8 @@ class Picture:
     current: tuple[float, ...]
     reference: tuple[float, ...]
     beyond: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
+    others: tuple[int, float, float] = (0, 0.0, 0.0)
+    """Further categories: how many, and their shares of the current rows and of the reference's."""
 
 
 @dataclass(frozen=True, slots=True)

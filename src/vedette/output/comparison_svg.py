@@ -222,13 +222,14 @@ def bars(picture: Picture) -> str:
 
 
 def _others(picture: Picture, shown: Sequence[int]) -> str:
-    count = len(picture.labels) - len(shown)
+    further, more, more_was = picture.others
+    count = len(picture.labels) - len(shown) + further
     if not count:
         return ""
-    current = max(0.0, sum(picture.current) - sum(picture.current[at] for at in shown))
+    current = max(0.0, sum(picture.current) - sum(picture.current[at] for at in shown)) + more
     said = f"and {count:,} more with {percent(current)} of rows"
     if picture.reference:
-        was = max(0.0, sum(picture.reference) - sum(picture.reference[at] for at in shown))
+        was = max(0.0, sum(picture.reference) - sum(picture.reference[at] for at in shown)) + more_was
         said += f" (reference {percent(was)})"
     return f"<p class=note>{said}</p>"
 

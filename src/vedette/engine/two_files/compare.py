@@ -31,6 +31,8 @@ __all__ = ["compare"]
 BATCH_BYTES = 48_000_000
 """Columns are read so many bytes at a time: with few rows each column's own reading would cost more than its values."""
 
+ALIKE_MIN = 0.1  # six standard errors of 4,000 independent rows: reports of those have no such word
+
 _ROLES = {"id", "time", "prediction", "probability", "label"}
 _UNJUDGED = {"id": "an identifier: not compared", "time": "times move on: not compared"}
 
@@ -125,11 +127,10 @@ def _role(name: str) -> str:
 def _column(pair: _Pair, name: str, held: Mapping[str, pl.DataFrame]) -> tuple[Column, Compared | None]:
     role = _role(name)
     tables = [table for table in pair.tables() if name in table.schema]
-    if pair.reference is not None and len(tables) == 1:
-        return _alone(pair, name, role)
     sources = [
         Source(table, name, held[str(place)] if table.rows <= SLICE_ROWS else None)
         for place, table in enumerate(pair.tables())
+        if name in table.schema
     ]
     kinds = [kind_of(table.schema[name]) for table in tables]
     if len(set(kinds)) > 1 and "empty" not in kinds:
@@ -143,6 +144,8 @@ def _column(pair: _Pair, name: str, held: Mapping[str, pl.DataFrame]) -> tuple[C
         found = compare_numbers(name, role, sources)
     else:
         found = compare_levels(name, kind, sources)
+    if pair.reference is not None and len(tables) == 1:
+        return _alone(pair, name, role, found), None
     return _draft(name, role, found), found
 
 
@@ -177,19 +180,36 @@ def _score(found: Compared) -> float:
     return value
 
 
-def _alone(pair: _Pair, name: str, role: str) -> tuple[Column, Compared | None]:
+def _alone(pair: _Pair, name: str, role: str, found: Compared) -> Column:
     """A column that one file does not have: a fact, not a matter of chance."""
-    assert pair.reference is not None
     here = name in pair.current.schema
-    told = (
-        "is new: the reference does not have it"
-        if here
-        else "has vanished: the current file does not have it"
+    column = _draft(name, role, found)
+    if here:
+        return replace(
+            column, changed=True, matters=True, words="is new: the reference does not have it", score=2.0
+        )
+    picture = column.picture
+    if picture is not None:
+        none = tuple(0.0 for _ in picture.current)
+        below, above, *_ = picture.beyond
+        count, rest, _ = picture.others
+        picture = replace(
+            picture,
+            current=none,
+            reference=picture.current,
+            beyond=(0.0, 0.0, below, above),
+            others=(count, 0.0, rest),
+        )
+    return replace(
+        column,
+        changed=True,
+        matters=True,
+        words="has vanished: the current file does not have it",
+        current=None,
+        reference=column.current,
+        picture=picture,
+        score=2.0,
     )
-    table = pair.current if here else pair.reference
-    kind = {"text": "category"}.get(kind_of(table.schema[name]), kind_of(table.schema[name]))
-    column = Column(name, kind, role, True, True, None, told, None, None, None, {}, None, 2.0)
-    return column, None
 
 
 def _retyped(name: str, role: str, tables: Sequence[TableFile]) -> Column:
@@ -242,10 +262,28 @@ def _judged(
         figures=tuple(figures),
         findings=(),
         confusion=quality.confusion,
-        notes=quality.notes,
+        notes=(*quality.notes, *_alike(drafts)),
     )
     found = findings_of(report, quality.warnings)
     return replace(report, findings=found, verdict=_verdict(report, figures))
+
+
+def _alike(drafts: Sequence[tuple[Column, Compared | None]]) -> tuple[str, ...]:
+    """A word about columns whose neighbouring rows are alike: the tests take rows as independent."""
+    judged = [
+        (one.neighbours, column.name)
+        for column, one in drafts
+        if one and one.neighbours > ALIKE_MIN and column.p_value is not None
+    ]
+    if not judged:
+        return ()
+    judged.sort(reverse=True)
+    names = ", ".join(f"{name} ({value:.2f})" for value, name in judged[:5])
+    more = f" and {len(judged) - 5:,} more" if len(judged) > 5 else ""
+    return (
+        f"Rows that follow each other are alike in {names}{more} (rank correlation). The tests take rows as independent: "
+        "where a file is a series in time or comes in groups, these columns can be named too easily.",
+    )
 
 
 def _named(column: Column, found: Compared | None, named: bool | None) -> Column:

@@ -29,7 +29,11 @@ KEPT = 4096
 """Hashes kept to count distinct values: right to 1.6 %."""
 
 BARS = 36
-LEVELS_DRAWN = 12
+LEVELS_DRAWN = 40
+VALUES_DRAWN = 12
+SKEW_MIN = (
+    20.0  # upper half over lower half of the range in use: from here on bins are of one ratio, not one width
+)
 
 _LEFT_OUT = frozenset({"rows", "throughput_per_s", "error_rate"})  # told beside, or of no meaning for a file
 
@@ -38,7 +42,8 @@ _LEFT_OUT = frozenset({"rows", "throughput_per_s", "error_rate"})  # told beside
 class Compared:
     """What the files hold in a column. ``parts`` are the p-values of what was tested: values, missing, infinite, length.
 
-    ``levels`` maps the levels of a category to their rows in the current file and in the reference.
+    ``levels`` maps the levels of a category to their rows in the current file and in the reference. ``neighbours`` is
+    the correlation of rows that follow each other, of a numeric column.
     """
 
     kind: str
@@ -48,6 +53,7 @@ class Compared:
     parts: Mapping[str, float | None] = field(default_factory=dict)
     levels: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     reason: str | None = None
+    neighbours: float = 0.0
 
 
 def sides(both: Sequence[Summary]) -> list[Side]:
@@ -108,14 +114,11 @@ def too_few(both: Sequence[Summary]) -> str | None:
 
 
 def missing(both: Sequence[Side]) -> float | None:
-    """The p-value of the share of missing values, null and NaN; 1 where nothing is missing in either file."""
+    """The p-value of the share of missing values, null and NaN; None where nothing or everything is missing in both."""
     if len(both) < 2 or min(side.rows for side in both) < two_samples.VALUES_MIN:
         return None
     a, b = (side.missing + side.nan for side in both)
-    if a + b == 0:
-        return None
-    found = two_samples.share(a, both[0].rows, b, both[1].rows)
-    return 1.0 if found is None else found
+    return two_samples.share(a, both[0].rows, b, both[1].rows)
 
 
 def drawn(grid: Grid, both: Sequence[Summary]) -> Picture | None:
@@ -127,7 +130,7 @@ def drawn(grid: Grid, both: Sequence[Summary]) -> Picture | None:
         return None
     lower, upper = grid.bounds
     single = np.flatnonzero((lower == upper) & (pooled > 0))
-    if pooled[single].sum() == pooled.sum() and len(single) <= LEVELS_DRAWN:
+    if pooled[single].sum() == pooled.sum() and len(single) <= VALUES_DRAWN:
         bars = [rounded(one[single] / n) for one, n in zip(counts, rows, strict=True)]
         return Picture((), tuple(f"{lower[cell]:.6g}" for cell in single), bars[0], *bars[1:] or ((),))
     below = np.cumsum(counts, axis=1)[:, :-1]  # rows below each edge
@@ -137,7 +140,11 @@ def drawn(grid: Grid, both: Sequence[Summary]) -> Picture | None:
     low, high = float(grid.edges[first]), float(grid.edges[last])
     if not (high - low > 0 and np.isfinite(high / 2 - low / 2) and np.isfinite(high - low)):
         return None
-    edges = np.linspace(low, high, BARS + 1)
+    middle = float(grid.edges[int(np.searchsorted(share.max(axis=0), 0.5))])
+    if low > 0 and high - middle > SKEW_MIN * max(middle - low, 0.0):
+        edges = np.geomspace(low, high, BARS + 1)
+    else:
+        edges = np.linspace(low, high, BARS + 1)
     at = [np.interp(edges, grid.edges, one) for one in below]
     bars = [rounded(np.diff(one) / n) for one, n in zip(at, rows, strict=True)]
     out = [

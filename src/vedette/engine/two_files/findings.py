@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from vedette.engine.two_files.words import number, percent
 from vedette.output.comparison import Comparison, Finding
+from vedette.output.numbers import estimate, number, percent, unit_of, width
 from vedette.records import Status
 
 __all__ = ["findings_of"]
@@ -49,13 +49,12 @@ def _figures(report: Comparison) -> Iterator[Finding]:
         if now.value is None or before.value is None:
             continue
         worse = now.value < before.value if one.metric == "accuracy" else now.value > before.value
-        where = f" where {one.segment}" if one.segment else ""
-        yield Finding(
-            Status.ALARM if worse else Status.OK,
-            one.metric,
-            f"{one.metric}{where} {number(before.value)} to {number(now.value)} "
-            f"({number(now.low)} to {number(now.high)}, {now.n:,} rows)",
+        where = f" of {one.segment}" if one.segment else ""
+        unit, by = unit_of(one.metric), width(now, before)
+        told = (
+            f"{estimate(before, unit, by)[0]} to {' '.join(estimate(now, unit, by))}, {now.n:,} rows{where}"
         )
+        yield Finding(Status.ALARM if worse else Status.OK, one.metric, told)
 
 
 def _columns(report: Comparison) -> Iterator[Finding]:

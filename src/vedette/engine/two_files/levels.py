@@ -69,17 +69,20 @@ def compare_levels(name: str, kind: str, sources: Sequence[Source]) -> Compared:
 def _drawn(
     order: Sequence[str], table: dict[str, tuple[int, int]], sources: Sequence[Source]
 ) -> Picture | None:
-    """The most frequent levels; one of them for all others where there are more."""
+    """The most frequent levels; the others as one share."""
     if not order:
         return None
     counts = np.array([table[level] for level in order], dtype=np.float64)
-    labels = list(order)
-    if len(order) > LEVELS_DRAWN:
-        rest = counts[LEVELS_DRAWN - 1 :].sum(axis=0)
-        counts = np.vstack([counts[: LEVELS_DRAWN - 1], rest])
-        labels = [*order[: LEVELS_DRAWN - 1], f"{len(order) - LEVELS_DRAWN + 1:,} others"]
-    bars = [rounded(counts[:, place] / max(source.rows, 1)) for place, source in enumerate(sources)]
-    return Picture((), tuple(labels), bars[0], bars[1] if len(bars) > 1 else ())
+    shares = [counts[:, place] / max(source.rows, 1) for place, source in enumerate(sources)]
+    bars = [rounded(one[:LEVELS_DRAWN]) for one in shares]
+    rest = [float(one[LEVELS_DRAWN:].sum()) for one in shares]
+    return Picture(
+        (),
+        tuple(order[:LEVELS_DRAWN]),
+        bars[0],
+        bars[1] if len(bars) > 1 else (),
+        others=(max(len(order) - LEVELS_DRAWN, 0), rest[0], rest[1] if len(rest) > 1 else 0.0),
+    )
 
 
 def _count(source: Source) -> tuple[dict[str, int], int]:

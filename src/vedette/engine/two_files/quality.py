@@ -252,7 +252,9 @@ def _figures(counted: Sequence[Summary], labels: _Labels) -> Iterator[Figures]:
     found: dict[str, list[Estimates]] = {
         name: [one.figures(summary) for summary in counted]
         for name, one in STATISTICS.items()
-        if kind in one.kinds and not one.needs_reference and name not in ("throughput_per_s", "error_rate")
+        if kind in one.kinds
+        and not one.needs_reference
+        and name not in ("rows", "throughput_per_s", "error_rate")
     }
     for window, segment in enumerate(("", *labels.segments)):
         rows = int(counted[0].rows[window])

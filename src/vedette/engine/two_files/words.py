@@ -6,8 +6,9 @@ from collections.abc import Mapping
 
 from vedette.engine.two_files.described import Compared
 from vedette.output.comparison import Estimate, Side
+from vedette.output.numbers import estimate, number, percent, values
 
-__all__ = ["matters", "number", "percent", "said"]
+__all__ = ["matters", "said"]
 
 SD_MIN = 0.05
 """Numbers that moved by less than a twentieth of the reference's standard deviation are taken as not to matter,"""
@@ -17,36 +18,6 @@ SHARE_MIN = 0.01
 
 PSI_MIN = 0.02
 """unless PSI is above this: a fifth of what is usually called a small change."""
-
-
-def number(value: float | None) -> str:
-    """A number for a sentence: four significant digits, thousands apart.
-
-    >>> number(1234567.8), number(0.00012345), number(12.0), number(None)
-    ('1,234,568', '0.0001234', '12', 'none')
-    """
-    if value is None:
-        return "none"
-    if value == 0 or 1e-4 <= abs(value) < 1e9:
-        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
-    return f"{value:.3e}"
-
-
-def percent(share: float) -> str:
-    """A share for a sentence; what is not quite none is never said to be.
-
-    >>> percent(0.1234), percent(0.00002), percent(0.0)
-    ('12.3 %', 'under 0.01 %', '0 %')
-    """
-    if 0 < share < 1e-4:
-        return "under 0.01 %"
-    if 0 < share < 0.01:
-        return f"{100 * share:.2g} %"
-    return f"{100 * share:.3g} %"
-
-
-def _interval(one: Estimate) -> str:
-    return f"{number(one.low)} to {number(one.high)}"
 
 
 def said(found: Compared) -> str:
@@ -68,19 +39,18 @@ def _numbers(found: Compared) -> str:
     mean, was = now.get("mean"), before.get("mean")
     parts = []
     if mean is not None and was is not None and mean.value is not None and was.value is not None:
-        parts.append(f"mean {number(was.value)} to {number(mean.value)}")
+        parts.append("mean {} to {}".format(*values((was.value, mean.value))))
     sd, sd_was = now.get("sd"), before.get("sd")
-    if _ratio(sd, sd_was) > 1.05:
-        parts.append(
-            f"standard deviation {number(sd_was.value if sd_was else None)} to {number(sd.value if sd else None)}"
-        )
+    if _ratio(sd, sd_was) > 1.05 and sd is not None and sd_was is not None:
+        parts.append("standard deviation {} to {}".format(*values((sd_was.value or 0.0, sd.value or 0.0))))
     if moved is not None and moved.value is not None:
+        far = " ".join(estimate(moved))
         how = (
             f", {number(apart.value)} standard deviations"
             if apart is not None and apart.value is not None
             else ""
         )
-        parts.append(f"values moved by {number(moved.value)} on average ({_interval(moved)}){how}")
+        parts.append(f"values moved by {far} on average{how}")
     return ", ".join(parts)
 
 
@@ -102,7 +72,9 @@ def _levels(found: Compared) -> str:
         level = max(both, key=lambda one: (abs(both[one][0] - both[one][1]), one))
         now_share, before_share = both[level]
         if now_share != before_share:
-            parts.append(f"{_quoted(level)} {percent(before_share)} to {percent(now_share)} of rows")
+            parts.append(
+                "{} {} to {} of rows".format(_quoted(level), *values((before_share, now_share), "%"))
+            )
     return ", ".join(part for part in parts if part)
 
 
@@ -129,19 +101,21 @@ def _unseen(found: Compared) -> str:
 
 def _missing(found: Compared) -> str:
     now, before = (_share(side, side.missing + side.nan) for side in found.sides)
-    return "all values are missing" if now == 1.0 else f"missing {percent(before)} to {percent(now)}"
+    return "all values are missing" if now == 1.0 else "missing {} to {}".format(*values((before, now), "%"))
 
 
 def _infinite(found: Compared) -> str:
     now, before = (_share(side, side.inf) for side in found.sides)
-    return f"infinite {percent(before)} to {percent(now)}"
+    return "infinite {} to {}".format(*values((before, now), "%"))
 
 
 def _length(found: Compared) -> str:
     now, before = (side.figures.get("length_mean") for side in found.sides)
     if now is None or before is None:
         return ""
-    return f"length {number(before.value)} to {number(now.value)} bytes on average"
+    if now.value is None or before.value is None:
+        return ""
+    return "length {} to {} bytes on average".format(*values((before.value, now.value)))
 
 
 def _share(side: Side, part: int) -> float:
