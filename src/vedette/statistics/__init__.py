@@ -26,8 +26,15 @@ from importlib.metadata import entry_points
 from typing import Protocol, runtime_checkable
 
 from vedette.statistics.accuracy import Accuracy
+from vedette.statistics.average_precision import AveragePrecision
+from vedette.statistics.averages import Averaged
+from vedette.statistics.balanced_accuracy import BalancedAccuracy
+from vedette.statistics.breakdowns import AreaPerClass, ConfusionShares, SharePerClass, SupportPerClass
+from vedette.statistics.brier import Brier
+from vedette.statistics.calibration import ExpectedCalibrationError
 from vedette.statistics.chi_square import ChiSquare
-from vedette.statistics.counting import summarise_category, summarise_numeric, summarise_quality
+from vedette.statistics.counting import summarise_category, summarise_numeric
+from vedette.statistics.counting_quality import summarise_quality
 from vedette.statistics.distinct import Distinct
 from vedette.statistics.error_rate import ErrorRate
 from vedette.statistics.estimates import Estimates
@@ -36,6 +43,8 @@ from vedette.statistics.grid import Grid, category_grid, latency_grid, merge_cel
 from vedette.statistics.hellinger import Hellinger
 from vedette.statistics.jensen_shannon import JensenShannon
 from vedette.statistics.kolmogorov_smirnov import KolmogorovSmirnov
+from vedette.statistics.log_loss import LogLoss
+from vedette.statistics.matthews import Matthews
 from vedette.statistics.mean import Mean
 from vedette.statistics.precision import Precision
 from vedette.statistics.psi import Psi
@@ -45,14 +54,17 @@ from vedette.statistics.roc_auc import RocAuc
 from vedette.statistics.rows import Rows
 from vedette.statistics.sd import Sd
 from vedette.statistics.shares import InfiniteShare, MissingShare, UnseenShare
+from vedette.statistics.specificity import Specificity
 from vedette.statistics.summary import Summary
 from vedette.statistics.throughput import Throughput
 from vedette.statistics.total_variation import TotalVariation
 from vedette.statistics.wasserstein import Wasserstein
 
 __all__ = [
+    "BREAKDOWNS",
     "STATISTICS",
     "SUMMARISERS",
+    "Breakdown",
     "Estimates",
     "Grid",
     "Statistic",
@@ -93,6 +105,24 @@ class Statistic(Protocol):
         """
 
 
+@runtime_checkable
+class Breakdown(Protocol):
+    """Several figures of a kind that can be read off a summary, one for each of its parts, such as classes."""
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds of grid whose summaries it reads."""
+
+    def figures(
+        self, current: Summary, reference: Summary | None = None, level: float = 0.95
+    ) -> dict[str, Estimates]:
+        """The figures of W windows by part; which parts there are depends on the grid alone."""
+
+
 STATISTICS: dict[str, Statistic] = {
     statistic.name: statistic
     for statistic in (
@@ -121,16 +151,45 @@ STATISTICS: dict[str, Statistic] = {
         ChiSquare(),
         TotalVariation(),
         Accuracy(),
+        BalancedAccuracy(),
         Precision(),
         Recall(),
+        Specificity(),
         F1(),
+        Matthews(),
+        Averaged("precision", "macro"),
+        Averaged("precision", "micro"),
+        Averaged("precision", "weighted"),
+        Averaged("recall", "macro"),
+        Averaged("recall", "micro"),
+        Averaged("recall", "weighted"),
+        Averaged("f1", "macro"),
+        Averaged("f1", "micro"),
+        Averaged("f1", "weighted"),
         RocAuc(),
+        AveragePrecision(),
+        LogLoss(),
+        Brier(),
+        ExpectedCalibrationError(),
         Quantile("latency_p50_s", 0.50, kinds=("latency",)),
         Quantile("latency_p95_s", 0.95, kinds=("latency",)),
         Quantile("latency_p99_s", 0.99, kinds=("latency",)),
     )
 }
 """The statistics that come with vedette, by name."""
+
+BREAKDOWNS: dict[str, Breakdown] = {
+    breakdown.name: breakdown
+    for breakdown in (
+        SharePerClass("precision"),
+        SharePerClass("recall"),
+        SharePerClass("f1"),
+        SupportPerClass(),
+        AreaPerClass(),
+        ConfusionShares(),
+    )
+}
+"""The breakdowns that come with vedette, by name."""
 
 SUMMARISERS: dict[str, Callable[..., Summary]] = {
     "numeric": summarise_numeric,

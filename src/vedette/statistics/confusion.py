@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from vedette.statistics.estimates import Estimates, Reasons, reasons_of
-from vedette.statistics.intervals import average, share
+from vedette.statistics.intervals import share
 from vedette.statistics.summary import Summary
 
-__all__ = ["confusion", "is_binary", "share_right"]
+__all__ = ["confusion", "is_binary", "positive_share"]
 
 Integers = npt.NDArray[np.int64]
 
@@ -31,21 +31,9 @@ def is_binary(current: Summary) -> bool:
     return len(current.grid.classes) == 2
 
 
-def share_right(current: Summary, level: float, *, of_labels: bool, nothing: str) -> Estimates:
-    """The share of right rows among those predicted (or, ``of_labels``, labelled) as a class.
-
-    That of the second of two classes, with ``nothing`` as the reason where there are no such rows; of other numbers
-    of classes the plain average over the classes that occur.
-    """
+def positive_share(current: Summary, level: float, *, of_labels: bool, nothing: str) -> Estimates:
+    """The share of right rows among those predicted (or, ``of_labels``, labelled) as the second of two classes."""
     table, reasons = confusion(current)
-    right = np.diagonal(table, axis1=1, axis2=2)[:, :-1]
-    predicted, labelled = table.sum(axis=1)[:, :-1], table.sum(axis=2)[:, :-1]
-    among = labelled if of_labels else predicted
-    if is_binary(current):
-        k, n = right[:, 1], among[:, 1]
-        reasons.add(n == 0, nothing)
-        return Estimates.of(k / np.maximum(n, 1), *share(k, n, level), n, reasons)
-    seen = (predicted + labelled) > 0
-    reasons.add(~seen.any(axis=1), "no rows of the model's classes")
-    value, low, high = average(right / np.maximum(among, 1), *share(right, among, level), seen)
-    return Estimates.of(value, low, high, table.sum(axis=(1, 2)), reasons)
+    k, n = table[:, 1, 1], table[:, 1].sum(axis=1) if of_labels else table[:, :, 1].sum(axis=1)
+    reasons.add(n == 0, nothing)
+    return Estimates.of(k / np.maximum(n, 1), *share(k, n, level), n, reasons)

@@ -7,11 +7,18 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from vedette.statistics.counting_rows import (
+    check_grid,
+    checked_codes,
+    checked_signs,
+    count_signed,
+    windows_of,
+)
 from vedette.statistics.grid import Grid
 from vedette.statistics.hashes import FREE, KEPT, by_window, hashes_of_names, hashes_of_numbers, smallest
-from vedette.statistics.summary import Summary, checked_windows
+from vedette.statistics.summary import Summary
 
-__all__ = ["summarise_category", "summarise_numeric", "summarise_quality"]
+__all__ = ["summarise_category", "summarise_numeric"]
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -38,13 +45,13 @@ def summarise_numeric(
 
     Raises ``ValueError`` where lengths differ, a window is out of range, or the grid is not numeric.
     """
-    _check_kind(grid, ("numeric", "latency"))
+    check_grid(grid, ("numeric", "latency"))
     x = np.asarray(values, dtype=np.float64)
     n = len(x)
     there = np.ones(n, dtype=np.bool_) if present is None else np.asarray(present, dtype=np.bool_)
     if there.shape != x.shape:
         raise ValueError(f"present: {there.shape} for {x.shape} values: must be one for each value")
-    into, signs = _windows(window, n, n_windows), _signs(sign, n)
+    into, signs = windows_of(window, n, n_windows), checked_signs(sign, n)
     out = Summary.empty(grid, n_windows, kept)
     if bool((signs == 1).all()):
         _count_numbers(out, x, None if present is None else there, into)
@@ -178,102 +185,22 @@ def summarise_category(
     Raises ``ValueError`` where lengths differ, a code or a window is out of range, or the grid is not a
     category's.
     """
-    _check_kind(grid, ("category",))
-    code = _codes("codes", codes, len(names))
+    check_grid(grid, ("category",))
+    code = checked_codes("codes", codes, len(names))
     n = len(code)
-    into, signs = _windows(window, n, n_windows), _signs(sign, n)
+    into, signs = windows_of(window, n, n_windows), checked_signs(sign, n)
     cells = {name: cell for cell, name in enumerate(grid.levels)}
     cells |= dict.fromkeys(grid.known, len(grid.levels))
     cell_of = np.array([cells.get(name, len(grid.levels) + 1) for name in names], dtype=np.int64)
     null = code < 0
     at, by = into[~null], signs[~null]
     out = Summary.empty(grid, n_windows, kept)
-    out.rows[:] = _count(into, signs, n_windows)
-    out.missing[:] = _count(into[null], signs[null], n_windows)
+    out.rows[:] = count_signed(into, signs, n_windows)
+    out.missing[:] = count_signed(into[null], signs[null], n_windows)
     flat = at * grid.cells + cell_of[code[~null]]
-    out.counts[:] = _count(flat, by, n_windows * grid.cells).reshape(n_windows, grid.cells)
+    out.counts[:] = count_signed(flat, by, n_windows * grid.cells).reshape(n_windows, grid.cells)
     if kept and len(names):
         pairs = np.unique(at[by > 0] * len(names) + code[~null][by > 0])
         own = hashes_of_names(names)[pairs % len(names)]
         out.hashes[:] = smallest(own, pairs // len(names), n_windows, kept)
     return out
-
-
-def summarise_quality(
-    grid: Grid,
-    labels: npt.ArrayLike,
-    predictions: npt.ArrayLike,
-    names: Sequence[str],
-    score: npt.ArrayLike | None = None,
-    window: npt.ArrayLike | None = None,
-    n_windows: int = 1,
-    weight: npt.ArrayLike = 1,
-) -> Summary:
-    """The summary of labels against predictions and scores.
-
-    ``labels`` and ``predictions`` int [N] are places in ``names``, -1 where null; ``score`` float64 [N] is
-    the probability of the positive class, NaN where there is none; one outside [0, 1] counts as none.
-    ``weight`` int64 is 1 for a row that is added and -1 for one that is taken away: a corrected label is
-    both, the old row and the new. Rows without a label are counted in ``missing``.
-
-    Raises ``ValueError`` where lengths differ, a code or a window is out of range, or the grid is not one of
-    quality.
-    """
-    _check_kind(grid, ("quality",))
-    label, prediction = _codes("labels", labels, len(names)), _codes("predictions", predictions, len(names))
-    n = len(label)
-    scores = np.full(n, np.nan) if score is None else np.asarray(score, dtype=np.float64)
-    if prediction.shape != label.shape or scores.shape != label.shape:
-        raise ValueError(f"{n} labels, {len(prediction)} predictions, {len(scores)} scores: must be as many")
-    into, signs = _windows(window, n, n_windows), _signs(weight, n)
-    n_classes = len(grid.classes)
-    places = {name: place for place, name in enumerate(grid.classes)}
-    # one place more than names, so that code -1 finds the last: no prediction
-    place_of = np.array([*(places.get(name, n_classes) for name in names), n_classes + 1], dtype=np.int64)
-    n_scores, n_labels, n_predictions = grid.shape
-    valid = (scores >= 0) & (scores <= 1)
-    bins = np.searchsorted(grid.score_edges, scores, side="right")
-    bins = np.where(valid, bins, n_scores - 1) if n_scores > 1 else np.zeros(n, dtype=np.int64)
-    told = label >= 0
-    cell = (bins * n_labels + place_of[label]) * n_predictions + place_of[prediction]
-    out = Summary.empty(grid, n_windows, 0)
-    out.rows[:] = _count(into, signs, n_windows)
-    out.missing[:] = _count(into[~told], signs[~told], n_windows)
-    flat = (into * grid.cells + cell)[told]
-    out.counts[:] = _count(flat, signs[told], n_windows * grid.cells).reshape(n_windows, grid.cells)
-    return out
-
-
-def _check_kind(grid: Grid, kinds: tuple[str, ...]) -> None:
-    if grid.kind not in kinds:
-        raise ValueError(f"grid of {grid.column!r} is of kind {grid.kind!r}: must be {' or '.join(kinds)}")
-
-
-def _windows(window: npt.ArrayLike | None, n: int, n_windows: int) -> Integers:
-    given = np.zeros(n, dtype=np.int64) if window is None else np.asarray(window, dtype=np.int64)
-    return checked_windows(given, n, n_windows)
-
-
-def _signs(sign: npt.ArrayLike, n: int) -> Integers:
-    given = np.asarray(sign)
-    if given.size and not np.isin(given, (-1, 1)).all():
-        raise ValueError("sign or weight: must be 1 or -1 for each row")
-    if given.shape not in ((), (n,)):
-        raise ValueError(
-            f"sign or weight: {given.shape} for {n} rows: must be one number or one for each row"
-        )
-    return np.broadcast_to(given.astype(np.int64), (n,))
-
-
-def _codes(name: str, codes: npt.ArrayLike, n_names: int) -> Integers:
-    given = np.asarray(codes, dtype=np.int64)
-    if given.ndim != 1 or (given.size and (given.min() < -1 or given.max() >= n_names)):
-        raise ValueError(f"{name}: must be one-dimensional and lie in -1 to {n_names - 1}")
-    return given
-
-
-def _count(at: Integers, sign: Integers, size: int) -> Integers:
-    """How often each place comes up, rows that are taken away counted negative."""
-    if (sign == 1).all():
-        return np.bincount(at, minlength=size).astype(np.int64, copy=False)
-    return np.bincount(at[sign > 0], minlength=size) - np.bincount(at[sign < 0], minlength=size)

@@ -15,6 +15,8 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
+from vedette.statistics.sums import SUMS
+
 __all__ = [
     "CLASSES_MAX",
     "KINDS",
@@ -22,6 +24,7 @@ __all__ = [
     "LEVELS_MAX",
     "Grid",
     "category_grid",
+    "error_grid",
     "latency_grid",
     "merge_cells",
     "numeric_grid",
@@ -31,7 +34,7 @@ __all__ = [
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
-KINDS = ("numeric", "category", "quality", "latency")
+KINDS = ("numeric", "category", "quality", "error", "latency")
 
 NUMERIC_CELLS = 128  # fine enough for Wasserstein and p99, a kilobyte a window
 TAIL_SHARES = np.array([1 / 256, 1 / 512, 1 / 1024])  # without them p99 and long tails have the widest cells
@@ -39,10 +42,9 @@ LEVELS_MAX = 128  # levels with a cell of their own
 KNOWN_MAX = 4096  # further levels that are known, but share a cell: 4096 names are about 64 kB in a grid
 CLASSES_MAX = 128  # label x prediction counts grow with the square: 128 classes are 130 kB a window
 SCORE_CELLS = 128  # what DeLong's interval needs from 10,000 positives on
+ONE_VS_REST_CLASSES = range(3, 33)  # 32 classes: 2,048 cells more, as many again as label x prediction twice
+ONE_VS_REST_CELLS = 32  # the least that DeLong's interval stands; K classes need K times as many
 SCORE_PILOT_MIN = 200  # fewer pilot scores give quantiles too rough to cut 128 cells
-
-SUMS: dict[str, tuple[str, ...]] = {}
-"""What summaries of a kind add up besides counts and moments."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,7 +57,10 @@ class Grid:
     ``centre``. A category has a cell for each of ``levels``, one for the further ``known`` levels, and one
     for levels never seen before. A quality grid counts score bin x label x prediction: score bins are cut at
     ``score_edges``, the last is for a missing or invalid score; labels are ``classes`` and one for any other;
-    predictions are ``classes``, one for any other, and one for none.
+    predictions are ``classes``, one for any other, and one for none. With 3 to 32 classes the ``score_edges`` cut 32
+    bins of the probability of each class against the others; their cells, class x score bin x (another class, this
+    one), come after those of label x prediction, and count each row once for each class. An error grid has the
+    ``edges`` of a numeric column of errors, prediction - label; moments of the label are taken about ``label_centre``.
 
     ``id`` is 16 hexadecimal digits (BLAKE2b over the content), ``cells`` the number of cells.
 
@@ -75,6 +80,7 @@ class Grid:
     known: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()
     score_edges: Floats = field(default_factory=lambda: np.empty(0))
+    label_centre: float = 0.0
     id: str = field(init=False)
     cells: int = field(init=False)
 
@@ -85,8 +91,9 @@ class Grid:
         )
         if self.kind not in KINDS:
             raise ValueError(f"kind={self.kind!r}: must be one of {', '.join(KINDS)}")
-        if not np.isfinite(self.centre):
-            raise ValueError(f"centre={self.centre}: must be finite")
+        for name, centre in (("centre", self.centre), ("label_centre", self.label_centre)):
+            if not np.isfinite(centre):
+                raise ValueError(f"{name}={centre}: must be finite")
         for name, values, most in (
             ("levels", self.levels, LEVELS_MAX),
             ("known", self.known, KNOWN_MAX),
@@ -108,16 +115,30 @@ class Grid:
             case "category":
                 return len(self.levels) + 2
             case "quality":
-                scores, labels, predictions = self.shape
-                return scores * labels * predictions
+                classes, bins, sides = self.one_vs_rest
+                return self.row_cells + classes * bins * sides
             case _:
                 return len(self.edges) + 1
 
     @property
+    def row_cells(self) -> int:
+        """The number of cells, the first of all, in which each row is counted once."""
+        if self.kind != "quality":
+            return self.cells
+        scores, labels, predictions = self.shape
+        return scores * labels * predictions
+
+    @property
     def shape(self) -> tuple[int, int, int]:
         """Score bins, labels and predictions of a quality grid, in the order in which cells are laid out."""
-        scores = len(self.score_edges) + 2 if len(self.score_edges) else 1
+        scores = len(self.score_edges) + 2 if len(self.score_edges) and len(self.classes) == 2 else 1
         return scores, len(self.classes) + 1, len(self.classes) + 2
+
+    @property
+    def one_vs_rest(self) -> tuple[int, int, int]:
+        """Classes, score bins and sides of the cells that come last; no classes where there are no such cells."""
+        counted = len(self.classes) in ONE_VS_REST_CLASSES and len(self.score_edges)
+        return (len(self.classes), len(self.score_edges) + 1, 2) if counted else (0, 0, 2)
 
     @property
     def sums(self) -> tuple[str, ...]:
@@ -145,6 +166,8 @@ class Grid:
             "classes": list(self.classes),
             "score_edges": self.score_edges.tolist(),
         }
+        if self.kind == "error":  # not in the others, whose ids are older than it
+            content["label_centre"] = self.label_centre
         return json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
     @classmethod
@@ -162,6 +185,7 @@ class Grid:
                 known=tuple(content["known"]),
                 classes=tuple(content["classes"]),
                 score_edges=np.array(content["score_edges"], dtype=np.float64),
+                label_centre=content.get("label_centre", 0.0),
             )
         except (KeyError, TypeError) as error:
             raise ValueError(f"not the JSON of a grid: {text[:80]!r}") from error
@@ -240,6 +264,30 @@ def _rounded(values: Iterable[float]) -> Floats:
     return np.array([float(f"{value:.12g}") for value in values])
 
 
+def error_grid(label: npt.ArrayLike, prediction: npt.ArrayLike, column: str = "error") -> Grid:
+    """The grid of a regression's errors, prediction - label: cells as of a numeric column, moments about 0.
+
+    ``label`` and ``prediction`` are float64 [N] of pilot rows; those without a finite error are left out. Moments of
+    the label are taken about the middle one of the pilot, so that labels far from 0 lose nothing to rounding.
+
+    >>> grid = error_grid([1.0, 2.0, 4.0, 4.0], [2.0, 3.0, 4.0, 4.0])
+    >>> grid.edges[[0, 2]].tolist(), grid.centre, grid.label_centre
+    ([0.0, 1.0], 0.0, 2.0)
+    """
+    labels, predictions = np.asarray(label, dtype=np.float64), np.asarray(prediction, dtype=np.float64)
+    if labels.shape != predictions.shape or labels.ndim != 1:
+        raise ValueError(
+            f"labels of shape {labels.shape}, predictions of shape {predictions.shape}: must be one-dimensional "
+            "and as many"
+        )
+    with np.errstate(over="ignore", invalid="ignore"):
+        error = predictions - labels
+    told = np.sort(labels[np.isfinite(error)])
+    middle = float(told[(len(told) - 1) // 2]) + 0.0 if len(told) else 0.0
+    cells = numeric_grid(column, error)
+    return Grid(column, "error", edges=cells.edges, discrete=cells.discrete, label_centre=middle)
+
+
 def category_grid(column: str, pilot: Mapping[str, int], known: Iterable[str] = ()) -> Grid:
     """The grid of a category: the 128 most frequent levels of the pilot, the known, the unseen.
 
@@ -258,30 +306,64 @@ def category_grid(column: str, pilot: Mapping[str, int], known: Iterable[str] = 
 
 
 def quality_grid(classes: Sequence[str], pilot: npt.ArrayLike | None = None, column: str = "quality") -> Grid:
-    """The grid of labels against predictions, and for two classes against scores too.
+    """The grid of labels against predictions, and against scores.
 
-    ``classes`` are the names of the classes; of two the second is positive. ``pilot`` are scores in [0, 1] of
-    the positive class: 200 or more valid ones cut 128 bins at their quantiles, fewer leave 128 bins in equal
-    steps of the logit from -7 to 7. With other than two classes there are no scores.
+    ``classes`` are the names of the classes; of two the second is positive. ``pilot`` are scores in [0, 1]: of two
+    classes those of the positive class [N], of more those of all classes in their order [N, K]. 200 or more valid ones
+    cut 128 bins, half of them at their quantiles and half in equal steps of the logit from -7 to 7: quantiles of a
+    pilot have no edges where rare positives are, logits none where all scores are alike. Where they have at most 128
+    values each has a bin, and the grid is ``discrete``. Fewer valid scores leave 128 steps of the logit. With 3 to 32
+    classes there are 32 bins, the same for all: half are cut where the rows of a class are to be expected, a quarter
+    at quantiles of scores that are not the greatest of their row, the rest at logits; with one class, or more than 32,
+    there are none.
 
     >>> quality_grid(("no", "yes")).shape, quality_grid(("a", "b", "c")).shape
     ((129, 3, 4), (1, 4, 5))
+    >>> quality_grid(("a", "b", "c")).one_vs_rest
+    (3, 32, 2)
     """
-    if len(classes) != 2:
-        return Grid(column, "quality", classes=tuple(classes))
-    scores = np.asarray([] if pilot is None else pilot, dtype=np.float64).ravel()
+    names = tuple(classes)
+    scores = np.asarray([] if pilot is None else pilot, dtype=np.float64)
+    if len(names) == 2:
+        edges, discrete = _score_edges(scores.ravel())
+        return Grid(column, "quality", classes=names, score_edges=edges, discrete=discrete)
+    if len(names) not in ONE_VS_REST_CLASSES:
+        return Grid(column, "quality", classes=names)
+    valid = scores.reshape(-1, len(names)) if scores.ndim == 2 else np.empty((0, len(names)))
+    valid = valid[((valid >= 0) & (valid <= 1)).all(axis=1)]
+    return Grid(column, "quality", classes=names, score_edges=_one_vs_rest_edges(valid))
+
+
+def _one_vs_rest_edges(scores: Floats) -> Floats:
+    """The edges of the scores [N, K] of several classes."""
+    if len(scores) < SCORE_PILOT_MIN:
+        return _logit_edges(ONE_VS_REST_CELLS - 1)
+    ordered, others = np.sort(scores, axis=None), np.sort(np.sort(scores, axis=1)[:, :-1], axis=None)
+    half, quarter = (np.arange(1, ONE_VS_REST_CELLS // part) * part / ONE_VS_REST_CELLS for part in (2, 4))
+    expected = np.cumsum(ordered)  # each score is as many rows of its class as it says
+    own = ordered[np.searchsorted(expected, half * expected[-1])]
+    rest = others[np.ceil(quarter * len(others)).astype(np.int64) - 1]
+    edges = np.unique(np.concatenate([own, rest, _logit_edges(ONE_VS_REST_CELLS // 4 + 1)]))
+    return edges[edges > 0]
+
+
+def _score_edges(scores: Floats) -> tuple[Floats, bool]:
+    """The edges of the scores of two classes, and whether each score has a bin of its own."""
     scores = np.sort(scores[(scores >= 0) & (scores <= 1)])
     n = len(scores)
     distinct = np.unique(scores)
     if n >= SCORE_PILOT_MIN and len(distinct) > SCORE_CELLS:
-        ranks = np.ceil(np.arange(1, SCORE_CELLS) * n / SCORE_CELLS).astype(np.int64) - 1
-        edges = np.unique(scores[ranks])
-    elif n >= SCORE_PILOT_MIN and len(distinct) > 1:
-        edges = distinct[1:]
-    else:
-        logits = np.linspace(-7, 7, SCORE_CELLS - 1).tolist()
-        edges = _rounded(1 / (1 + np.exp(-logit)) for logit in logits)
-    return Grid(column, "quality", classes=tuple(classes), score_edges=edges)
+        half = SCORE_CELLS // 2
+        ranks = np.ceil(np.arange(1, half + 1) * n / (half + 1)).astype(np.int64) - 1
+        return np.unique(np.concatenate([scores[ranks], _logit_edges(half - 1)])), False
+    if n >= SCORE_PILOT_MIN and len(distinct) > 1:
+        return distinct[1:], True
+    return _logit_edges(SCORE_CELLS - 1), False
+
+
+def _logit_edges(count: int) -> Floats:
+    logits = np.linspace(-7, 7, count).tolist()
+    return _rounded(1 / (1 + np.exp(-logit)) for logit in logits)
 
 
 def merge_cells(counts: npt.ArrayLike, groups: int) -> Integers:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from vedette.statistics.confusion import share_right
+from vedette.statistics.averages import macro
+from vedette.statistics.confusion import is_binary, positive_share
 from vedette.statistics.estimates import Estimates, check_kind, check_level
 from vedette.statistics.summary import Summary
 
@@ -15,9 +16,8 @@ class Precision:
     Two classes: TP/(TP+FP) of the second, with Wilson's interval, or Clopper and Pearson's where either count
     is under 5; ``n`` is the number of rows predicted positive, and none is a reason. Other numbers of
     classes: the plain ("macro") average over the classes that occur as label or prediction, as scikit-learn
-    takes it; a class that is never predicted counts as 0. Its interval adds up those of the classes (MOVER,
-    Zou and Donner 2008), whose shares are independent given how often each was predicted; ``n`` counts all
-    rows. Rows of a class that is not the model's count against it where predicted as one that is.
+    takes it, which is ``precision_macro``; a class that is never predicted counts as 0. Rows of a class that is not the
+    model's count against it where predicted as one that is.
 
     >>> from vedette.statistics import STATISTICS, quality_grid, summarise_quality
     >>> names, grid = ("no", "yes"), quality_grid(("no", "yes"))
@@ -34,4 +34,6 @@ class Precision:
         """Precision by window; ``ValueError`` for another kind of summary or a level outside (0, 1)."""
         check_kind(self.name, self.kinds, current)
         check_level(level)
-        return share_right(current, level, of_labels=False, nothing="no positive predictions")
+        if not is_binary(current):
+            return macro(current, "precision", level)
+        return positive_share(current, level, of_labels=False, nothing="no positive predictions")

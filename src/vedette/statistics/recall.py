@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from vedette.statistics.confusion import share_right
+from vedette.statistics.averages import macro
+from vedette.statistics.confusion import is_binary, positive_share
 from vedette.statistics.estimates import Estimates, check_kind, check_level
 from vedette.statistics.summary import Summary
 
@@ -14,10 +15,8 @@ class Recall:
 
     Two classes: TP/(TP+FN) of the second, with Wilson's interval, or Clopper and Pearson's where either count
     is under 5; ``n`` is the number of rows labelled positive, and none is a reason. Other numbers of classes:
-    the plain ("macro") average over the classes that occur as label or prediction, as scikit-learn takes it;
-    a class that was predicted and never a label counts as 0. Its interval adds up those of the classes
-    (MOVER, Zou and Donner 2008), whose shares are independent given how many rows each has; ``n`` counts all
-    rows.
+    the plain ("macro") average over the classes that occur as label or prediction, as scikit-learn takes it, which is
+    ``recall_macro``; a class that was predicted and never a label counts as 0.
 
     >>> from vedette.statistics import STATISTICS, quality_grid, summarise_quality
     >>> names, grid = ("no", "yes"), quality_grid(("no", "yes"))
@@ -34,4 +33,6 @@ class Recall:
         """Recall by window; ``ValueError`` for another kind of summary or a level outside (0, 1)."""
         check_kind(self.name, self.kinds, current)
         check_level(level)
-        return share_right(current, level, of_labels=True, nothing="no positive labels")
+        if not is_binary(current):
+            return macro(current, "recall", level)
+        return positive_share(current, level, of_labels=True, nothing="no positive labels")

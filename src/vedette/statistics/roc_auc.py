@@ -6,17 +6,14 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from vedette.statistics.confusion import is_binary
-from vedette.statistics.estimates import Estimates, check_kind, check_level, reasons_of
+from vedette.statistics.estimates import Estimates, check_kind, check_level
+from vedette.statistics.ranking import macro_limits, ranked
 from vedette.statistics.summary import Summary
 
-__all__ = ["CLASS_MIN", "RocAuc"]
+__all__ = ["RocAuc", "area_by_class"]
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
-
-CLASS_MIN = 50
-"""With fewer rows in either class DeLong's interval holds the truth too seldom (0.78 of the time at 20)."""
 
 
 class RocAuc:
@@ -29,8 +26,12 @@ class RocAuc:
     too short, for the variance is taken where the estimate happens to be; so the limits are at least those at
     which Hanley and McNeil's variance, in Newcombe's form, puts the estimate z standard errors away.
 
-    ``n`` counts rows with a valid score and one of the two classes for a label. Fewer than 50 rows of either
-    class are a reason, so are no scores at all, and other than two classes.
+    Of 3 to 32 classes it is the plain average over classes of the area of each against the rest, scikit-learn's
+    ``roc_auc_score`` with ``multi_class="ovr"``, on 32 bins. The classes' intervals are added up as if the rows of
+    other classes were the same for all, which is on the safe side.
+
+    ``n`` counts rows with a valid score and one of the classes for a label. Fewer than 50 rows of a class are a reason,
+    so are no scores at all, one class, and more than 32.
 
     Sources: E. R. DeLong, D. M. DeLong and D. L. Clarke-Pearson (1988), Biometrics 44, 837-845; G. Qin and L.
     Hotilovac (2008), Statistical Methods in Medical Research 17, 207-221 (logit); R. G. Newcombe (2006),
@@ -53,37 +54,34 @@ class RocAuc:
         """The area by window; ``ValueError`` for another kind of summary or a level outside (0, 1)."""
         check_kind(self.name, self.kinds, current)
         check_level(level)
-        reasons = reasons_of(current)
-        if not is_binary(current):
-            nothing = np.zeros(len(current))
-            reasons.add(nothing == 0, f"roc_auc needs 2 classes, the model has {len(current.grid.classes)}")
-            return Estimates.of(nothing, nothing, nothing, nothing, reasons)
-        counts = np.where(reasons.given[:, np.newaxis, np.newaxis], 0, current.cube[:, :-1, :2].sum(axis=3))
-        negative, positive = counts[:, :, 0], counts[:, :, 1]
-        n_negative, n_positive = negative.sum(axis=1), positive.sum(axis=1)
-        n = n_negative + n_positive
-        reasons.add(n == 0, "no probabilities")
-        reasons.add(n_positive < CLASS_MIN, f"fewer than {CLASS_MIN} positive labels", n_positive)
-        reasons.add(n_negative < CLASS_MIN, f"fewer than {CLASS_MIN} negative labels", n_negative)
-        value, variance = _delong(positive, negative)
-        low, high = _limits(value, variance, n_positive, n_negative, level)
-        return Estimates.of(value, low, high, n, reasons)
+        positive, negative, n, reasons = ranked(current, self.name)
+        value, low, high, own, others = area_by_class(positive, negative, level)
+        return Estimates.of(*macro_limits(value, low, high, own, others), n, reasons)
 
 
-def _delong(positive: Integers, negative: Integers) -> tuple[Floats, Floats]:
-    """AUC and DeLong's variance from counts [W, bins] by score, lowest first."""
-    n_positive = np.maximum(positive.sum(axis=1, keepdims=True), 1)
-    n_negative = np.maximum(negative.sum(axis=1, keepdims=True), 1)
-    below = (np.cumsum(negative, axis=1) - negative / 2) / n_negative
-    above = 1 - (np.cumsum(positive, axis=1) - positive / 2) / n_positive
-    value = (positive * below).sum(axis=1, keepdims=True) / n_positive
-    spread = (
-        (positive * (below - value) ** 2).sum(axis=1) / np.maximum(n_positive[:, 0] - 1, 1) / n_positive[:, 0]
+def area_by_class(
+    positive: Integers, negative: Integers, level: float
+) -> tuple[Floats, Floats, Floats, Floats, Floats]:
+    """The area, its limits, and the parts of its variance of positives and of negatives, from counts [..., bins].
+
+    Bins come by score, lowest first; without positives or negatives the area is 0.
+    """
+    value, own, others = _delong(positive, negative)
+    low, high = _limits(value, own + others, positive.sum(axis=-1), negative.sum(axis=-1), level)
+    return value, low, high, own, others
+
+
+def _delong(positive: Integers, negative: Integers) -> tuple[Floats, Floats, Floats]:
+    n_positive = np.maximum(positive.sum(axis=-1, keepdims=True), 1)
+    n_negative = np.maximum(negative.sum(axis=-1, keepdims=True), 1)
+    below = (np.cumsum(negative, axis=-1) - negative / 2) / n_negative
+    above = 1 - (np.cumsum(positive, axis=-1) - positive / 2) / n_positive
+    value = (positive * below).sum(axis=-1, keepdims=True) / n_positive
+    own, others = (
+        (counts * (share - value) ** 2).sum(axis=-1) / np.maximum(n - 1, 1)[..., 0] / n[..., 0]
+        for counts, share, n in ((positive, below, n_positive), (negative, above, n_negative))
     )
-    spread += (
-        (negative * (above - value) ** 2).sum(axis=1) / np.maximum(n_negative[:, 0] - 1, 1) / n_negative[:, 0]
-    )
-    return value[:, 0], spread
+    return value[..., 0], own, others
 
 
 def _limits(

@@ -272,13 +272,14 @@ def _mix(column: str, grid: Grid) -> tuple[Watch, list[_Row]]:
 
 def _wrong(grid: Grid) -> Ints:
     """1 where the prediction is not the label, -1 where there is no prediction; two unnamed classes count
-    as unequal, as in the figure ``accuracy``.
+    as unequal, as in the figure ``accuracy``. Cells that count a row once more are left out.
     """
     _, labels, predictions = grid.shape
     label, prediction = np.arange(labels)[:, None], np.arange(predictions)[None, :]
     right = (label == prediction) & (label < labels - 1)
     cells = np.where(prediction == predictions - 1, -1, np.where(right, 0, 1))
-    return np.append(np.tile(cells.ravel(), grid.cells // cells.size), -1).astype(np.int64)
+    once = np.tile(cells.ravel(), grid.row_cells // cells.size)
+    return np.append(once, np.full(grid.cells - grid.row_cells + 1, -1)).astype(np.int64)
 
 
 def batch_numbers(n_rows: int) -> tuple[Ints, int]:

@@ -1,0 +1,108 @@
+"""Average precision: the area under the curve of precision against recall."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from scipy import special
+
+from vedette.statistics.estimates import Estimates, check_kind, check_level
+from vedette.statistics.ranking import macro_limits, ranked
+from vedette.statistics.summary import Summary
+
+__all__ = ["AveragePrecision"]
+
+Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
+
+
+class AveragePrecision:
+    """How right the model is down its list: the average precision at each positive row, best score first.
+
+    The sum over positive rows of the precision of the rows with the same score or a higher, divided by their number; a
+    model that knows nothing has the share of positives. Of several classes the plain average over classes, each
+    against the rest. On a grid whose bins hold a single score each this is scikit-learn's to rounding. Otherwise rows
+    of a bin are taken to come in random order, and the value is off by at most what the order within bins can change:
+    on 128 bins by a few thousandths.
+
+    The interval is symmetric in the logit, with the variance of the influence of each row: with P positives, q(b) the
+    precision at a bin, N(b) the rows at or above it, G(b) and H(b) the sums of 1/N and q/N over positives at or below,
+    it is [sum over positives of (q - AP + G - H)^2 + sum over negatives of H^2]/P^2. Of several classes those of the
+    classes are added up as if the negatives of all were the same rows, which is on the safe side.
+
+    ``n`` counts rows with a valid score and one of the classes for a label. Fewer than 50 positive or negative labels
+    are a reason, so are no scores at all, fewer than 2 classes and more than 32.
+
+    Sources: G. Salton and M. J. McGill (1983), Introduction to Modern Information Retrieval, section 5; K. Boyd, K. H.
+    Eng and C. D. Page (2013), ECML PKDD, 451-466 (the interval in the logit); F. R. Hampel (1974), JASA 69, 383-393
+    (variance by influence).
+
+    >>> import numpy as np
+    >>> from vedette.statistics import STATISTICS, quality_grid, summarise_quality
+    >>> label, score = np.repeat([0, 1, 0, 1], 50), np.repeat([0.1, 0.4, 0.35, 0.8], 50)
+    >>> grid = quality_grid(("no", "yes"), score)
+    >>> figures = STATISTICS["average_precision"].figures(summarise_quality(grid, label, label, ("no", "yes"), score))
+    >>> figures.value.round(4).tolist()     # by hand: (1 + 1)/2
+    [1.0]
+    """
+
+    name = "average_precision"
+    kinds: tuple[str, ...] = ("quality",)
+    needs_reference = False
+
+    def figures(self, current: Summary, reference: Summary | None = None, level: float = 0.95) -> Estimates:  # noqa: ARG002
+        """The average by window; ``ValueError`` for another kind of summary or a level outside (0, 1)."""
+        check_kind(self.name, self.kinds, current)
+        check_level(level)
+        positive, negative, n, reasons = ranked(current, self.name)
+        value, own, others = _average(positive, negative, alone=current.grid.discrete)
+        low, high = _limits(value, own + others, level)
+        return Estimates.of(*macro_limits(value, low, high, own, others), n, reasons)
+
+
+def _average(positive: Integers, negative: Integers, *, alone: bool) -> tuple[Floats, Floats, Floats]:
+    """Average precision, and the parts of its variance of positives and of negatives, from counts [..., bins].
+
+    Bins come by score, lowest first; ``alone`` where the rows of a bin have the same score.
+    """
+    p, f = positive[..., ::-1].astype(np.float64), negative[..., ::-1].astype(np.float64)
+    before, rows = np.cumsum(p, axis=-1) - p, np.cumsum(p + f, axis=-1) - p - f
+    total = np.maximum(p.sum(axis=-1, keepdims=True), 1.0)
+    held = p > 0
+    if alone:
+        precision = (before + p) / np.maximum(rows + p + f, 1.0)
+        above = rows + p + f
+    else:
+        precision = np.where(held, _within(before, rows, p, f), 0.0)
+        above = rows + (p + f) / 2
+    value = (p * precision).sum(axis=-1, keepdims=True) / total
+    weight = np.where(held, p / np.maximum(above, 0.5), 0.0)
+
+    def at_or_below(part: Floats) -> Floats:
+        below = np.cumsum(part[..., ::-1], axis=-1)[..., ::-1]
+        return below if alone else below - part / 2
+
+    g, h = at_or_below(weight), at_or_below(weight * precision)
+    own = (p * (precision - value + g - h) ** 2).sum(axis=-1) / total[..., 0] ** 2
+    others = (f * h**2).sum(axis=-1) / total[..., 0] ** 2
+    return value[..., 0], own, others
+
+
+def _within(before: Floats, rows: Floats, p: Floats, f: Floats) -> Floats:
+    """The mean over positives of a bin of the precision at each, were its rows in random order.
+
+    At the i-th of p positives f i/(p + 1) of the bin's negatives have come on average; the sum over i of (a + i)/(b + s
+    i), with a positives and b rows in higher bins, is the integral from 1/2 to p + 1/2, nearly.
+    """
+    size = np.maximum(p, 1.0)
+    slope = 1 + f / (size + 1)
+    rise = np.log((rows + slope * (size + 0.5)) / (rows + slope * 0.5))
+    mean: Floats = (1 + (before - rows / slope) * rise / size) / slope
+    return np.minimum(mean, 1.0)
+
+
+def _limits(value: Floats, variance: Floats, level: float) -> tuple[Floats, Floats]:
+    z = float(special.ndtri((1 + level) / 2))
+    middle = np.clip(value, 1e-9, 1 - 1e-9)
+    logit, half = special.logit(middle), z * np.sqrt(variance) / (middle * (1 - middle))
+    return special.expit(logit - half), special.expit(logit + half)
