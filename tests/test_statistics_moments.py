@@ -184,6 +184,13 @@ def test_distinct_values_that_were_not_kept_have_a_reason():
     assert figure("distinct", summary)[-1] == "distinct values were not kept"
 
 
+def test_distinct_values_that_were_taken_back_are_not_counted_as_there():
+    """Of three values two were taken away: what the hashes remember is more than there are rows."""
+    x = [1.0, 2.0, 3.0]
+    both = summarise_numeric(GRID, x) + summarise_numeric(GRID, x[:2], sign=-1)
+    assert figure("distinct", both)[-1] == "values were taken back, and which are left is not known"
+
+
 @pytest.mark.parametrize("k", [0, 1, 10, 100_000])
 def test_the_rate_of_rows_is_poissons(k):
     """At either limit scipy's Poisson distribution has 2.5 % beyond what came, missing values counted too."""

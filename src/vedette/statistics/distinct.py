@@ -28,8 +28,8 @@ class Distinct:
     below k or above the number of rows. It is of the values that came in this window, not of a population that
     they come from. Null, NaN and infinities are no values; -0.0 is 0.0.
 
-    After corrections the count is of all values that ever were there. Where hashes were not kept, the reason is
-    ``distinct values were not kept``.
+    After corrections the count is of all values that ever were there, and where these are more than there are rows,
+    there is a reason. Where hashes were not kept, the reason is ``distinct values were not kept``.
 
     Source: Z. Bar-Yossef, T. S. Jayram, R. Kumar, D. Sivakumar and L. Trevisan (2002), RANDOM 2002, 1-10,
     algorithm 2; K. Beyer, P. J. Haas, B. Reinwald, Y. Sismanis and R. Gemulla (2007), SIGMOD 2007, 199-210
@@ -54,7 +54,8 @@ class Distinct:
         reasons, n, room = reasons_of(current), current.used, current.hashes.shape[1]
         reasons.add(np.full(len(current), room == 0), "distinct values were not kept")
         held = (current.hashes != FREE).sum(axis=1).astype(np.int64)
-        reasons.add((held == 0) | (held > n), "corrections without the rows that they correct")
+        reasons.add(held == 0, "distinct values were not kept")
+        reasons.add(held > n, "values were taken back, and which are left is not known")
         value, low, high = (held.astype(np.float64) for _ in range(3))
         full = np.flatnonzero((held == room) & (n > room) & ~reasons.given)
         if len(full):
