@@ -11,9 +11,8 @@ from vedette.engine.query import Span
 from vedette.engine.summarise import LABELLED, category_texts, codes, summarise_column
 from vedette.engine.view import Cells, View
 from vedette.lake.rows import base_of, matches, variants
-from vedette.lake.tables import ModelTables
 from vedette.statistics.grid import Grid
-from vedette.statistics.hashes import KEPT
+from vedette.statistics.hashes import KEPT, by_window
 
 __all__ = ["SEGMENTS_MAX", "Segments"]
 
@@ -35,7 +34,10 @@ class Segments:
         rows = _rows(seen, "predictions", [*by, *grids])
         for name in by:
             if not variants(rows.columns, name):
-                names = ", ".join(column for column in _columns(seen.tables) if not column.startswith("_"))
+                columns = dict.fromkeys(
+                    [*seen.tables["predictions"].columns(), *seen.fresh.predictions.columns]
+                )
+                names = ", ".join(column for column in columns if not column.startswith("_"))
                 raise ValueError(f"by={name!r}: the model has no such column; it has {names}")
         if len(by) > 2:
             raise ValueError(f"by={list(by)!r}: must be one column or two")
@@ -46,7 +48,9 @@ class Segments:
         matched = rows.clear()
         if LABELLED & set(grids):  # all labels are new: their rule from the start
             matched = matches(None, rows, _rows(seen, "labels", ["label"]).filter(asked))
-        rows, matched = (some.filter(_within(span)) if some.height else some for some in (rows, matched))
+        kept = ["time", "_segment", *(one for one in rows.columns if base_of(one) in grids)]
+        rows = rows.filter(_within(span)).select(list(dict.fromkeys(kept)))
+        matched = matched.filter(_within(span)) if matched.height else matched
         first_us = seen.extent[0] if seen.extent is not None else 0
         self.starts, at = np.unique(span.starts(rows["time"], first_us), return_inverse=True)
         self.cells, index = np.unique(
@@ -82,10 +86,6 @@ class Segments:
             segment, start = np.divmod(cells, len(self.starts))
             predictions = self.predictions[begin : begin + step] if told else None
             yield Cells(segment, self.starts[start], summary, predictions)
-
-
-def _columns(tables: ModelTables) -> list[str]:
-    return list(tables["predictions"].columns())
 
 
 def _rows(seen: View, stream: str, wanted: Sequence[str]) -> pl.DataFrame:
@@ -124,7 +124,7 @@ def _within(span: Span) -> pl.Expr:
 
 def _in_order(rows: pl.DataFrame, index: np.ndarray) -> tuple[pl.DataFrame, np.ndarray]:
     """Rows cell by cell, and the cell of each."""
-    order = np.argsort(index, kind="stable")
+    order = by_window(index, int(index.max(initial=0)) + 1)
     return rows[order], index[order]
 
 

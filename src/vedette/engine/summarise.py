@@ -229,11 +229,13 @@ def grid_for(
 
 def _pairs(start: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Distinct (start, known) pairs, ascending, and the pair of each row."""
-    if start is known or np.array_equal(start, known):
-        unique, index = np.unique(start, return_inverse=True)
-        return unique, unique, index.astype(np.int64)
-    both, index = np.unique(np.stack([start, known], axis=1), axis=0, return_inverse=True)
-    return both[:, 0], both[:, 1], index.reshape(-1).astype(np.int64)
+    starts, at = np.unique(start, return_inverse=True)
+    if start is known:
+        return starts, starts, at
+    knowns, then = np.unique(known, return_inverse=True)
+    pairs, index = np.unique(at * len(knowns) + then, return_inverse=True)
+    first, second = np.divmod(pairs, len(knowns))
+    return starts[first], knowns[second], index
 
 
 def window_starts(times: pl.Series, window_us: int) -> np.ndarray:

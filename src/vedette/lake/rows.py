@@ -7,6 +7,9 @@ was counted before therefore takes one row away and adds one: every count stays 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Literal
+
 import polars as pl
 
 from vedette.lake.frames import class_names
@@ -16,6 +19,7 @@ from vedette.records import Physical
 __all__ = ["base_of", "label_text", "matches", "variants"]
 
 _KEY = ["_producer", "_sequence"]
+_COMPARED = frozenset({"id", "version", "time", "received", "prediction", "label"})
 _PHYSICALS = frozenset(physical.value for physical in Physical)
 
 
@@ -43,9 +47,9 @@ def matches(tables: ModelTables | None, predictions: pl.DataFrame, labels: pl.Da
     """What these new predictions and labels change in the set of labelled predictions, as signed rows.
 
     ``tables`` hold what was counted before (None: nothing was). Both frames are new: not counted before, whether or
-    not the tables hold them by now. Returns the columns of the predictions with ``label`` and its further types,
-    ``_known`` (when the label was known) and ``_sign`` (+1 a row to count, -1 a row that was counted under a label that
-    no longer holds).
+    not the tables hold them by now. Returns the columns of the predictions that labels are compared with (what the
+    model gave, not its features), with ``label`` and its further types, ``_known`` (when the label was known) and
+    ``_sign`` (+1 a row to count, -1 a row that was counted under a label that no longer holds).
     """
     if labels.is_empty() and predictions.is_empty():
         return pl.DataFrame()
@@ -62,32 +66,29 @@ def matches(tables: ModelTables | None, predictions: pl.DataFrame, labels: pl.Da
         return pl.DataFrame()
 
     def touched(new: pl.DataFrame, old: pl.LazyFrame | None) -> pl.DataFrame:
-        parts = (
-            [new.lazy().join(wanted.lazy(), on="id", how="semi").with_columns(_new=pl.lit(True))]
-            if not new.is_empty()
-            else []
-        )
-        if old is not None:
-            parts.insert(0, old.join(wanted.lazy(), on="id", how="semi").with_columns(_new=pl.lit(False)))
-        return pl.concat([part.collect() for part in parts], how="diagonal") if parts else pl.DataFrame()
+        frames = [] if old is None else [old.with_columns(_new=pl.lit(False))]
+        frames += [] if new.is_empty() else [new.lazy().with_columns(_new=pl.lit(True))]
+        kept = [
+            one.select(_compared(one)).join(wanted.lazy(), on="id", how="semi").collect() for one in frames
+        ]
+        return pl.concat(kept, how="diagonal") if kept else pl.DataFrame()
 
     rows = touched(predictions, old_predictions)
     if rows.is_empty():
         return pl.DataFrame()
-    first = rows.sort("_new", "received", *_KEY).unique(["version", "id"], keep="first", maintain_order=True)
-    truth = touched(labels, old_labels).sort("time", "received", *_KEY)
+    first = _one_of_each(rows, ["version", "id"], ["_new", "received", *_KEY], keep="first")
+    truth = touched(labels, old_labels)
     value = variants(truth.columns, "label")
-    truth = truth.select("id", *value, pl.col("time").alias("_known"), "_new").filter(
-        pl.any_horizontal(pl.col(value).is_not_null())
-    )
-    after = first.join(
-        truth.drop("_new").unique("id", keep="last", maintain_order=True), on="id", how="inner"
-    )
-    before = first.filter(~pl.col("_new")).join(
-        truth.filter(~pl.col("_new")).drop("_new").unique("id", keep="last", maintain_order=True),
-        on="id",
-        how="inner",
-    )
+    truth = truth.filter(pl.any_horizontal(pl.col(value).is_not_null()))
+
+    def told(some: pl.DataFrame) -> pl.DataFrame:
+        last = _one_of_each(some, ["id"], ["time", "received", *_KEY], keep="last")
+        return last.select("id", *value, pl.col("time").alias("_known"))
+
+    after = first.join(told(truth), on="id", how="inner")
+    before = first.filter(~pl.col("_new")).join(told(truth.filter(~pl.col("_new"))), on="id", how="inner")
+    if before.is_empty():  # nothing was counted yet that could change
+        return after.drop("_new").with_columns(pl.col("_known").cast(UTC), _sign=pl.lit(1, pl.Int64))
     # The same label again, or an older one, changes nothing.
     after = after.with_columns(label_text(after, "label").alias("_text"))
     before = before.with_columns(label_text(before, "label").alias("_text"))
@@ -99,6 +100,25 @@ def matches(tables: ModelTables | None, predictions: pl.DataFrame, labels: pl.Da
     ).with_columns(_sign=pl.lit(-1, pl.Int64))
     changed: pl.DataFrame = pl.concat([added, taken], how="diagonal")
     return changed.drop("_text", "_new").with_columns(pl.col("_known").cast(UTC))
+
+
+def _compared(rows: pl.LazyFrame) -> list[str]:
+    """The columns of rows that say what they are and what the model, or the truth, was."""
+    names = rows.collect_schema().names()
+    return [name for name in names if name.startswith(("_", "probability")) or base_of(name) in _COMPARED]
+
+
+def _one_of_each(
+    rows: pl.DataFrame, key: Sequence[str], order: Sequence[str], *, keep: Literal["first", "last"]
+) -> pl.DataFrame:
+    """The first or the last row of each key; sorted only where a key comes twice, which is seldom."""
+    several = [name for name in key if name == "id" or rows[name].n_unique() > 1]
+    if (
+        rows.select(pl.struct(several).n_unique() if len(several) > 1 else pl.col("id").n_unique()).item()
+        == rows.height
+    ):
+        return rows
+    return rows.sort(order).unique(key, keep=keep, maintain_order=True)
 
 
 def _others(tables: ModelTables | None, stream: str, new: pl.DataFrame) -> pl.LazyFrame | None:
