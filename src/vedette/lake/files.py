@@ -7,7 +7,9 @@ of one name is a ``DataError`` or ``SchemaError`` that names the file and what w
 from __future__ import annotations
 
 import csv
+import shutil
 import tempfile
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -16,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+from deltalake.exceptions import DeltaError
 
 from vedette.errors import DataError, SchemaError
 
@@ -97,23 +100,32 @@ def open_table(
     are read as text, for an id such as 007 is no number.
     """
     where = Path(path)
-    if where.is_dir():
-        return _delta(where)
-    if not where.exists():
-        raise DataError(f"{where}: no such file")
+    told = _told(where)
+    with _reading(told):
+        if where.is_dir():
+            return _delta(where, told)
+        if not where.exists():
+            raise DataError(f"{told}: no such file")
+        size = where.stat().st_size
     ending = where.suffix.lower()
     if ending not in ENDINGS:
         raise DataError(
-            f"{where}: the ending {where.suffix!r} is not known; must be one of {', '.join(ENDINGS)} or a Delta table"
+            f"{told}: the ending {where.suffix!r} is not known; must be one of {', '.join(ENDINGS)} or a Delta table"
         )
-    if where.stat().st_size == 0:
-        raise DataError(f"{where}: the file is empty")
-    with _reading(str(where)):
+    if size == 0:
+        raise DataError(f"{told}: the file is empty")
+    with _reading(told):
         if ending in (".parquet", ".pq"):
-            return _parquet(where, str(where))
+            return _parquet(where, told)
         if ending in (".csv", ".tsv"):
-            return _csv(where, separator or ("\t" if ending == ".tsv" else ","), text_columns)
-        return _arrow(where)
+            usual = "\t" if ending == ".tsv" else ","
+            return _csv(where, told, usual if separator is None else separator, text_columns)
+        return _arrow(where, told)
+
+
+def _told(path: Path) -> str:
+    """The path as text that can be written anywhere, also where its bytes are no UTF-8."""
+    return str(path).encode("utf-8", "backslashreplace").decode()
 
 
 @contextmanager
@@ -124,7 +136,7 @@ def _reading(path: str) -> Iterator[None]:
         raise SchemaError(f"{path}: two columns have one name ({_first(error)}); rename one") from error
     except pl.exceptions.ColumnNotFoundError as error:
         raise SchemaError(f"{path}: has no column {_first(error)}") from error
-    except (pl.exceptions.PolarsError, OSError, UnicodeError) as error:
+    except (pl.exceptions.PolarsError, DeltaError, OSError, UnicodeError) as error:
         kind = Path(path).suffix[1:] or "a Delta table"
         raise DataError(
             f"{path}: cannot be read as {kind} (truncated, or something else?): {_first(error)}"
@@ -148,33 +160,32 @@ def _parquet(file: Path, told: str, held: Any = None) -> TableFile:
     return TableFile(told, _typed(schema), _rows(scan()), scan, whole, held)
 
 
-def _delta(folder: Path) -> TableFile:
+def _delta(folder: Path, told: str) -> TableFile:
     if not (folder / "_delta_log").is_dir():
         raise DataError(
-            f"{folder}: is a folder, but not a Delta table; must be a Parquet, CSV or Arrow file or a Delta table"
+            f"{told}: is a folder, but not a Delta table; must be a Parquet, CSV or Arrow file or a Delta table"
         )
-    with _reading(str(folder)):
 
-        def scan() -> pl.LazyFrame:
-            return pl.scan_delta(str(folder))
+    def scan() -> pl.LazyFrame:
+        return pl.scan_delta(str(folder))
 
-        return TableFile(str(folder), _typed(dict(scan().collect_schema())), _rows(scan()), scan)
+    return TableFile(told, _typed(dict(scan().collect_schema())), _rows(scan()), scan)
 
 
-def _arrow(file: Path) -> TableFile:
+def _arrow(file: Path, told: str) -> TableFile:
     with file.open("rb") as opened:
         stream = opened.read(4) == _STREAM_START
     if stream:
-        return open_frame(pl.read_ipc_stream(file), str(file))
+        return open_frame(pl.read_ipc_stream(file), told)
 
     def scan() -> pl.LazyFrame:
         return pl.scan_ipc(file)
 
-    return TableFile(str(file), _typed(dict(scan().collect_schema())), _rows(scan()), scan)
+    return TableFile(told, _typed(dict(scan().collect_schema())), _rows(scan()), scan)
 
 
-def _csv(file: Path, separator: str, text_columns: Sequence[str]) -> TableFile:
-    header = _header(file, separator)
+def _csv(file: Path, told: str, separator: str, text_columns: Sequence[str]) -> TableFile:
+    header = _header(file, told, separator)
     texts = {name: pl.String() for name in header if name in text_columns}
 
     def scan(sniffed: int | None) -> pl.LazyFrame:
@@ -182,21 +193,42 @@ def _csv(file: Path, separator: str, text_columns: Sequence[str]) -> TableFile:
 
     def columns(sniffed: int | None) -> TableFile:
         if file.stat().st_size <= _CSV_BYTES_MAX:
-            return open_frame(scan(sniffed).collect(), str(file))
-        folder = tempfile.TemporaryDirectory(prefix="vedette-")
-        target = Path(folder.name) / "columns.parquet"
+            frame = scan(sniffed).collect()
+            empty = [name for name, kind in frame.schema.items() if kind == pl.String and _blank(frame[name])]
+            return open_frame(frame.with_columns(pl.lit(None).alias(name) for name in empty), told)
+        folder = _Folder()
+        target = folder.path / "columns.parquet"
         scan(sniffed).sink_parquet(target, compression="zstd", compression_level=1)
-        return _parquet(target, str(file), folder)
+        return _parquet(target, told, folder)
 
     try:
-        return columns(_SNIFFED)
+        table = columns(_SNIFFED)
     except pl.exceptions.ComputeError:
-        return columns(None)  # a later row has another type than the first ones: look at all of them
+        table = columns(None)  # a later row has another type than the first ones: look at all of them
+    if list(table.schema) != header:
+        raise DataError(
+            f"{told}: the header is {', '.join(map(repr, header[:8]))}, but as columns it reads "
+            f"{', '.join(map(repr, list(table.schema)[:8]))}: lines must end in \\n or \\r\\n"
+        )
+    return table
 
 
-def _header(file: Path, separator: str) -> list[str]:
+class _Folder:
+    """A folder of its own that goes when nothing holds it any more, with the process at the latest."""
+
+    def __init__(self) -> None:
+        self.path = Path(tempfile.mkdtemp(prefix="vedette-"))
+        weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
+
+
+def _blank(column: pl.Series) -> bool:
+    """True for a column of a CSV file without any value: nothing tells its type."""
+    return column.null_count() == len(column)
+
+
+def _header(file: Path, told: str, separator: str) -> list[str]:
     """The names of a CSV file's columns; an error where they cannot be what was meant."""
-    if len(separator) != 1:
+    if len(separator) != 1 or not separator.isascii() or separator in '"\r\n':
         raise ValueError(f"separator={separator!r}: must be one character, such as ';'")
     with file.open(newline="", encoding="utf-8-sig") as opened:
         lines = list(islice(csv.reader(opened, delimiter=separator), 2))
@@ -205,15 +237,15 @@ def _header(file: Path, separator: str) -> list[str]:
         other = max(_SEPARATORS, key=names[0].count)
         if other != separator and names[0].count(other):
             raise DataError(
-                f"{file}: read with the separator {separator!r} it has one column, {names[0][:60]!r}; its separator "
+                f"{told}: read with the separator {separator!r} it has one column, {names[0][:60]!r}; its separator "
                 f"seems to be {other!r}: say so with --separator, or read it yourself and give the table"
             )
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise SchemaError(f"{file}: two columns have one name: {twice}; rename one")
+        raise SchemaError(f"{told}: two columns have one name: {twice}; rename one")
     if any(not name.strip() for name in names):
         raise SchemaError(
-            f"{file}: column {names.index('') + 1 if '' in names else 1} has no name in the header"
+            f"{told}: column {[not name.strip() for name in names].index(True) + 1} has no name in the header"
         )
     return names
 

@@ -15,15 +15,25 @@ import numpy as np
 import polars as pl
 
 from vedette.errors import DataError, SchemaError
-from vedette.lake.files import open_table
+from vedette.lake.files import open_frame, open_table
 from vedette.lake.types import UTC
 from vedette.records import RESERVED, Field, Physical, Role, check_feature_names, class_name
 
-__all__ = ["POLARS", "Rows", "class_names", "fields_of", "frame_of", "label_rows", "prediction_rows"]
+__all__ = [
+    "POLARS",
+    "Rows",
+    "check_mapping",
+    "class_names",
+    "fields_of",
+    "frame_of",
+    "label_rows",
+    "prediction_rows",
+]
 
 log = logging.getLogger("vedette")
 
 _YEAR_10000_US = 253_402_300_799_000_000
+_NULLABLE = ("string", "Int", "UInt", "Float", "boolean")  # pandas' own types that know null
 _ISO = r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}|$)"  # other orders of day and month can only be guessed
 
 POLARS: dict[Physical, pl.DataType] = {
@@ -50,8 +60,8 @@ def frame_of(data: Any, text_columns: Sequence[str] = ()) -> pl.DataFrame:
 
     Takes Polars, pandas, Arrow (anything with the Arrow C stream protocol), a mapping from names to arrays, or the
     path of a Parquet, CSV, Arrow or Delta file; of a CSV the ``text_columns`` are read as text.
-    Raises ``DataError`` for a file that is not there, is empty or cannot
-    be read, and ``SchemaError`` for two columns of one name.
+    Raises ``DataError`` for a file that is not there, is empty or cannot be read, and ``SchemaError`` for two columns
+    of one name.
     """
     if isinstance(data, pl.DataFrame):
         return data
@@ -61,32 +71,51 @@ def frame_of(data: Any, text_columns: Sequence[str] = ()) -> pl.DataFrame:
         table = open_table(data, text_columns=text_columns)
         return table.read(list(table.schema))
     if isinstance(data, Mapping):
-        try:
-            return pl.DataFrame({str(name): _series(str(name), values) for name, values in data.items()})
-        except pl.exceptions.ShapeError as error:
-            sizes = {str(name): len(values) for name, values in data.items()}
-            raise DataError(f"columns of unequal length: {sizes}; all must have as many rows") from error
+        return _mapping(data)
     columns = getattr(data, "columns", None)
     if columns is not None and hasattr(data, "to_numpy") and hasattr(data, "iloc"):
         return _pandas(data)
     if hasattr(data, "__arrow_c_stream__"):
-        names = getattr(data, "column_names", None)
-        if names is not None and len(set(names)) < len(names):
-            raise SchemaError(f"two columns have one name: {_twice(names)}; rename one")
-        frame = pl.DataFrame(data)
-        assert isinstance(frame, pl.DataFrame)
-        return frame
+        _check_names(getattr(data, "column_names", None) or ())
+        try:
+            return pl.DataFrame(data)
+        except pl.exceptions.SchemaError:
+            pass  # one column without its table
     raise ValueError(
         f"data of type {type(data).__name__}: must be a pandas, Polars or Arrow table, a mapping from names to arrays, or a path"
     )
 
 
-def _twice(names: Any) -> list[str]:
-    names = [str(name) for name in names]
-    return sorted({name for name in names if names.count(name) > 1})
+def _check_names(names: Sequence[str]) -> None:
+    if len(set(names)) < len(names):
+        twice = sorted({name for name in names if names.count(name) > 1})
+        raise SchemaError(f"two columns have one name: {twice}; rename one")
+    for name in names:
+        if not _is_text(name):
+            raise SchemaError(f"column name {name!r}: is no text (half of a character); rename it")
+
+
+def _is_text(value: str) -> bool:
+    """False for a lone surrogate, the half of a character that no encoding has."""
+    return value.encode("utf-8", "ignore").decode() == value
+
+
+def _mapping(data: Mapping[Any, Any]) -> pl.DataFrame:
+    _check_names([str(name) for name in data])
+    columns = {str(name): _series(str(name), values) for name, values in data.items()}
+    sizes = {name: len(column) for name, column in columns.items()}
+    if len(set(sizes.values())) > 1:
+        raise DataError(f"columns of unequal length: {sizes}; all must have as many rows")
+    return pl.DataFrame(columns)
 
 
 def _series(name: str, values: Any) -> pl.Series:
+    if isinstance(values, str | bytes | Mapping) or not np.iterable(values):
+        raise DataError(f"column {name!r} is {values!r:.60}: must be an array, with a value for each row")
+    if isinstance(values, np.ndarray):
+        values = _array(values)
+    elif not hasattr(values, "__len__"):
+        values = list(values)
     try:
         column = pl.Series(name, values)
         if column.dtype != pl.Object:
@@ -101,9 +130,20 @@ def _series(name: str, values: Any) -> pl.Series:
     array = np.asarray(values)
     if array.dtype != object and array.dtype.kind not in "US":  # numpy's own scalars in a list
         return pl.Series(name, array.astype("datetime64[us]") if array.dtype.kind == "M" else array)
-    raise DataError(
-        f"column {name!r} mixes values of the types {', '.join(kinds)}: one column holds one type"
-    )
+    if set(kinds) <= {"str", "str_"}:
+        half = next(value for value in values if value is not None and not _is_text(value))
+        raise DataError(f"column {name!r} holds {half!r:.60}: is no text (half of a character)")
+    told = f"mixes values of the types {', '.join(kinds)}: one column holds one type"
+    if len(kinds) == 1:
+        told = f"holds values of the type {kinds[0]}: must be numbers, text or times"
+    raise DataError(f"column {name!r} {told}")
+
+
+def _array(values: np.ndarray[Any, Any]) -> Any:
+    """numpy's values as Polars takes them: objects as a list, long floats as floats."""
+    if values.dtype == object:
+        return values.tolist()
+    return values.astype(np.float64) if values.dtype.kind == "f" and values.dtype.itemsize > 8 else values
 
 
 def _pandas(data: Any) -> pl.DataFrame:
@@ -119,21 +159,17 @@ def _pandas(data: Any) -> pl.DataFrame:
                 f"column name {name!r}: must be text (rename the columns, df.columns = map(str, df.columns))"
             )
     names = list(data.columns)
-    if len(set(names)) < len(names):
-        raise SchemaError(f"two columns have one name: {_twice(names)}; rename one")
+    _check_names(names)
     columns = []
     for position, name in enumerate(names):
         column = data.iloc[:, position]
         kind = str(column.dtype)
-        if kind in ("object", "category", "str", "string") or kind.startswith(
-            ("string", "Int", "UInt", "Float", "boolean")
-        ):
+        if kind in ("object", "category", "str") or kind.startswith(_NULLABLE) or "[pyarrow]" in kind:
             values = [
                 None if missing else value
                 for value, missing in zip(column.tolist(), column.isna().tolist(), strict=True)
             ]
-            if not kind.startswith(("Int", "UInt", "Float")) or values:
-                columns.append(_series(name, values))
+            columns.append(_series(name, values))
         elif kind.startswith("datetime64[") and "," in kind:
             columns.append(
                 pl.Series(
@@ -141,8 +177,8 @@ def _pandas(data: Any) -> pl.DataFrame:
                 ).dt.replace_time_zone("UTC")
             )
         else:
-            columns.append(pl.Series(name, column.to_numpy()))
-    return pl.DataFrame(columns)
+            columns.append(pl.Series(name, _array(column.to_numpy())))
+    return pl.DataFrame({column.name: column for column in columns})  # of a list, "" would be renamed
 
 
 def _closed(column: pl.Series) -> pl.Series:
@@ -256,20 +292,23 @@ def fields_of(frame: pl.DataFrame) -> list[Field]:
 _NAMED = ("id", "time", "prediction", "probability", "probability_<class>", "label", "latency_s")
 
 
-def _renamed(frame: pl.DataFrame, columns: Mapping[str, str] | None) -> pl.DataFrame:
-    if not columns:
-        return frame
+def check_mapping(columns: Mapping[str, str]) -> None:
+    """``ValueError`` where a mapping of names has a name that is not vedette's, or two names for one column."""
     ours = sorted(name for name in columns if name not in _NAMED and not name.startswith("probability_"))
     if ours:
         raise ValueError(
             f"columns: {ours[0]!r} is none of vedette's names: must be one of {', '.join(_NAMED)}"
         )
-    unknown = sorted(set(columns.values()) - set(frame.columns))
-    if unknown:
-        raise SchemaError(
-            f"columns={dict(columns)!r}: the data has no column {unknown[0]!r}; it has {', '.join(frame.columns[:20])}"
-        )
-    return frame.rename({theirs: ours for ours, theirs in columns.items()})
+    if len(set(columns.values())) < len(columns):
+        raise ValueError(f"columns={dict(columns)!r}: one column can have one name only")
+
+
+def _renamed(frame: pl.DataFrame, columns: Mapping[str, str] | None) -> pl.DataFrame:
+    if not columns:
+        return frame
+    check_mapping(columns)
+    table = open_frame(frame, "the data").renamed(columns)
+    return table.read(list(table.schema))
 
 
 def prediction_rows(
