@@ -14,7 +14,6 @@ from vedette.statistics.intervals import (
     clopper_pearson,
     garwood,
     hall,
-    mean_t,
     noncentral_chi_square,
     quantile_ranks,
     share,
@@ -48,19 +47,6 @@ def test_small_counts_have_the_exact_interval(k):
     expected = clopper_pearson if k < FEW else wilson
     found = [share(k, 100, 0.95), share(100 - k, 100, 0.95)]
     np.testing.assert_array_equal(found, [expected(k, 100, 0.95), expected(100 - k, 100, 0.95)])
-
-
-@settings(deadline=None)
-@given(st.lists(st.floats(-100, 100), min_size=3, max_size=30), levels)
-def test_the_interval_of_a_mean_is_students(values, level):
-    """From n, sum and sum of squares come the limits of scipy's t interval."""
-    x = np.array(values)
-    _, low, high = mean_t(np.array([x.sum()]), np.array([(x**2).sum()]), np.array([len(x)]), level)
-    half = stats.t.ppf((1 + level) / 2, len(x) - 1) * x.std(ddof=1) / np.sqrt(len(x))
-    assert (low[0], high[0]) == (
-        pytest.approx(x.mean() - half, abs=1e-4),
-        pytest.approx(x.mean() + half, abs=1e-4),
-    )
 
 
 @settings(deadline=None)

@@ -12,7 +12,6 @@ __all__ = [
     "clopper_pearson",
     "garwood",
     "hall",
-    "mean_t",
     "noncentral_chi_square",
     "quantile_ranks",
     "share",
@@ -106,26 +105,6 @@ def average(
     below = np.sqrt((np.where(counted, value - low, 0.0) ** 2).sum(axis=1)) / classes
     above = np.sqrt((np.where(counted, high - value, 0.0) ** 2).sum(axis=1)) / classes
     return mean, np.maximum(mean - below, 0.0), np.minimum(mean + above, 1.0)
-
-
-def mean_t(total: Floats, squares: Floats, n: npt.ArrayLike, level: float) -> tuple[Floats, Floats, Floats]:
-    """Student's interval of a mean from n, sum and sum of squares; returns mean, low, high.
-
-    mean -+ t_{n-1} sqrt((squares - total^2/n) / (n-1) / n). With n below 2 the limits are infinite.
-    Source: Student (1908), Biometrika 6, 1-25.
-
-    >>> mean, low, high = mean_t(np.array([15.0]), np.array([55.0]), np.array([5]), 0.95)     # 1, 2, 3, 4, 5
-    >>> float(mean[0]), round(float(high[0]), 4)     # by hand: 3 + 2.7764 sqrt(2.5/5)
-    (3.0, 4.9632)
-    """
-    size = np.maximum(np.asarray(n, dtype=np.float64), 1.0)
-    free = np.maximum(size - 1, 1.0)
-    with np.errstate(over="ignore", invalid="ignore"):  # the caller refuses what is not finite
-        mean = total / size
-        variance = np.maximum(squares - total * mean, 0.0) / free
-        half = special.stdtrit(free, (1 + level) / 2) * np.sqrt(variance / size)
-    half = np.where(size > 1, half, np.inf)
-    return mean, mean - half, mean + half
 
 
 def quantile_ranks(n: npt.ArrayLike, p: float, level: float) -> tuple[Integers, Integers]:
