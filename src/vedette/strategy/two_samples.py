@@ -2,7 +2,11 @@
 
 Each function answers with the chance, if all rows of both sets were exchangeable, of a difference as great as the one
 seen, or less likely; where several tests look at one column, the least p-value times their number (Bonferroni).
-Everything is computed from counts. A cell is a range of values or a level; what is missing is a cell of its own.
+Everything is computed from counts. A cell is a range of values or a level.
+
+Rows that depend on those before them (a series in time, rows of one user in a row) vary less within a file and more
+between files. ``inflation`` reads off a stretch of rows how many times the variance of a mean is that of independent
+rows; with it, n rows are judged as n / inflation.
 """
 
 from __future__ import annotations
@@ -16,7 +20,17 @@ from scipy import special
 from vedette.statistics.grid import merge_cells
 from vedette.strategy.hypergeometric import tails
 
-__all__ = ["VALUES_MIN", "levels", "means", "numbers", "repeats", "share", "together"]
+__all__ = [
+    "DEPENDENT_MIN",
+    "VALUES_MIN",
+    "inflation",
+    "levels",
+    "means",
+    "numbers",
+    "repeats",
+    "share",
+    "together",
+]
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -28,6 +42,8 @@ EXPECTED_MIN = 10.0
 """Rows that a cell should expect on either side: with fewer, chi-square's tail is wrong far out."""
 
 GROUPS_MAX = 20
+DEPENDENT_MIN = 1000  # fewer values say too little about autocorrelation
+CORRELATED_MIN = 0.1  # three standard errors of the autocorrelation of 1,000 independent values, six of 4,000
 _LEVELS_MAX = 400  # further levels are compared as one: more would only add noise
 _KURTOSIS_SHARE = 0.01  # a sum of n scores of kurtosis k is normal far out where k/n is below this
 
@@ -42,21 +58,57 @@ def together(p_values: Iterable[float | None]) -> float | None:
     return min(1.0, min(known) * len(known)) if known else None
 
 
-def share(current: int, n: int, reference: int, m: int) -> float | None:
+def inflation(values: npt.ArrayLike) -> float:
+    """How many times the variance of the mean of consecutive values is that of independent ones, 1 or more.
+
+    1 + 2 (r_1 + r_2 + ...), r_k the autocorrelations, as far as the sums of neighbouring pairs of them stay positive.
+    1 where r_1 is under 0.1, of under 1,000 values, and of values in ascending or descending order: those were sorted,
+    which says nothing about where they came from.
+
+    Source: C. J. Geyer (1992), Statistical Science 7, 473-483, section 3.3.
+
+    >>> inflation(np.random.default_rng(0).normal(size=4000))
+    1.0
+    """
+    x = np.asarray(values, dtype=np.float64)
+    if len(x) < DEPENDENT_MIN:
+        return 1.0
+    steps = np.diff(x)
+    away = x - x.mean()
+    if (steps >= 0).all() or (steps <= 0).all():
+        return 1.0
+    squared = np.abs(np.fft.rfft(away, 2 * len(x))) ** 2
+    covariance = np.fft.irfft(squared)[: len(x) // 2]
+    r = covariance / covariance[0]
+    if r[1] < CORRELATED_MIN:
+        return 1.0
+    pairs = r[: len(r) // 2 * 2].reshape(-1, 2).sum(axis=1)
+    negative = np.flatnonzero(pairs <= 0)
+    last = int(negative[0]) if len(negative) else len(pairs)
+    return max(1.0, float(2 * pairs[:last].sum() - 1))
+
+
+def share(current: int, n: int, reference: int, m: int, inflated: float = 1.0) -> float | None:
     """Of ``n`` and ``m`` rows, ``current`` and ``reference`` carry a mark (missing, wrong): Fisher's exact test.
 
-    Twice the smaller tail of the hypergeometric distribution. None where there are no rows, or none differ.
+    Twice the smaller tail of the hypergeometric distribution. Of dependent rows the normal test, its variance
+    ``inflated``. None where there are no rows, or none differ.
 
     >>> round(share(12, 100, 2, 100), 4)     # 2 * scipy.stats.hypergeom(200, 14, 100).sf(11)
     0.0101
     """
     if not n or not m or current + reference in (0, n + m):
         return None
+    if inflated > 1:
+        marked = (current + reference) / (n + m)
+        return _two_sided(
+            (current / n - reference / m) ** 2 / (marked * (1 - marked) * (1 / n + 1 / m)) / inflated
+        )
     found = tails(n + m, current + reference, n, current)
     return float(min(1.0, 2 * min(found.below[0], found.above[0]) + 2 * found.equal[0]))
 
 
-def numbers(current: Integers, reference: Integers) -> float | None:
+def numbers(current: Integers, reference: Integers, inflated: float = 1.0) -> float | None:
     """Counts [cells] of a numeric column, cells in the order of the values: chi-square, location and spread.
 
     Chi-square over up to 20 groups of about equal counts; the rank sum (Wilcoxon 1945) and the sum of squared ranks
@@ -66,29 +118,34 @@ def numbers(current: Integers, reference: Integers) -> float | None:
     """
     n, m = int(current.sum()), int(reference.sum())
     pooled = current + reference
-    if min(n, m) < VALUES_MIN or np.count_nonzero(pooled) < 2:
+    if min(n, m) < VALUES_MIN * inflated or np.count_nonzero(pooled) < 2:
         return None
-    groups = int(np.clip(min(n, m) // EXPECTED_MIN, 2, GROUPS_MAX))
+    groups = int(np.clip(min(n, m) / inflated // EXPECTED_MIN, 2, GROUPS_MAX))
     group = merge_cells(pooled, groups)
     into = np.bincount(group, weights=current), np.bincount(group, weights=reference)
     middle = (np.cumsum(pooled) - pooled / 2) / (n + m) - 0.5
-    found = [_chi_square(*_enough(*into)), *(_sum(score, current, pooled) for score in (middle, middle**2))]
+    found = [
+        _chi_square(*_enough(*into), inflated),
+        *(_sum(score, current, pooled, inflated) for score in (middle, middle**2)),
+    ]
     if all(p is None for p in found):  # one value holds nearly everything: what is beside it is a share
         most = int(pooled.argmax())
-        return share(n - int(current[most]), n, m - int(reference[most]), m)
+        return share(n - int(current[most]), n, m - int(reference[most]), m, inflated)
     return together(found)
 
 
-def levels(current: Integers, reference: Integers) -> float | None:
+def levels(current: Integers, reference: Integers, inflated: float = 1.0) -> float | None:
     """Counts [levels] of a category, rare levels in any number: chi-square, the greatest single difference, repeats.
 
     Chi-square over the levels that expect ten rows on either side, the others as one; Fisher's exact test of each of
-    the 400 most frequent levels (times their number); the test of ``repeats`` for the others. None where a side has
-    under 50 rows or there is one level.
+    the 400 most frequent levels (times their number); the test of ``repeats`` for the others. Of dependent rows
+    chi-square alone. None where a side has under 50 rows (of dependent ones, so many times more) or there is one level.
     """
     n, m = int(current.sum()), int(reference.sum())
-    if min(n, m) < VALUES_MIN or np.count_nonzero(current + reference) < 2:
+    if min(n, m) < VALUES_MIN * inflated or np.count_nonzero(current + reference) < 2:
         return None
+    if inflated > 1:
+        return _chi_square(*_enough(current, reference), inflated)
     order = np.argsort(-(current + reference), kind="stable")
     most, rest = order[:_LEVELS_MAX], order[_LEVELS_MAX:]
     a, b = current[most], reference[most]
@@ -149,16 +206,21 @@ def _enough(current: Floats | Integers, reference: Floats | Integers) -> tuple[F
     return (a[:-1], b[:-1]) if few else (a, b)
 
 
-def _chi_square(current: Floats, reference: Floats) -> float | None:
+def _chi_square(current: Floats, reference: Floats, inflated: float = 1.0) -> float | None:
     if len(current) < 2:
         return None
     n, m, pooled = current.sum(), reference.sum(), current + reference
     gap = current - pooled * (n / (n + m))
-    statistic = float((gap**2 / pooled).sum() * (n + m) ** 2 / (n * m))
+    statistic = float((gap**2 / pooled).sum() * (n + m) ** 2 / (n * m)) / inflated
     return float(special.gammaincc((len(current) - 1) / 2, statistic / 2))
 
 
-def _sum(score: Floats, current: Integers, pooled: Integers) -> float | None:
+def _two_sided(squared: float) -> float:
+    """The p-value of the square of a standard normal number."""
+    return float(2 * special.ndtr(-np.sqrt(squared)))
+
+
+def _sum(score: Floats, current: Integers, pooled: Integers, inflated: float) -> float | None:
     """The sum of the scores of the current rows, drawn from all rows without putting back; None where far from normal."""
     total, n = float(pooled.sum()), float(current.sum())
     centred = score - (score * pooled).sum() / total
@@ -168,4 +230,4 @@ def _sum(score: Floats, current: Integers, pooled: Integers) -> float | None:
     ):
         return None
     z = (centred * current).sum() / np.sqrt(n * variance * (total - n) / (total - 1))
-    return float(2 * special.ndtr(-abs(z)))
+    return _two_sided(z**2 / inflated)

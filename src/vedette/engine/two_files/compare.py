@@ -17,11 +17,11 @@ from vedette.engine.two_files.levels import compare_levels
 from vedette.engine.two_files.numbers import compare_numbers, few_whole
 from vedette.engine.two_files.other import compare_other
 from vedette.engine.two_files.quality import Quality, compare_quality
-from vedette.engine.two_files.source import SLICE_ROWS, Source, kind_of
-from vedette.errors import DataError
+from vedette.engine.two_files.source import SLICE_ROWS, Source, family_of, kind_of, unfit
+from vedette.errors import DataError, SchemaError
 from vedette.lake.files import TableFile, open_frame, open_table
-from vedette.lake.frames import frame_of
-from vedette.output.comparison import Column, Comparison, Figures
+from vedette.lake.frames import check_mapping, frame_of
+from vedette.output.comparison import Column, Comparison
 from vedette.records import Status
 from vedette.strategy import discoveries
 from vedette.strategy.two_samples import together
@@ -30,8 +30,6 @@ __all__ = ["compare"]
 
 BATCH_BYTES = 48_000_000
 """Columns are read so many bytes at a time: with few rows each column's own reading would cost more than its values."""
-
-ALIKE_MIN = 0.1  # six standard errors of 4,000 independent rows: reports of those have no such word
 
 _ROLES = {"id", "time", "prediction", "probability", "label"}
 _UNJUDGED = {"id": "an identifier: not compared", "time": "times move on: not compared"}
@@ -69,12 +67,16 @@ def compare(
     Raises ``DataError`` where a file cannot be read, ``SchemaError`` where columns cannot be told apart or are not
     there, ``ValueError`` for an impossible argument.
     """
+    check_mapping(columns or {})
+    if len(by) > 2 or len(set(by)) < len(by):
+        raise ValueError(f"by={','.join(by)!r}: must be one column, or two different ones")
     pair = _Pair(
         _opened(current, "current", columns, separator),
         None if reference is None else _opened(reference, "reference", columns, separator),
     )
     drafts = _columns(pair, progress)
-    quality = compare_quality(pair.current, pair.reference, by)
+    named = [_named_rows(table, by) for table in pair.tables()]
+    quality = compare_quality(named[0], named[1] if len(named) > 1 else None, by)
     return _judged(pair, drafts, quality, now)
 
 
@@ -86,6 +88,17 @@ def _opened(data: Any, name: str, columns: Mapping[str, str] | None, separator: 
     if not table.schema:
         raise DataError(f"{table.path}: has no columns")
     return table.renamed(columns or {})
+
+
+def _named_rows(table: TableFile, by: Sequence[str]) -> TableFile:
+    """The table without the columns that cannot be what their names say; ``SchemaError`` for one that is asked for."""
+    for name in by:
+        if name in table.schema and kind_of(table.schema[name]) == "other":
+            raise SchemaError(
+                f"by={name!r}: has the type {table.schema[name]} in {table.path}: must be text, numbers or times"
+            )
+    odd = {name for name, dtype in table.schema.items() if unfit(_role(name), dtype)}
+    return replace(table, schema={name: one for name, one in table.schema.items() if name not in odd})
 
 
 def _columns(pair: _Pair, progress: Progress | None) -> list[tuple[Column, Compared | None]]:
@@ -110,7 +123,7 @@ def _batches(pair: _Pair, names: Sequence[str]) -> Iterator[dict[str, pl.DataFra
         part = names[start : start + at_once]
         yield {
             f"{place}": table.read([name for name in part if name in table.schema])
-            if rows <= SLICE_ROWS
+            if table.rows <= SLICE_ROWS
             else pl.DataFrame(schema=dict.fromkeys(part, pl.Null()))
             for place, table in enumerate(pair.tables())
         }
@@ -132,21 +145,34 @@ def _column(pair: _Pair, name: str, held: Mapping[str, pl.DataFrame]) -> tuple[C
         for place, table in enumerate(pair.tables())
         if name in table.schema
     ]
-    kinds = [kind_of(table.schema[name]) for table in tables]
-    if len(set(kinds)) > 1 and "empty" not in kinds:
-        return _retyped(name, role, tables), None
-    kind = next((one for one in kinds if one != "empty"), "empty")
-    if role in ("prediction", "label") and kind == "numeric" and few_whole(sources):
-        kind = "text"  # classes whose names are numbers
-    if "empty" in kinds or kind in ("time", "other", "empty"):
-        found = compare_other(kind, sources)
-    elif kind == "numeric":
-        found = compare_numbers(name, role, sources)
-    else:
-        found = compare_levels(name, kind, sources)
+    kind = _kind(role, sources)
+    if kind is None:
+        return _retyped(name, role, sources), None
+    found = _compared(name, role, kind, sources)
     if pair.reference is not None and len(tables) == 1:
         return _alone(pair, name, role, found), None
     return _draft(name, role, found), found
+
+
+def _kind(role: str, sources: Sequence[Source]) -> str | None:
+    """The kind as which a column is compared, None where the types of the files cannot be."""
+    typed = [one for one in sources if one.dtype != pl.Null]
+    kinds = {kind_of(one.dtype) for one in typed}
+    if role == "id" and kinds and kinds <= {"numeric", "text"}:
+        return "text"  # names, however they are spelled; as floats, great ones would be equal
+    if role in ("prediction", "label") and kinds <= {"numeric", "boolean", "text"}:
+        numbers = [one for one in typed if kind_of(one.dtype) == "numeric"]
+        if numbers and few_whole(numbers):
+            return "text"  # classes whose names are numbers
+    if len({family_of(one.dtype) for one in typed}) > 1:
+        return None
+    return kinds.pop() if kinds else "empty"
+
+
+def _compared(name: str, role: str, kind: str, sources: Sequence[Source]) -> Compared:
+    if kind in ("time", "other", "empty"):
+        return compare_other(kind, sources)
+    return compare_numbers(name, role, sources) if kind == "numeric" else compare_levels(name, kind, sources)
 
 
 def _draft(name: str, role: str, found: Compared) -> Column:
@@ -164,7 +190,7 @@ def _draft(name: str, role: str, found: Compared) -> Column:
         reference=found.sides[1] if len(found.sides) > 1 else None,
         distances=found.distances,
         picture=found.picture,
-        score=_score(found),
+        score=0.0 if role in _UNJUDGED else _score(found),
     )
 
 
@@ -212,24 +238,19 @@ def _alone(pair: _Pair, name: str, role: str, found: Compared) -> Column:
     )
 
 
-def _retyped(name: str, role: str, tables: Sequence[TableFile]) -> Column:
-    now, before = (str(table.schema[name]) for table in tables)
-    kind = kind_of(tables[0].schema[name])
-    said = f"has another type: {before} in the reference, {now} in the current file"
-    return Column(
-        name,
-        {"text": "category"}.get(kind, kind),
-        role,
-        True,
-        True,
-        None,
-        said,
-        None,
-        None,
-        None,
-        {},
-        None,
-        2.0,
+def _retyped(name: str, role: str, sources: Sequence[Source]) -> Column:
+    now, before = (_compared(name, role, kind_of(one.dtype), [one]) for one in sources)
+    types = [str(one.dtype) for one in sources]
+    said = f"has another type: {types[1]} in the reference, {types[0]} in the current file"
+    return replace(
+        _draft(name, role, now),
+        changed=True,
+        matters=True,
+        reason=None,
+        words=said,
+        reference=before.sides[0],
+        picture=None,
+        score=2.0,
     )
 
 
@@ -262,27 +283,44 @@ def _judged(
         figures=tuple(figures),
         findings=(),
         confusion=quality.confusion,
-        notes=(*quality.notes, *_alike(drafts)),
+        notes=(*quality.notes, *_zones(pair), *_dependent(drafts)),
     )
-    found = findings_of(report, quality.warnings)
-    return replace(report, findings=found, verdict=_verdict(report, figures))
+    report = replace(report, findings=findings_of(report, quality.warnings))
+    return replace(report, verdict=_verdict(report))
 
 
-def _alike(drafts: Sequence[tuple[Column, Compared | None]]) -> tuple[str, ...]:
-    """A word about columns whose neighbouring rows are alike: the tests take rows as independent."""
-    judged = [
-        (one.neighbours, column.name)
-        for column, one in drafts
-        if one and one.neighbours > ALIKE_MIN and column.p_value is not None
+def _zones(pair: _Pair) -> tuple[str, ...]:
+    """A word about times of which one file has the zone and the other has not."""
+    times = [
+        {name: one.time_zone for name, one in table.schema.items() if isinstance(one, pl.Datetime)}
+        for table in pair.tables()
     ]
-    if not judged:
+    mixed = [name for name in times[0] if (times[0][name] is None) != (times[-1].get(name) is None)]
+    mixed = [name for name in mixed if name in times[-1]]
+    if not mixed:
         return ()
-    judged.sort(reverse=True)
-    names = ", ".join(f"{name} ({value:.2f})" for value, name in judged[:5])
-    more = f" and {len(judged) - 5:,} more" if len(judged) > 5 else ""
     return (
-        f"Rows that follow each other are alike in {names}{more} (rank correlation). The tests take rows as independent: "
-        "where a file is a series in time or comes in groups, these columns can be named too easily.",
+        f"{', '.join(mixed[:5])}: with a time zone in one file only; times without one are taken as UTC.",
+    )
+
+
+def _dependent(drafts: Sequence[tuple[Column, Compared | None]]) -> tuple[str, ...]:
+    """A word about columns whose rows depend on those before them."""
+    found = sorted(
+        (
+            (one.inflated, column.name)
+            for column, one in drafts
+            if one and one.inflated > 1 and column.p_value is not None
+        ),
+        reverse=True,
+    )
+    if not found:
+        return ()
+    names = ", ".join(f"{name} ({value:.1f})" for value, name in found[:5])
+    more = f" and {len(found) - 5:,} more" if len(found) > 5 else ""
+    return (
+        f"Rows are like those before them in {names}{more}: so many rows were taken as one in judging whether these "
+        "columns changed. The intervals of figures take rows as independent.",
     )
 
 
@@ -290,7 +328,12 @@ def _named(column: Column, found: Compared | None, named: bool | None) -> Column
     if found is None:
         return column
     if not named:
-        return replace(column, changed=named, words="", reason=column.reason if named is None else None)
+        blind = (
+            named is None or found.reason is not None
+        )  # what could not be compared has not stayed the same
+        return replace(
+            column, changed=None if blind else False, words="", reason=column.reason if blind else None
+        )
     matters = words.matters(found)
     said = column.words or "differs in more than one small way"
     return replace(
@@ -298,31 +341,11 @@ def _named(column: Column, found: Compared | None, named: bool | None) -> Column
     )
 
 
-def _verdict(report: Comparison, figures: Sequence[Figures]) -> Status:
-    """ALARM for a column that is gone, of another type or all missing, or worse predictions; WARN for any change."""
+def _verdict(report: Comparison) -> Status:
+    """UNKNOWN where nothing could be compared, else as grave as the gravest finding that is known."""
     if report.reference is None or not report.rows or not report.reference_rows:
         return Status.UNKNOWN
     if all(one.changed is None for one in report.columns):
         return Status.UNKNOWN
-    worse = [one for one in figures if one.changed and _worse(one)]
-    broken = [one for one in report.columns if one.changed and _broken(one)]
-    if worse or broken:
-        return Status.ALARM
-    return Status.WARN if any(one.changed and one.matters for one in report.columns) else Status.OK
-
-
-def _worse(one: Figures) -> bool:
-    if one.reference is None or one.current.value is None or one.reference.value is None:
-        return False
-    gain = one.current.value - one.reference.value
-    return gain < 0 if one.metric == "accuracy" else gain > 0
-
-
-def _broken(one: Column) -> bool:
-    if one.p_value is None:
-        return not one.words.startswith("is new")
-    return (
-        one.current is not None
-        and one.current.rows > 0
-        and one.current.missing + one.current.nan == one.current.rows
-    )
+    found = {one.status for one in report.findings}
+    return next((one for one in (Status.ALARM, Status.WARN) if one in found), Status.OK)

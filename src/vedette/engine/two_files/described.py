@@ -42,8 +42,8 @@ _LEFT_OUT = frozenset({"rows", "throughput_per_s", "error_rate"})  # told beside
 class Compared:
     """What the files hold in a column. ``parts`` are the p-values of what was tested: values, missing, infinite, length.
 
-    ``levels`` maps the levels of a category to their rows in the current file and in the reference. ``neighbours`` is
-    the correlation of rows that follow each other, of a numeric column.
+    ``levels`` maps the levels of a category to their rows in the current file and in the reference. ``inflated`` is
+    how many rows are worth one, since they depend on those before them.
     """
 
     kind: str
@@ -53,7 +53,7 @@ class Compared:
     parts: Mapping[str, float | None] = field(default_factory=dict)
     levels: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     reason: str | None = None
-    neighbours: float = 0.0
+    inflated: float = 1.0
 
 
 def sides(both: Sequence[Summary]) -> list[Side]:
@@ -100,8 +100,8 @@ def _number(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
 
 
-def too_few(both: Sequence[Summary]) -> str | None:
-    """Why values cannot be compared, None where they can."""
+def too_few(both: Sequence[Summary], inflated: float = 1.0) -> str | None:
+    """Why values cannot be compared, None where they can; ``inflated`` rows are worth one."""
     for where, summary in zip(("", " in the reference"), both, strict=False):
         used = int(summary.used[0])
         if used < two_samples.VALUES_MIN:
@@ -109,16 +109,20 @@ def too_few(both: Sequence[Summary]) -> str | None:
                 return f"no rows{where}"
             if summary.missing[0] + summary.nan[0] == summary.rows[0]:
                 return f"all values missing{where}"
+            if not used:
+                return f"no finite values{where}"
             return f"fewer than {two_samples.VALUES_MIN} values{where}: {used}"
+        if used < two_samples.VALUES_MIN * inflated:
+            return f"values{where} depend on those before them: {used:,} are worth {used / inflated:.0f}"
     return None
 
 
-def missing(both: Sequence[Side]) -> float | None:
+def missing(both: Sequence[Side], inflated: float = 1.0) -> float | None:
     """The p-value of the share of missing values, null and NaN; None where nothing or everything is missing in both."""
     if len(both) < 2 or min(side.rows for side in both) < two_samples.VALUES_MIN:
         return None
     a, b = (side.missing + side.nan for side in both)
-    return two_samples.share(a, both[0].rows, b, both[1].rows)
+    return two_samples.share(a, both[0].rows, b, both[1].rows, inflated)
 
 
 def drawn(grid: Grid, both: Sequence[Summary]) -> Picture | None:
@@ -146,6 +150,8 @@ def drawn(grid: Grid, both: Sequence[Summary]) -> Picture | None:
     else:
         edges = np.linspace(low, high, BARS + 1)
     at = [np.interp(edges, grid.edges, one) for one in below]
+    if not np.isfinite(at).all():  # cells as narrow as floats can be
+        return None
     bars = [rounded(np.diff(one) / n) for one, n in zip(at, rows, strict=True)]
     out = [
         (float(one[0] / n), float((total - one[-1]) / n))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from vedette.output.comparison import Comparison, Finding
+from vedette.output.comparison import Column, Comparison, Finding, Side
 from vedette.output.numbers import estimate, number, percent, unit_of, width
 from vedette.records import Status
 
@@ -61,8 +61,7 @@ def _columns(report: Comparison) -> Iterator[Finding]:
     for one in report.columns:
         if one.changed and one.matters:
             gone = one.p_value is None and not one.words.startswith("is new")
-            empty = one.current is not None and one.current.rows == one.current.missing + one.current.nan
-            yield Finding(Status.ALARM if gone or empty else Status.WARN, one.name, one.words)
+            yield Finding(Status.ALARM if gone or _nothing(one.current) else Status.WARN, one.name, one.words)
     small = [one.name for one in report.columns if one.changed and one.matters is False]
     if small:
         names = ", ".join(small[:5]) + (f" and {len(small) - 5:,} more" if len(small) > 5 else "")
@@ -72,10 +71,19 @@ def _columns(report: Comparison) -> Iterator[Finding]:
         for one in report.columns
         if one.changed is None and one.role not in ("id", "time") and one.kind != "time"
     ]
-    if blind and report.reference is not None:
+    if report.reference is None:
+        return
+    if blind:
         names = ", ".join(f"{one.name} ({one.reason})" for one in blind[:3])
         more = f" and {len(blind) - 3:,} more" if len(blind) > 3 else ""
         yield Finding(Status.UNKNOWN, "", f"cannot be judged: {names}{more}")
+    elif all(one.changed is None for one in report.columns):
+        yield Finding(Status.UNKNOWN, "", "no column can be judged: identifiers and times are not compared")
+
+
+def _nothing(side: Side | None) -> bool:
+    """True where a column has rows, and no value that can be used."""
+    return side is not None and 0 < side.rows == side.missing + side.nan + side.inf
 
 
 def _odd(report: Comparison) -> Iterator[Finding]:
@@ -84,29 +92,44 @@ def _odd(report: Comparison) -> Iterator[Finding]:
         side = one.current
         if side is None or not side.rows:
             continue
-        distinct = side.figures.get("distinct")
         if one.role == "id":
-            repeated = side.rows - side.missing - int(distinct.value or 0) if distinct else 0
-            if repeated > 0 and distinct is not None and distinct.low == distinct.high:
-                yield Finding(
-                    Status.WARN, one.name, f"{repeated:,} rows repeat an id ({percent(repeated / side.rows)})"
-                )
+            yield from _repeated(one, side)
             continue
-        if one.changed:
-            continue
-        if side.missing + side.nan == side.rows:
+        yield from _unfit(one, side)
+        told = one.changed and one.p_value is not None and one.matters  # with the change
+        several = side.rows - side.missing - side.nan - side.inf >= 2
+        if side.missing + side.nan == side.rows and not told:
             yield Finding(Status.WARN, one.name, "all values are missing")
-        elif one.kind == "numeric" and side.minimum == side.maximum and side.rows >= 2:
+        elif one.kind == "numeric" and several and side.minimum == side.maximum and not told:
             yield Finding(Status.OK, one.name, f"holds one value only, {number(side.minimum)}")
-        if side.inf:
+        if side.inf and not (told and "infinite" in one.words):
             yield Finding(
                 Status.WARN, one.name, f"{side.inf:,} values are infinite ({percent(side.inf / side.rows)})"
             )
-        low, high = side.minimum or 0.0, side.maximum or 0.0
-        if one.role == "probability" and (low < 0 or high > 1):
-            said = (
-                f"from {number(low)} to {number(high)}: what lies outside 0 to 1 is left out of the figures"
-            )
-            yield Finding(Status.WARN, one.name, said)
-        if one.role == "latency" and low < 0:
-            yield Finding(Status.WARN, one.name, f"down to {number(low)} s: a latency cannot be negative")
+
+
+def _repeated(one: Column, side: Side) -> Iterator[Finding]:
+    distinct = side.figures.get("distinct")
+    if distinct is None or distinct.value is None or distinct.low != distinct.high:
+        return
+    repeated = side.rows - side.missing - side.nan - int(distinct.value)
+    if repeated > 0:
+        yield Finding(
+            Status.WARN, one.name, f"{repeated:,} rows repeat an id ({percent(repeated / side.rows)})"
+        )
+
+
+def _unfit(one: Column, side: Side) -> Iterator[Finding]:
+    """Values that cannot be what the name of their column says."""
+    low, high = side.minimum or 0.0, side.maximum or 0.0
+    if one.role in ("probability", "latency") and one.kind not in ("numeric", "boolean", "empty"):
+        yield Finding(Status.WARN, one.name, "holds no numbers: it is left out of the figures")
+    elif one.role in ("label", "prediction") and one.kind in ("time", "other"):
+        yield Finding(
+            Status.WARN, one.name, "holds neither numbers nor names of classes: it is left out of the figures"
+        )
+    elif one.role == "probability" and (low < 0 or high > 1):
+        said = f"from {number(low)} to {number(high)}: what lies outside 0 to 1 is left out of the figures"
+        yield Finding(Status.WARN, one.name, said)
+    elif one.role == "latency" and low < 0:
+        yield Finding(Status.WARN, one.name, f"down to {number(low)} s: a latency cannot be negative")

@@ -17,7 +17,7 @@ from vedette.engine.two_files.described import (
     sides,
     too_few,
 )
-from vedette.engine.two_files.source import Source, names_of
+from vedette.engine.two_files.source import Source, gaps, names_of
 from vedette.engine.two_files.texts import compare_texts
 from vedette.output.comparison import Picture
 from vedette.statistics.counting_levels import summarise_levels
@@ -48,13 +48,14 @@ def compare_levels(name: str, kind: str, sources: Sequence[Source]) -> Compared:
     order = sorted(table, key=lambda level: (-sum(table[level]), level))
     parts: dict[str, float | None] = {}
     reason = None
+    inflated = max(_inflation(order, source) for source in sources)
     if len(both) > 1:
-        reason = too_few(both)
+        reason = too_few(both, inflated)
         if reason is None:
             counts = np.array([table[level] for level in order], dtype=np.int64)
-            values = two_samples.levels(counts[:, 0], counts[:, 1])
+            values = two_samples.levels(counts[:, 0], counts[:, 1], inflated)
             parts["values"] = 1.0 if values is None and len(order) == 1 else values
-        parts["missing"] = missing(described)
+        parts["missing"] = missing(described, gaps(sources))
     return Compared(
         "boolean" if kind == "boolean" else "category",
         described,
@@ -63,6 +64,7 @@ def compare_levels(name: str, kind: str, sources: Sequence[Source]) -> Compared:
         parts,
         {level: table[level] for level in order},
         reason,
+        inflated,
     )
 
 
@@ -83,6 +85,18 @@ def _drawn(
         bars[1] if len(bars) > 1 else (),
         others=(max(len(order) - LEVELS_DRAWN, 0), rest[0], rest[1] if len(rest) > 1 else 0.0),
     )
+
+
+def _inflation(order: Sequence[str], source: Source) -> float:
+    """Of the levels, each as its place in the order of frequency, and of the most frequent against the others."""
+    names = names_of(source.stretch().drop_nulls())
+    if len(names) < two_samples.DEPENDENT_MIN:
+        return 1.0
+    known = pl.Series(list(order[:1000]), dtype=pl.String)
+    place = names.replace_strict(
+        known, np.arange(len(known)), default=len(known), return_dtype=pl.Float64
+    ).to_numpy()
+    return max(two_samples.inflation(place), two_samples.inflation((place == 0).astype(np.float64)))
 
 
 def _count(source: Source) -> tuple[dict[str, int], int]:

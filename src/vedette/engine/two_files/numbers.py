@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from vedette.engine.two_files.described import KEPT, Compared, distances, drawn, missing, sides, too_few
-from vedette.engine.two_files.source import Source, floats
+from vedette.engine.two_files.source import Source, floats, gaps
 from vedette.statistics.counting import summarise_numeric
 from vedette.statistics.grid import Grid, latency_grid, numeric_grid
 from vedette.statistics.summary import Summary
@@ -16,7 +16,6 @@ from vedette.strategy import two_samples
 __all__ = ["compare_numbers", "few_whole"]
 
 CLASSES_MAX = 50
-NEIGHBOURS = 4000
 
 
 def compare_numbers(name: str, role: str, sources: Sequence[Source]) -> Compared:
@@ -27,18 +26,20 @@ def compare_numbers(name: str, role: str, sources: Sequence[Source]) -> Compared
     found = sides(both)
     parts: dict[str, float | None] = {}
     reason = None
+    inflated = max(_inflation(grid, source) for source in sources)
     if len(both) > 1:
-        reason = too_few(both)
+        reason = too_few(both, inflated)
         if reason is None:
             a, b = both[0].counts[0], both[1].counts[0]
-            values = two_samples.numbers(a, b)
+            values = two_samples.numbers(a, b, inflated)
             parts["values"] = 1.0 if values is None and np.count_nonzero(a + b) == 1 else values
-        parts["missing"] = missing(found)
+        parts["missing"] = missing(found, gaps(sources))
         infinite = [int(one.inf[0]) for one in both]
         if any(infinite):
-            parts["infinite"] = two_samples.share(infinite[0], found[0].rows, infinite[1], found[1].rows)
-    alike = max(_neighbours(grid, source) for source in sources)
-    return Compared("numeric", found, distances(both), drawn(grid, both), parts, {}, reason, alike)
+            parts["infinite"] = two_samples.share(
+                infinite[0], found[0].rows, infinite[1], found[1].rows, inflated
+            )
+    return Compared("numeric", found, distances(both), drawn(grid, both), parts, {}, reason, inflated)
 
 
 def few_whole(sources: Sequence[Source]) -> bool:
@@ -48,15 +49,9 @@ def few_whole(sources: Sequence[Source]) -> bool:
     return bool((values == np.round(values)).all()) and len(np.unique(values)) <= CLASSES_MAX
 
 
-def _neighbours(grid: Grid, source: Source) -> float:
-    """The correlation of the ranks of the first 4,000 values with those that follow them; 0 of fewer than 1,000."""
-    values = floats(next(source.slices()).head(NEIGHBOURS))
-    values = values[np.isfinite(values)]
-    rank = np.searchsorted(grid.edges, values, side="right").astype(np.float64)
-    away = rank - rank.mean() if len(rank) else rank
-    if len(rank) < NEIGHBOURS // 4 or not away.any():
-        return 0.0
-    return float((away[1:] * away[:-1]).sum() / (away**2).sum())
+def _inflation(grid: Grid, source: Source) -> float:
+    values = floats(source.stretch())
+    return two_samples.inflation(np.searchsorted(grid.edges, values[np.isfinite(values)], side="right"))
 
 
 def _count(grid: Grid, source: Source) -> Summary:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,8 +10,9 @@ import polars as pl
 
 from vedette.lake.files import TableFile
 from vedette.lake.frames import class_names
+from vedette.strategy.two_samples import inflation
 
-__all__ = ["SLICE_ROWS", "Source", "floats", "kind_of", "names_of"]
+__all__ = ["SLICE_ROWS", "Source", "family_of", "floats", "kind_of", "names_of", "unfit"]
 
 SLICE_ROWS = 2_000_000
 """Rows of a column that are in memory at once."""
@@ -19,6 +20,8 @@ SLICE_ROWS = 2_000_000
 PILOT_ROWS = 4096
 """Rows of a file, from all over it, on which cells are cut. Both files cut them: then nothing that is asked of the
 counts depends on which file is called the reference."""
+
+STRETCH_ROWS = 4000
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,11 @@ class Source:
         """The rows of the file."""
         return self.table.rows
 
+    @property
+    def dtype(self) -> pl.DataType:
+        """The type of the column."""
+        return self.table.schema[self.name]
+
     def slices(self) -> Iterator[pl.Series]:
         """The column, at most 2,000,000 rows at a time."""
         if self.held is not None:
@@ -41,6 +49,10 @@ class Source:
             return
         for start in range(0, max(self.rows, 1), SLICE_ROWS):
             yield self.table.read([self.name], start, start + SLICE_ROWS)[self.name]
+
+    def stretch(self) -> pl.Series:
+        """The first rows as they follow each other, nulls included; they tell how far rows depend on each other."""
+        return next(self.slices()).head(STRETCH_ROWS)
 
     def pilot(self) -> pl.Series:
         """Values from all over the column, nulls left out."""
@@ -78,6 +90,42 @@ def kind_of(dtype: pl.DataType) -> str:
     return "time" if dtype.is_temporal() else "other"
 
 
+def family_of(dtype: pl.DataType) -> str:
+    """What values of a type can be compared with: columns of two families have two types.
+
+    >>> family_of(pl.Int8()) == family_of(pl.Float64()), family_of(pl.Float64()) == family_of(pl.Duration("us"))
+    (True, False)
+    """
+    if dtype in (pl.Duration, pl.Binary, pl.Time) or kind_of(dtype) == "other":
+        return str(dtype.base_type())
+    return kind_of(dtype)
+
+
+def unfit(role: str, dtype: pl.DataType) -> bool:
+    """True where a column cannot be what its name says: probabilities that are texts, labels that are lists.
+
+    >>> unfit("probability", pl.String()), unfit("label", pl.String()), unfit("feature", pl.String())
+    (True, False, False)
+    """
+    kind = kind_of(dtype)
+    if role in ("probability", "latency"):
+        return kind not in ("numeric", "boolean", "empty")
+    return role in ("label", "prediction") and (kind in ("time", "other") or dtype == pl.Binary)
+
+
+def gaps(sources: Sequence[Source]) -> float:
+    """How many rows are worth one where it comes to missing values: these often come in stretches."""
+    found = [1.0]
+    for source in sources:
+        column = source.stretch()
+        missing = column.is_null()
+        if column.dtype.is_float():
+            missing |= column.is_nan().fill_null(False)
+        if missing.any():
+            found.append(inflation(missing.to_numpy().astype(np.float64)))
+    return max(found)
+
+
 def floats(column: pl.Series) -> np.ndarray:
     """The values that are not null, as floats; durations in seconds."""
     present = column.drop_nulls()
@@ -90,4 +138,6 @@ def names_of(column: pl.Series) -> pl.Series:
     """The names of levels: classes by their one spelling, bytes in hexadecimal."""
     if column.dtype == pl.Binary:
         return column.bin.encode("hex")
+    if column.dtype == pl.Null:
+        return column.cast(pl.String)
     return column.cast(pl.String) if column.dtype in (pl.Categorical, pl.Enum) else class_names(column)

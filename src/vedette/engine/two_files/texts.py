@@ -14,7 +14,7 @@ import polars as pl
 from scipy import special
 
 from vedette.engine.two_files.described import Compared, drawn, estimate, missing, too_few
-from vedette.engine.two_files.source import Source
+from vedette.engine.two_files.source import Source, gaps
 from vedette.output.comparison import Estimate, Side
 from vedette.statistics import STATISTICS
 from vedette.statistics.counting import summarise_numeric
@@ -61,15 +61,21 @@ def compare_texts(sources: Sequence[Source]) -> Compared:
         parts["length"] = two_samples.numbers(lengths[0].counts[0], lengths[1].counts[0])
         if parts["values"] is None and parts["length"] is None:
             parts["values"] = 1.0  # hardly a value comes twice, and all have one length: nothing differs
-    parts["missing"] = missing(found)
+    parts["missing"] = missing(found, gaps(sources))
     many = Estimate(None, None, None, int(lengths[0].used[0]), "more values than can be compared by name")
     told = {"psi": many, "unseen_share": found[0].figures["unseen_share"]}
     return Compared("text", found, told, drawn(grid, lengths), parts, reason=reason)
 
 
+def _present(column: pl.Series) -> pl.Series:
+    """The values that are there: ids that are numbers have NaN for those that are not."""
+    present = column.drop_nulls()
+    return present.drop_nans() if present.dtype.is_float() else present
+
+
 def _lengths(column: pl.Series) -> np.ndarray:
     """The lengths in bytes of the values that are not null."""
-    present = column.drop_nulls()
+    present = _present(column)
     if present.dtype == pl.Binary:
         return present.bin.size().cast(pl.Float64).to_numpy()
     return present.cast(pl.String).str.len_bytes().cast(pl.Float64).to_numpy()
@@ -79,7 +85,7 @@ def _count(source: Source, grid: Grid, halvings: int) -> _Counted:
     hashes, lengths, nulls = [], Summary.empty(grid, 1, 0), 0
     for column in source.slices():
         lengths = lengths + summarise_numeric(grid, _lengths(column), kept=0)
-        present = column.drop_nulls()
+        present = _present(column)
         own = (present if present.dtype == pl.Binary else present.cast(pl.String)).hash().to_numpy()
         hashes.append(own[own < np.uint64(2 ** (64 - halvings))] if halvings else own)
         nulls += len(column) - len(present)
