@@ -7,7 +7,7 @@ import numpy.typing as npt
 from scipy import special
 
 from vedette.statistics.estimates import Estimates, check_kind, check_level
-from vedette.statistics.ranking import macro_limits, ranked
+from vedette.statistics.ranking import macro_limits, paired, ranked, widened
 from vedette.statistics.summary import Summary
 
 __all__ = ["AveragePrecision"]
@@ -23,12 +23,13 @@ class AveragePrecision:
     model that knows nothing has the share of positives. Of several classes the plain average over classes, each
     against the rest. On a grid whose bins hold a single score each this is scikit-learn's to rounding. Otherwise rows
     of a bin are taken to come in random order, and the value is off by at most what the order within bins can change:
-    on 128 bins by a few thousandths.
+    in simulations by less than 0.002 on 128 bins, by less than 0.004 on the 32 of 20 classes.
 
     The interval is symmetric in the logit, with the variance of the influence of each row: with P positives, q(b) the
     precision at a bin, N(b) the rows at or above it, G(b) and H(b) the sums of 1/N and q/N over positives at or below,
     it is [sum over positives of (q - AP + G - H)^2 + sum over negatives of H^2]/P^2. Of several classes those of the
-    classes are added up as if the negatives of all were the same rows, which is on the safe side.
+    classes are added up as if the negatives of all were the same rows, which is on the safe side. It is widened by half
+    of what joining each two bins would change.
 
     ``n`` counts rows with a valid score and one of the classes for a label. Fewer than 50 positive or negative labels
     are a reason, so are no scores at all, fewer than 2 classes and more than 32.
@@ -57,7 +58,11 @@ class AveragePrecision:
         positive, negative, n, reasons = ranked(current, self.name)
         value, own, others = _average(positive, negative, alone=current.grid.discrete)
         low, high = _limits(value, own + others, level)
-        return Estimates.of(*macro_limits(value, low, high, own, others), n, reasons)
+        limits = macro_limits(value, low, high, own, others)
+        if not current.grid.discrete:
+            rough = _average(paired(positive), paired(negative), alone=False)[0]
+            limits = widened(*limits, rough.mean(axis=1))
+        return Estimates.of(*limits, n, reasons)
 
 
 def _average(positive: Integers, negative: Integers, *, alone: bool) -> tuple[Floats, Floats, Floats]:

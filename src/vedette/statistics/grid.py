@@ -42,8 +42,8 @@ LEVELS_MAX = 128  # levels with a cell of their own
 KNOWN_MAX = 4096  # further levels that are known, but share a cell: 4096 names are about 64 kB in a grid
 CLASSES_MAX = 128  # label x prediction counts grow with the square: 128 classes are 130 kB a window
 SCORE_CELLS = 128  # what DeLong's interval needs from 10,000 positives on
-ONE_VS_REST_CLASSES = range(3, 33)  # 32 classes: 2,048 cells more, as many again as label x prediction twice
-ONE_VS_REST_CELLS = 32  # the least that DeLong's interval stands; K classes need K times as many
+ONE_VS_REST_CLASSES = range(3, 33)  # 32 bins, the least that DeLong's interval stands, for each of 32 classes
+ONE_VS_REST_CELLS = 1024  # score bins of all classes; two counts each are 16 kB a window
 SCORE_PILOT_MIN = 200  # fewer pilot scores give quantiles too rough to cut 128 cells
 
 
@@ -57,7 +57,7 @@ class Grid:
     ``centre``. A category has a cell for each of ``levels``, one for the further ``known`` levels, and one
     for levels never seen before. A quality grid counts score bin x label x prediction: score bins are cut at
     ``score_edges``, the last is for a missing or invalid score; labels are ``classes`` and one for any other;
-    predictions are ``classes``, one for any other, and one for none. With 3 to 32 classes the ``score_edges`` cut 32
+    predictions are ``classes``, one for any other, and one for none. With 3 to 32 classes the ``score_edges`` cut
     bins of the probability of each class against the others; their cells, class x score bin x (another class, this
     one), come after those of label x prediction, and count each row once for each class. An error grid has the
     ``edges`` of a numeric column of errors, prediction - label; moments of the label are taken about ``label_centre``.
@@ -313,14 +313,14 @@ def quality_grid(classes: Sequence[str], pilot: npt.ArrayLike | None = None, col
     cut 128 bins, half of them at their quantiles and half in equal steps of the logit from -7 to 7: quantiles of a
     pilot have no edges where rare positives are, logits none where all scores are alike. Where they have at most 128
     values each has a bin, and the grid is ``discrete``. Fewer valid scores leave 128 steps of the logit. With 3 to 32
-    classes there are 32 bins, the same for all: half are cut where the rows of a class are to be expected, a quarter
-    at quantiles of scores that are not the greatest of their row, the rest at logits; with one class, or more than 32,
-    there are none.
+    classes there are 128 to 32 bins, the same for all, and no more than 1,024 in all: half are cut where the rows of a
+    class are to be expected, a quarter at quantiles of scores that are not the greatest of their row, the rest at
+    logits; with one class, or more than 32, there are none.
 
     >>> quality_grid(("no", "yes")).shape, quality_grid(("a", "b", "c")).shape
     ((129, 3, 4), (1, 4, 5))
     >>> quality_grid(("a", "b", "c")).one_vs_rest
-    (3, 32, 2)
+    (3, 128, 2)
     """
     names = tuple(classes)
     scores = np.asarray([] if pilot is None else pilot, dtype=np.float64)
@@ -331,19 +331,20 @@ def quality_grid(classes: Sequence[str], pilot: npt.ArrayLike | None = None, col
         return Grid(column, "quality", classes=names)
     valid = scores.reshape(-1, len(names)) if scores.ndim == 2 else np.empty((0, len(names)))
     valid = valid[((valid >= 0) & (valid <= 1)).all(axis=1)]
-    return Grid(column, "quality", classes=names, score_edges=_one_vs_rest_edges(valid))
+    return Grid(column, "quality", classes=names, score_edges=_one_vs_rest_edges(valid, len(names)))
 
 
-def _one_vs_rest_edges(scores: Floats) -> Floats:
+def _one_vs_rest_edges(scores: Floats, classes: int) -> Floats:
     """The edges of the scores [N, K] of several classes."""
+    bins = min(SCORE_CELLS, 2 ** int(np.log2(ONE_VS_REST_CELLS // classes)))
     if len(scores) < SCORE_PILOT_MIN:
-        return _logit_edges(ONE_VS_REST_CELLS - 1)
+        return _logit_edges(bins - 1)
     ordered, others = np.sort(scores, axis=None), np.sort(np.sort(scores, axis=1)[:, :-1], axis=None)
-    half, quarter = (np.arange(1, ONE_VS_REST_CELLS // part) * part / ONE_VS_REST_CELLS for part in (2, 4))
+    half, quarter = (np.arange(1, bins // part) * part / bins for part in (2, 4))
     expected = np.cumsum(ordered)  # each score is as many rows of its class as it says
     own = ordered[np.searchsorted(expected, half * expected[-1])]
     rest = others[np.ceil(quarter * len(others)).astype(np.int64) - 1]
-    edges = np.unique(np.concatenate([own, rest, _logit_edges(ONE_VS_REST_CELLS // 4 + 1)]))
+    edges = np.unique(np.concatenate([own, rest, _logit_edges(bins // 4 + 1)]))
     return edges[edges > 0]
 
 

@@ -12,7 +12,7 @@ from vedette.statistics.estimates import Reasons, reasons_of
 from vedette.statistics.grid import ONE_VS_REST_CLASSES
 from vedette.statistics.summary import Summary
 
-__all__ = ["CLASS_MIN", "by_score", "macro_limits", "ranked"]
+__all__ = ["CLASS_MIN", "by_score", "macro_limits", "paired", "ranked", "widened"]
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -80,3 +80,20 @@ def macro_limits(
     below = factor * np.sqrt(((value - low) ** 2).sum(axis=1))
     above = factor * np.sqrt(((high - value) ** 2).sum(axis=1))
     return mean, np.maximum(mean - below, 0.0), np.minimum(mean + above, 1.0)
+
+
+def paired(counts: Integers) -> Integers:
+    """Counts [..., bins] on half as many bins: each two neighbours are one."""
+    room = [(0, 0)] * (counts.ndim - 1) + [(0, counts.shape[-1] % 2)]
+    halves = np.pad(counts, room).reshape(*counts.shape[:-1], -1, 2)
+    return cast(Integers, halves.sum(axis=-1))
+
+
+def widened(value: Floats, low: Floats, high: Floats, rough: Floats) -> tuple[Floats, Floats, Floats]:
+    """Limits moved to where bins hide the truth, ``rough`` being the value on half as many bins.
+
+    What bins hide goes with the square of their width, so a third of the difference is still missing; half of it is
+    added, for bins are not of one width.
+    """
+    missing = (value - rough) / 2
+    return value, low + np.minimum(missing, 0.0), high + np.maximum(missing, 0.0)
