@@ -15,12 +15,14 @@ from vedette.statistics import (
     Statistic,
     Summary,
     category_grid,
+    error_grid,
     every_statistic,
     find_statistic,
     latency_grid,
     numeric_grid,
     quality_grid,
     summarise_category,
+    summarise_error,
     summarise_numeric,
     summarise_quality,
 )
@@ -32,6 +34,7 @@ GRIDS = {
     "latency": latency_grid(),
     "category": category_grid("c", {"a": 50, "b": 30, "c": 20}),
     "quality": quality_grid(("no", "yes")),
+    "error": error_grid(*np.random.default_rng(1).normal(20, 3, (2, 800))),
 }
 CASES = [(name, kind) for name, statistic in STATISTICS.items() for kind in statistic.kinds]
 each = pytest.mark.parametrize(("name", "kind"), CASES, ids=lambda value: str(value))
@@ -44,6 +47,9 @@ def rows(kind, n, seed=0):
         label = rng.integers(0, 2, n)
         score = np.clip(rng.normal(0.4 + 0.2 * label, 0.2), 0, 1)
         return label, (score > 0.5).astype(int), score
+    if kind == "error":
+        label = rng.normal(20, 3, n)
+        return label, label + rng.normal(size=n)
     if kind == "category":
         return (rng.choice(4, n, p=[0.5, 0.3, 0.15, 0.05]),)
     return (rng.normal(size=n) if kind == "numeric" else rng.lognormal(-3, 1, n),)
@@ -61,6 +67,8 @@ def counted(kind, columns, window, n_windows):
         case "quality":
             label, prediction, score = columns
             return summarise_quality(grid, label, prediction, NAMES, score, window, n_windows)
+        case "error":
+            return summarise_error(grid, *columns, window, n_windows)
         case "category":
             return summarise_category(grid, columns[0], LEVELS, window, n_windows)
         case _:
@@ -100,6 +108,26 @@ def odd_windows(kind):
             out[case] = summary(kind, (np.array(values),))
     if kind == "category":
         out["only unseen levels"] = summary(kind, (np.full(300, 3),))
+    if kind == "error":
+        label, prediction = rows(kind, 300)
+        for case, columns in {
+            "no predictions": (label, label * np.nan),
+            "no labels": (label * np.nan, prediction),
+            "infinite labels": (label * np.inf, prediction),
+            "infinite both": (label * np.inf, prediction * np.inf),
+            "huge values": (label * 1e306, prediction * -1e306),
+            "huge errors": (label, prediction * 1e80),
+            "tiny values": (label * 1e-310, prediction * 1e-310),
+            "always right": (label, label),
+            "always off by 2": (label, label + 2),
+            "off by 2 either way": (label, label + np.tile([2, -2], 150)),
+            "one label": (label * 0 + 7, prediction),
+            "labels of 0": (label * 0, prediction),
+            "one error": (label, label + (np.arange(300) == 7)),
+            "labels far from the grid": (label + 1e9, prediction + 1e9),
+            "labels without end": (label + 1e16, prediction),
+        }.items():
+            out[case] = summary(kind, columns)
     if kind == "quality":
         label, prediction, score = rows(kind, 300)
         none = np.full(300, -1)

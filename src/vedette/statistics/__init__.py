@@ -29,27 +29,42 @@ from vedette.statistics.accuracy import Accuracy
 from vedette.statistics.average_precision import AveragePrecision
 from vedette.statistics.averages import Averaged
 from vedette.statistics.balanced_accuracy import BalancedAccuracy
+from vedette.statistics.bias import Bias
 from vedette.statistics.breakdowns import AreaPerClass, ConfusionShares, SharePerClass, SupportPerClass
 from vedette.statistics.brier import Brier
 from vedette.statistics.calibration import ExpectedCalibrationError
 from vedette.statistics.chi_square import ChiSquare
 from vedette.statistics.counting import summarise_category, summarise_numeric
+from vedette.statistics.counting_error import summarise_error
 from vedette.statistics.counting_quality import summarise_quality
 from vedette.statistics.distinct import Distinct
 from vedette.statistics.error_rate import ErrorRate
 from vedette.statistics.estimates import Estimates
 from vedette.statistics.f1 import F1
-from vedette.statistics.grid import Grid, category_grid, latency_grid, merge_cells, numeric_grid, quality_grid
+from vedette.statistics.grid import (
+    Grid,
+    category_grid,
+    error_grid,
+    latency_grid,
+    merge_cells,
+    numeric_grid,
+    quality_grid,
+)
 from vedette.statistics.hellinger import Hellinger
 from vedette.statistics.jensen_shannon import JensenShannon
 from vedette.statistics.kolmogorov_smirnov import KolmogorovSmirnov
 from vedette.statistics.log_loss import LogLoss
+from vedette.statistics.mae import MeanAbsoluteError
+from vedette.statistics.mape import MeanAbsolutePercentageError
 from vedette.statistics.matthews import Matthews
 from vedette.statistics.mean import Mean
 from vedette.statistics.precision import Precision
 from vedette.statistics.psi import Psi
 from vedette.statistics.quantile import Quantile
+from vedette.statistics.quantile_loss import QuantileLoss
+from vedette.statistics.r2 import R2
 from vedette.statistics.recall import Recall
+from vedette.statistics.rmse import RootMeanSquaredError
 from vedette.statistics.roc_auc import RocAuc
 from vedette.statistics.rows import Rows
 from vedette.statistics.sd import Sd
@@ -70,6 +85,7 @@ __all__ = [
     "Statistic",
     "Summary",
     "category_grid",
+    "error_grid",
     "every_statistic",
     "find_statistic",
     "latency_grid",
@@ -77,6 +93,7 @@ __all__ = [
     "numeric_grid",
     "quality_grid",
     "summarise_category",
+    "summarise_error",
     "summarise_numeric",
     "summarise_quality",
 ]
@@ -171,6 +188,17 @@ STATISTICS: dict[str, Statistic] = {
         LogLoss(),
         Brier(),
         ExpectedCalibrationError(),
+        MeanAbsoluteError(),
+        RootMeanSquaredError(),
+        MeanAbsolutePercentageError(),
+        R2(),
+        Bias(),
+        QuantileLoss("quantile_loss_p10", 0.1),
+        QuantileLoss("quantile_loss_p50", 0.5),
+        QuantileLoss("quantile_loss_p90", 0.9),
+        Quantile("error_p05", 0.05, kinds=("error",)),
+        Quantile("error_p50", 0.50, kinds=("error",)),
+        Quantile("error_p95", 0.95, kinds=("error",)),
         Quantile("latency_p50_s", 0.50, kinds=("latency",)),
         Quantile("latency_p95_s", 0.95, kinds=("latency",)),
         Quantile("latency_p99_s", 0.99, kinds=("latency",)),
@@ -196,6 +224,7 @@ SUMMARISERS: dict[str, Callable[..., Summary]] = {
     "latency": summarise_numeric,
     "category": summarise_category,
     "quality": summarise_quality,
+    "error": summarise_error,
 }
 """What makes the summary of a column, by the kind of its grid."""
 

@@ -45,7 +45,7 @@ def summarise_numeric(
 
     Raises ``ValueError`` where lengths differ, a window is out of range, or the grid is not numeric.
     """
-    check_grid(grid, ("numeric", "latency"))
+    check_grid(grid, ("numeric", "error", "latency"))
     x = np.asarray(values, dtype=np.float64)
     n = len(x)
     there = np.ones(n, dtype=np.bool_) if present is None else np.asarray(present, dtype=np.bool_)

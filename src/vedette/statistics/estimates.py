@@ -82,9 +82,9 @@ def reasons_of(summary: Summary) -> Reasons:
     used = summary.used
     negative = (summary.rows < 0) | (summary.missing < 0) | (summary.counts < 0).any(axis=1)
     reasons.add(negative, "corrections without the rows that they correct")
-    quality = summary.grid.kind == "quality"
-    reasons.add(summary.rows == 0, "no labels" if quality else "no rows")
-    reasons.add(summary.missing == summary.rows, "no labels" if quality else "all values missing")
+    labelled = summary.grid.kind in ("quality", "error")
+    reasons.add(summary.rows == 0, "no labels" if labelled else "no rows")
+    reasons.add(summary.missing == summary.rows, "no labels" if labelled else "all values missing")
     reasons.add((used == 0) & (summary.missing + summary.nan == summary.rows), "all values missing or NaN")
     reasons.add(used == 0, "no finite values")
     return reasons

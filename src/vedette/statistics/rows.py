@@ -9,7 +9,7 @@ __all__ = ["Rows"]
 
 
 class Rows:
-    """How many rows came in; of a quality summary, how many came with a label.
+    """How many rows came in; of a summary of quality or errors, how many came with a label.
 
     A count of what is there: the interval is the count itself, and no rows are 0, not a reason. How much is
     not there is told by the ledger and by the completeness of the figure.
@@ -22,7 +22,7 @@ class Rows:
     """
 
     name = "rows"
-    kinds: tuple[str, ...] = ("numeric", "category", "quality", "latency")
+    kinds: tuple[str, ...] = ("numeric", "category", "quality", "error", "latency")
     needs_reference = False
 
     def figures(self, current: Summary, reference: Summary | None = None, level: float = 0.95) -> Estimates:  # noqa: ARG002
@@ -30,5 +30,6 @@ class Rows:
         check_level(level)
         reasons = Reasons(len(current))
         reasons.add(current.rows < 0, "corrections without the rows that they correct")
-        n = current.rows - current.missing if current.grid.kind == "quality" else current.rows
+        labelled = current.grid.kind in ("quality", "error")
+        n = current.rows - current.missing if labelled else current.rows
         return Estimates.of(n, n, n, n, reasons)
