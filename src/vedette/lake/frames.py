@@ -186,16 +186,17 @@ def _closed(column: pl.Series) -> pl.Series:
     kind = column.dtype
     if kind in (pl.Float64, pl.Int64, pl.UInt64, pl.Boolean, pl.String, pl.Binary):
         return column
-    if kind == pl.Float32:
+    if kind.is_float() or isinstance(kind, pl.Decimal):
         return column.cast(pl.Float64)
     if kind.is_integer():
-        return column.cast(pl.Int64)
+        try:
+            return column.cast(pl.Int64)
+        except pl.exceptions.InvalidOperationError as error:
+            raise DataError(f"column {column.name!r} holds integers of more than 64 bits") from error
     if kind in (pl.Categorical, pl.Enum):
         return column.cast(pl.String)
     if kind == pl.Date or isinstance(kind, pl.Datetime):
         return _utc(column)
-    if isinstance(kind, pl.Decimal):
-        return column.cast(pl.Float64)
     if kind == pl.Null:
         return column.cast(pl.Float64)  # nothing is known of its type; a later value decides
     raise SchemaError(
