@@ -20,6 +20,7 @@ Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
 DRAWS = 600  # 30 of them lie beyond a 95 % interval; its level is right to 0.6 %
+WIDTHS = (160, 288, DRAWS)  # grids of numbers have up to 150 cells, of latency 256
 SEED = 20261122  # any: the same draws serve every window, so a window's figure does not depend on its company
 
 
@@ -177,14 +178,18 @@ def _bridge(p: Floats) -> npt.NDArray[np.float32]:
     return np.abs(steps[:, :-1] - steps[:, -1:] * np.cumsum(p)[:-1]).astype(np.float32)
 
 
-@lru_cache(maxsize=8)
 def _normals(cells: int) -> Floats:
-    """The same standard normal numbers, [DRAWS, cells], for every window and call.
+    """The same standard normal numbers, [DRAWS, cells], for every window and call."""
+    wide = next((width for width in WIDTHS if cells <= width), cells)
+    return _orthogonal(wide)[:, :cells]
 
-    Made orthogonal where there are draws enough, they have the right variances to the bit, which halves the
-    error of the quantiles that are read off them.
+
+@lru_cache(maxsize=8)
+def _orthogonal(wide: int) -> Floats:
+    """Standard normal numbers, made orthogonal where there are draws enough.
+
+    Then they have the right variances to the bit, which halves the error of the quantiles that are read off them; any
+    of the columns have them, so that columns of a report share a few sets.
     """
-    normals = np.random.default_rng(SEED).standard_normal((DRAWS, cells))
-    if cells <= DRAWS:
-        normals = np.linalg.qr(normals)[0] * np.sqrt(DRAWS)
-    return normals
+    normals = np.random.default_rng(SEED).standard_normal((DRAWS, wide))
+    return np.linalg.qr(normals)[0] * np.sqrt(DRAWS) if wide <= DRAWS else normals
