@@ -19,11 +19,12 @@ import polars as pl
 from vedette import strategy
 from vedette.engine.state import GRACE, LIVE, NEVER, OPEN, Kept, kept_row, receipts
 from vedette.engine.stored import of_frame
-from vedette.engine.summarise import QUALITY, Shape
+from vedette.engine.summarise import LABELLED, Shape
 from vedette.lake.events import latest_reference
 from vedette.lake.tables import UTC as UTC_TYPE
 from vedette.lake.tables import ModelTables
 from vedette.records import Status, Verdict
+from vedette.statistics import STATISTICS
 from vedette.statistics.grid import Grid
 from vedette.statistics.summary import Summary
 
@@ -242,8 +243,8 @@ def _explained(
             some = rows.filter(own & (pl.col("known") >= open_since[one.watch]))
             found = strategy.causes(reference[watch.column], of_frame(some, grid)) if some.height else ()
             fitting = [cause for cause in found if cause.startswith("missing") == (watch.kind == "missing")]
-            if watch.kind == "location" and some.height:
-                fitting += _in_own_unit(reference[watch.column], of_frame(some, grid).merged())
+            if watch.kind in ("location", "bias", "errors") and some.height:
+                fitting += _in_own_unit(watch.kind, reference[watch.column], of_frame(some, grid).merged())
             if watch.kind == "missing" and watch.column in changed:
                 fitting = [changed[watch.column]]
             same = old is not None and _told(old) == _told(_row(one))
@@ -255,12 +256,18 @@ def _explained(
     return out
 
 
-def _in_own_unit(before: Summary, after: Summary) -> list[str]:
-    """How the mean of a numeric column changed, in the column's own unit."""
+def _in_own_unit(kind: str, before: Summary, after: Summary) -> list[str]:
+    """How the mean of a numeric column or of errors changed, or the errors' mean size, in the column's own unit."""
     if not (before.used[0] and after.used[0]):
         return []
+    if kind == "errors":
+        old, new = (float(STATISTICS["mae"].figures(one).value[0]) for one in (before, after))
+        if np.isnan([old, new]).any():
+            return []
+        return [f"mean absolute error went from {old:,.4g} to {new:,.4g}"]
     old, new = (float(one.grid.centre + one.total[0] / one.used[0]) for one in (before, after))
-    return [f"mean went from {old:,.4g} to {new:,.4g}"]
+    what = "mean error" if kind == "bias" else "mean"
+    return [f"{what} went from {old:,.4g} to {new:,.4g}"]
 
 
 def _changed_columns(tables: ModelTables) -> dict[str, str]:
@@ -289,7 +296,7 @@ def _waits(one: Verdict, plan: strategy.Plan, open_columns: set[str]) -> Verdict
     column = next((watch.column for watch in plan.watches if watch.id == one.watch), "")
     if column in open_columns:
         return replace(one, reason=OPEN)
-    return replace(one, reason="no labels") if column == QUALITY else one
+    return replace(one, reason="no labels") if column in LABELLED else one
 
 
 def _version(tables: ModelTables, before: str) -> str:

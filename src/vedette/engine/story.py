@@ -12,7 +12,7 @@ from vedette.engine.health import health as model_health
 from vedette.engine.judge import reference_plan
 from vedette.engine.query import Span
 from vedette.engine.stored import utc
-from vedette.engine.summarise import QUALITY
+from vedette.engine.summarise import LABELLED
 from vedette.engine.view import View, reference_of, view, windows
 from vedette.errors import LakeError
 from vedette.lake import ingest
@@ -33,6 +33,8 @@ _DRAWN = {
     "mix": "psi",
     "unseen": "unseen_share",
     "accuracy": "accuracy",
+    "bias": "bias",
+    "errors": "mae",
     "slow": "latency_p95_s",
 }
 POINTS_MAX = 400  # more windows than this are merged into longer ones: a screen has not more to show
@@ -78,7 +80,7 @@ def _picture(seen: View, verdict: Verdict, watch: Watch) -> Picture | None:
     if reference is not None and not statistic.needs_reference:
         one = statistic.figures(reference, None)
         own = _point(points[0].start, one, 0)
-    return Picture(verdict.watch, metric if column == QUALITY else f"{metric} of {column}", points, own)
+    return Picture(verdict.watch, metric if column in LABELLED else f"{metric} of {column}", points, own)
 
 
 def _point(start: datetime, found: Estimates, at: int) -> Point:

@@ -18,6 +18,12 @@ _RECENCY = 0.8  # weight of a window against the one after it: a slow return cou
 _CLEAN_MIN = 2  # one window within tolerance can be luck
 _NORMAL_95 = 1.959963984540054
 _WARN_SD = 0.2  # a change worth a look, in standard deviations of the score: Cohen's "small"
+_MOVED = {
+    "location": ("location moved", "location moved"),
+    "spread": ("spread widened", "spread narrowed"),
+    "bias": ("predictions are higher against labels", "predictions are lower against labels"),
+    "errors": ("errors are larger", "errors are smaller"),
+}
 _WINDOWS_OPEN = (
     3  # an OK outlives its window by as many windows, or by twice the usual gap between judgements
 )
@@ -128,8 +134,7 @@ def _change(kind: str, name: str, row: State, found: Effects) -> str:
         return "nothing judged yet"
     value, low, high = float(found.value[0]), float(found.low[0]), float(found.high[0])
     if row.measure[0] != Measure.SHARE:
-        verb = "moved" if kind == "location" else "widened" if value >= 0 else "narrowed"
-        return f"{kind} {verb} by {value:+.2f} sd of its ranks ({low:+.2f} to {high:+.2f})"
+        return f"{_MOVED[kind][value < 0]} by {value:+.2f} sd of its ranks ({low:+.2f} to {high:+.2f})"
     before = float(reference_share(row.reference)[0])
     deviation = np.sqrt(before * (1.0 - before))
     after = min(max(before + value * deviation, 0.0), 1.0)

@@ -41,7 +41,7 @@ _INFLATION_UNKNOWN = 2.5  # that of four batches which show none
 class Watch:
     """One watched thing, a monitor of the false-alarm budget.
 
-    ``kind`` is location, spread, missing, mix, unseen, accuracy or slow. ``rows`` names its sub-monitor
+    ``kind`` is location, spread, missing, mix, unseen, accuracy, bias, errors or slow. ``rows`` names its sub-monitor
     rows: levels of a mix, the limit of ``slow``, else the kind.
     """
 
@@ -153,6 +153,7 @@ def plan(reference: Mapping[str, Summary], model: str) -> Plan:
     category       ``<column>.mix`` (the 8 first levels and the rest), ``.missing``, ``.unseen`` (not among
                    the pilot's levels: frozen by rows that are not counted, so old and new rows are alike)
     quality        ``accuracy`` (only a fall counts)
+    error          ``error.location`` (predictions too high or too low), ``error.spread`` (only larger errors count)
     latency        ``latency.location``, ``latency.slow`` (over the reference's p95); only a rise counts
 
     A watch needs 50 rows of reference; what has fewer is in ``unwatched`` with the reason.
@@ -163,7 +164,7 @@ def plan(reference: Mapping[str, Summary], model: str) -> Plan:
     for column, summary in reference.items():
         merged = summary.merged()
         names: dict[str, str] = {}
-        for watch, made in _watches(column, merged, "latency" if "latency" not in reference else column):
+        for watch, made in _watches(column, merged, _prefix(column, reference)):
             n = int(_with_missing(merged)[0][made[0].cells >= 0].sum())
             names[watch.id] = "" if n >= ROWS_MIN else f"fewer than {ROWS_MIN} rows in the reference: {n}"
             if n >= ROWS_MIN:
@@ -223,7 +224,13 @@ def _with_missing(summary: Summary) -> Ints:
     return np.concatenate([summary.counts, (summary.missing + summary.nan + summary.inf)[:, None]], axis=1)
 
 
-def _watches(column: str, summary: Summary, latency: str) -> Iterator[tuple[Watch, list[_Row]]]:
+def _prefix(column: str, reference: Mapping[str, Summary]) -> str:
+    """What the names of a column's watches begin with; a feature may be called latency or error."""
+    said = {"latency": "latency", "error": "error"}.get(reference[column].grid.kind, column)
+    return column if said in reference else said
+
+
+def _watches(column: str, summary: Summary, prefix: str) -> Iterator[tuple[Watch, list[_Row]]]:
     grid, counts = summary.grid, summary.counts[0]
     match grid.kind:
         case "numeric":
@@ -238,13 +245,17 @@ def _watches(column: str, summary: Summary, latency: str) -> Iterator[tuple[Watc
             yield _single(f"{column}.missing", column, "missing", 1, Measure.SHARE, _missing(grid))
         case "quality":
             yield _single("accuracy", column, "accuracy", 1, Measure.SHARE, _wrong(grid))
-        case _:
+        case "error":
             groups = np.append(merge_cells(counts, BINS), -1)
-            yield _single(f"{latency}.location", column, "location", 1, Measure.LOCATION, groups)
+            yield _single(f"{prefix}.location", column, "bias", 0, Measure.LOCATION, groups)
+            yield _single(f"{prefix}.spread", column, "errors", 1, Measure.SPREAD, groups)
+        case "latency":
+            groups = np.append(merge_cells(counts, BINS), -1)
+            yield _single(f"{prefix}.location", column, "location", 1, Measure.LOCATION, groups)
             cumulated = np.cumsum(counts)
             edge = min(int(np.searchsorted(cumulated, 0.95 * cumulated[-1])), grid.cells - 2)
             slow = np.append((np.arange(grid.cells) > edge).astype(np.int64), -1)
-            watch = Watch(f"{latency}.slow", column, "slow", 1, (f"{grid.edges[edge]:.3g} s",))
+            watch = Watch(f"{prefix}.slow", column, "slow", 1, (f"{grid.edges[edge]:.3g} s",))
             yield watch, [_Row(watch.rows[0], Measure.SHARE, slow)]
 
 
