@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -28,7 +28,7 @@ ROW_SUM_OFF = 1e-3
 
 CLIP = float(np.finfo(np.float64).eps)  # as scikit-learn clips float64, so that the log loss is the same
 
-_CHUNK_NUMBERS = 2**19  # probabilities at once: a few arrays of 4 MB each
+_CHUNK_NUMBERS = 2**17  # probabilities at once: a few arrays of 1 MB each
 _CALIBRATION_EDGES = np.arange(1, CALIBRATION_BINS) / CALIBRATION_BINS
 
 
@@ -87,7 +87,8 @@ def summarise_quality(
     counted = count_signed(flat, signs[told], n_windows * grid.row_cells)
     out.counts[:, : grid.row_cells] = counted.reshape(n_windows, grid.row_cells)
     if scores is not None and n_classes:
-        step = max(1, _CHUNK_NUMBERS // n_classes)
+        # counting some rows costs as much as the counts that they are added to
+        step = 1 + max(_CHUNK_NUMBERS, n_windows * grid.cells // 4) // n_classes
         for start in range(0, n, step):
             part = slice(start, start + step)
             _add_scores(out, truth[part], scores[part], into[part], signs[part])
@@ -129,51 +130,58 @@ def _add_scores(out: Summary, truth: Integers, scores: Floats, window: Integers,
         valid &= inside.all(axis=1) & (np.abs(scores.sum(axis=1) - 1) <= ROW_SUM_OFF)
     else:
         valid &= inside
-    truth, scores, window = truth[valid], scores[valid], window[valid]
-    signs = sign[valid].astype(np.float64)
-    rows = np.arange(len(truth))
-    p = scores if scores.ndim == 2 else np.stack([1 - scores, scores], axis=1)
+    truth, scores, window, sign = truth[valid], scores[valid], window[valid], sign[valid]
+    # classes first: sums over them then run along rows
+    p = np.ascontiguousarray(scores.T) if scores.ndim == 2 else np.stack([1 - scores, scores])
     if classes == 2:
         confidence, right = scores, truth == 1
     else:
-        best = p.argmax(axis=1)
-        confidence, right = p[rows, best], best == truth
-    log_loss = -np.log(np.clip(p, CLIP, 1 - CLIP))
-    squares = p**2
-    brier = squares.sum(axis=1, keepdims=True) - squares + (1 - p) ** 2
-    if classes == 2:
-        brier = np.stack([scores**2, (1 - scores) ** 2], axis=1)
-    doubted = np.sqrt(np.maximum(p, CLIP))
-    doubted /= doubted.sum(axis=1, keepdims=True)
-    columns = [signs]
-    for loss in (log_loss, brier):
-        own = loss[rows, truth]
-        columns += [own * signs, own * own * signs, own * own * own * signs]
+        best = p.argmax(axis=0)
+        confidence, right = p[best, np.arange(len(truth))], best == truth
+    signs, n_windows = sign.astype(np.float64), len(out)
+    place = 0
+    for column in (np.ones(len(truth)), *_losses(p, truth)):
+        out.sums[:, place] += np.bincount(window, column * signs, n_windows)
+        place += 1
+    at = window * CALIBRATION_BINS + np.searchsorted(_CALIBRATION_EDGES, confidence, side="right")
+    for column in (signs, confidence * signs, right * signs, (confidence - right) ** 2 * signs):
+        sums = np.bincount(at, column, n_windows * CALIBRATION_BINS).reshape(n_windows, CALIBRATION_BINS)
+        out.sums[:, place : place + CALIBRATION_BINS] += sums
+        place += CALIBRATION_BINS
+    _add_one_vs_rest(out, truth, p, window, sign)
+
+
+def _losses(p: Floats, truth: Integers) -> Iterator[Floats]:
+    """The log loss of each row, its square and cube, what they are expected to be in doubt, and the same of Brier's."""
+    rows = np.arange(len(truth))
+    likely = np.clip(p, CLIP, 1 - CLIP)
+    doubted = np.sqrt(likely)
+    doubted /= doubted.sum(axis=0)
+    if len(p) == 2:
+        brier = np.square(p[::-1])  # half of the sum over both
+    else:
+        squares = np.square(p)
+        brier = squares.sum(axis=0) - squares + np.square(1 - p)
+    for loss in (-np.log(likely), brier):
+        own = loss[truth, rows]
+        yield own
+        yield own * own
+        yield own * own * own
         expected = doubted
         for _ in range(3):
             expected = expected * loss
-            columns.append(expected.sum(axis=1) * signs)
-    n_windows = len(out)
-    for place, column in enumerate(columns):
-        out.sums[:, place] += np.bincount(window, column, n_windows)
-    at = window * CALIBRATION_BINS + np.searchsorted(_CALIBRATION_EDGES, confidence, side="right")
-    by_bin = (signs, confidence * signs, right * signs, (confidence - right) ** 2 * signs)
-    for place, column in enumerate(by_bin):
-        start = len(columns) + place * CALIBRATION_BINS
-        sums = np.bincount(at, column, n_windows * CALIBRATION_BINS).reshape(n_windows, CALIBRATION_BINS)
-        out.sums[:, start : start + CALIBRATION_BINS] += sums
-    _add_one_vs_rest(out, truth, p, window, sign[valid])
+            yield expected.sum(axis=0)
 
 
 def _add_one_vs_rest(out: Summary, truth: Integers, p: Floats, window: Integers, sign: Integers) -> None:
-    """Count each row once for each class, by the probability of the class and whether it is the label."""
+    """Count each row once for each class, by the probability [K, N] of the class and whether it is the label."""
     classes, bins, sides = out.grid.one_vs_rest
     if not classes:
         return
     cell = np.searchsorted(out.grid.score_edges, p, side="right") * sides
-    cell += np.arange(classes) * (bins * sides)
-    cell[np.arange(len(truth)), truth] += 1
+    cell += np.arange(classes)[:, np.newaxis] * (bins * sides)
+    cell[truth, np.arange(len(truth))] += 1
     size = classes * bins * sides
-    flat = (window[:, np.newaxis] * size + cell).ravel()
-    counted = count_signed(flat, np.repeat(sign, classes), len(out) * size)
+    flat = (window * size + cell).ravel()
+    counted = count_signed(flat, np.tile(sign, classes), len(out) * size)
     out.counts[:, out.grid.row_cells :] += counted.reshape(len(out), size)
