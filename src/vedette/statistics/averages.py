@@ -30,7 +30,8 @@ class Averaged:
     delta method on the table of counts, good with many. They are of the average over the classes that occur in the
     window: what another class would be like is not known.
 
-    ``n`` counts the rows of a share, or all rows with label and prediction. No rows to take a share of are a reason.
+    ``n`` counts the rows of a share, or all rows with label and prediction. No rows to take a share of are a reason,
+    for plain averages also fewer rows than twice the classes that occur.
 
     Sources: M. Sokolova and G. Lapalme (2009), Information Processing and Management 45, 427-437; G. Y. Zou and A.
     Donner (2008), Statistics in Medicine 27, 1693-1702; K. Takahashi, K. Yamamoto, A. Kuchiba and T. Koyama (2022),

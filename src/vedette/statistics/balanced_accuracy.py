@@ -15,7 +15,7 @@ class BalancedAccuracy:
 
     The plain average of recall over the model's classes that occur as a label, as scikit-learn takes it; of two classes
     (recall + specificity)/2. A model that always says the same has 1/2 of two classes, 1/K of K. The interval is that
-    of the macro averages; ``n`` counts rows with a label and a prediction.
+    of the macro averages; ``n`` counts rows with a label and a prediction, and fewer than twice the classes are a reason.
 
     Source: K. H. Brodersen, C. S. Ong, K. E. Stephan and J. M. Buhmann (2010), ICPR, 3121-3124.
 
