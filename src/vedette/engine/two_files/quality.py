@@ -10,16 +10,19 @@ import polars as pl
 
 from vedette.engine.two_files.described import estimate
 from vedette.engine.two_files.numbers import few_whole
-from vedette.engine.two_files.source import SLICE_ROWS, Source, kind_of, names_of
+from vedette.engine.two_files.source import SLICE_ROWS, STRETCH_ROWS, Source, kind_of, names_of
 from vedette.errors import SchemaError
 from vedette.lake.files import TableFile
 from vedette.output.comparison import Confusion, Figures
 from vedette.statistics import (
+    BREAKDOWNS,
     STATISTICS,
     Estimates,
     Grid,
     Summary,
+    error_grid,
     quality_grid,
+    summarise_error,
     summarise_quality,
 )
 from vedette.statistics.grid import CLASSES_MAX
@@ -28,6 +31,9 @@ from vedette.strategy import two_samples
 __all__ = ["Quality", "compare_quality"]
 
 SEGMENTS_MAX = 1000
+CLASSES_TOLD = 20  # of more classes the figures of each are left out; the averages are there
+_BY_CLASS = ("precision_per_class", "recall_per_class", "f1_per_class", "roc_auc_per_class")
+_LEFT_OUT = ("rows", "throughput_per_s", "error_rate")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +75,8 @@ def compare_quality(current: TableFile, reference: TableFile | None, by: Sequenc
         return Quality(notes=notes, warnings=warnings)
     counted = [_count(table, labels) for table in tables]
     confusion = _confusion(counted[0].take([0]), labels) if labels.classes else None
-    return Quality(tuple(_figures(counted, labels)), confusion, notes, warnings)
+    inflated = max(_inflation(table, labels) for table in tables)
+    return Quality(tuple(_figures(counted, labels, inflated)), confusion, notes, warnings)
 
 
 def _names(table: TableFile) -> str:
@@ -103,7 +110,9 @@ def _labels(
     scored = any(name.startswith("probability") for table in tables for name in table.schema)
     both = [Source(t, name) for t in tables for name in ("label", "prediction") if name in t.schema]
     if numeric and not scored and not few_whole(both):
-        return None, ("REGRESSION",), ()
+        pilot = pl.concat([_sample(table) for table in tables], how="diagonal_relaxed")
+        grid = error_grid(_numbers(pilot, "label"), _numbers(pilot, "prediction"))
+        return _Labels(grid, (), by, segments), (), ()
     named = [_classes(table) for table in tables]
     truth = set().union(*(one for one, _ in named))
     told = set().union(*(one for _, one in named))
@@ -205,6 +214,9 @@ def _count(table: TableFile, labels: _Labels) -> Summary:
 
 
 def _summarise(rows: pl.DataFrame, labels: _Labels, window: np.ndarray | None, n_windows: int) -> Summary:
+    if not labels.classes:
+        told = _numbers(rows, "label"), _numbers(rows, "prediction")
+        return summarise_error(labels.grid, *told, window, n_windows)
     return summarise_quality(
         labels.grid,
         _codes(_column(rows, "label"), labels.classes),
@@ -247,44 +259,63 @@ def _scores(rows: pl.DataFrame, classes: Sequence[str]) -> np.ndarray | None:
     return np.stack([_numbers(rows, name) for name in names], axis=1)
 
 
-def _figures(counted: Sequence[Summary], labels: _Labels) -> Iterator[Figures]:
+def _figures(counted: Sequence[Summary], labels: _Labels, inflated: float) -> Iterator[Figures]:
     kind = labels.grid.kind
     found: dict[str, list[Estimates]] = {
         name: [one.figures(summary) for summary in counted]
         for name, one in STATISTICS.items()
-        if kind in one.kinds
-        and not one.needs_reference
-        and name not in ("rows", "throughput_per_s", "error_rate")
+        if kind in one.kinds and not one.needs_reference and name not in _LEFT_OUT
     }
+    if 2 < len(labels.classes) <= CLASSES_TOLD:
+        for name, breakdown in BREAKDOWNS.items():
+            parts = [breakdown.figures(summary) for summary in counted] if name in _BY_CLASS else []
+            if parts:
+                metric = name.removesuffix("_per_class")
+                found |= {f"{metric}[{part}]": [one[part] for one in parts] for part in parts[0]}
     for window, segment in enumerate(("", *labels.segments)):
         rows = int(counted[0].rows[window])
         labelled = 1 - int(counted[0].missing[window]) / rows if rows else None
         for name, sides in found.items():
             reference = estimate(sides[1], window) if len(sides) > 1 else None
-            p = _p_value(name, [one.take([window]) for one in counted]) if len(counted) > 1 else None
+            p = None
+            if name in ("accuracy", "mae") and len(counted) > 1:
+                p = _p_value(name, [one.take([window]) for one in counted], inflated)
             yield Figures(name, segment, estimate(sides[0], window), reference, labelled, None, p)
 
 
-def _p_value(name: str, sides: Sequence[Summary]) -> float | None:
-    """Whether the predictions got better or worse: of a classifier by its accuracy, of a regression by its error."""
-    if name == "accuracy":
-        told = [STATISTICS["accuracy"].figures(side) for side in sides]
-        if any(one.reason[0] is not None or one.n[0] < two_samples.VALUES_MIN for one in told):
-            return None
-        right = [round(float(one.value[0]) * int(one.n[0])) for one in told]
-        return two_samples.share(right[0], int(told[0].n[0]), right[1], int(told[1].n[0]))
+def _p_value(name: str, sides: Sequence[Summary], inflated: float) -> float | None:
+    """Whether predictions got better or worse: of a classifier by the accuracy, of a regression by the mean error."""
     if name == "mae":
-        return two_samples.means(*(_absolute(side) for side in sides))
-    return None
+        return two_samples.means(*(_absolute(side, inflated) for side in sides))
+    told = [STATISTICS["accuracy"].figures(side) for side in sides]
+    if any(one.reason[0] is not None or one.n[0] < two_samples.VALUES_MIN * inflated for one in told):
+        return None
+    right = [round(float(one.value[0]) * int(one.n[0])) for one in told]
+    return two_samples.share(right[0], int(told[0].n[0]), right[1], int(told[1].n[0]), inflated)
 
 
-def _absolute(side: Summary) -> tuple[float, float, int]:
+def _absolute(side: Summary, inflated: float) -> tuple[float, float, int]:
+    """Mean and variance of the absolute errors, and how many independent rows they are worth."""
     n = int(side.used[0])
-    names = side.grid.sums
-    if not n:
+    if n < 2:
         return np.nan, np.nan, 0
-    mean = float(side.sums[0, names.index("absolute")]) / n
-    return mean, max(float(side.squares[0]) / n - mean**2, 0.0) * n / max(n - 1, 1), n
+    sums = dict(zip(side.grid.sums, side.sums[0].tolist(), strict=True))
+    mean = (sums["over_1"] + sums["under_1"]) / n
+    variance = max((sums["over_2"] + sums["under_2"]) / n - mean**2, 0.0) * n / (n - 1)
+    return mean, variance, int(n / inflated)
+
+
+def _inflation(table: TableFile, labels: _Labels) -> float:
+    """How many of the first rows are worth one where it comes to errors."""
+    rows = next(_slices(table, ())).head(STRETCH_ROWS)
+    if "prediction" not in rows.columns:
+        return 1.0
+    if labels.classes:
+        label, prediction = (_codes(_column(rows, name), labels.classes) for name in ("label", "prediction"))
+        wrong = (label != prediction)[(label >= 0) & (prediction >= 0)].astype(np.float64)
+        return two_samples.inflation(wrong)
+    error = np.abs(_numbers(rows, "prediction") - _numbers(rows, "label"))
+    return two_samples.inflation(error[np.isfinite(error)])
 
 
 def _confusion(summary: Summary, labels: _Labels) -> Confusion:

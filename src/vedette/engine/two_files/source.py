@@ -12,7 +12,7 @@ from vedette.lake.files import TableFile
 from vedette.lake.frames import class_names
 from vedette.strategy.two_samples import inflation
 
-__all__ = ["SLICE_ROWS", "Source", "family_of", "floats", "kind_of", "names_of", "unfit"]
+__all__ = ["SLICE_ROWS", "STRETCH_ROWS", "Source", "family_of", "floats", "kind_of", "names_of", "unfit"]
 
 SLICE_ROWS = 2_000_000
 """Rows of a column that are in memory at once."""
