@@ -19,8 +19,8 @@ class Specificity:
     Two classes: TN/(TN+FP), the recall of the first class, with a share's interval; ``n`` is the number of rows labelled
     so, and none is a reason. Other numbers of classes: the plain average, over the classes that occur, of the share of
     rows with another label that were not predicted as the class. Its limits are, on each side the further out, those of
-    the classes' shares added up (MOVER) and of the delta method on the table of counts; ``n`` counts all rows, and fewer than twice the classes are
-    a reason.
+    the classes' shares added up (MOVER) and of the delta method on the table of counts; ``n`` counts all rows, and
+    fewer than twice the classes are a reason.
 
     Source: J. Yerushalmy (1947), Public Health Reports 62, 1432-1449.
 
