@@ -32,6 +32,10 @@ EQUAL = 1e-13
 OUTWEIGHED = 0.64
 """Of kurtosis/n, which is 1 where one row is all there is of the mean square; its root is that of skewness/sqrt(n)."""
 
+HIDDEN = 6.0
+"""Of 1/n, by how much more skewed than n losses what they come from is taken to be. With 0, the pinball loss of 30 errors
+that grow with a log-normal label is held 0.92 of the time, with 6 it is 0.95; with 1,000 rows it costs nothing."""
+
 LIGHT = 2.5
 """A kurtosis up to which what a sample has is believed: that of 30 normal values is mostly above."""
 
@@ -69,9 +73,9 @@ def mean_loss(
     """The mean of a loss over the errors of each window, from the sums [W] of its first three powers.
 
     ``rows`` are the numbers of errors, and the windows that have a reason already: ``errors_of``. The limits are
-    Student's or Hall's, whichever are further out. Where the loss of all n rows is equal, a share
-    1 - (alpha/2)^(1/n) of what comes could be different, and the limits are what that share could do between
-    the ends of ``span``. No limit lies below ``floor``.
+    Student's or Hall's, whichever are further out, the latter for a skewness raised by ``HIDDEN``. Where the loss of
+    all n rows is equal, a share 1 - (alpha/2)^(1/n) of what comes could be different, and the limits are what that
+    share could do between the ends of ``span``. No limit lies below ``floor``.
     """
     check_level(level)
     (n, reasons), (least, most) = rows, span
@@ -88,7 +92,7 @@ def mean_loss(
         skewness = np.where(known, deviations * np.sqrt(size * (size - 1)) / np.maximum(size - 2, 1.0), 0.0)
         lone = ~equal & (np.abs(skewness) > np.sqrt(OUTWEIGHED * size))
         reasons.add(lone, "one or two errors outweigh all others, of rows", n)
-        below, above = hall(skewness, size, level)
+        below, above = hall(skewness * (1 + HIDDEN / size), size, level)
         other = unlike(n, level)
         low = np.where(equal, mean + other * np.minimum(least - mean, 0.0), mean - below * sd)
         high = np.where(equal, mean + other * np.maximum(most - mean, 0.0), mean + above * sd)

@@ -12,11 +12,12 @@ __all__ = ["MeanAbsoluteError"]
 class MeanAbsoluteError:
     """How far predictions lie from the labels on average, in the unit of the label.
 
-    mean |prediction - label|. The limits are Student's or Hall's, whichever are further out: for skewed errors the
-    interval is up to twice Student's, and conservative. Where one or two errors are all there is of the spread, that
-    is the reason why there is no figure. Where all are equal in size, a share 1 - (alpha/2)^(1/n) of what comes could
-    be different, and the limits are what that share could do between 0 and the greatest error of the rows that cut the
-    grid. Two errors at least are needed; ``n`` counts rows with a label and a prediction.
+    mean |prediction - label|. The limits are Student's or Hall's, whichever are further out, the latter with a skewness
+    that is raised by 1 + 6/n: for skewed errors the interval is up to twice Student's, and conservative from 100 rows
+    on (of 30 rows 0.92 and more hold). Where one or two errors are all there is of the spread, that is the reason why
+    there is no figure. Where all are equal in size, a share 1 - (alpha/2)^(1/n) of what comes could be different, and
+    the limits are what that share could do between 0 and the greatest error of the rows that cut the grid. Two errors
+    at least are needed; ``n`` counts rows with a label and a prediction.
 
     Sources: Student (1908), Biometrika 6, 1-25; P. Hall (1992), Journal of the Royal Statistical Society B 54,
     221-228.
