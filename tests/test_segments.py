@@ -29,7 +29,7 @@ def rows(n: int = 3000) -> pl.DataFrame:
     return pl.DataFrame(
         {
             "id": [f"a{i}" for i in range(n)],
-            "time": pl.Series(np.sort(rng.integers(0, 2 * 86400, n))).cast(pl.Duration("ms")) * 1000 + START,
+            "time": pl.Series(np.sort(rng.integers(0, 172_800_000_000, n))).cast(pl.Duration("us")) + START,
             "x": np.where(rng.uniform(size=n) < 0.05, np.nan, rng.normal(size=n)),
             "region": region,
             "new": new,

@@ -15,9 +15,10 @@ import polars as pl
 
 from vedette.capture.journal import producers
 from vedette.engine import judge, requests
+from vedette.engine.contract import schema_events
 from vedette.engine.reference import take, write_grids
 from vedette.engine.stored import to_frame
-from vedette.engine.summarise import Shape, increments, schema_events
+from vedette.engine.summarise import Shape, increments
 from vedette.lake import ingest
 from vedette.lake.arrivals import Arrivals, collect
 from vedette.lake.ledger import identifier

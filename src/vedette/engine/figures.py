@@ -119,9 +119,7 @@ class _Found:
     def add(self, column: str, grid: Grid, blocks: Iterable[Cells]) -> None:
         """Read the figures of one column off its summaries."""
         statistics = self.query.of_column(column, grid)
-        reference = None
-        if any(one.needs_reference for one in statistics.values()):
-            reference = reference_of(self.seen, column)
+        reference = reference_of(self.seen, column) if self.query.reference else None
         if reference is not None and reference.grid != grid:
             reference = None
         feature = None if column in LABELLED else column

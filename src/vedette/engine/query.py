@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from vedette.engine.summarise import LABELLED, window_starts
-from vedette.statistics import Statistic, every_statistic
+from vedette.statistics import BREAKDOWNS, Breakdown, Statistic, every_statistic
 from vedette.statistics.grid import Grid
 
 __all__ = ["Query", "Span", "moment", "names_of"]
@@ -101,14 +101,15 @@ class Query:
     as_of: datetime | None = None
 
     @property
-    def statistics(self) -> Mapping[str, Statistic]:
-        """The statistics asked for, by name; ``ValueError`` where there is none of a name."""
-        known = every_statistic()
-        for name in self.metrics or ():
+    def statistics(self) -> Mapping[str, Statistic | Breakdown]:
+        """The statistics asked for, by name; ``ValueError`` where there is none of a name. Breakdowns only by name."""
+        if self.metrics is None:
+            return every_statistic()
+        known: dict[str, Statistic | Breakdown] = {**every_statistic(), **BREAKDOWNS}
+        for name in self.metrics:
             if name not in known:
                 raise ValueError(f"metric={name!r}: must be one of {', '.join(sorted(known))}")
-        asked = known if self.metrics is None else self.metrics
-        return {name: statistic for name, statistic in known.items() if name in asked}
+        return {name: statistic for name, statistic in known.items() if name in self.metrics}
 
     @property
     def hashes(self) -> bool:
@@ -118,9 +119,9 @@ class Query:
     @property
     def reference(self) -> bool:
         """True where a statistic asked for compares with the reference."""
-        return any(statistic.needs_reference for statistic in self.statistics.values())
+        return any(getattr(statistic, "needs_reference", False) for statistic in self.statistics.values())
 
-    def of_column(self, column: str, grid: Grid) -> dict[str, Statistic]:
+    def of_column(self, column: str, grid: Grid) -> dict[str, Statistic | Breakdown]:
         """The statistics asked for that can be read off a column."""
         if self.features is not None and column not in self.features:
             return {}

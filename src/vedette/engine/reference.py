@@ -14,11 +14,12 @@ import polars as pl
 from vedette import strategy
 from vedette.engine.stored import Increment, to_frame
 from vedette.engine.summarise import (
+    LABELLED,
     PILOT_ROWS,
-    QUALITY,
     Shape,
     columns_of,
     grid_for,
+    labelled_column,
     summarise_column,
     window_starts,
 )
@@ -63,7 +64,7 @@ def take(tables: ModelTables, reference: Reference, arrival: int, now: datetime)
     columns = columns_of(rows)
     features = [name for name in columns if name not in RESERVED and not name.startswith("probability")]
     if "label" in rows.columns and "prediction" in rows.columns:
-        columns.append(QUALITY)
+        columns.append(labelled_column(rows, shape.settings))
     grids = dict(shape.grids)
     for column in columns:
         frame = rows
@@ -76,7 +77,7 @@ def take(tables: ModelTables, reference: Reference, arrival: int, now: datetime)
             ours.append(column)
         if column in ours:  # cut on this reference's pilot, now or in a round that was cut off
             frame = rows.slice(pilot.height)
-        if column == QUALITY:
+        if column in LABELLED:
             frame = frame.filter(class_names(frame["label"]).is_not_null())
         rest_of[column] = frame
         start = frame["time"].dt.timestamp("us").min() if frame.height else 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -15,30 +14,39 @@ from vedette.lake.frames import class_names, physical_of
 from vedette.lake.rows import base_of, label_text, variants
 from vedette.lake.tables import ModelTables
 from vedette.records import RESERVED, Settings
-from vedette.statistics.counting import summarise_category, summarise_numeric
-from vedette.statistics.counting_quality import summarise_quality
-from vedette.statistics.grid import Grid, category_grid, latency_grid, numeric_grid, quality_grid
+from vedette.statistics import summarise_category, summarise_error, summarise_numeric, summarise_quality
+from vedette.statistics.grid import (
+    Grid,
+    category_grid,
+    error_grid,
+    latency_grid,
+    numeric_grid,
+    quality_grid,
+)
 from vedette.statistics.hashes import KEPT
 from vedette.statistics.summary import Summary
 
 __all__ = [
+    "ERROR",
     "LABELLED",
     "PILOT_ROWS",
     "QUALITY",
     "Shape",
     "grid_for",
     "increments",
-    "schema_events",
     "window_starts",
 ]
 
 QUALITY = "_quality"
-"""The column of the label x prediction x score counts; features cannot start with an underscore."""
+"""The column of the label x prediction x score counts of a classification; no feature starts with an underscore."""
+
+ERROR = "_error"
+"""The column of the errors of a regression."""
 
 PILOT_ROWS = 1000
 """Rows at most that grids are cut on; of a reference, never more than a fifth (they are not counted there)."""
 
-LABELLED = frozenset({QUALITY})
+LABELLED = frozenset({QUALITY, ERROR})
 """The columns that are counted on rows whose label is known."""
 
 _MONITORED = ("prediction", "latency_s")
@@ -75,8 +83,10 @@ class Shape:
     def all_grids(self) -> dict[str, Grid]:
         """The grids in force, and one for the labels that may yet come where there is none."""
         told = self.grids.get("prediction")
-        if told is None or told.kind != "category":
+        if told is None or LABELLED & set(self.grids):
             return dict(self.grids)
+        if told.kind == "numeric":
+            return {ERROR: error_grid([], [], ERROR), **self.grids}
         return {QUALITY: quality_grid(self.settings.classes or ("0", "1"), None, QUALITY), **self.grids}
 
     @property
@@ -182,14 +192,29 @@ def infer_classes(frame: pl.DataFrame, settings: Settings) -> tuple[str, ...]:
         return tuple(sorted(seen))
 
 
+def labelled_column(frame: pl.DataFrame, settings: Settings) -> str:
+    """The column in which labelled rows are counted, by the task."""
+    return ERROR if task_of(frame, settings) == "regression" else QUALITY
+
+
 def scores(frame: pl.DataFrame, classes: Sequence[str]) -> np.ndarray:
-    """The score of the positive class of a binary model, NaN where there is none."""
+    """The probabilities, NaN where there is none: of two classes that of the positive one [N], else of all [N, K]."""
+
+    def of(name: str) -> np.ndarray:
+        values, present = numbers(frame, name)
+        return np.where(present, values, np.nan)
+
     if len(classes) == 2:
-        for name in ("probability", f"probability_{classes[1]}"):
-            if name in frame.columns:
-                values, present = numbers(frame, name)
-                return np.where(present, values, np.nan)
-    return np.full(frame.height, np.nan)
+        names = [f"probability_{classes[1]}", "probability"]
+        return of(next((name for name in names if variants(frame.columns, name)), "probability"))
+    return np.stack([of(f"probability_{one}") for one in classes], axis=1)
+
+
+def out_of_bounds(column: str, values: np.ndarray) -> np.ndarray:
+    """Which values cannot be: probabilities outside 0 to 1, latencies below 0; of other columns none."""
+    if column.startswith("probability"):
+        return (values < 0) | (values > 1)
+    return values < 0 if column == "latency_s" else np.zeros(len(values), dtype=bool)
 
 
 def grid_for(
@@ -199,9 +224,10 @@ def grid_for(
 
     ``whole`` are the rows that tell further levels of a category (``known``, as against ``unseen``).
     """
+    if column == ERROR:
+        label, prediction = outcomes(pilot)
+        return error_grid(label, prediction, ERROR) if np.isfinite(prediction - label).any() else None
     if column == QUALITY:
-        if task_of(pilot, settings) != "classification":
-            return None
         classes = infer_classes(whole if whole is not None else pilot, settings)
         if len(classes) < 2:
             return None
@@ -250,10 +276,14 @@ def summarise_column(
     """The summaries of one column of rows over windows (the window of each row by number), so many hashes kept."""
     if grid.kind in ("numeric", "latency"):
         values, present = numbers(frame, column)
+        present = present & ~out_of_bounds(column, values)
         return summarise_numeric(grid, values, present, windows, n_windows, kept=kept)
     if grid.kind == "category":
         code, names = codes(category_texts(frame, column))
         return summarise_category(grid, code, names, windows, n_windows, kept=kept)
+    sign = frame["_sign"].to_numpy() if "_sign" in frame.columns else 1
+    if grid.kind == "error":
+        return summarise_error(grid, *outcomes(frame), windows, n_windows, sign)
     label, prediction = label_text(frame, "label"), label_text(frame, "prediction")
     names = pl.concat([label, prediction.rename("label")]).drop_nulls().unique(maintain_order=True).to_list()
     return summarise_quality(
@@ -264,8 +294,15 @@ def summarise_column(
         scores(frame, grid.classes),
         windows,
         n_windows,
-        frame["_sign"].to_numpy() if "_sign" in frame.columns else 1,
+        sign,
     )
+
+
+def outcomes(frame: pl.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Labels and predictions as numbers, NaN where there is none."""
+    pairs = (numbers(frame, name) for name in ("label", "prediction"))
+    label, prediction = (np.where(present, values, np.nan) for values, present in pairs)
+    return label, prediction
 
 
 def increments(
@@ -287,7 +324,7 @@ def increments(
             grids[column] = made[column] = new
         return grids[column]
 
-    for version, rows in _versions(predictions, shape.expected):
+    for version, rows in versions_of(predictions, shape.expected):
         start = window_starts(rows["time"], shape.window_us)
         starts, known, index = _pairs(start, start)
         for column in dict.fromkeys([*columns_of(rows), *shape.expected]):
@@ -302,21 +339,27 @@ def increments(
                         summarise_column(rows, column, one, index, len(starts)),
                     )
                 )
-    for version, rows in _versions(matched):
-        one = grid(QUALITY, rows)
+    for version, rows in versions_of(matched):
+        told = grids.get("prediction")
+        numeric = (
+            told.kind == "numeric" if told is not None else is_number(rows, "prediction", shape.settings)
+        )
+        column = ERROR if numeric else QUALITY
+        one = grid(column, rows)
         if one is not None:
             starts, known, index = _pairs(
                 window_starts(rows["time"], shape.window_us), window_starts(rows["_known"], shape.window_us)
             )
             found.append(
                 Increment(
-                    version, QUALITY, starts, known, summarise_column(rows, QUALITY, one, index, len(starts))
+                    version, column, starts, known, summarise_column(rows, column, one, index, len(starts))
                 )
             )
     return found, made
 
 
-def _versions(frame: pl.DataFrame, expected: Sequence[str] = ()) -> Iterable[tuple[str, pl.DataFrame]]:
+def versions_of(frame: pl.DataFrame, expected: Sequence[str] = ()) -> Iterable[tuple[str, pl.DataFrame]]:
+    """The rows of each version, with the columns that it has and those expected of it."""
     if frame.is_empty():
         return
     several = frame["version"].n_unique() > 1
@@ -327,31 +370,3 @@ def _versions(frame: pl.DataFrame, expected: Sequence[str] = ()) -> Iterable[tup
                 [c for c in rows.get_columns() if c.null_count() < rows.height or c.name in kept]
             )
         yield str(version), rows
-
-
-def schema_events(shape: Shape, predictions: pl.DataFrame) -> list[dict[str, str]]:
-    """How the columns that came differ from those of the reference: appeared, vanished, or of another kind."""
-    if not shape.expected:
-        return []
-    events = []
-    for version, rows in _versions(predictions, shape.expected):
-        come = {
-            name for name in columns_of(rows) if name not in RESERVED and not name.startswith("probability")
-        }
-        for name in sorted(come - set(shape.expected)):
-            events.append({"kind": "column_appeared", "name": name, "version": version, "detail": "{}"})
-        for name in shape.expected:
-            names = variants(rows.columns, name)
-            if not names:
-                events.append({"kind": "column_vanished", "name": name, "version": version, "detail": "{}"})
-            elif name in shape.grids:
-                numeric = shape.grids[name].kind == "numeric"
-                kinds = [
-                    physical_of(rows.schema[one]) for one in names if rows[one].null_count() < rows.height
-                ]
-                if kinds and numeric and not any(kind.numeric for kind in kinds):
-                    detail = json.dumps({"type": kinds[0].value})
-                    events.append(
-                        {"kind": "type_changed", "name": name, "version": version, "detail": detail}
-                    )
-    return events
