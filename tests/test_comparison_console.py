@@ -60,7 +60,7 @@ def test_only_columns_that_changed_are_listed(monkeypatch: pytest.MonkeyPatch) -
     text = printed(sample(), monkeypatch, 120)
     table = text[text.index("Columns that changed") : text.index("The model")]
     assert re.search(r"age +numeric +The mean rose by 5\.0 years .* PSI 0\.31 \[0\.26, 0\.37\]", table)
-    assert re.search(r"temperature_c .*\(too small to matter\)", table)
+    assert "temperature_c" in table
     assert re.search(r"referrer +text +only in the reference", table)
     assert "distance_km" not in table
 

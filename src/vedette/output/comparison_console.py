@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, TextIO
 
 from vedette.output.comparison import Column, Comparison, Estimate, Figures, to_json
-from vedette.output.comparison_words import metric_words, only_words, summary, verdict_words
+from vedette.output.comparison_words import is_main, metric_words, only_words, summary, verdict_words
 from vedette.output.names import visible
 from vedette.output.numbers import estimate, unit_of, width
 from vedette.output.pipes import hush
@@ -159,8 +159,7 @@ def _columns(say: _Writer, report: Comparison) -> None:
 
 
 def _said(one: Column) -> str:
-    words = only_words(one) or one.words.rstrip(". ") or verdict_words(one)
-    return f"{words} (too small to matter)" if one.matters is False and one.words else words
+    return only_words(one) or one.words.rstrip(". ") or verdict_words(one)
 
 
 def _distance(say: _Writer, one: Column) -> str:
@@ -178,7 +177,8 @@ def _figures(say: _Writer, figures: tuple[Figures, ...]) -> None:
     compared = any(one.reference is not None for one in figures)
     table = say.table(("figure", "current", "n", *(("reference", "") if compared else ())))
     last = ""
-    for one in figures[:FIGURES_SHOWN]:
+    every, figures = len(figures), _told(figures)
+    for one in figures:
         unit, by = unit_of(one.metric), width(one.current, one.reference)
         now, was = say.estimate(one.current, unit, by), say.estimate(one.reference, unit, by)
         name, where = say.safe(metric_words(one.metric), NAME), say.safe(one.segment, NAME)
@@ -194,5 +194,11 @@ def _figures(say: _Writer, figures: tuple[Figures, ...]) -> None:
         last = one.metric
     if not say.narrow:
         say.show(table)
-    if len(figures) > FIGURES_SHOWN:
-        say.line(f"... and {len(figures) - FIGURES_SHOWN:,} more")
+    if every > len(figures):
+        say.line(f"... and {every - len(figures):,} more on the page and with --json")
+
+
+def _told(figures: tuple[Figures, ...]) -> tuple[Figures, ...]:
+    """The figures for a terminal: of averages over classes and of single classes only those that changed."""
+    kept = [one for one in figures if one.changed or is_main(one.metric)]
+    return tuple(sorted(kept, key=lambda one: one.segment != "")[:FIGURES_SHOWN])

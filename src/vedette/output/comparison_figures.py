@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from vedette.output.comparison import Confusion, Estimate, Figures
 from vedette.output.comparison_svg import Axis, texts, whisker
-from vedette.output.comparison_words import metric_words
+from vedette.output.comparison_words import is_main, metric_words
 from vedette.output.names import bidi, html
 from vedette.output.numbers import estimate, percent, unit_of, width
 
@@ -16,11 +16,21 @@ CLASSES = 24  # of a confusion matrix: the most frequent are shown, the others a
 
 
 def figures_html(figures: Sequence[Figures]) -> str:
-    """A block for each metric, a row for each segment, all rows of a block on one axis."""
+    """A block for each metric, a row for each segment, all rows of a block on one axis.
+
+    What is one class's, or an average over classes, is folded away where nothing of it changed.
+    """
     metrics: dict[str, list[Figures]] = {}
     for one in figures:
         metrics.setdefault(one.metric, []).append(one)
-    return f"<div class=figs>{''.join(_block(metric, rows) for metric, rows in metrics.items())}</div>"
+    first: list[str] = []
+    folded: list[str] = []
+    for metric, rows in metrics.items():
+        shown = is_main(metric) or any(one.changed for one in rows)
+        (first if shown else folded).append(_block(metric, rows))
+    head = f"<summary>By class, and averages over classes: {len(folded)}</summary>"
+    more = f"<details>{head}<div class=figs>{''.join(folded)}</div></details>"
+    return f"<div class=figs>{''.join(first)}</div>{more if folded else ''}"
 
 
 def _block(metric: str, rows: Sequence[Figures]) -> str:

@@ -5,7 +5,15 @@ from __future__ import annotations
 from vedette.output.comparison import Column, Comparison
 from vedette.output.numbers import number
 
-__all__ = ["compared_words", "metric_words", "only_words", "summary", "verdict_mark", "verdict_words"]
+__all__ = [
+    "compared_words",
+    "is_main",
+    "metric_words",
+    "only_words",
+    "summary",
+    "verdict_mark",
+    "verdict_words",
+]
 
 _METRICS = {
     "psi": "PSI",
@@ -18,12 +26,14 @@ _METRICS = {
     "sd": "standard deviation",
     "p50": "median",
     "roc_auc": "ROC AUC",
-    "pr_auc": "PR AUC",
+    "matthews": "MCC",
+    "brier": "Brier score",
+    "expected_calibration_error": "calibration error",
+    "mape": "MAPE",
     "f1": "F1",
     "mae": "MAE",
     "rmse": "RMSE",
     "r2": "R²",
-    "ece": "calibration error",
 }
 
 
@@ -34,6 +44,16 @@ def metric_words(metric: str) -> str:
     ('missing share', 'PSI', 'latency p99')
     """
     return _METRICS.get(metric) or metric.removesuffix("_s").replace("_", " ")
+
+
+def is_main(metric: str) -> bool:
+    """False for what is one class's, or one of several ways to average over classes: told after the others.
+
+    >>> is_main("f1"), is_main("f1_micro"), is_main("f1[spam]")
+    (True, False, False)
+    """
+    of_class = metric.endswith("]") and not metric.startswith("[")
+    return not of_class and not metric.endswith(("_macro", "_micro", "_weighted"))
 
 
 def verdict_words(one: Column, *, compared: bool = True) -> str:

@@ -9,7 +9,7 @@ from vedette.output.comparison import Estimate
 
 __all__ = ["estimate", "number", "percent", "tick", "unit_of", "values", "width"]
 
-PERCENTS = frozenset({"accuracy", "balanced_accuracy", "precision", "recall", "f1", "specificity"})
+PERCENTS = frozenset({"accuracy", "balanced_accuracy", "precision", "recall", "f1", "specificity", "mape"})
 COUNTS = frozenset({"rows", "distinct", "count", "n"})
 PLAIN = frozenset(
     {
@@ -35,13 +35,21 @@ def unit_of(metric: str, kind: str = "") -> str:
     >>> unit_of("missing_share"), unit_of("latency_p99_s"), unit_of("sd", "time"), unit_of("mean", "numeric")
     ('%', 's', 'duration', '')
     """
-    if metric.endswith(("_share", "_rate")) or metric.split("[")[0].split(":")[0] in PERCENTS:
+    if metric.endswith(("_share", "_rate")) or _base(metric) in PERCENTS:
         return "%"
     if metric in COUNTS:
         return "count"
     if kind == "time" and metric not in PLAIN:
         return "duration" if metric in SPREADS else "time"
     return "s" if metric.endswith("_s") else ""
+
+
+def _base(metric: str) -> str:
+    """The metric without its class or the way of averaging: ``precision`` for ``precision_macro`` and ``precision[a]``."""
+    name = metric.partition("[")[0]
+    for average in ("_macro", "_micro", "_weighted"):
+        name = name.removesuffix(average)
+    return name
 
 
 def number(value: float | None, unit: str = "") -> str:

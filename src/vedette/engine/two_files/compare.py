@@ -160,11 +160,12 @@ def _kind(role: str, sources: Sequence[Source]) -> str | None:
     kinds = {kind_of(one.dtype) for one in typed}
     if role == "id" and kinds and kinds <= {"numeric", "text"}:
         return "text"  # names, however they are spelled; as floats, great ones would be equal
-    if role in ("prediction", "label") and kinds <= {"numeric", "boolean", "text"}:
+    families = {family_of(one.dtype) for one in typed}
+    if role in ("prediction", "label") and families <= {"numeric", "boolean", "text"}:
         numbers = [one for one in typed if kind_of(one.dtype) == "numeric"]
         if numbers and few_whole(numbers):
             return "text"  # classes whose names are numbers
-    if len({family_of(one.dtype) for one in typed}) > 1:
+    if len(families) > 1:
         return None
     return kinds.pop() if kinds else "empty"
 

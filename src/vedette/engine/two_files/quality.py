@@ -129,7 +129,7 @@ def _labels(
             f"predictions {', '.join(_sorted(told)[:6])}"
         )
     scores = _scores(pl.concat([_sample(table) for table in tables], how="diagonal_relaxed"), classes)
-    grid = quality_grid(classes, scores if scores is None or scores.ndim == 1 else None)
+    grid = quality_grid(classes, scores)
     return _Labels(grid, classes, by, segments), (), tuple(warnings)
 
 
