@@ -384,6 +384,28 @@ def test_numpy_values_are_logged_exactly(world: World, value: Any, stored: objec
     assert rows == [stored, stored]
 
 
+@pytest.mark.parametrize("value", ["\ud800", 2**70, object(), [1, 2]])
+def test_values_that_cannot_be_kept_are_rejected_and_counted(world: World, value: Any) -> None:
+    """Half a character, an integer of 71 bits, an object: no exception, and the ledger has the row."""
+    world.monitor.log({"a": value}, 1, time=START)
+    world.monitor.log({"a": "good"}, 1, time=START)
+    world.round()
+    ledger = world.monitor.ledger()
+    assert (ledger.total("seen"), ledger.total("rejected") + ledger.total("in_lake"), ledger.balanced) == (
+        2,
+        2,
+        True,
+    )
+
+
+def test_a_label_of_none_is_no_label(world: World) -> None:
+    """It counts as seen, and no figure takes it for a class."""
+    for name, label in (("1", None), ("2", 1)):
+        world.monitor.log({"x": 1.0}, 1, id=name, time=START)
+        world.monitor.label(name, label, time=START)
+    assert world.monitor.figures("accuracy").select("value", "n", "labelled").row(0) == (1.0, 1, 0.5)
+
+
 def test_the_same_batch_twice_counts_rows_twice_and_labels_once(world: World) -> None:
     """S27: a label belongs to the first prediction with its id; rows that repeat an id are rows all the same."""
     rows = world.rows(100).with_columns(id=pl.int_range(100).cast(pl.String))

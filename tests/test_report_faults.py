@@ -235,6 +235,27 @@ def test_one_class_has_one_name_in_a_report(label: Any) -> None:
     assert figure(found, "accuracy").current == figure(report(NOW, BEFORE), "accuracy").current
 
 
+def test_labels_of_bytes_are_no_classes() -> None:
+    """Bytes are no spelling of a class: another type, and not a wrong answer each."""
+    found = report({**NOW, "label": [b"1"] * 2000}, BEFORE)
+    assert (found.verdict, column(found, "label").p_value) == (Status.ALARM, None)
+    assert not found.figures
+
+
+@pytest.mark.parametrize(
+    ("prediction", "label", "mae"), [(X + 0.5, X, 0.5), (X, np.zeros(N), np.abs(X).mean()), (X, X, 0.0)]
+)
+def test_regressions_without_variance_have_figures(
+    prediction: np.ndarray, label: np.ndarray, mae: float
+) -> None:
+    """A constant error, a target that is always 0, and no error at all: what can be computed is, the rest has a reason."""
+    rows = {"prediction": prediction, "label": label}
+    found = report(rows, rows)
+    assert figure(found, "mae").current.value == pytest.approx(mae)
+    assert all((one.current.value is None) == (one.current.reason is not None) for one in found.figures)
+    assert found.verdict is Status.OK
+
+
 @pytest.mark.parametrize("label", [None, float("nan")])
 def test_labels_that_are_none_are_no_labels(label: object) -> None:
     """A third without a label: the figure rests on the others."""

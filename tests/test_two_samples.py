@@ -240,7 +240,7 @@ def test_repeats_are_valid() -> None:
 
 
 def test_dependent_rows_are_judged_as_fewer() -> None:
-    """Rows that keep 0.7 of the last one: p <= 0.01 in under 3 % of 400 files, where the test of independent rows has over 25 %."""
+    """Rows that keep 0.7 of the last one: p <= 0.01 in under 3 % of 400 files; taken as independent, in over 25 %."""
     rng, found, plain = np.random.default_rng(0), [], []
     for _ in range(400):
         noise, x = rng.normal(size=(2, 3000)), np.zeros((2, 3000))
