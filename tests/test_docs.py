@@ -12,6 +12,7 @@ import pytest
 
 import vedette
 from tests.world import World
+from vedette.statistics import BREAKDOWNS, STATISTICS
 
 ROOT = Path(__file__).parent.parent
 MODULES = sorted(
@@ -70,6 +71,12 @@ def test_links_of_the_docs_lead_somewhere() -> None:
             if "://" not in link and not (path.parent / link).exists():
                 missing.append((path.name, link))
     assert missing == []
+
+
+def test_every_figure_is_in_the_docs() -> None:
+    """Each statistic and each breakdown has its line in docs/statistics.md, and no line is without one."""
+    text = (ROOT / "docs" / "statistics.md").read_text("utf-8")
+    assert set(re.findall(r"^\| `(\w+)` ", text, re.MULTILINE)) == {*STATISTICS, *BREAKDOWNS}
 
 
 def test_the_demo_names_both_faults_and_keeps_the_budget(
