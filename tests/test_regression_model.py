@@ -9,9 +9,11 @@ import numpy as np
 import polars as pl
 import pytest
 from sklearn import metrics
+from typer.testing import CliRunner
 
 import vedette
 from tests.world import START
+from vedette.cli import app
 from vedette.engine import cycle
 from vedette.lake.tables import Lake
 
@@ -230,6 +232,21 @@ def test_a_breakdown_has_a_row_for_each_part(tmp_path: Path) -> None:
     shares = dict(town.monitor.figures("confusion", window="all").select("part", "value").rows())
     assert shares["ant>bee"] == pytest.approx(table[0, 1], abs=1e-9)
     assert "precision_per_class" not in set(town.monitor.figures()["metric"])
+
+
+def test_the_command_line_tells_parts_and_pairs(tmp_path: Path) -> None:
+    """A breakdown by a pair of columns is told line by line, with the class and the segment."""
+    town = Town(tmp_path)
+    town.now = START + 3 * HOUR
+    town.monitor.log_many(animals().with_columns(side=pl.Series([1, 2, 3] * 300), new=pl.lit(value=True)))
+    told = CliRunner().invoke(
+        app,
+        ["figures", "m", "--metric", "recall_per_class,accuracy", "--by", "side,new", "--window", "all", "--lake", str(tmp_path)],
+        env={"COLUMNS": "200"},
+    )  # fmt: skip
+    assert told.exit_code == 0, told.output
+    for line in ("accuracy [side=1, new=1]", "recall_per_class of cat [side=3, new=1]"):
+        assert line in told.output
 
 
 def test_rates_are_said_of_the_predictions(tmp_path: Path) -> None:

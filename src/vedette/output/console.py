@@ -148,6 +148,7 @@ def print_figures(frame: pl.DataFrame, *, as_json: bool = False) -> None:
         table.add_column(name, justify="right" if name in ("value", "n") else "left", overflow="fold")
     for row in frame.tail(ROWS_SHOWN).iter_rows(named=True):
         of = f" of {row['feature']}" if row["feature"] and row["metric"] != "rows" else ""
+        of = f" of {row['part']}" if row["part"] else of
         where = f" [{row['segment']}]" if row["segment"] else ""
         table.add_row(
             Text(f"{row['metric']}{of}{where}"),
