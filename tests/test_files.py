@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -116,6 +117,14 @@ def test_a_path_that_is_no_table_is_named(tmp_path: Path, path: str, said: str) 
     """Not there, a folder of something else, or no path at all."""
     with pytest.raises(DataError, match=said):
         open_table(tmp_path / path)
+
+
+def test_a_path_that_is_not_utf8_is_named(tmp_path: Path) -> None:
+    """Bytes that are no text are told in a way that can be written anywhere."""
+    path = written(Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.csv")), "a,b\n1,2\n")
+    with pytest.raises(DataError, match="the path is not UTF-8") as error:
+        open_table(path)
+    assert str(error.value).isascii()
 
 
 def test_a_folder_with_an_empty_delta_log_is_no_table(tmp_path: Path) -> None:

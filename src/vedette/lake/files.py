@@ -106,6 +106,8 @@ def open_table(
             return _delta(where, told)
         if not where.exists():
             raise DataError(f"{told}: no such file")
+        if told != str(where):
+            raise DataError(f"{told}: the path is not UTF-8, in which tables are opened; rename it")
         size = where.stat().st_size
     ending = where.suffix.lower()
     if ending not in ENDINGS:
