@@ -277,7 +277,7 @@ def test_huge_values_warn_nobody():
         (lambda: summarise_numeric(GRID, [1.0], None, [1], 1), "window"),
         (lambda: summarise_numeric(GRID, [1.0], None, [0, 0], 1), "window"),
         (lambda: summarise_numeric(GRID, [1.0], sign=2), "1 or -1"),
-        (lambda: summarise_numeric(LEVELS, [1.0]), "numeric or latency"),
+        (lambda: summarise_numeric(LEVELS, [1.0]), "numeric or error or latency"),
         (lambda: summarise_category(LEVELS, [4], NAMES), "codes"),
         (lambda: summarise_category(GRID, [0], NAMES), "category"),
         (lambda: summarise_quality(QUALITY, [0], [0, 1], CLASSES), "as many"),

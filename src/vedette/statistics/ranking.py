@@ -85,7 +85,7 @@ def macro_limits(
 def paired(counts: Integers) -> Integers:
     """Counts [..., bins] on half as many bins: each two neighbours are one."""
     room = [(0, 0)] * (counts.ndim - 1) + [(0, counts.shape[-1] % 2)]
-    halves = np.pad(counts, room).reshape(*counts.shape[:-1], -1, 2)
+    halves = np.pad(counts, room).reshape(*counts.shape[:-1], (counts.shape[-1] + 1) // 2, 2)
     return cast(Integers, halves.sum(axis=-1))
 
 
