@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import pandas as pd
 import polars as pl
 import pytest
 
+import vedette
 from tests.world import START, World
 from vedette.engine.two_files.run import report
 from vedette.errors import SchemaError
@@ -149,7 +151,7 @@ def test_s13_labels_that_are_not_the_classes_of_the_predictions_are_said() -> No
     found = report({**NOW, "label": NOW["label"] + 1}, {**BEFORE, "label": BEFORE["label"] + 1})
     said = [one.words for one in found.findings if one.about == "label"]
     assert found.verdict is Status.WARN
-    assert said == ["labels and predictions name different classes: labels 1, 2; predictions 0, 1"]
+    assert [one.partition(" rows: ")[2] for one in said] == ["labels 1, 2; predictions 0, 1"] * 2
 
 
 def test_s13_labels_that_changed_their_classes_are_said() -> None:
@@ -438,3 +440,41 @@ def test_a_constant_reference_is_watched(world: World) -> None:
         world.log_day(world.rows(200, shift=50.0))
     world.round()
     assert world.verdict("x.location").verdict is Status.ALARM
+
+
+def test_s2_a_reference_without_values_is_not_green(world: World) -> None:
+    """Nothing can be said of a feature of which the reference has no finite value: UNKNOWN, with the reason."""
+    world.monitor.reference(world.rows(400).with_columns(x=pl.lit(float("nan"))))
+    world.log_day(world.rows(200))
+    world.round()
+    verdict = world.verdict("x.location")
+    assert (verdict.verdict, verdict.reason) == (Status.UNKNOWN, "fewer than 50 rows in the reference: 0")
+
+
+def test_s13_a_reference_with_labels_of_other_classes_is_refused(world: World) -> None:
+    """Labels 1 and 2 beside predictions 0 and 1 are an error, not an accuracy of 5 %."""
+    reference = world.rows(400).with_columns(label=pl.Series([1, 2] * 200))
+    with pytest.raises(SchemaError, match="label '2' is none of the classes 0, 1"):
+        world.monitor.reference(reference)
+
+
+def test_labels_outside_the_named_classes_are_refused(tmp_path: Path) -> None:
+    """Where the classes are named, a label that is none of them is an error at the reference."""
+    monitor = vedette.Monitor("m", lake=tmp_path, classes=["0", "1", "2"])
+    with pytest.raises(SchemaError, match="label '7' is none of the classes"):
+        monitor.reference({"prediction": [0, 1] * 200, "label": [0, 7] * 200})
+    monitor.close()
+
+
+@pytest.mark.parametrize("kind", [pl.Categorical, pl.Enum(["0", "1"])])
+def test_labels_of_any_text_type_are_classes(kind: pl.DataType) -> None:
+    """A categorical label in one file and a numeric one in the other are the same classes."""
+    text = {"label": pl.Series(["0", "1"] * 500, dtype=kind), "prediction": [0, 1] * 500}
+    found = report(text, {"label": [0, 1] * 500, "prediction": [0, 1] * 500})
+    assert figure(found, "accuracy").current.value == 1.0
+
+
+def test_nearly_all_is_not_said_to_be_all() -> None:
+    """499 of 500 missing values are more than 99.7 %, not 100 %."""
+    found = report({"a": but(np.full(500, np.nan), 1.0)}, {"a": X[:500]})
+    assert column(found).words.startswith("missing 0 % to 99.8 %")

@@ -218,13 +218,17 @@ def _pairs(texts: list[str]) -> dict[str, str]:
 
 
 def _fail(message: str, code: int) -> NoReturn:
-    print(f"vedette: {message}", file=sys.stderr)
+    line = "".join(c if c.isprintable() else " " for c in message)  # one line, and no escapes of a name's own
+    print(f"vedette: {line}", file=sys.stderr)
     sys.exit(code)
 
 
 def main() -> None:
     """Run the command; errors are one line on stderr that says what, the value, and what is right."""
-    for library in ("OPENBLAS", "MKL"):  # arrays here are small: their threads would cost thirty times the work
+    for library in (
+        "OPENBLAS",
+        "MKL",
+    ):  # arrays here are small: their threads would cost thirty times the work
         os.environ.setdefault(f"{library}_NUM_THREADS", "1")
     # typer brings its own click or uses the installed one, by version; its classes are had from typer's own
     usage_error = typer.BadParameter.__mro__[1]

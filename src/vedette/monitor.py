@@ -132,9 +132,11 @@ class Monitor:
         ``label`` ...) to the data's own. The first rows (a fifth, 1,000 at most) cut the grids that everything is
         counted on and are not counted themselves. A new reference replaces the old one and starts the judging anew.
         """
-        from vedette.lake.frames import fields_of, prediction_rows
+        from vedette.lake.frames import check_classes, fields_of, prediction_rows
 
         rows = prediction_rows(data, now_s=self._clock(), future_s=FUTURE_S, columns=columns)
+        if self.settings.task != "regression":
+            check_classes(rows.frame, self.settings.classes)
         if rows.frame.height < 2:
             raise DataError(
                 f"the reference has {rows.frame.height} usable rows (rejected: {dict(rows.rejected)}): give hundreds"

@@ -19,6 +19,7 @@ from vedette.engine.summarise import (
     Shape,
     columns_of,
     grid_for,
+    is_number,
     labelled_column,
     summarise_column,
     window_starts,
@@ -27,8 +28,8 @@ from vedette.lake.arrivals import Reference
 from vedette.lake.events import latest_reference
 from vedette.lake.frames import class_names
 from vedette.lake.tables import UTC, ModelTables
-from vedette.records import RESERVED
-from vedette.statistics.grid import Grid
+from vedette.records import RESERVED, Settings
+from vedette.statistics.grid import Grid, category_grid, numeric_grid
 
 __all__ = ["NOISE_ROWS", "take", "write_grids"]
 
@@ -69,7 +70,7 @@ def take(tables: ModelTables, reference: Reference, arrival: int, now: datetime)
     for column in columns:
         frame = rows
         if column not in grids or column in live:
-            new = grid_for(column, pilot, shape.settings, rows)
+            new = grid_for(column, pilot, shape.settings, rows) or _blind(column, rows, shape.settings)
             if new is None:
                 continue
             grids[column] = new
@@ -106,6 +107,13 @@ def take(tables: ModelTables, reference: Reference, arrival: int, now: datetime)
         now,
     )
     return to_frame(found, "reference", arrival)
+
+
+def _blind(column: str, rows: pl.DataFrame, settings: Settings) -> Grid | None:
+    """The grid of a feature of which the reference has no value: it is watched for nothing, and said to be."""
+    if column in RESERVED or column in LABELLED or column.startswith("probability"):
+        return None
+    return numeric_grid(column, []) if is_number(rows, column, settings) else category_grid(column, {})
 
 
 def _digest(reference: Reference) -> str:

@@ -333,6 +333,33 @@ def prediction_rows(
     return _rows(frame, now_s, future_s)
 
 
+def check_classes(frame: pl.DataFrame, classes: Sequence[str]) -> None:
+    """Raise ``SchemaError`` where labels cannot be of the classes that are predicted.
+
+    Of named ``classes`` each label must be one. Else two classes of labels, and two of predictions, must not each have
+    one that the other lacks: labels of 1 and 2 say nothing of predictions of 0 and 1.
+    """
+    if not {"label", "prediction"} <= set(frame.columns):
+        return
+    kinds = [frame.schema["label"], frame.schema["prediction"]]
+    if not classes and any(kind.is_float() for kind in kinds):
+        return
+    label, prediction = (
+        set(class_names(frame[name].drop_nulls().unique()).drop_nulls().to_list())
+        for name in ("label", "prediction")
+    )
+    told = set(classes) or (
+        prediction | {n.removeprefix("probability_") for n in frame.columns if n[:12] == "probability_"}
+    )
+    odd = sorted(label - told)
+    if odd and (classes or (len(label) <= 2 and len(told) <= 2 and told - label)):
+        names = ", ".join(sorted(told))
+        raise SchemaError(
+            f"label {odd[0]!r} is none of the classes {names}: give labels by the names that predictions have, or all names "
+            "as Monitor(..., classes=[...])"
+        )
+
+
 def label_rows(data: Any, *, now_s: float, future_s: float, columns: Mapping[str, str] | None = None) -> Rows:
     """Labels as rows: ``id`` and ``label`` must be there, ``time`` is when the label came to be known."""
     frame = _renamed(frame_of(data, [(columns or {}).get("id", "id")]), columns)

@@ -73,8 +73,9 @@ class Picture:
 class Column:
     """One column of both files.
 
-    ``kind`` is numeric, category, boolean, text (more values than can be told apart: an identifier, a free text) or
-    time; ``role`` is feature, prediction, probability, label, latency, id or time. ``changed`` is True where the column
+    ``kind`` is numeric, category, boolean, text (more values than can be told apart: an identifier, a free text), time,
+    empty (nothing but nulls) or other (lists and the like); ``role`` is feature, prediction, probability, label,
+    latency, id or time. ``changed`` is True where the column
     is named under the report's one error rate, False where it is not, None where it cannot be judged or was not
     compared (``reason`` says why). ``matters`` is False where a change is known to be too small to matter, None where
     nothing changed. ``words`` say what changed and how much, in the column's own unit; they are empty where there is

@@ -110,7 +110,7 @@ def _labels(
     scored = any(name.startswith("probability") for table in tables for name in table.schema)
     both = [Source(t, name) for t in tables for name in ("label", "prediction") if name in t.schema]
     if numeric and not scored and not few_whole(both):
-        pilot = pl.concat([_sample(table) for table in tables], how="diagonal_relaxed")
+        pilot = _sample(tables, ("label", "prediction"))
         grid = error_grid(_numbers(pilot, "label"), _numbers(pilot, "prediction"))
         return _Labels(grid, (), by, segments), (), ()
     named = [_classes(table) for table in tables]
@@ -122,14 +122,15 @@ def _labels(
     if not 2 <= len(classes) <= CLASSES_MAX:
         say = f"Labels and predictions name {len(classes):,} classes: 2 to {CLASSES_MAX} can be told apart."
         return None, (say,), ()
-    warnings = []
-    if truth - told and told - truth and any("prediction" in table.schema for table in tables):
-        warnings.append(
-            f"labels and predictions name different classes: labels {', '.join(_sorted(truth)[:6])}; "
-            f"predictions {', '.join(_sorted(told)[:6])}"
-        )
-    scores = _scores(pl.concat([_sample(table) for table in tables], how="diagonal_relaxed"), classes)
-    grid = quality_grid(classes, scores)
+    warnings = [
+        f"labels and predictions name different classes in {table.path}: labels {', '.join(_sorted(labelled)[:6])}; "
+        f"predictions {', '.join(_sorted(predicted)[:6])}"
+        for table, (labelled, predicted) in zip(tables, named, strict=True)
+        if labelled - predicted and predicted - labelled
+    ]
+    grid = quality_grid(
+        classes, _scores(_sample(tables, [f"probability_{name}" for name in classes]), classes)
+    )
     return _Labels(grid, classes, by, segments), (), tuple(warnings)
 
 
@@ -157,14 +158,15 @@ def _classes(table: TableFile) -> tuple[set[str], set[str]]:
     return found[0], found[1]
 
 
-def _sample(table: TableFile) -> pl.DataFrame:
-    """Rows from all over the file to cut cells on, as floats where labels are numbers."""
-    names = [n for n in table.schema if n in ("label", "prediction") or n.startswith("probability")]
-    part = 512
-    starts = sorted({max(0, int(at)) for at in np.linspace(0, max(table.rows - part, 0), 8)})
-    frame = pl.concat([table.read(names, at, at + part) for at in starts])
-    numbers = [n for n in names if kind_of(table.schema[n]) in ("numeric", "boolean", "empty")]
-    return frame.with_columns(pl.col(numbers).cast(pl.Float64))
+def _sample(tables: Sequence[TableFile], wanted: Sequence[str]) -> pl.DataFrame:
+    """Rows from all over the files to cut cells on, numbers as floats: ``wanted`` columns and ``probability``."""
+    part, frames = 512, []
+    for table in tables:
+        names = [n for n in table.schema if n in wanted or n == "probability"]
+        names = [n for n in names if kind_of(table.schema[n]) in ("numeric", "boolean", "empty")]
+        starts = range(0, max(table.rows, 1), max(part, table.rows // 8))
+        frames += [table.read(names, at, at + part).cast(pl.Float64) for at in starts if names]
+    return pl.concat(frames, how="diagonal") if frames else pl.DataFrame()
 
 
 def _segments(tables: Sequence[TableFile], by: tuple[str, ...]) -> tuple[str, ...]:

@@ -101,12 +101,22 @@ def _unseen(found: Compared) -> str:
 
 def _missing(found: Compared) -> str:
     now, before = (_share(side, side.missing + side.nan) for side in found.sides)
-    return "all values are missing" if now == 1.0 else "missing {} to {}".format(*values((before, now), "%"))
+    return "all values are missing" if now == 1.0 else f"missing {_from_to(before, now)}"
 
 
 def _infinite(found: Compared) -> str:
     now, before = (_share(side, side.inf) for side in found.sides)
-    return "infinite {} to {}".format(*values((before, now), "%"))
+    return f"infinite {_from_to(before, now)}"
+
+
+def _from_to(before: float, now: float) -> str:
+    """Two shares; what is not quite none or all is never said to be."""
+    told = values((before, now), "%")
+    plain = [
+        percent(share) if text in ("0 %", "100 %") else text
+        for share, text in zip((before, now), told, strict=True)
+    ]
+    return " to ".join(plain)
 
 
 def _length(found: Compared) -> str:
