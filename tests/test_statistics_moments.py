@@ -46,8 +46,9 @@ def test_moments_are_scipys(seed, n, shift, scale):
     found = moments_of(summarise_numeric(GRID, x))
     kurtosis = stats.kurtosis(x, fisher=False)
     expected = [x.mean() - GRID.centre, x.std(ddof=1), stats.skew(x, bias=False), kurtosis]
+    # values lie up to 60 deviations from the grid's centre, and the fourth power of that is taken away again
     assert [found.mean[0], found.sd[0], found.skewness[0], found.kurtosis[0]] == pytest.approx(
-        expected, rel=1e-6
+        expected, rel=1e-4
     )
 
 
