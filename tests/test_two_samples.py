@@ -72,8 +72,8 @@ def by_ranks(score: Callable[[np.ndarray], np.ndarray], a: np.ndarray, b: np.nda
 
 @pytest.mark.parametrize("shift", [0, 1])
 @pytest.mark.parametrize("seed", range(4))
-def test_numbers_are_chi_square_location_and_spread(seed: int, shift: int) -> None:
-    """Of values in seven cells: the least of scipy's chi-square and rank sum, and of Mood's, times three."""
+def test_numbers_are_chi_square_location_spread_and_tails(seed: int, shift: int) -> None:
+    """Of values in seven cells: the least of scipy's chi-square and rank sum, of Mood's and of the tails', times four."""
     rng = np.random.default_rng(seed)
     a, b = rng.binomial(6, 0.5, 900), rng.binomial(6, 0.5 + 0.02 * shift, 1300)
     a, b = a[(a > 0) & (a < 6)], b[(b > 0) & (b < 6)]
@@ -84,8 +84,29 @@ def test_numbers_are_chi_square_location_and_spread(seed: int, shift: int) -> No
         stats.mannwhitneyu(a, b, use_continuity=False, method="asymptotic").pvalue,
         by_ranks(np.square, a, b),
     ]
+    n, m = len(a), len(b)
+    ends = [(int((a == end).sum()), int((b == end).sum())) for end in (1, 5)]
+    tails = [doubled(k, n, j, m) for k, j in ends if k + j <= 0.1 * (n + m)]
+    parts += [min(1.0, len(tails) * min(tails))] if tails else []
     assert parts[1] == pytest.approx(by_ranks(lambda rank: rank, a, b), rel=1e-9)
-    assert numbers(*counts) == pytest.approx(min(1.0, 3 * min(parts)), rel=1e-9)
+    assert numbers(*counts) == pytest.approx(min(1.0, len(parts) * min(parts)), rel=1e-9)
+
+
+@pytest.mark.parametrize("wild", [-999.0, 50.0, 1e6])
+def test_a_few_wild_values_are_seen(wild: float) -> None:
+    """Half a percent of sentinels moves no rank to speak of, and is found in the tail."""
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=5000), rng.normal(size=5000)
+    a[:25] = wild
+    edges = np.quantile(np.r_[a, b], np.linspace(0, 1, 257))
+    found = numbers(*(np.histogram(x, np.unique(edges))[0] for x in (a, b)))
+    assert found is not None
+    assert found < 1e-4
+
+
+def test_a_block_in_runs_is_sorted_and_not_dependent() -> None:
+    """Each value in one run: the rows were grouped by it."""
+    assert inflation(np.repeat([3.0, 1.0, 2.0], 500)) == 1.0
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -166,7 +187,7 @@ def test_inflation_is_that_of_the_theory(rho: float) -> None:
 
 
 @pytest.mark.parametrize(
-    "values", [np.arange(5000.0), -np.arange(5000.0), np.ones(5000), np.arange(999) % 7, np.zeros(0)]
+    "values", [np.arange(5000.0), -np.arange(5000.0), np.ones(5000), np.arange(99) % 7, np.zeros(0)]
 )
 def test_inflation_of_what_tells_nothing_is_one(values: np.ndarray) -> None:
     """Sorted, constant, short and empty stretches are taken as independent."""

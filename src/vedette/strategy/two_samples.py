@@ -42,8 +42,10 @@ EXPECTED_MIN = 10.0
 """Rows that a cell should expect on either side: with fewer, chi-square's tail is wrong far out."""
 
 GROUPS_MAX = 20
-DEPENDENT_MIN = 1000  # fewer values say too little about autocorrelation
-CORRELATED_MIN = 0.1  # three standard errors of the autocorrelation of 1,000 independent values, six of 4,000
+TAILS = (0.0005, 0.005, 0.03)  # of the rows of both files
+TAIL_MAX = 0.1  # a cell that holds more is no tail
+DEPENDENT_MIN = 100  # fewer values say too little about autocorrelation
+CORRELATED_MIN = 0.1  # six standard errors of 4,000 independent values
 _LEVELS_MAX = 400  # further levels are compared as one: more would only add noise
 _KURTOSIS_SHARE = 0.01  # a sum of n scores of kurtosis k is normal far out where k/n is below this
 
@@ -62,8 +64,8 @@ def inflation(values: npt.ArrayLike) -> float:
     """How many times the variance of the mean of consecutive values is that of independent ones, 1 or more.
 
     1 + 2 (r_1 + r_2 + ...), r_k the autocorrelations, as far as the sums of neighbouring pairs of them stay positive.
-    1 where r_1 is under 0.1, of under 1,000 values, and of values in ascending or descending order: those were sorted,
-    which says nothing about where they came from.
+    1 where r_1 is under 0.1 or under three standard errors, of under 100 values, and of values that come in order or
+    each in one run: those were sorted, which says nothing about where they came from.
 
     Source: C. J. Geyer (1992), Statistical Science 7, 473-483, section 3.3.
 
@@ -75,12 +77,12 @@ def inflation(values: npt.ArrayLike) -> float:
         return 1.0
     steps = np.diff(x)
     away = x - x.mean()
-    if (steps >= 0).all() or (steps <= 0).all():
+    if (steps >= 0).all() or (steps <= 0).all() or np.count_nonzero(steps) + 1 == len(np.unique(x)) < len(x):
         return 1.0
     squared = np.abs(np.fft.rfft(away, 2 * len(x))) ** 2
     covariance = np.fft.irfft(squared)[: len(x) // 2]
     r = covariance / covariance[0]
-    if r[1] < CORRELATED_MIN:
+    if r[1] < max(CORRELATED_MIN, 3 / np.sqrt(len(x))):
         return 1.0
     pairs = r[: len(r) // 2 * 2].reshape(-1, 2).sum(axis=1)
     negative = np.flatnonzero(pairs <= 0)
@@ -109,12 +111,13 @@ def share(current: int, n: int, reference: int, m: int, inflated: float = 1.0) -
 
 
 def numbers(current: Integers, reference: Integers, inflated: float = 1.0) -> float | None:
-    """Counts [cells] of a numeric column, cells in the order of the values: chi-square, location and spread.
+    """Counts [cells] of a numeric column, cells in the order of the values: chi-square, location, spread and tails.
 
     Chi-square over up to 20 groups of about equal counts; the rank sum (Wilcoxon 1945) and the sum of squared ranks
     about the middle (Mood 1954), both with mid-ranks and the variance of sampling without putting back, where the
-    scores are not so uneven that their sum is far from normal. None where a side has under 50 values or all lie in one
-    cell.
+    scores are not so uneven that their sum is far from normal; and Fisher's exact test of the share of rows in either
+    tail, at three depths (times their number), for what a few wild values do that no rank sees. None where a side has
+    under 50 values or all lie in one cell.
     """
     n, m = int(current.sum()), int(reference.sum())
     pooled = current + reference
@@ -127,6 +130,7 @@ def numbers(current: Integers, reference: Integers, inflated: float = 1.0) -> fl
     found = [
         _chi_square(*_enough(*into), inflated),
         *(_sum(score, current, pooled, inflated) for score in (middle, middle**2)),
+        _tails(current, reference, inflated),
     ]
     if all(p is None for p in found):  # one value holds nearly everything: what is beside it is a share
         most = int(pooled.argmax())
@@ -213,6 +217,22 @@ def _chi_square(current: Floats, reference: Floats, inflated: float = 1.0) -> fl
     gap = current - pooled * (n / (n + m))
     statistic = float((gap**2 / pooled).sum() * (n + m) ** 2 / (n * m)) / inflated
     return float(special.gammaincc((len(current) - 1) / 2, statistic / 2))
+
+
+def _tails(current: Integers, reference: Integers, inflated: float) -> float | None:
+    """The shares of rows in the lower and the upper tail; of dependent rows only where they expect enough."""
+    n, m, pooled = int(current.sum()), int(reference.sum()), current + reference
+    least = EXPECTED_MIN * inflated * (n + m) / min(n, m) if inflated > 1 else 1.0
+    found: list[float | None] = []
+    for flip in (slice(None), slice(None, None, -1)):
+        below, ours, theirs = (np.cumsum(counts[flip]) for counts in (pooled, current, reference))
+        ends = {int(np.searchsorted(below, share * (n + m))) for share in TAILS}
+        found += [
+            share(int(ours[end]), n, int(theirs[end]), m, inflated)
+            for end in sorted(ends)
+            if end < len(below) - 1 and least <= below[end] <= TAIL_MAX * (n + m)
+        ]
+    return together(found)
 
 
 def _two_sided(squared: float) -> float:

@@ -113,7 +113,8 @@ def too_few(both: Sequence[Summary], inflated: float = 1.0) -> str | None:
                 return f"no finite values{where}"
             return f"fewer than {two_samples.VALUES_MIN} values{where}: {used}"
         if used < two_samples.VALUES_MIN * inflated:
-            return f"values{where} depend on those before them: {used:,} are worth {used / inflated:.0f}"
+            worth = f"{used:,} are worth {used / inflated:.0f}"
+            return f"values{where} are like those before them: {worth} (shuffle the rows if their order means nothing)"
     return None
 
 

@@ -17,7 +17,7 @@ from vedette.engine.two_files.described import (
     sides,
     too_few,
 )
-from vedette.engine.two_files.source import Source, gaps, names_of
+from vedette.engine.two_files.source import Source, dependence, gaps, names_of
 from vedette.engine.two_files.texts import compare_texts
 from vedette.output.comparison import Picture
 from vedette.statistics.counting_levels import summarise_levels
@@ -48,7 +48,9 @@ def compare_levels(name: str, kind: str, sources: Sequence[Source]) -> Compared:
     order = sorted(table, key=lambda level: (-sum(table[level]), level))
     parts: dict[str, float | None] = {}
     reason = None
-    inflated = max(_inflation(order, source) for source in sources)
+    inflated = max(
+        dependence(one) for one in zip(*(_places(order, source) for source in sources), strict=True)
+    )
     if len(both) > 1:
         reason = too_few(both, inflated)
         if reason is None:
@@ -87,16 +89,14 @@ def _drawn(
     )
 
 
-def _inflation(order: Sequence[str], source: Source) -> float:
-    """Of the levels, each as its place in the order of frequency, and of the most frequent against the others."""
-    names = names_of(source.stretch().drop_nulls())
-    if len(names) < two_samples.DEPENDENT_MIN:
-        return 1.0
+def _places(order: Sequence[str], source: Source) -> tuple[np.ndarray, np.ndarray]:
+    """Of consecutive levels, the place of each in the order of frequency, and whether it is the most frequent."""
+    names = names_of(source.stretch().drop_nulls()).drop_nulls()
     known = pl.Series(list(order[:1000]), dtype=pl.String)
     place = names.replace_strict(
         known, np.arange(len(known)), default=len(known), return_dtype=pl.Float64
     ).to_numpy()
-    return max(two_samples.inflation(place), two_samples.inflation((place == 0).astype(np.float64)))
+    return place, (place == 0).astype(np.float64)
 
 
 def _count(source: Source) -> tuple[dict[str, int], int]:

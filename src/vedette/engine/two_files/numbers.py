@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from vedette.engine.two_files.described import KEPT, Compared, distances, drawn, missing, sides, too_few
-from vedette.engine.two_files.source import Source, floats, gaps
+from vedette.engine.two_files.source import Source, dependence, floats, gaps
 from vedette.statistics.counting import summarise_numeric
 from vedette.statistics.grid import Grid, latency_grid, numeric_grid
 from vedette.statistics.summary import Summary
@@ -26,9 +26,11 @@ def compare_numbers(name: str, role: str, sources: Sequence[Source]) -> Compared
     found = sides(both)
     parts: dict[str, float | None] = {}
     reason = None
-    inflated = max(_inflation(grid, source) for source in sources)
+    inflated = dependence([_ranks(grid, source) for source in sources])
     if len(both) > 1:
         reason = too_few(both, inflated)
+        if all(_numbered(source) for source in sources):
+            reason = "rises from row to row like an identifier or a time: not compared"
         if reason is None:
             a, b = both[0].counts[0], both[1].counts[0]
             values = two_samples.numbers(a, b, inflated)
@@ -49,9 +51,17 @@ def few_whole(sources: Sequence[Source]) -> bool:
     return bool((values == np.round(values)).all()) and len(np.unique(values)) <= CLASSES_MAX
 
 
-def _inflation(grid: Grid, source: Source) -> float:
+def _ranks(grid: Grid, source: Source) -> np.ndarray:
     values = floats(source.stretch())
-    return two_samples.inflation(np.searchsorted(grid.edges, values[np.isfinite(values)], side="right"))
+    return np.asarray(np.searchsorted(grid.edges, values[np.isfinite(values)], side="right"))
+
+
+def _numbered(source: Source) -> bool:
+    """True where whole numbers rise from row to row, as numbers of rows, identifiers and times do."""
+    column = source.stretch()
+    if not column.dtype.is_integer() or len(column) < two_samples.DEPENDENT_MIN or column.null_count():
+        return False
+    return bool((np.diff(floats(column)) > 0).all())
 
 
 def _count(grid: Grid, source: Source) -> Summary:

@@ -22,6 +22,7 @@ PILOT_ROWS = 4096
 counts depends on which file is called the reference."""
 
 STRETCH_ROWS = 4000
+REFERENCE_MIN = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,15 +116,24 @@ def unfit(role: str, dtype: pl.DataType) -> bool:
 
 def gaps(sources: Sequence[Source]) -> float:
     """How many rows are worth one where it comes to missing values: these often come in stretches."""
-    found = [1.0]
-    for source in sources:
+
+    def pattern(source: Source) -> np.ndarray:
         column = source.stretch()
         missing = column.is_null()
         if column.dtype.is_float():
             missing |= column.is_nan().fill_null(False)
-        if missing.any():
-            found.append(inflation(missing.to_numpy().astype(np.float64)))
-    return max(found)
+        return missing.to_numpy().astype(np.float64)
+
+    return dependence([pattern(source) for source in sources])
+
+
+def dependence(stretches: Sequence[np.ndarray]) -> float:
+    """How many rows are worth one, by the reference's, the last: what changed in the current file is not dependence.
+
+    A reference of under 1,000 values says little: then whichever file shows more decides.
+    """
+    told = stretches[-1:] if len(stretches[-1]) >= REFERENCE_MIN else stretches
+    return max(inflation(one) for one in told)
 
 
 def floats(column: pl.Series) -> np.ndarray:
