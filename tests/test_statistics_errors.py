@@ -273,3 +273,13 @@ def test_intervals_hold_the_truth(law):
         held = ((figures.low <= truth) & (truth <= figures.high)).mean()
         assert held >= 0.93 - 2 * np.sqrt(0.93 * 0.07 / 1500), name
         assert held < 1, name
+
+
+@pytest.mark.parametrize("name", sorted(SCORES))
+def test_a_wild_pilot_is_no_error(name):
+    """A label of 1e200 among the pilot's, whose square is beyond float64, leaves the value or gives a reason."""
+    label = LABEL.copy()
+    label[0] = 1e200
+    found = summarise_error(error_grid(label, LABEL), LABEL, LABEL + ERROR)
+    value, _, _, _, reason = figure(name, found)
+    assert reason is not None or value == pytest.approx(SCORES[name](LABEL, LABEL + ERROR))

@@ -52,10 +52,10 @@ def sum_of(current: Summary, name: str) -> Floats:
     return np.asarray(current.sums[:, current.grid.sums.index(name)])
 
 
-def farthest(current: Summary) -> float:
-    """The greatest error of the pilot, in size: what an error is thought to be able to be where all are equal."""
-    edges = current.grid.edges
-    return float(max(abs(edges[0]), abs(edges[-1])))
+def farthest(current: Summary) -> np.float64:
+    """The greatest error of the pilot, in size: what an error is thought to be able to be though none was seen."""
+    edges = current.grid.edges  # its square may be infinite; a Python float would raise
+    return np.float64(max(abs(edges[0]), abs(edges[-1])))
 
 
 def unlike(n: npt.ArrayLike, level: float) -> Floats:
