@@ -11,7 +11,10 @@ from sklearn import metrics
 
 import vedette
 from tests.world import DAY, START, World
+from vedette.engine import cycle
+from vedette.engine import view as view_module
 from vedette.engine.figures import FIGURE_SCHEMA
+from vedette.lake.tables import Lake, Table
 
 
 def one(frame: pl.DataFrame, column: str = "value") -> float:
@@ -240,3 +243,38 @@ def test_a_repeated_id_is_labelled_once(world: World) -> None:
 def test_no_rows_are_no_figures(world: World) -> None:
     """A model that was never logged to has an empty frame of the right columns."""
     assert dict(world.monitor.figures().schema) == FIGURE_SCHEMA
+
+
+@pytest.mark.parametrize("first", [False, True])
+def test_no_row_is_labelled_that_is_not_counted(
+    world: World, monkeypatch: pytest.MonkeyPatch, first: bool
+) -> None:
+    """A prediction that an ingester brings in after the journals were read is not matched with a label from them."""
+    if not first:
+        world.monitor.log({"x": 1.0}, 1, id="old", time=START)
+        world.monitor.label("old", 1)
+        world.round()
+    world.monitor.label("new", 1)
+    collect, write, collected = view_module.collect, Table.write, []
+
+    def stopped(self: Table, *args: object, **more: object) -> bool:
+        if self.name == "summaries":
+            raise RuntimeError("between its commits")
+        return write(self, *args, **more)  # type: ignore[arg-type]
+
+    def collect_then_ingest(*args: object) -> object:
+        found = collect(*args)  # type: ignore[arg-type]
+        if not collected:
+            world.monitor.log({"x": 1.0}, 1, id="new", time=START)
+            monkeypatch.setattr(Table, "write", stopped)
+            with pytest.raises(RuntimeError, match="between"):
+                cycle.once(Lake.at(world.folder), models=["m"])
+            monkeypatch.setattr(Table, "write", write)
+        collected.append(True)
+        return found
+
+    monkeypatch.setattr(view_module, "collect", collect_then_ingest)
+    frame = world.monitor.figures(["rows", "accuracy"])
+    assert dict(frame.select("metric", "n").rows()) == {"rows": 1, "accuracy": 1}
+    after = dict(world.monitor.figures(["rows", "accuracy"]).select("metric", "n").rows())
+    assert after == ({"rows": 1, "accuracy": 1} if first else {"rows": 2, "accuracy": 2})

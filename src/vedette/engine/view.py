@@ -61,6 +61,8 @@ def view(lake: Lake, model: str, query: Query | None = None) -> View:
     for _ in range(_TRIES):
         tables = lake.model(model)
         snapshot = tables["summaries"].snapshot()
+        # opened here, they stay as they are; one that is not there yet cannot
+        absent = [name for name in ("predictions", "labels") if tables[name].snapshot() is None]
         names = [folder.name for folder in producers(lake.journal, model)]
         keys = [identifier(name, stream) for name in names for stream in ("predictions", "labels", "batch")]
         marks = {key: tables["summaries"].through(key, snapshot) for key in keys}
@@ -73,7 +75,8 @@ def view(lake: Lake, model: str, query: Query | None = None) -> View:
         shape = replace(shape, grids={**shape.grids, **made})
         new = to_frame(found, "live", -1)
         rows, extent = _read(tables, new, shape, query)
-        if not tables["summaries"].moved_on(snapshot):
+        made_since = any(tables[name].moved_on(None) for name in absent)
+        if not made_since and not tables["summaries"].moved_on(snapshot):
             break
     else:
         raise LakeError(
