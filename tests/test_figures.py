@@ -278,3 +278,22 @@ def test_no_row_is_labelled_that_is_not_counted(
     assert dict(frame.select("metric", "n").rows()) == {"rows": 1, "accuracy": 1}
     after = dict(world.monitor.figures(["rows", "accuracy"]).select("metric", "n").rows())
     assert after == ({"rows": 1, "accuracy": 1} if first else {"rows": 2, "accuracy": 2})
+
+
+@pytest.mark.parametrize("by", [None, "c"])
+def test_bounds_cut_no_window_in_two(world: World, by: str | None) -> None:
+    """Of windows of two days those that begin between the bounds are returned, each with all its rows."""
+    for n in (10, 20, 30, 40, 50):
+        world.log_day(world.rows(n))
+    begin = START + 2 * DAY  # windows of two days begin on the days that are even since 1970
+    whole = world.monitor.figures("rows", window="2d", by=by)
+    assert set(whole["start"]) == {START, begin, begin + 2 * DAY}
+    for since, until, kept in [
+        (begin - DAY, begin + DAY, [begin]),
+        (begin + timedelta(hours=1), begin + 3 * DAY, [begin + 2 * DAY]),
+        (begin, begin + 2 * DAY, [begin]),
+    ]:
+        found = world.monitor.figures("rows", window="2d", by=by, since=since, until=until)
+        assert found.equals(whole.filter(pl.col("start").is_in(kept)))
+    all_of = world.monitor.figures("rows", window="all", by=by, since=begin, until=begin + DAY)
+    assert all_of["n"].sum() == 30

@@ -245,9 +245,9 @@ class Monitor:
         ``metric`` is one name or several (default all), ``feature`` a column or several; only what is asked for is
         read. ``by`` is a column whose values become segments, ``a=x``, or a pair of columns, ``a=x, b=y``;
         ``version`` a version (default all together), ``window`` a multiple of the model's window or ``"all"`` for one,
-        ``since`` and ``until`` bound the start of the windows (half-open;
-        ``by`` goes by the rows themselves), ``as_of`` gives the figures as they were known at the last
-        start of a window before then.
+        ``since`` and ``until`` bound the start of the windows that are returned (half-open, by segment too: each
+        window is there whole or not at all, and with ``"all"`` the model's own windows are what is bounded),
+        ``as_of`` gives the figures as they were known at the last start of a window before then.
 
         Columns: ``metric, segment, start, end, value, low, high, n, completeness, labelled, kind, reason, feature,
         part``; ``value`` is null where ``reason`` says why. A metric that tells of each class has a row for each

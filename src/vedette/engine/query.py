@@ -143,13 +143,16 @@ class Query:
         return wanted | {"prediction"} if wanted & LABELLED else wanted
 
     def span(self, own_us: int) -> Span:
-        """The windows asked for, of a model whose own are so long; ``ValueError`` where they do not fit together."""
+        """The windows asked for, of a model whose own are so long; ``ValueError`` where they do not fit together.
+
+        Bounds are moved up to the next start of a window asked for, so that none is cut in two.
+        """
         length = own_us if self.window_s is None else round(self.window_s * 1e6)
         if length % own_us:
             raise ValueError(
                 f"window={self.window_s} s: must be a multiple of the model's window of {own_us / 1e6:g} s"
             )
-        since, until = (_aligned(when, own_us, up=True) for when in (self.since, self.until))
+        since, until = (_aligned(when, length or own_us, up=True) for when in (self.since, self.until))
         return Span(length, self.version, since, until, _aligned(self.as_of, own_us))
 
 
