@@ -283,3 +283,19 @@ def test_a_wild_pilot_is_no_error(name):
     found = summarise_error(error_grid(label, LABEL), LABEL, LABEL + ERROR)
     value, _, _, _, reason = figure(name, found)
     assert reason is not None or value == pytest.approx(SCORES[name](LABEL, LABEL + ERROR))
+
+
+@pytest.mark.parametrize("name", ["mae", "bias", "rmse", "mape", "quantile_loss_p10", "r2"])
+def test_rare_large_errors_are_within_the_interval(name):
+    """Of errors of N(0, 1) with 1 % of N(100, 1), most windows of 30 hold no large one, and their intervals the truth."""
+    rng = np.random.default_rng(11)
+
+    def drawn(size):
+        label = rng.normal(20, 2, size)
+        return label, label + rng.normal(size=size) + 100 * (rng.random(size) < 0.01)
+
+    truth = SCORES[name](*drawn(1_000_000))
+    grid, windows = error_grid(*drawn(1000)), np.repeat(np.arange(500), 30)
+    found = STATISTICS[name].figures(summarise_error(grid, *drawn(30 * 500), windows, 500))
+    told = np.isfinite(found.value)
+    assert ((found.low <= truth) & (found.high >= truth))[told].mean() > 0.95

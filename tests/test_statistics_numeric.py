@@ -100,7 +100,7 @@ def test_the_mean_of_even_values_is_students(n, rng):
     half = rng.normal(size=n // 2)
     x = 3 + np.concatenate([half, -half])
     expected = stats.ttest_1samp(x, 0).confidence_interval(0.9)
-    assert figure("mean", summarise_numeric(GRID, x), 0.9)[:3] == pytest.approx(
+    assert figure("mean", summarise_numeric(numeric_grid("x", []), x), 0.9)[:3] == pytest.approx(
         (x.mean(), expected.low, expected.high), rel=1e-9
     )
 
@@ -160,9 +160,25 @@ def test_the_mean_far_from_zero_keeps_its_digits(rng):
 def test_the_mean_moves_with_its_values(shift, scale):
     """Shifting and scaling all values does the same to the mean and its limits."""
     x = np.random.default_rng(1).normal(size=50)
-    before = np.array(figure("mean", summarise_numeric(GRID, x))[:3])
-    after = figure("mean", summarise_numeric(GRID, scale * x + shift))[:3]
+    before = np.array(figure("mean", summarise_numeric(numeric_grid("x", x), x))[:3])
+    moved = scale * x + shift
+    after = figure("mean", summarise_numeric(numeric_grid("x", moved), moved))[:3]
     np.testing.assert_allclose(after, scale * before + shift, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("n", [30, 100])
+def test_the_mean_knows_of_rare_large_values(n, rng):
+    """Of N(0, 1) with 1 % of N(50, 1) the interval holds the mean, 0.5, though most windows hold no large value."""
+
+    def drawn(size):
+        return rng.normal(size=size) + 50 * (rng.random(size) < 0.01)
+
+    windows = np.repeat(np.arange(1000), n)
+    found = STATISTICS["mean"].figures(
+        summarise_numeric(numeric_grid("x", drawn(1000)), drawn(n * 1000), None, windows, 1000)
+    )
+    told = np.isfinite(found.value)
+    assert ((found.low <= 0.5) & (found.high >= 0.5))[told].mean() > 0.95
 
 
 def test_equal_values_do_not_make_a_mean_certain():

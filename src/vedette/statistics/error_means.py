@@ -7,7 +7,7 @@ import numpy.typing as npt
 from scipy import special
 
 from vedette.statistics.estimates import Estimates, Reasons, check_level, reasons_of
-from vedette.statistics.intervals import hall
+from vedette.statistics.intervals import hall, unlike
 from vedette.statistics.moments import SPREAD_MIN
 from vedette.statistics.summary import Summary
 
@@ -19,7 +19,6 @@ __all__ = [
     "mean_loss",
     "raised",
     "sum_of",
-    "unlike",
     "widened",
 ]
 
@@ -58,16 +57,12 @@ def farthest(current: Summary) -> np.float64:
     return np.float64(max(abs(edges[0]), abs(edges[-1])))
 
 
-def unlike(n: npt.ArrayLike, level: float) -> Floats:
-    """The greatest share of rows that can be unlike ``n`` rows that are all alike (Clopper and Pearson)."""
-    return np.asarray(1 - ((1 - level) / 2) ** (1 / np.maximum(np.asarray(n, dtype=np.float64), 1.0)))
-
-
 def mean_loss(
     rows: tuple[Integers, Reasons],
     sums: tuple[Floats, Floats, Floats],
     span: tuple[float, float | Floats],
     level: float,
+    seen: bool,
     floor: float = 0.0,
 ) -> Estimates:
     """The mean of a loss over the errors of each window, from the sums [W] of its first three powers.
@@ -75,7 +70,8 @@ def mean_loss(
     ``rows`` are the numbers of errors, and the windows that have a reason already: ``errors_of``. The limits are
     Student's or Hall's, whichever are further out, the latter for a skewness raised by ``HIDDEN``. Where the loss of
     all n rows is equal, a share 1 - (alpha/2)^(1/n) of what comes could be different, and the limits are what that
-    share could do between the ends of ``span``. No limit lies below ``floor``.
+    share could do between the ends of ``span``. Where ``seen``, the ends are losses of a pilot, and no interval is
+    shorter: large losses that are rare are mostly not among the rows. No limit lies below ``floor``.
     """
     check_level(level)
     (n, reasons), (least, most) = rows, span
@@ -94,8 +90,11 @@ def mean_loss(
         reasons.add(lone, "one or two errors outweigh all others, of rows", n)
         below, above = hall(skewness * (1 + HIDDEN / size), size, level)
         other = unlike(n, level)
-        low = np.where(equal, mean + other * np.minimum(least - mean, 0.0), mean - below * sd)
-        high = np.where(equal, mean + other * np.maximum(most - mean, 0.0), mean + above * sd)
+        lowest = mean + other * np.minimum(least - mean, 0.0)
+        highest = mean + other * np.maximum(most - mean, 0.0)
+        low, high = mean - below * sd, mean + above * sd
+        low = np.where(equal, lowest, np.minimum(low, lowest) if seen else low)
+        high = np.where(equal, highest, np.maximum(high, highest) if seen else high)
         return Estimates.of(mean, np.maximum(low, floor), high, n, reasons)
 
 

@@ -15,6 +15,7 @@ __all__ = [
     "noncentral_chi_square",
     "quantile_ranks",
     "share",
+    "unlike",
     "wilson",
 ]
 
@@ -256,3 +257,12 @@ def garwood(k: npt.ArrayLike, level: float) -> tuple[Floats, Floats]:
     tail = (1 - level) / 2
     low = special.gammaincinv(np.maximum(count, 1.0), tail)
     return _pair(np.where(count <= 0, 0.0, low), special.gammaincinv(count + 1, 1 - tail))
+
+
+def unlike(n: npt.ArrayLike, level: float) -> Floats:
+    """The greatest share of rows that can be unlike ``n`` rows that are all alike (Clopper and Pearson).
+
+    >>> round(float(unlike(30, 0.95)), 4)     # scipy.stats.binomtest(0, 30).proportion_ci(method="exact").high
+    0.1157
+    """
+    return np.asarray(1 - ((1 - level) / 2) ** (1 / np.maximum(np.asarray(n, dtype=np.float64), 1.0)))

@@ -6,6 +6,7 @@ import numpy as np
 
 from vedette.statistics.error_means import errors_of, farthest, mean_loss, sum_of
 from vedette.statistics.estimates import Estimates, check_kind
+from vedette.statistics.moments import of_pilot
 from vedette.statistics.summary import Summary
 
 __all__ = ["MeanAbsolutePercentageError"]
@@ -17,7 +18,7 @@ class MeanAbsolutePercentageError:
     mean |prediction - label|/|label|. A label of 0 (nearer to it than 2.2e-16) has no such share; where there are
     any, their number is the reason why there is no figure (scikit-learn divides by 2.2e-16 instead). Labels near 0
     make it what they want: it is meant for labels that keep away from 0. Rows and the interval are those of ``mae``;
-    where all shares are equal, the range is that which the greatest error of the rows that cut the grid would give,
+    its range is that which the greatest error of the rows that cut the grid would give,
     over labels such as these.
 
     Sources: Student (1908), Biometrika 6, 1-25; P. Hall (1992), Journal of the Royal Statistical Society B 54,
@@ -43,4 +44,4 @@ class MeanAbsolutePercentageError:
         powers = (sum_of(current, "relative_1"), sum_of(current, "relative_2"), sum_of(current, "relative_3"))
         with np.errstate(over="ignore"):  # the estimates refuse what is not finite
             most = farthest(current) * sum_of(current, "inverse") / np.maximum(n, 1)
-        return mean_loss((n, reasons), powers, (0.0, most), level)
+        return mean_loss((n, reasons), powers, (0.0, most), level, of_pilot(current.grid))

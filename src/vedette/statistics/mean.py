@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from vedette.statistics.estimates import Estimates, check_kind, check_level, reasons_of
-from vedette.statistics.intervals import hall, share
-from vedette.statistics.moments import moments_of, two_values
+from vedette.statistics.intervals import hall, share, unlike
+from vedette.statistics.moments import moments_of, of_pilot, two_values
 from vedette.statistics.summary import Summary
 
 __all__ = ["Mean"]
@@ -28,8 +28,11 @@ class Mean:
 
     ``n`` counts finite values; null, NaN and infinities are in ``missing_share`` and ``infinite_share``. Where all
     n values are equal there is no spread to go by: no more than a share 1 - (alpha/2)^(1/n) of what comes can then
-    be different (Clopper and Pearson), and the interval is what that share could do within the range of the grid.
-    Two values at least are needed. The interval is of independent rows.
+    be different (Clopper and Pearson), and the interval is what that share could do within the range of the grid. Where
+    the grid has a pilot no interval is shorter than this: large values that are rare are mostly not among few rows.
+    That makes it 1.07 times as long for 30 normal values, 1.6 for log-normal ones, and 1.00 and 1.3 for 100; of
+    N(0, 1) with 1 % of N(50, 1) it holds 1.00 at 30 rows, Student's and Hall's alone 0.29. Two values at least are
+    needed. The interval is of independent rows.
 
     Sources: Student (1908), Biometrika 6, 1-25; P. Hall (1992), Journal of the Royal Statistical Society B 54,
     221-228.
@@ -49,7 +52,7 @@ class Mean:
     def figures(self, current: Summary, reference: Summary | None = None, level: float = 0.95) -> Estimates:  # noqa: ARG002
         """The mean by window; ``ValueError`` for another kind of column or a level outside (0, 1)."""
         check_kind(self.name, self.kinds, current)
-        tail = (1 - check_level(level)) / 2
+        check_level(level)
         reasons, n, grid = reasons_of(current), current.used, current.grid
         reasons.add(n < 2, "fewer than 2 finite values", n)
         size = np.maximum(n, 1)
@@ -58,17 +61,16 @@ class Mean:
         constant = current.minimum == current.maximum
         lone = (np.abs(found.skewness) > SKEWED_MAX * np.sqrt(size)) & ~flag & ~constant
         reasons.add(lone, "too few rows for so skewed a column", n)
-        other = 1 - tail ** (1 / size)
+        rare = np.where(constant | of_pilot(grid), unlike(size, level), 0.0)
         below, above = hall(found.skewness, size, level)
         at_least, at_most = share(np.clip(hits, 0, size), size, level)
         with np.errstate(over="ignore", invalid="ignore"):  # the estimates refuse what is not finite
-            low, high = found.mean - below * found.sd, found.mean + above * found.sd
             least, most = grid.edges[0] - grid.centre, grid.edges[-1] - grid.centre
-            low = (
-                np.where(constant, found.mean + other * np.minimum(least - found.mean, 0), low) + grid.centre
-            )
+            lowest = found.mean + rare * np.minimum(least - found.mean, 0.0)
+            highest = found.mean + rare * np.maximum(most - found.mean, 0.0)
+            low = np.where(constant, lowest, np.minimum(found.mean - below * found.sd, lowest)) + grid.centre
             high = (
-                np.where(constant, found.mean + other * np.maximum(most - found.mean, 0), high) + grid.centre
+                np.where(constant, highest, np.maximum(found.mean + above * found.sd, highest)) + grid.centre
             )
             low = np.where(flag, small + at_least * (great - small), low)
             high = np.where(flag, small + at_most * (great - small), high)

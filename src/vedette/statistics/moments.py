@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from vedette.statistics.grid import Grid
+from vedette.statistics.grid import Grid, numeric_grid
 from vedette.statistics.summary import Summary
 
-__all__ = ["Moments", "moments_of", "two_values"]
+__all__ = ["Moments", "moments_of", "of_pilot", "two_values"]
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -58,6 +58,11 @@ def moments_of(summary: Summary) -> Moments:
         skewness = m3 / m2**1.5 * np.sqrt(n * (n - 1)) / np.maximum(n - 2, 1.0)
         kurtosis = m4 / m2**2
     return Moments(mean, sd, np.where(known, skewness, 0.0), np.where(known, kurtosis, 0.0), known)
+
+
+def of_pilot(grid: Grid) -> bool:
+    """Whether the edges were cut by a pilot, so that the outermost are values that came."""
+    return not np.array_equal(grid.edges, numeric_grid("", []).edges)
 
 
 def two_values(grid: Grid, counts: Integers) -> tuple[Integers, float, float, npt.NDArray[np.bool_]]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from vedette.statistics.error_means import errors_of, mean_loss, sum_of
 from vedette.statistics.estimates import Estimates, check_kind
+from vedette.statistics.moments import of_pilot
 from vedette.statistics.summary import Summary
 
 __all__ = ["QuantileLoss"]
@@ -17,7 +18,7 @@ class QuantileLoss:
 
     mean of p (label - prediction) where the prediction is too low, of (1-p) (prediction - label) where it is too
     high: 0.1 of it for a p of 0.9. At p = 0.5 it is half of ``mae``. Rows, reasons and the interval are those of
-    ``mae``; where the loss of all rows is equal, the range is that of the errors of the rows that cut the grid.
+    ``mae``; its range is that of the errors of the rows that cut the grid.
 
     Sources: R. Koenker and G. Bassett (1978), Econometrica 46, 33-50; P. Hall (1992), Journal of the Royal
     Statistical Society B 54, 221-228.
@@ -48,4 +49,6 @@ class QuantileLoss:
         )
         edges = current.grid.edges
         most = max(over * float(edges[-1]), -under * float(edges[0]), 0.0)
-        return mean_loss(errors_of(current, 2), (first, second, third), (0.0, most), level)
+        return mean_loss(
+            errors_of(current, 2), (first, second, third), (0.0, most), level, of_pilot(current.grid)
+        )

@@ -14,11 +14,11 @@ from vedette.statistics.error_means import (
     farthest,
     raised,
     sum_of,
-    unlike,
     widened,
 )
 from vedette.statistics.estimates import Estimates, check_kind, check_level
-from vedette.statistics.moments import SPREAD_MIN
+from vedette.statistics.intervals import unlike
+from vedette.statistics.moments import SPREAD_MIN, of_pilot
 from vedette.statistics.summary import Summary
 
 __all__ = ["R2"]
@@ -39,7 +39,7 @@ class R2:
     Reasons: fewer than 4 errors; labels that do not vary, or so little for their distance from those that cut the
     grid that the sums do not tell; one or two errors or labels that outweigh all others. Where all errors
     are equal in size, a share 1 - (alpha/2)^(1/n) of what comes could be as wrong as the worst of the rows that cut
-    the grid.
+    the grid; no lower limit is above what that would give.
 
     Sources: S. Wright (1921), Journal of Agricultural Research 20, 557-585; D. G. Bonett (2006), Computational
     Statistics and Data Analysis 50, 775-782, for the factor n/(n-z).
@@ -79,7 +79,10 @@ class R2:
             other = unlike(n, level)
             worst = farthest(current) ** 2 / found.variance
             least = np.where(equal, ratio * (1 - other), ratio) * np.exp(-half)
-            most = np.where(equal, ratio + other * np.maximum(worst - ratio, 0.0), ratio) * np.exp(half)
+            rare = ratio + other * np.maximum(worst - ratio, 0.0)
+            most = np.where(equal, rare, ratio) * np.exp(half)
+            if of_pilot(current.grid):
+                most = np.where(np.isfinite(rare), np.maximum(most, rare), most)
             return Estimates.of(1 - ratio, 1 - most, 1 - least, n, reasons)
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from vedette.statistics.error_means import EQUAL, OUTWEIGHED, errors_of, farthest, raised, unlike, widened
+from vedette.statistics.error_means import EQUAL, OUTWEIGHED, errors_of, farthest, raised, widened
 from vedette.statistics.estimates import Estimates, check_kind, check_level
-from vedette.statistics.moments import moments_of
+from vedette.statistics.intervals import unlike
+from vedette.statistics.moments import moments_of, of_pilot
 from vedette.statistics.summary import Summary
 
 __all__ = ["RootMeanSquaredError"]
@@ -27,7 +28,8 @@ class RootMeanSquaredError:
 
     Where one or two errors are all there is of the mean square, that is the reason why there is no figure. Where all
     are equal in size, a share 1 - (alpha/2)^(1/n) of what comes could be different, and the limits are what that
-    share could do between 0 and the greatest error of the rows that cut the grid. Four errors at least are needed.
+    share could do between 0 and the greatest error of the rows that cut the grid; no upper limit is below, for large
+    errors that are rare are mostly not among the rows. Four errors at least are needed.
 
     Source: D. G. Bonett (2006), Computational Statistics and Data Analysis 50, 775-782.
 
@@ -62,5 +64,7 @@ class RootMeanSquaredError:
             other = unlike(n, level)
             low = np.where(equal, square * (1 - other), square * np.exp(-half))
             most = square + other * np.maximum(farthest(current) ** 2 - square, 0.0)
-            high = np.where(equal, most, square * np.exp(half))
+            high = square * np.exp(half)
+            seen_most = of_pilot(current.grid) and bool(np.isfinite(farthest(current) ** 2))
+            high = np.where(equal, most, np.maximum(high, most) if seen_most else high)
             return Estimates.of(np.sqrt(square), np.sqrt(low), np.sqrt(high), n, reasons)
