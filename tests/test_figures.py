@@ -191,6 +191,20 @@ def test_psi_of_the_same_law_is_small_and_of_another_is_not(world: World) -> Non
     assert frame["low"][1] > 0.1
 
 
+def test_a_column_that_the_newest_reference_lacks_has_none(world: World) -> None:
+    """A new reference replaces the whole of the old one, and what else is asked for changes nothing about it."""
+    world.monitor.reference(world.rows(300))
+    world.round()
+    world.log_day(world.rows(50))
+    world.monitor.reference(world.rows(300).drop("x"))
+    world.round()
+    for names in ("x", ["x", "c"], None):
+        found = world.monitor.figures("psi", feature=names)
+        assert found.filter(pl.col("feature") == "x").select("value", "reason").rows() == [
+            (None, "no reference")
+        ]
+
+
 def test_auc_agrees_with_scikit_learn(world: World) -> None:
     """The binned area under the ROC curve is the exact one to within a cell's width."""
     rng = np.random.default_rng(3)

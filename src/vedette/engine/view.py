@@ -28,7 +28,7 @@ _TRIES = 8  # reads of the lake before one gives up because an ingester commits 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What was read of a model: increments (``summaries``, live and reference), and what is needed to read them.
+    """What was read of a model: increments (``summaries``, live and newest reference), and what is needed to read them.
 
     ``extent`` are the first and the last start of a window with rows, in microseconds; None where there are none.
     """
@@ -99,9 +99,14 @@ def _read(
     names = [
         name for name in SCHEMAS["summaries"] if name != "hashes" or (query is not None and query.hashes)
     ]
-    wanted = live | (pl.col("part") == "reference")
+    wanted = live
+    if query is None or query.reference:
+        # the newest of all columns: one that it lacks has no reference, whatever an older one had
+        of_reference = pl.col("part") == "reference"
+        arrival = scan.filter(of_reference).select(pl.col("arrival").max()).collect().item()
+        if arrival is not None:
+            wanted |= of_reference & (pl.col("arrival") == arrival)
     if query is not None:
-        wanted = wanted if query.reference else live
         wanted &= pl.col("column").is_in(sorted(query.columns(shape.all_grids)))
     rows = pl.concat([scan.filter(wanted).select(names).collect(), new.filter(wanted).select(names)])
     whole = rows.filter(live)
@@ -173,7 +178,7 @@ def windows(seen: View, column: str, span: Span) -> tuple[np.ndarray, Summary | 
 def reference_of(seen: View, column: str) -> Summary | None:
     """The summary of a column over the newest reference, None where it has none."""
     rows = seen.summaries.filter(pl.col("part") == "reference")
-    rows = rows.filter((pl.col("arrival") == pl.col("arrival").max()) & (pl.col("column") == column))
+    rows = rows.filter(pl.col("column") == column)
     summary = _on_grid(seen, column, rows)
     return None if summary is None else summary.merged()
 
