@@ -25,6 +25,8 @@ from vedette.records import Status
 HALF = slice(None, None, 2)
 TEXTS = ["u", "v"] * (N // 2)
 
+MIXED = np.random.default_rng(0).permutation(N)
+
 
 def used(side: Side) -> int:
     """The rows that the figures of a column rest on."""
@@ -122,7 +124,7 @@ def test_a_column_of_another_type_is_an_alarm(current: Any, reference: Any) -> N
     ("current", "reference"),
     [
         (np.arange(N), np.arange(N).astype(float)),
-        (np.arange(N) % 100, (np.arange(N) % 100).astype(np.uint8)),
+        (MIXED % 100, (MIXED % 100).astype(np.uint8)),
         (TEXTS, pl.Series(TEXTS, dtype=pl.Categorical)),
         (pl.Series(TEXTS, dtype=pl.Enum(["v", "u"])), TEXTS),
         ([Decimal("1.5")] * N, [1.5] * N),

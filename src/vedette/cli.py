@@ -201,7 +201,7 @@ def report(
             reference,
             columns=_pairs(column or []),
             by=by or (),
-            separator=separator,
+            separator="\t" if separator == "\\t" else separator,
             html=html,
             progress=progress,
         )
@@ -214,6 +214,8 @@ def _pairs(texts: list[str]) -> dict[str, str]:
     for (ours, equal, theirs), text in zip(pairs, texts, strict=True):
         if not (ours and equal and theirs):
             raise ValueError(f"--column {text!r}: must be like label=churned")
+        if [one for one, _, _ in pairs].count(ours) > 1:
+            raise ValueError(f"--column {text!r}: {ours!r} is given twice")
     return {ours: theirs for ours, _, theirs in pairs}
 
 
@@ -244,6 +246,10 @@ def main() -> None:
         _fail(str(error), EXIT_USAGE)
     except VedetteError as error:
         _fail(str(error), EXIT_FAILED)
+    except BrokenPipeError:
+        raise  # what reads our output has had enough: see output.pipes
+    except OSError as error:
+        _fail(f"{error.filename or 'output'}: {error.strerror or error}", EXIT_FAILED)
     except Exception as error:
         if not isinstance(error, usage_error):
             raise

@@ -54,6 +54,11 @@ class TableFile:
             length = None if stop is None else max(stop - start, 0)
             return self._scan().select(list(names)).slice(start, length).collect()
 
+    def nulls(self, name: str) -> int:
+        """The number of nulls of a column, whose values are not kept."""
+        with _reading(self.path):
+            return int(self._scan().select(pl.col(name).null_count()).collect().item())
+
     def renamed(self, columns: Mapping[str, str]) -> TableFile:
         """The table with other names: ``columns`` maps new names to its own.
 
@@ -168,8 +173,12 @@ def _delta(folder: Path, told: str) -> TableFile:
             f"{told}: is a folder, but not a Delta table; must be a Parquet, CSV or Arrow file or a Delta table"
         )
 
+    from deltalake import DeltaTable  # 60 ms that other files need not pay
+
+    version = DeltaTable(str(folder)).version()  # what is appended while it is read is another table
+
     def scan() -> pl.LazyFrame:
-        return pl.scan_delta(str(folder))
+        return pl.scan_delta(str(folder), version=version)
 
     return TableFile(told, _typed(dict(scan().collect_schema())), _rows(scan()), scan)
 

@@ -149,7 +149,9 @@ def levels(current: Integers, reference: Integers, inflated: float = 1.0) -> flo
     if min(n, m) < VALUES_MIN * inflated or np.count_nonzero(current + reference) < 2:
         return None
     if inflated > 1:
-        return _chi_square(*_enough(current, reference), inflated)
+        whole = _chi_square(*_enough(current, reference), inflated)
+        first = int((current + reference).argmax())
+        return share(int(current[first]), n, int(reference[first]), m, inflated) if whole is None else whole
     order = np.argsort(-(current + reference), kind="stable")
     most, rest = order[:_LEVELS_MAX], order[_LEVELS_MAX:]
     a, b = current[most], reference[most]

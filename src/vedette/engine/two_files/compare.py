@@ -105,28 +105,32 @@ def _columns(pair: _Pair, progress: Progress | None) -> list[tuple[Column, Compa
     names = list(dict.fromkeys(name for table in reversed(pair.tables()) for name in table.schema))
     drafts = []
     held: dict[str, pl.DataFrame] = {}
-    waiting = _batches(pair, names)
+    at_once = max(1, BATCH_BYTES // (16 * max(1, *(table.rows for table in pair.tables()))))
+    waiting = _batches(pair, names, at_once)
     for done, name in enumerate(names):
         if progress is not None:
             progress(done, len(names), name)
-        if all(name not in frame.columns for frame in held.values()):
+        if done % at_once == 0:
             held = next(waiting)
         drafts.append(_column(pair, name, held))
     return drafts
 
 
-def _batches(pair: _Pair, names: Sequence[str]) -> Iterator[dict[str, pl.DataFrame]]:
+def _batches(pair: _Pair, names: Sequence[str], at_once: int) -> Iterator[dict[str, pl.DataFrame]]:
     """Columns of both tables, by the path of the table, in the order of their names: as many at once as are small."""
-    rows = max(table.rows for table in pair.tables())
-    at_once = max(1, BATCH_BYTES // (16 * max(rows, 1)))
     for start in range(0, len(names), at_once):
         part = names[start : start + at_once]
         yield {
-            f"{place}": table.read([name for name in part if name in table.schema])
+            str(place): table.read([name for name in part if _small(table, name)])
             if table.rows <= SLICE_ROWS
-            else pl.DataFrame(schema=dict.fromkeys(part, pl.Null()))
+            else pl.DataFrame()
             for place, table in enumerate(pair.tables())
         }
+
+
+def _small(table: TableFile, name: str) -> bool:
+    """True for a column whose values are read: of lists and structs only the nulls are counted."""
+    return name in table.schema and kind_of(table.schema[name]) != "other"
 
 
 def _role(name: str) -> str:
@@ -141,7 +145,7 @@ def _column(pair: _Pair, name: str, held: Mapping[str, pl.DataFrame]) -> tuple[C
     role = _role(name)
     tables = [table for table in pair.tables() if name in table.schema]
     sources = [
-        Source(table, name, held[str(place)] if table.rows <= SLICE_ROWS else None)
+        Source(table, name, held[str(place)] if name in held[str(place)].columns else None)
         for place, table in enumerate(pair.tables())
         if name in table.schema
     ]

@@ -48,13 +48,25 @@ def _figures(report: Comparison) -> Iterator[Finding]:
         now, before = one.current, one.reference
         if now.value is None or before.value is None:
             continue
-        worse = now.value < before.value if one.metric == "accuracy" else now.value > before.value
+        gain = abs(now.value) - abs(
+            before.value
+        )  # of a bias the size matters, of the others there is no sign
+        worse = gain < 0 if one.metric in ("accuracy", "roc_auc") else gain > 0
         where = f" of {one.segment}" if one.segment else ""
         unit, by = unit_of(one.metric), width(now, before)
         told = (
             f"{estimate(before, unit, by)[0]} to {' '.join(estimate(now, unit, by))}, {now.n:,} rows{where}"
         )
         yield Finding(Status.ALARM if worse else Status.OK, one.metric, told)
+    for one in report.figures:
+        if (
+            one.metric == "roc_auc"
+            and not one.segment
+            and one.current.high is not None
+            and one.current.high < 0.5
+        ):
+            said = f"{' '.join(estimate(one.current))}, worse than chance: is the probability that of the other class?"
+            yield Finding(Status.WARN, one.metric, said)
 
 
 def _columns(report: Comparison) -> Iterator[Finding]:

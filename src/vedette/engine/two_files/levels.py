@@ -26,6 +26,8 @@ from vedette.strategy import two_samples
 
 __all__ = ["compare_levels"]
 
+LEVELS_MAX = 100_000
+CONTRASTS = 6  # levels in which neighbouring rows are looked at: more would find likeness in noise
 TEXT_LEVELS = 1000
 """A column with more values than this in the pilot rows is a text or an identifier: its values are not told by name."""
 
@@ -38,6 +40,8 @@ def compare_levels(name: str, kind: str, sources: Sequence[Source]) -> Compared:
     ):
         return compare_texts(sources)
     found = [_count(source) for source in sources]
+    if any(len(levels) > LEVELS_MAX for levels, _ in found):
+        return compare_texts(sources)  # what the pilot took for a category: its levels would fill the memory
     table = {
         level: (found[0][0].get(level, 0), found[-1][0].get(level, 0) if len(found) > 1 else 0)
         for level in dict.fromkeys(level for levels, _ in found for level in levels)
@@ -48,9 +52,7 @@ def compare_levels(name: str, kind: str, sources: Sequence[Source]) -> Compared:
     order = sorted(table, key=lambda level: (-sum(table[level]), level))
     parts: dict[str, float | None] = {}
     reason = None
-    inflated = max(
-        dependence(one) for one in zip(*(_places(order, source) for source in sources), strict=True)
-    )
+    inflated = dependence([_score(order, source) for source in sources])
     if len(both) > 1:
         reason = too_few(both, inflated)
         if reason is None:
@@ -89,14 +91,28 @@ def _drawn(
     )
 
 
-def _places(order: Sequence[str], source: Source) -> tuple[np.ndarray, np.ndarray]:
-    """Of consecutive levels, the place of each in the order of frequency, and whether it is the most frequent."""
+def _score(order: Sequence[str], source: Source) -> np.ndarray:
+    """Of consecutive levels, a number for each such that neighbours are as alike as can be.
+
+    With C the covariances of the indicators of the most frequent levels and D those of one row with the next, it is the
+    combination of indicators with the greatest autocorrelation: the first eigenvector of D relative to C.
+    """
     names = names_of(source.stretch().drop_nulls()).drop_nulls()
-    known = pl.Series(list(order[:1000]), dtype=pl.String)
+    known = pl.Series(list(order[:CONTRASTS]), dtype=pl.String)
     place = names.replace_strict(
-        known, np.arange(len(known)), default=len(known), return_dtype=pl.Float64
+        known, np.arange(len(known)), default=len(known), return_dtype=pl.Int64
     ).to_numpy()
-    return place, (place == 0).astype(np.float64)
+    runs = 1 + int((names != names.shift()).sum() or 0)
+    if len(place) < two_samples.DEPENDENT_MIN or runs <= names.n_unique() + 1:
+        return np.zeros(0)  # too few, or grouped by the column itself
+    held = np.stack([place == level for level in range(len(known))], axis=1).astype(np.float64)
+    held -= held.mean(axis=0)
+    size, vectors = np.linalg.eigh(held.T @ held / len(held))
+    whitened = held @ (vectors[:, size > 1e-9] / np.sqrt(size[size > 1e-9]))
+    if not whitened.shape[1]:
+        return np.zeros(0)
+    lagged = whitened[1:].T @ whitened[:-1] / len(held)
+    return np.asarray(whitened @ np.linalg.eigh(lagged + lagged.T)[1][:, -1])
 
 
 def _count(source: Source) -> tuple[dict[str, int], int]:
@@ -110,4 +126,6 @@ def _count(source: Source) -> tuple[dict[str, int], int]:
         nulls += len(column) - int(times.filter(there).sum())
         for level, n in zip(names.filter(there).to_list(), times.filter(there).to_list(), strict=True):
             counts[level] = counts.get(level, 0) + n
+        if len(counts) > LEVELS_MAX:
+            break
     return counts, nulls

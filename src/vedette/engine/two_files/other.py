@@ -16,7 +16,7 @@ __all__ = ["compare_other"]
 def compare_other(kind: str, sources: Sequence[Source]) -> Compared:
     """Count rows and nulls, and compare their share."""
     both = [_side(source) for source in sources]
-    found = missing(both, gaps(sources))
+    found = missing(both, gaps(sources) if kind != "other" else 1.0)
     parts = {} if found is None else {"missing": found}
     return Compared(kind, both, parts=parts, reason=_reason(kind, sources))
 
@@ -31,5 +31,4 @@ def _reason(kind: str, sources: Sequence[Source]) -> str:
 
 
 def _side(source: Source) -> Side:
-    nulls = sum(column.null_count() for column in source.slices())
-    return Side(source.rows, nulls, 0, 0, None, None, {})
+    return Side(source.rows, source.table.nulls(source.name), 0, 0, None, None, {})

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import polars as pl
+from scipy import special
 
 from vedette.engine.two_files.described import estimate
 from vedette.engine.two_files.numbers import few_whole
-from vedette.engine.two_files.source import SLICE_ROWS, STRETCH_ROWS, Source, kind_of, names_of
+from vedette.engine.two_files.source import SLICE_ROWS, STRETCH_ROWS, Source, as_floats, kind_of, names_of
 from vedette.errors import SchemaError
 from vedette.lake.files import TableFile
 from vedette.output.comparison import Confusion, Figures
@@ -33,6 +34,8 @@ __all__ = ["Quality", "compare_quality"]
 SEGMENTS_MAX = 1000
 CLASSES_TOLD = 20  # of more classes the figures of each are left out; the averages are there
 _BY_CLASS = ("precision_per_class", "recall_per_class", "f1_per_class", "roc_auc_per_class")
+JUDGED = ("accuracy", "roc_auc", "log_loss", "mae", "bias")
+NORMAL = float(special.ndtri(0.975))
 _LEFT_OUT = ("rows", "throughput_per_s", "error_rate")
 
 
@@ -68,9 +71,14 @@ def compare_quality(current: TableFile, reference: TableFile | None, by: Sequenc
                 raise SchemaError(f"by={name!r}: {table.path} has no such column; it has {_names(table)}")
     if not _labelled(current):
         return Quality(notes=_why_not(current))
+    alone: tuple[str, ...] = ()
     if not all(_labelled(table) for table in tables):
-        tables = tables[:1]
+        tables, alone = (
+            tables[:1],
+            ("The reference has no labels: whether predictions got worse cannot be told.",),
+        )
     labels, notes, warnings = _labels(tables, tuple(by))
+    notes = (*alone, *notes)
     if labels is None:
         return Quality(notes=notes, warnings=warnings)
     counted = [_count(table, labels) for table in tables]
@@ -83,15 +91,18 @@ def _names(table: TableFile) -> str:
     return ", ".join(list(table.schema)[:20])
 
 
+def _predicted(table: TableFile) -> bool:
+    return any(
+        name in ("prediction", "probability") or name.startswith("probability_") for name in table.schema
+    )
+
+
 def _labelled(table: TableFile) -> bool:
-    predicted = any(name == "prediction" or name.startswith("probability") for name in table.schema)
-    return predicted and "label" in table.schema
+    return _predicted(table) and "label" in table.schema
 
 
 def _why_not(table: TableFile) -> tuple[str, ...]:
-    if "label" not in table.schema and any(
-        name == "prediction" or name.startswith("probability") for name in table.schema
-    ):
+    if "label" not in table.schema and _predicted(table):
         return ("No column 'label': how right the predictions are cannot be told.",)
     return ()
 
@@ -107,7 +118,7 @@ def _labels(
         for name in ("label", "prediction")
         if name in table.schema
     )
-    scored = any(name.startswith("probability") for table in tables for name in table.schema)
+    scored = any("probability" in table.schema for table in tables)
     both = [Source(t, name) for t in tables for name in ("label", "prediction") if name in t.schema]
     if numeric and not scored and not few_whole(both):
         pilot = _sample(tables, ("label", "prediction"))
@@ -135,10 +146,14 @@ def _labels(
 
 
 def _sorted(names: set[str]) -> tuple[str, ...]:
+    """By size where all are numbers, else by name."""
     try:
-        return tuple(sorted(names, key=float))
+        sizes = {name: float(name) for name in names}
     except ValueError:
         return tuple(sorted(names))
+    if not np.isfinite(list(sizes.values())).all():
+        return tuple(sorted(names))
+    return tuple(sorted(names, key=lambda name: (sizes[name], name)))
 
 
 def _classes(table: TableFile) -> tuple[set[str], set[str]]:
@@ -152,9 +167,10 @@ def _classes(table: TableFile) -> tuple[set[str], set[str]]:
                 if len(seen) > 10 * CLASSES_MAX:
                     break
         found.append(seen)
-    found[1] |= {
-        name.removeprefix("probability_") for name in table.schema if name.startswith("probability_")
-    }
+    if "prediction" not in table.schema:  # a feature can have such a name, of rain and the like
+        found[1] |= {
+            name.removeprefix("probability_") for name in table.schema if name.startswith("probability_")
+        }
     return found[0], found[1]
 
 
@@ -165,7 +181,11 @@ def _sample(tables: Sequence[TableFile], wanted: Sequence[str]) -> pl.DataFrame:
         names = [n for n in table.schema if n in wanted or n == "probability"]
         names = [n for n in names if kind_of(table.schema[n]) in ("numeric", "boolean", "empty")]
         starts = range(0, max(table.rows, 1), max(part, table.rows // 8))
-        frames += [table.read(names, at, at + part).cast(pl.Float64) for at in starts if names]
+        frames += [
+            pl.DataFrame([as_floats(one) for one in table.read(names, at, at + part)])
+            for at in starts
+            if names
+        ]
     return pl.concat(frames, how="diagonal") if frames else pl.DataFrame()
 
 
@@ -189,8 +209,15 @@ def _too_many(by: Sequence[str], count: int) -> str:
     return f"by={names!r}: has {count:,} values or more; at most {SEGMENTS_MAX:,} segments are shown (is it an identifier?)"
 
 
+def _told(names: pl.Series) -> pl.Series:
+    """Names such that no two segments are spelled alike: in quotes where they could be taken for something else."""
+    name = pl.col(names.name)
+    quoted = pl.when(name.str.contains(', |=|"') | (name == "null")).then('"' + name + '"').otherwise(name)
+    return names.to_frame().select(quoted.fill_null("null")).to_series()
+
+
 def _segment(rows: pl.DataFrame, by: Sequence[str]) -> pl.Series:
-    parts = [names_of(rows[name]).fill_null("null") for name in by]
+    parts = [_told(names_of(rows[name])) for name in by]
     told = [pl.lit(f"{name}=") + part for name, part in zip(by, parts, strict=True)]
     return pl.select(pl.concat_str(told, separator=", ").alias("segment")).to_series()
 
@@ -233,7 +260,7 @@ def _summarise(rows: pl.DataFrame, labels: _Labels, window: np.ndarray | None, n
 def _numbers(rows: pl.DataFrame, name: str) -> np.ndarray:
     if name not in rows.columns:
         return np.full(rows.height, np.nan)
-    return rows[name].cast(pl.Float64).fill_null(float("nan")).to_numpy()
+    return as_floats(rows[name]).fill_null(float("nan")).to_numpy()
 
 
 def _column(rows: pl.DataFrame, name: str) -> pl.Series:
@@ -254,7 +281,8 @@ def _scores(rows: pl.DataFrame, classes: Sequence[str]) -> np.ndarray | None:
         for name in ("probability", f"probability_{classes[1]}"):
             if name in rows.columns:
                 return _numbers(rows, name)
-        return None
+        first = f"probability_{classes[0]}"
+        return 1 - _numbers(rows, first) if first in rows.columns else None
     names = [f"probability_{name}" for name in classes]
     if not set(names) & set(rows.columns):
         return None
@@ -278,17 +306,31 @@ def _figures(counted: Sequence[Summary], labels: _Labels, inflated: float) -> It
         rows = int(counted[0].rows[window])
         labelled = 1 - int(counted[0].missing[window]) / rows if rows else None
         for name, sides in found.items():
+            if segment and name.endswith("]"):
+                continue  # a thousand segments of twenty classes nobody reads
             reference = estimate(sides[1], window) if len(sides) > 1 else None
             p = None
-            if name in ("accuracy", "mae") and len(counted) > 1:
+            if name in JUDGED and len(counted) > 1:
                 p = _p_value(name, [one.take([window]) for one in counted], inflated)
             yield Figures(name, segment, estimate(sides[0], window), reference, labelled, None, p)
 
 
 def _p_value(name: str, sides: Sequence[Summary], inflated: float) -> float | None:
-    """Whether predictions got better or worse: of a classifier by the accuracy, of a regression by the mean error."""
-    if name == "mae":
-        return two_samples.means(*(_absolute(side, inflated) for side in sides))
+    """Whether predictions got better or worse.
+
+    The share of right predictions by Fisher's exact test; mean errors by Welch's; the rest by the distance of both values
+    over the standard errors that their intervals stand for.
+    """
+    if name in ("mae", "bias", "log_loss"):
+        return two_samples.means(*(_mean(name, side, inflated) for side in sides))
+    if name == "roc_auc":
+        areas = [STATISTICS[name].figures(side) for side in sides]
+        if any(one.reason[0] is not None for one in areas):
+            return None
+        error = [float(one.high[0] - one.low[0]) / (2 * NORMAL) for one in areas]
+        spread = np.sqrt((error[0] ** 2 + error[1] ** 2) * inflated)
+        gap = abs(float(areas[0].value[0] - areas[1].value[0]))
+        return float(2 * special.ndtr(-gap / spread)) if spread > 0 else None
     told = [STATISTICS["accuracy"].figures(side) for side in sides]
     if any(one.reason[0] is not None or one.n[0] < two_samples.VALUES_MIN * inflated for one in told):
         return None
@@ -296,15 +338,18 @@ def _p_value(name: str, sides: Sequence[Summary], inflated: float) -> float | No
     return two_samples.share(right[0], int(told[0].n[0]), right[1], int(told[1].n[0]), inflated)
 
 
-def _absolute(side: Summary, inflated: float) -> tuple[float, float, int]:
-    """Mean and variance of the absolute errors, and how many independent rows they are worth."""
-    n = int(side.used[0])
+def _mean(name: str, side: Summary, inflated: float) -> tuple[float, float, int]:
+    """Mean and variance of an error a row, and how many independent rows they are worth."""
+    sums = dict(zip(side.grid.sums, side.sums[0].tolist(), strict=True))
+    n = int(sums["scored"]) if name == "log_loss" else int(side.used[0])
     if n < 2:
         return np.nan, np.nan, 0
-    sums = dict(zip(side.grid.sums, side.sums[0].tolist(), strict=True))
-    mean = (sums["over_1"] + sums["under_1"]) / n
-    variance = max((sums["over_2"] + sums["under_2"]) / n - mean**2, 0.0) * n / (n - 1)
-    return mean, variance, int(n / inflated)
+    if name == "log_loss":
+        mean, square = sums["log_loss_1"] / n, sums["log_loss_2"] / n
+    else:
+        sign = 1 if name == "mae" else -1
+        mean, square = (sums["over_1"] + sign * sums["under_1"]) / n, (sums["over_2"] + sums["under_2"]) / n
+    return mean, max(square - mean**2, 0.0) * n / (n - 1), int(n / inflated)
 
 
 def _inflation(table: TableFile, labels: _Labels) -> float:

@@ -50,7 +50,7 @@ def report(
     Comparison
         ``verdict``, ``columns``, ``figures``, ``findings``; ``output.comparison.to_json`` makes JSON of it. A column is
         ``changed`` where it is named under a false discovery rate of 5 % (Benjamini and Yekutieli) over all columns
-        and figures; rows are taken as independent.
+        and figures; rows that are like those before them are judged as fewer.
 
     Raises
     ------
@@ -68,6 +68,8 @@ def report(
     >>> found.verdict.value, found.columns[0].changed, round(found.columns[0].distances["wasserstein"].value)
     ('WARN', True, 4)
     """
+    if html is not None:
+        _check_target(Path(html), [one for one in (current, reference) if isinstance(one, str | Path)])
     segments = tuple(by.split(",")) if isinstance(by, str) and by else tuple(by)
     found = compare(
         current,
@@ -81,6 +83,18 @@ def report(
     if html is not None:
         write_page(found, Path(html))
     return found
+
+
+def _check_target(target: Path, inputs: Sequence[str | Path]) -> None:
+    """Raise before anything is counted where the page cannot go to its place, or would take that of the data."""
+    if any(
+        target.absolute() == Path(one).absolute() or (target.exists() and target.samefile(one))
+        for one in inputs
+        if Path(one).exists()
+    ):
+        raise ValueError(f"html={str(target)!r}: is one of the files that are compared")
+    if target.is_dir():
+        raise DataError(f"report {target}: cannot be written: is a folder")
 
 
 def write_page(found: Comparison, path: Path) -> Path:

@@ -53,25 +53,23 @@ class Source:
 
     def stretch(self) -> pl.Series:
         """The first rows as they follow each other, nulls included; they tell how far rows depend on each other."""
-        return next(self.slices()).head(STRETCH_ROWS)
+        if self.held is not None:
+            return self.held[self.name].head(STRETCH_ROWS)
+        return self.table.read([self.name], 0, STRETCH_ROWS)[self.name]
 
     def pilot(self) -> pl.Series:
         """Values from all over the column, nulls left out."""
-        if self.rows <= SLICE_ROWS:
-            column = next(self.slices())
-            return (column.gather(_spread(len(column))) if len(column) > PILOT_ROWS else column).drop_nulls()
-        part = PILOT_ROWS // 8
-        starts = np.linspace(0, self.rows - part, 8).astype(np.int64).tolist()
-        return pl.concat(
-            [self.table.read([self.name], at, at + part)[self.name] for at in starts]
-        ).drop_nulls()
+        parts = []
+        for column in self.slices():
+            share = max(1, round(PILOT_ROWS * len(column) / max(self.rows, 1)))
+            parts.append(column.gather(_spread(len(column), share)) if len(column) > share else column)
+        return pl.concat(parts).drop_nulls()
 
 
-def _spread(n: int) -> pl.Series:
-    """A place in each of 4,096 equal stretches of n rows, not in step with anything periodic."""
-    within = np.random.default_rng(n).random(PILOT_ROWS)
-    places = ((np.arange(PILOT_ROWS) + within) * (n / PILOT_ROWS)).astype(np.int64)
-    return pl.Series(np.minimum(places, n - 1))
+def _spread(n: int, places: int) -> pl.Series:
+    """A place in each of so many equal stretches of n rows, not in step with anything periodic."""
+    within = np.random.default_rng(n).random(places)
+    return pl.Series(np.minimum(((np.arange(places) + within) * (n / places)).astype(np.int64), n - 1))
 
 
 def kind_of(dtype: pl.DataType) -> str:
@@ -138,10 +136,14 @@ def dependence(stretches: Sequence[np.ndarray]) -> float:
 
 def floats(column: pl.Series) -> np.ndarray:
     """The values that are not null, as floats; durations in seconds."""
-    present = column.drop_nulls()
-    if present.dtype == pl.Duration:
-        return present.dt.total_microseconds().to_numpy().astype(np.float64) / 1e6
-    return present.cast(pl.Float64).to_numpy()
+    return as_floats(column.drop_nulls()).to_numpy()
+
+
+def as_floats(column: pl.Series) -> pl.Series:
+    """The column as floats; durations in seconds."""
+    if column.dtype == pl.Duration:
+        return column.dt.total_nanoseconds().cast(pl.Float64) / 1e9
+    return column.cast(pl.Float64)
 
 
 def names_of(column: pl.Series) -> pl.Series:

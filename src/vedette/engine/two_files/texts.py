@@ -14,7 +14,7 @@ import polars as pl
 from scipy import special
 
 from vedette.engine.two_files.described import Compared, drawn, estimate, missing, too_few
-from vedette.engine.two_files.source import Source, gaps
+from vedette.engine.two_files.source import Source, dependence, gaps
 from vedette.output.comparison import Estimate, Side
 from vedette.statistics import STATISTICS
 from vedette.statistics.counting import summarise_numeric
@@ -25,7 +25,7 @@ from vedette.strategy import two_samples
 
 __all__ = ["compare_texts"]
 
-VALUES_MAX = 4_000_000
+VALUES_MAX = 8_000_000
 """Rows of a file whose values are kept apart; of a longer one, the rows of every second, fourth ... value."""
 
 LEVEL = 0.95
@@ -34,6 +34,7 @@ LEVEL = 0.95
 @dataclass(frozen=True, slots=True)
 class _Counted:
     hashes: np.ndarray  # of the rows whose values were chosen
+    runs: np.ndarray  # the same, rows with the value of the row before left out
     lengths: Summary
     nulls: int
 
@@ -54,17 +55,23 @@ def compare_texts(sources: Sequence[Source]) -> Compared:
     if len(sources) < 2:
         return Compared("text", found, picture=drawn(grid, lengths))
     parts: dict[str, float | None] = {}
-    reason = too_few(lengths)
+    inflated = dependence([_lengths(source.stretch()) for source in sources])
+    reason = too_few(lengths, inflated)
     if reason is None:
-        n, m = (int(own.sum()) for own in times)
-        parts["values"] = two_samples.repeats(times[0], times[1], n, m)
-        parts["length"] = two_samples.numbers(lengths[0].counts[0], lengths[1].counts[0])
+        once = (
+            times
+            if all(len(one.runs) == len(one.hashes) for one in counted)
+            else _times([one.runs for one in counted])
+        )
+        n, m = (int(own.sum()) for own in once)
+        parts["values"] = two_samples.repeats(once[0], once[1], n, m)
+        parts["length"] = two_samples.numbers(lengths[0].counts[0], lengths[1].counts[0], inflated)
         if parts["values"] is None and parts["length"] is None:
             parts["values"] = 1.0  # hardly a value comes twice, and all have one length: nothing differs
     parts["missing"] = missing(found, gaps(sources))
     many = Estimate(None, None, None, int(lengths[0].used[0]), "more values than can be compared by name")
     told = {"psi": many, "unseen_share": found[0].figures["unseen_share"]}
-    return Compared("text", found, told, drawn(grid, lengths), parts, reason=reason)
+    return Compared("text", found, told, drawn(grid, lengths), parts, {}, reason, inflated)
 
 
 def _present(column: pl.Series) -> pl.Series:
@@ -82,14 +89,17 @@ def _lengths(column: pl.Series) -> np.ndarray:
 
 
 def _count(source: Source, grid: Grid, halvings: int) -> _Counted:
-    hashes, lengths, nulls = [], Summary.empty(grid, 1, 0), 0
+    hashes, runs, lengths, nulls = [], [], Summary.empty(grid, 1, 0), 0
     for column in source.slices():
         lengths = lengths + summarise_numeric(grid, _lengths(column), kept=0)
         present = _present(column)
         own = (present if present.dtype == pl.Binary else present.cast(pl.String)).hash().to_numpy()
-        hashes.append(own[own < np.uint64(2 ** (64 - halvings))] if halvings else own)
+        limit = np.uint64(2 ** (64 - halvings) - 1)
+        fresh = own[np.r_[True, own[1:] != own[:-1]]] if len(own) else own
+        hashes.append(own[own <= limit] if halvings else own)
+        runs.append(fresh[fresh <= limit] if halvings else fresh)
         nulls += len(column) - len(present)
-    return _Counted(np.concatenate(hashes), lengths, nulls)
+    return _Counted(np.concatenate(hashes), np.concatenate(runs), lengths, nulls)
 
 
 def _times(hashes: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:

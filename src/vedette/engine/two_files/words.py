@@ -7,8 +7,11 @@ from collections.abc import Mapping
 from vedette.engine.two_files.described import Compared
 from vedette.output.comparison import Estimate, Side
 from vedette.output.numbers import estimate, number, percent, values
+from vedette.strategy import two_samples
 
 __all__ = ["matters", "said"]
+
+CLEAR = 0.01
 
 SD_MIN = 0.05
 """Numbers that moved by less than a twentieth of the reference's standard deviation are taken as not to matter,"""
@@ -21,10 +24,11 @@ PSI_MIN = 0.02
 
 
 def said(found: Compared) -> str:
-    """What differs, the surest first; empty where no part is less likely than one in a hundred."""
+    """What differs, the surest first; further parts only where they are less likely than one in a hundred."""
     if len(found.sides) < 2:
         return ""
-    clear = sorted((p, part) for part, p in found.parts.items() if p is not None and p < 0.01)
+    known = sorted((p, part) for part, p in found.parts.items() if p is not None)
+    clear = [one for place, one in enumerate(known) if place == 0 or one[0] < CLEAR]
     tell = {"values": _values, "missing": _missing, "infinite": _infinite, "length": _length}
     return "; ".join(dict.fromkeys(text for _, part in clear if (text := tell[part](found))))
 
@@ -39,10 +43,10 @@ def _numbers(found: Compared) -> str:
     mean, was = now.get("mean"), before.get("mean")
     parts = []
     if mean is not None and was is not None and mean.value is not None and was.value is not None:
-        parts.append("mean {} to {}".format(*values((was.value, mean.value))))
+        parts.append(f"mean {_pair(was.value, mean.value)}")
     sd, sd_was = now.get("sd"), before.get("sd")
     if _ratio(sd, sd_was) > 1.05 and sd is not None and sd_was is not None:
-        parts.append("standard deviation {} to {}".format(*values((sd_was.value or 0.0, sd.value or 0.0))))
+        parts.append(f"standard deviation {_pair(sd_was.value or 0.0, sd.value or 0.0)}")
     if moved is not None and moved.value is not None:
         far = " ".join(estimate(moved))
         how = (
@@ -52,6 +56,12 @@ def _numbers(found: Compared) -> str:
         )
         parts.append(f"values moved by {far} on average{how}")
     return ", ".join(parts)
+
+
+def _pair(before: float, now: float) -> str:
+    """Two numbers, each to its own digits, or to as many as tell them apart."""
+    apart = number(before), number(now)
+    return " to ".join(values((before, now)) if apart[0] == apart[1] else apart)
 
 
 def _ratio(one: Estimate | None, other: Estimate | None) -> float:
@@ -66,7 +76,11 @@ def _levels(found: Compared) -> str:
     m = max(sum(before for _, before in found.levels.values()), 1)
     fresh = {level: now for level, (now, before) in found.levels.items() if now and not before}
     gone = {level: before for level, (now, before) in found.levels.items() if before and not now}
-    both = {level: (now / n, before / m) for level, (now, before) in found.levels.items() if now and before}
+    both = {
+        level: (now / n, before / m)
+        for level, (now, before) in found.levels.items()
+        if now and before and ((two_samples.share(now, n, before, m) or 1.0) < CLEAR or not (fresh or gone))
+    }
     parts = [_some("new", fresh, n), _some("gone", gone, m)]
     if both:
         level = max(both, key=lambda one: (abs(both[one][0] - both[one][1]), one))
@@ -125,7 +139,7 @@ def _length(found: Compared) -> str:
         return ""
     if now.value is None or before.value is None:
         return ""
-    return "length {} to {} bytes on average".format(*values((before.value, now.value)))
+    return f"length {_pair(before.value, now.value)} bytes on average"
 
 
 def _share(side: Side, part: int) -> float:
