@@ -490,3 +490,23 @@ def test_the_interval_of_average_precision_holds_the_truth(share):
     window = np.repeat(np.arange(400), 2000)
     summary = summarise_quality(grid, label, label, ("no", "yes"), score, window, 400)
     assert coverage("average_precision", summary, metrics.average_precision_score(label, score)) >= 0.92
+
+
+@pytest.mark.parametrize(("positive", "negative"), [(50, 50), (60, 140), (50, 1000)])
+@pytest.mark.parametrize("distance", [4, 5])
+def test_average_precision_knows_of_rows_that_are_seldom_out_of_order(distance, positive, negative):
+    """Scores of N(d, 1) against N(0, 1), mostly separate: limits hold the integral of precision over recall."""
+    rng, windows = np.random.default_rng(5), 300
+    size, label = positive + negative, np.repeat([1, 0], [positive, negative])
+
+    def drawn(label):
+        return special.expit(rng.normal(size=len(label)) + distance * (label - 0.5))
+
+    grid = quality_grid(("no", "yes"), drawn(np.repeat(label, 5)))
+    label = np.tile(label, windows)
+    window = np.repeat(np.arange(windows), size)
+    summary = summarise_quality(grid, label, label, ("no", "yes"), drawn(label), window, windows)
+    at = np.linspace(-8, 14, 40_001)
+    right, wrong = positive * stats.norm.sf(at, distance), negative * stats.norm.sf(at)
+    truth = np.trapezoid(stats.norm.pdf(at, distance) * right / (right + wrong), at)
+    assert coverage("average_precision", summary, truth) >= 0.93

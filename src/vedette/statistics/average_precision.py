@@ -15,6 +15,10 @@ __all__ = ["AveragePrecision"]
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
+CHANCE_ROWS = 0.25
+"""Where all positives lie above all negatives there is no variance to see. With 0 the limits of 50 N(5, 1) against 50
+N(0, 1) hold 0.22 of the time."""
+
 
 class AveragePrecision:
     """How right the model is down its list: the average precision at each positive row, best score first.
@@ -29,7 +33,10 @@ class AveragePrecision:
     precision at a bin, N(b) the rows at or above it, G(b) and H(b) the sums of 1/N and q/N over positives at or below,
     it is [sum over positives of (q - AP + G - H)^2 + sum over negatives of H^2]/P^2. Of several classes those of the
     classes are added up as if the negatives of all were the same rows, which is on the safe side. It is widened by half
-    of what joining each two bins would change.
+    of what joining each two bins would change. Near 1 few rows or none are out of order, and that variance is too small;
+    so the lower limit is not above Wald's of the counts with a quarter of a row more of either side, ranked as the
+    other side is. Limits of 50 N(d, 1) against 50 N(0, 1) hold 0.98 of the time with d from 3 to 6, 0.97 to 0.98 with 60
+    against 140 or 50 against 1,000.
 
     ``n`` counts rows with a valid score and one of the classes for a label. Fewer than 50 positive or negative labels
     are a reason, so are no scores at all, fewer than 2 classes and more than 32.
@@ -58,6 +65,9 @@ class AveragePrecision:
         positive, negative, n, reasons = ranked(current, self.name)
         value, own, others = _average(positive, negative, alone=current.grid.discrete)
         low, high = _limits(value, own + others, level)
+        mixed = _average(*_with_chance(positive, negative), alone=current.grid.discrete)
+        z = float(special.ndtri((1 + level) / 2))
+        low = np.minimum(low, np.maximum(mixed[0] - z * np.sqrt(mixed[1] + mixed[2]), 0.0))
         limits = macro_limits(value, low, high, own, others)
         if not current.grid.discrete:
             rough = _average(paired(positive), paired(negative), alone=False)[0]
@@ -65,7 +75,17 @@ class AveragePrecision:
         return Estimates.of(*limits, n, reasons)
 
 
-def _average(positive: Integers, negative: Integers, *, alone: bool) -> tuple[Floats, Floats, Floats]:
+def _with_chance(positive: Integers, negative: Integers) -> tuple[Floats, Floats]:
+    """The counts, with ``CHANCE_ROWS`` more of either side, spread over the bins as the other side's are."""
+    ours, theirs = (
+        counts / np.maximum(counts.sum(axis=-1, keepdims=True), 1) for counts in (positive, negative)
+    )
+    return positive + CHANCE_ROWS * theirs, negative + CHANCE_ROWS * ours
+
+
+def _average(
+    positive: Integers | Floats, negative: Integers | Floats, *, alone: bool
+) -> tuple[Floats, Floats, Floats]:
     """Average precision, and the parts of its variance of positives and of negatives, from counts [..., bins].
 
     Bins come by score, lowest first; ``alone`` where the rows of a bin have the same score.
