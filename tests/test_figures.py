@@ -205,6 +205,28 @@ def test_a_column_that_the_newest_reference_lacks_has_none(world: World) -> None
         ]
 
 
+def test_labels_of_before_a_new_grid_are_said_to_be_on_an_older_one(world: World) -> None:
+    """A window that was counted before a reference cut the grid anew has labels, and says why it has no figure."""
+    world.log_day(world.rows(40))
+    world.round()
+    world.monitor.reference(world.rows(1500))  # enough scores to cut other bins than 40 do
+    world.round()
+    ids = world.log_day(world.rows(60), labels=False)
+    for name in ids[:15]:
+        world.monitor.label(name, 1)
+    world.log_day(world.rows(10), labels=False)
+    found = world.monitor.figures(["accuracy", "roc_auc"]).sort("metric", "start")
+    accuracy, auc = found[:3], found[3:]
+    assert accuracy["n"].to_list() == [0, 15, 0]
+    for frame in (accuracy, auc):
+        assert frame["labelled"].to_list() == [1.0, 0.25, 0.0]
+        assert (frame["reason"][0], frame["reason"][2]) == ("counted on an older grid", "no labels")
+        assert frame["value"].is_null().to_list()[::2] == [True, True]
+    assert accuracy["reason"][1] is None
+    by_rows = world.monitor.figures("accuracy", by="version")  # counted again, on the grid in force
+    assert by_rows["n"].to_list() == [40, 15, 0]
+
+
 def test_auc_agrees_with_scikit_learn(world: World) -> None:
     """The binned area under the ROC curve is the exact one to within a cell's width."""
     rng = np.random.default_rng(3)

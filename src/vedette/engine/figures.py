@@ -20,7 +20,7 @@ from vedette.records import Ledger
 from vedette.statistics import Estimates
 from vedette.statistics.grid import Grid
 
-__all__ = ["FIGURE_SCHEMA", "figures"]
+__all__ = ["FIGURE_SCHEMA", "OLDER", "figures"]
 
 FIGURE_SCHEMA: dict[str, pl.DataType] = {
     "metric": pl.String(),
@@ -38,6 +38,9 @@ FIGURE_SCHEMA: dict[str, pl.DataType] = {
     "feature": pl.String(),
     "part": pl.String(),
 }
+
+OLDER = "counted on an older grid"
+"""The reason of windows whose labels came before a reference replaced the grid: counts of two grids do not add up."""
 
 
 class _Source(Protocol):
@@ -130,7 +133,7 @@ class _Found:
                 for part, found in _parts(statistic.figures(summary, reference)):
                     self.keys.append((name, feature, part))
                     self.places.append(place)
-                    self.estimates.append(found)
+                    self.estimates.append(_with_older(found, cells))
 
     def frame(self, segments: Sequence[str], completeness: float | None) -> pl.DataFrame:
         """All figures, by segment, column, metric and window."""
@@ -172,8 +175,18 @@ def _labelled(cells: Cells) -> np.ndarray:
     """The share of the predictions of each window whose label is known; NaN where that is no question."""
     share = np.full(len(cells.start), np.nan)
     if cells.predictions is not None:
-        np.divide(cells.summary.rows, cells.predictions, out=share, where=cells.predictions > 0)
+        rows = cells.summary.rows if cells.older is None else cells.summary.rows + cells.older
+        np.divide(rows, cells.predictions, out=share, where=cells.predictions > 0)
     return share
+
+
+def _with_older(found: Estimates, cells: Cells) -> Estimates:
+    """The estimates, of windows all of whose labelled rows were counted on a grid since replaced with that reason."""
+    if cells.older is None:
+        return found
+    reason = found.reason.copy()
+    reason[(cells.summary.rows == 0) & (cells.older > 0) & np.isnan(found.value)] = OLDER
+    return replace(found, reason=reason)
 
 
 def _completeness(ledger: Ledger) -> float | None:

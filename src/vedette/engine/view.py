@@ -49,6 +49,9 @@ class Cells:
     start: np.ndarray  # int64 [W], microseconds
     summary: Summary
     predictions: np.ndarray | None = None  # int64 [W]; None where labels play no part
+    older: np.ndarray | None = (
+        None  # int64 [W], labelled rows that were counted on grids since replaced; None: none
+    )
 
 
 def view(lake: Lake, model: str, query: Query | None = None) -> View:
@@ -142,26 +145,34 @@ class Windows:
         """The summary of each window of a column on the grid in force; of labelled rows that of every window that has
         predictions too: none is also a number."""
         labelled = column in LABELLED
-        rows = self.rows.get(column)
-        rows = rows.filter(pl.col("grid") == grid.id) if rows is not None else None
-        if rows is None or rows.is_empty():
-            if labelled and len(self.starts):
-                yield self._cells(self.starts, Summary.empty(grid, len(self.starts)), labelled=True)
+        every = self.rows.get(column)
+        if every is None:
+            every = self.seen.summaries.clear().with_columns(pl.lit(0, pl.Int64).alias("_start"))
+        rows = every.filter(pl.col("grid") == grid.id)
+        if rows.is_empty() and not labelled:
             return
         own = rows["_start"].to_numpy()
-        starts = np.union1d(own, self.starts) if labelled else np.unique(own)
-        summary = of_frame(rows if hashes else rows.drop("hashes", strict=False), grid)
-        yield self._cells(
-            starts, summary.grouped(np.searchsorted(starts, own), len(starts)), labelled=labelled
-        )
-
-    def _cells(self, starts: np.ndarray, summary: Summary, *, labelled: bool) -> Cells:
+        starts = np.union1d(every["_start"].to_numpy(), self.starts) if labelled else np.unique(own)
+        if not len(starts):
+            return
+        if rows.is_empty():
+            summary = Summary.empty(grid, len(starts))
+        else:
+            summary = of_frame(rows if hashes else rows.drop("hashes", strict=False), grid)
+            summary = summary.grouped(np.searchsorted(starts, own), len(starts))
         segment = np.zeros(len(starts), dtype=np.int64)
         if not labelled:
-            return Cells(segment, starts, summary)
+            yield Cells(segment, starts, summary)
+            return
         predictions = np.zeros(len(starts), dtype=np.int64)
         predictions[np.searchsorted(starts, self.starts)] = self.predictions
-        return Cells(segment, starts, summary, predictions)
+        yield Cells(segment, starts, summary, predictions, _counted(every, starts) - summary.rows)
+
+
+def _counted(rows: pl.DataFrame, starts: np.ndarray) -> np.ndarray:
+    """The rows that increments hold by window, whatever the grid."""
+    at = np.searchsorted(starts, rows["_start"].to_numpy())
+    return np.bincount(at, weights=rows["rows"].to_numpy(), minlength=len(starts)).astype(np.int64)
 
 
 def windows(seen: View, column: str, span: Span) -> tuple[np.ndarray, Summary | None]:
