@@ -510,3 +510,17 @@ def test_average_precision_knows_of_rows_that_are_seldom_out_of_order(distance, 
     right, wrong = positive * stats.norm.sf(at, distance), negative * stats.norm.sf(at)
     truth = np.trapezoid(stats.norm.pdf(at, distance) * right / (right + wrong), at)
     assert coverage("average_precision", summary, truth) >= 0.93
+
+
+@pytest.mark.parametrize("name", ["log_loss", "brier"])
+@pytest.mark.parametrize("n", [30, 100])
+def test_losses_know_of_rare_mistakes(name, n):
+    """Of scores 0 and 1, of which 1 % are wrong, most windows hold no mistake; their interval holds the loss."""
+    rng, windows = np.random.default_rng(8), 1000
+    label = rng.integers(0, 2, n * windows)
+    score = np.where(rng.random(n * windows) < 0.01, 1 - label, label).astype(float)
+    summary = summarise_quality(
+        TWO, label, label, ("no", "yes"), score, np.repeat(np.arange(windows), n), windows
+    )
+    truth = {"brier": 0.01, "log_loss": -0.01 * np.log(np.finfo(float).eps)}[name]
+    assert coverage(name, summary, truth) >= 0.95

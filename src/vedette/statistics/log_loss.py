@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
+from vedette.statistics.counting_quality import CLIP
 from vedette.statistics.estimates import Estimates, check_kind
 from vedette.statistics.losses import mean_loss
 from vedette.statistics.summary import Summary
@@ -21,6 +23,9 @@ class LogLoss:
     further out (Hall 1992, which follows the skewness), with a spread no less than if 30 more rows had come whose
     labels were drawn from the square roots of the probabilities: where no surprise is among 30 rows, that says
     little. So the interval is wide with few rows, and holds for models up to twice as sure as they should be.
+    Nor is the upper limit below what a share 1 - (alpha/2)^(1/n) of rows, which may be unseen (Clopper and Pearson),
+    would add were they as wrong as the others are right, at -ln(1 - exp(-mean)): of scores 0 and 1, of which 1 % are
+    wrong, it holds 1.00 at 30 rows, without 0.26.
 
     ``n`` counts the rows that have a part; ``no probabilities`` is the reason where there are none, and 2 are needed.
 
@@ -41,4 +46,9 @@ class LogLoss:
     def figures(self, current: Summary, reference: Summary | None = None, level: float = 0.95) -> Estimates:  # noqa: ARG002
         """The log loss by window; ``ValueError`` for another kind of summary or a level outside (0, 1)."""
         check_kind(self.name, self.kinds, current)
-        return mean_loss(current, "log_loss", float(-np.log(np.finfo(np.float64).eps)), level)
+        most = float(-np.log(CLIP))
+
+        def wrong(mean: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+            return -np.log(np.maximum(-np.expm1(-np.maximum(mean, 0.0)), CLIP))
+
+        return mean_loss(current, "log_loss", most, level, wrong)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 
 from vedette.statistics.estimates import Estimates, Reasons, check_level, reasons_of
-from vedette.statistics.intervals import hall
+from vedette.statistics.intervals import hall, unlike
 from vedette.statistics.summary import Summary
 
 __all__ = ["mean_loss", "scored_rows"]
@@ -30,12 +32,15 @@ def scored_rows(current: Summary) -> tuple[Integers, Reasons]:
     return np.where(reasons.given, 0, n), reasons
 
 
-def mean_loss(current: Summary, name: str, most: float, level: float) -> Estimates:
+def mean_loss(
+    current: Summary, name: str, most: float, level: float, wrong: Callable[[Floats], Floats]
+) -> Estimates:
     """The mean of a loss that is 0 or more and at most ``most``, from its sums ``<name>_1`` and so on.
 
     The limits are Student's or Hall's, whichever are further out, for the spread and skewness that were seen, or for
     those of the rows seen and 30 more with the doubted spread where that is greater: few rows without a surprise do
-    not say that there are none.
+    not say that there are none. Nor is the upper limit below what a share 1 - (alpha/2)^(1/n) of rows, which may be
+    unseen (Clopper and Pearson), could do with the loss that ``wrong`` says of the mean.
     """
     check_level(level)
     n, reasons = scored_rows(current)
@@ -51,6 +56,7 @@ def mean_loss(current: Summary, name: str, most: float, level: float) -> Estimat
     sd = np.maximum(wide, sd) * np.sqrt(size / (size - 1))
     below, above = hall(skewness, size, level)
     low, high = np.maximum(mean - below * sd, 0.0), np.minimum(mean + above * sd, most)
+    high = np.maximum(high, mean + unlike(n, level) * np.maximum(wrong(mean) - mean, 0.0))
     return Estimates.of(mean, low, high, n, reasons)
 
 
