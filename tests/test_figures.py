@@ -246,6 +246,15 @@ def test_auc_agrees_with_scikit_learn(world: World) -> None:
     [
         ({"metric": "acuracy"}, "metric='acuracy': must be one of"),
         ({"feature": "z"}, "feature='z': the model has"),
+        (
+            {"metric": "accuracy", "feature": "x"},
+            "metric='accuracy': is read off columns of the kind quality, and 'x' is of the kind numeric: leave feature=",
+        ),
+        (
+            {"metric": "mean", "feature": "c"},
+            "metric='mean': is read off columns of the kind numeric.*'c' is of the kind category: the model has .*x",
+        ),
+        ({"metric": "error_rate", "feature": "x"}, "metric='error_rate': .*the model has prediction for it"),
         ({"by": "z"}, "by='z': the model has no such column"),
         ({"window": "90m"}, "must be a multiple"),
         ({"since": "yesterday"}, "since='yesterday': must be"),

@@ -77,7 +77,7 @@ def figures(
         moment(until, "until"),
         moment(as_of, "as_of"),
     )
-    asked = query.statistics  # an unknown name is told before anything is read
+    hashes = query.hashes  # an unknown name is told before anything is read
     columns_by = names_of(by, "by")
     seen = view(lake, model, query)
     own = seen.shape.window_us
@@ -87,15 +87,12 @@ def figures(
         return pl.DataFrame(schema=FIGURE_SCHEMA)
     length_us = span.window_us or seen.extent[1] + own - seen.extent[0]
     kinds = {column: grid for column, grid in sorted(grids.items()) if query.of_column(column, grid)}
-    if query.metrics is not None and query.features is None and not kinds:
-        said = " or ".join(dict.fromkeys(kind for one in asked.values() for kind in one.kinds))
-        raise ValueError(
-            f"metric={metric!r}: is read off columns of the kind {said}, and this model has none yet"
-        )
+    if not kinds:
+        _check_kinds(query, grids)
     source = Windows(seen, span) if columns_by is None else Segments(seen, columns_by, span, kinds)
     found = _Found(query, seen, length_us)
     for column, grid in kinds.items():
-        found.add(column, grid, source.blocks(column, grid, hashes=query.hashes))
+        found.add(column, grid, source.blocks(column, grid, hashes=hashes))
     return found.frame(source.names, _completeness(read_ledger(lake, model, recount=False)))
 
 
@@ -108,6 +105,24 @@ def _check_features(query: Query, seen: View) -> None:
         if feature not in may_be:
             names = ", ".join(column for column in sorted(known) if not column.startswith("_"))
             raise ValueError(f"feature={feature!r}: the model has {names}")
+
+
+def _check_kinds(query: Query, grids: Mapping[str, Grid]) -> None:
+    """Raise ``ValueError`` saying what the metrics asked for are read off, where no column asked for is of that kind."""
+    if query.metrics is None:
+        return
+    said = " or ".join(dict.fromkeys(kind for one in query.statistics.values() for kind in one.kinds))
+    names = query.metrics[0] if len(query.metrics) == 1 else list(query.metrics)
+    told = f"metric={names!r}: is read off columns of the kind {said}, and"
+    if query.features is None:
+        raise ValueError(f"{told} this model has none yet")
+    if not set(query.features) <= set(grids):
+        return  # without a value so far: of no kind yet
+    kinds = ", ".join(f"{name!r} is of the kind {grids[name].kind}" for name in query.features)
+    others = sorted(replace(query, features=None).columns(grids) - LABELLED)
+    of_model = LABELLED & replace(query, features=None).columns(grids)
+    right = "leave feature= out" if of_model else f"the model has {', '.join(others) or 'none'} for it"
+    raise ValueError(f"{told} {kinds}: {right}")
 
 
 class _Found:
