@@ -95,9 +95,35 @@ def test_segments_are_in_order(tmp_path: Path) -> None:
     assert monitor.figures("rows", by="new", window="all")["segment"].to_list() == ["new=0", "new=1"]
 
 
+def test_no_two_values_are_one_segment(tmp_path: Path) -> None:
+    """The text "null" is not a missing value, and a value that looks like a pair of columns is no pair."""
+    left = ["null", None, None, "x, b=y", "x", "x", "x", 'q"']
+    right = ["u", "u", "u", "z", "y, b=z", "y", "y", "u"]
+    n = len(left)
+    with vedette.Monitor("m", lake=tmp_path, window="1d", clock=lambda: CLOCK) as monitor:
+        monitor.log_many(
+            pl.DataFrame({"time": [START] * n, "a": left, "b": right, "prediction": [0] * n}),
+        )
+        one = monitor.figures("rows", by="a").select("segment", "n").rows()
+        two = monitor.figures("rows", by=["a", "b"]).select("segment", "n").rows()
+    assert dict(one) == {'a="null"': 1, "a=null": 2, 'a="x, b=y"': 1, "a=x": 3, r'a="q\""': 1}
+    assert one[-1][0] == "a=null"
+    assert dict(two) == {
+        'a="null", b=u': 1,
+        "a=null, b=u": 2,
+        'a="x, b=y", b=z': 1,
+        'a=x, b="y, b=z"': 1,
+        "a=x, b=y": 2,
+        r'a="q\"", b=u': 1,
+    }
+    assert len(one) == 5
+    assert len(two) == 6
+
+
 @pytest.mark.parametrize(
     ("by", "said"),
     [
+        (("region", "region"), r"by=\('region', 'region'\): names a column twice"),
         ("x", r"by='x': has 1,\d\d\d values; at most 1,000 segments.*log a column of its bands .*x // 10"),
         ("id", r"by='id': has 1,200 values; .*is it an identifier\?"),
         (("region", "nowhere"), "by='nowhere': the model has no such column; it has .*region"),

@@ -79,6 +79,8 @@ def figures(
     )
     hashes = query.hashes  # an unknown name is told before anything is read
     columns_by = names_of(by, "by")
+    if columns_by is not None and not isinstance(by, str) and len(columns_by) < len(by or ()):
+        raise ValueError(f"by={by!r}: names a column twice")
     seen = view(lake, model, query)
     own = seen.shape.window_us
     span, grids = query.span(own), seen.shape.all_grids

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
@@ -26,8 +27,9 @@ _COUNTS_MAX = 2**22
 class Segments:
     """The rows of a view by segment and window, each row read once.
 
-    ``by`` are one column or two; their values, sorted, are the segments: ``a=x``, ``a=x, b=y``. Raises ``ValueError``
-    where there is no such column, or where it has more values than there are segments.
+    ``by`` are one column or two; their values, sorted, are the segments: ``a=x``, ``a=x, b=y``; ``a=null`` are the rows
+    without a value, ``a="null"`` those with that text. Raises ``ValueError`` where there is no such column, or where it
+    has more values than there are segments.
     """
 
     def __init__(self, seen: View, by: Sequence[str], span: Span, grids: Mapping[str, Grid]) -> None:
@@ -134,12 +136,15 @@ def _segments(rows: pl.DataFrame, by: Sequence[str]) -> tuple[np.ndarray, list[s
     names = [""]
     for column in by:
         _check_few(rows, column)
-        texts = category_texts(rows, column).fill_null("null")
-        own, levels = codes(texts, _ordered(texts.unique().to_list()))
-        present, code = np.unique(code * len(levels) + own, return_inverse=True)
-        pairs = (divmod(place, len(levels)) for place in present.tolist())
+        texts = category_texts(rows, column)
+        levels = _ordered(texts.drop_nulls().unique().to_list())
+        own = codes(texts, levels)[0].astype(np.int64)
+        own[own < 0] = len(levels)  # missing: last
+        shown = [*(_shown(level) for level in levels), "null"]
+        present, code = np.unique(code * len(shown) + own, return_inverse=True)
+        pairs = (divmod(place, len(shown)) for place in present.tolist())
         names = [
-            f"{names[before]}{', ' if names[before] else ''}{column}={levels[one]}" for before, one in pairs
+            f"{names[before]}{', ' if names[before] else ''}{column}={shown[one]}" for before, one in pairs
         ]
     if len(names) > SEGMENTS_MAX:
         raise ValueError(
@@ -164,10 +169,18 @@ def _check_few(rows: pl.DataFrame, column: str) -> None:
 
 
 def _ordered(levels: Sequence[str]) -> list[str]:
-    """Levels in order, numbers by size where all are; ``null`` last."""
-    given = [level for level in levels if level != "null"]
+    """Levels in order, numbers by size where all are."""
     try:
-        given.sort(key=float)
+        return sorted(levels, key=float)
     except ValueError:
-        given.sort()
-    return [*given, "null"] if len(given) < len(levels) else given
+        return sorted(levels)
+
+
+def _shown(level: str) -> str:
+    """A level as a segment's name has it: in quotes where it could be read as something else.
+
+    >>> _shown("north"), _shown("null"), _shown("x, b=y")
+    ('north', '"null"', '"x, b=y"')
+    """
+    doubtful = level in ("", "null") or any(mark in level for mark in (", ", "=", '"'))
+    return json.dumps(level, ensure_ascii=False) if doubtful else level
