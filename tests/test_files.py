@@ -153,8 +153,8 @@ def test_a_separator_is_one_plain_character(tmp_path: Path, separator: str) -> N
 def test_later_rows_of_another_type_make_the_column_what_holds_them(tmp_path: Path) -> None:
     """Text after 20,000 numbers makes a text column, a fraction a column of floats; no value is lost."""
     rows = "1,1\n" * 20_000
-    frame = whole(open_table(written(tmp_path / "a.csv", f"s,x\n{rows}n/a,1.5\n")))
-    assert (frame["s"][-1], frame["x"][-1], frame["x"].sum()) == ("n/a", 1.5, 20_001.5)
+    frame = whole(open_table(written(tmp_path / "a.csv", f"s,x\n{rows}later,1.5\n")))
+    assert (frame["s"][-1], frame["x"][-1], frame["x"].sum()) == ("later", 1.5, 20_001.5)
 
 
 def test_a_csv_column_without_values_has_no_type(tmp_path: Path) -> None:
@@ -345,3 +345,24 @@ def test_renamed_columns_are_read_by_their_new_names(tmp_path: Path, good: bytes
         2000,
         [5.0, 6.0],
     )
+
+
+@pytest.mark.parametrize("limit", [10, 10**9], ids=["through columns on disk", "in memory"])
+def test_exports_are_read_as_what_they_hold(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: int
+) -> None:
+    """Numbers beside NA and NULL are numbers, ISO times are times, blank columns nothing, an index has pandas' name."""
+    monkeypatch.setattr("vedette.lake.files._CSV_BYTES_MAX", limit)
+    rows = [",x,when,blank,kind", "0,1.5,2026-01-01 10:00:00,,NA", "1,NA,2026-01-02,,b", "2, NULL ,NaT,NA,b"]
+    file = tmp_path / "a.csv"
+    file.write_text("\n".join(rows) + "\n")
+    table = open_table(file, exported=True)
+    assert table.schema == {
+        "Unnamed: 0": pl.Int64(),
+        "x": pl.Float64(),
+        "when": pl.Datetime("us"),
+        "blank": pl.Null(),
+        "kind": pl.String(),
+    }
+    assert table.read(["x", "kind"]).rows() == [(1.5, "NA"), (None, "b"), (None, "b")]
+    assert table.nulls("when") == 1

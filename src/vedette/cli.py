@@ -8,6 +8,7 @@ vedette's own work failed.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -234,6 +235,7 @@ def main() -> None:
         os.environ.setdefault(f"{library}_NUM_THREADS", "1")
     # typer brings its own click or uses the installed one, by version; its classes are had from typer's own
     usage_error = typer.BadParameter.__mro__[1]
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # so that temporary folders go
     try:
         result = app(standalone_mode=False)
     except typer.Exit as stop:

@@ -22,7 +22,7 @@ from deltalake.exceptions import DeltaError
 
 from vedette.errors import DataError, SchemaError
 
-__all__ = ["ENDINGS", "TableFile", "open_frame", "open_table"]
+__all__ = ["ENDINGS", "INDEX", "MISSING", "TableFile", "open_frame", "open_table"]
 
 ENDINGS = (".parquet", ".pq", ".csv", ".tsv", ".arrow", ".feather", ".ipc")
 
@@ -30,6 +30,14 @@ _CSV_BYTES_MAX = 64_000_000
 """A greater CSV file is brought into columns on disk first, a piece at a time; in memory it would take several times
 its size."""
 
+INDEX = "Unnamed: 0"
+"""What pandas calls the first column of a CSV file that it wrote with its index."""
+
+MISSING = ("", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "NULL", "null", "None", "none", "NaT", "-")
+"""How CSV files spell that a number or a time is missing."""
+
+_ZONE = r" ?(Z|UTC|[+-]\d{2}:?\d{2})$"
+_DAY = r"^\d{4}-\d{2}-\d{2}$"
 _SNIFFED = 10_000  # rows from which the types of a CSV file are told; all of them where that goes wrong
 _SEPARATORS = ",;\t|"
 _STREAM_START = b"\xff\xff\xff\xff"  # of an Arrow stream, which is not the file format
@@ -53,6 +61,25 @@ class TableFile:
                 return self._whole(list(names))
             length = None if stop is None else max(stop - start, 0)
             return self._scan().select(list(names)).slice(start, length).collect()
+
+    def mapped(self, columns: Mapping[str, pl.Expr]) -> TableFile:
+        """The table with some columns computed from themselves."""
+        if not columns:
+            return self
+        scan, whole = self._scan, self._whole
+        every = list(columns.values())
+
+        def read(names: list[str]) -> pl.DataFrame:
+            assert whole is not None
+            return whole(names).with_columns(columns[name] for name in names if name in columns)
+
+        kinds = scan().select(every).collect_schema()
+        return replace(
+            self,
+            schema={name: kinds.get(name, kind) for name, kind in self.schema.items()},
+            _scan=lambda: scan().with_columns(every),
+            _whole=None if whole is None else read,
+        )
 
     def nulls(self, name: str) -> int:
         """The number of nulls of a column, whose values are not kept."""
@@ -97,12 +124,18 @@ def open_frame(frame: pl.DataFrame, name: str) -> TableFile:
 
 
 def open_table(
-    path: str | Path, *, separator: str | None = None, text_columns: Sequence[str] = ()
+    path: str | Path,
+    *,
+    separator: str | None = None,
+    text_columns: Sequence[str] = (),
+    exported: bool = False,
 ) -> TableFile:
     """Open a Parquet, CSV, Arrow or Delta table.
 
     ``separator`` is that of a CSV file, a comma by default (in .tsv files a tab); of a CSV file the ``text_columns``
-    are read as text, for an id such as 007 is no number.
+    are read as text, for an id such as 007 is no number. Numbers beside spellings of what is missing (NA, NULL, nan ...)
+    are numbers. Of a CSV file that was ``exported`` for people to read, a first column without a name is pandas' index,
+    and ISO dates and times are times.
     """
     where = Path(path)
     told = _told(where)
@@ -126,7 +159,8 @@ def open_table(
             return _parquet(where, told)
         if ending in (".csv", ".tsv"):
             usual = "\t" if ending == ".tsv" else ","
-            return _csv(where, told, usual if separator is None else separator, text_columns)
+            table = _csv(where, told, usual if separator is None else separator, text_columns, exported)
+            return _spelled(table, text_columns, times=exported)
         return _arrow(where, told)
 
 
@@ -195,18 +229,22 @@ def _arrow(file: Path, told: str) -> TableFile:
     return TableFile(told, _typed(dict(scan().collect_schema())), _rows(scan()), scan)
 
 
-def _csv(file: Path, told: str, separator: str, text_columns: Sequence[str]) -> TableFile:
-    header = _header(file, told, separator)
+def _csv(file: Path, told: str, separator: str, text_columns: Sequence[str], indexed: bool) -> TableFile:
+    header = _header(file, told, separator, indexed)
     texts = {name: pl.String() for name in header if name in text_columns}
 
     def scan(sniffed: int | None) -> pl.LazyFrame:
-        return pl.scan_csv(file, separator=separator, infer_schema_length=sniffed, schema_overrides=texts)
+        return pl.scan_csv(
+            file,
+            separator=separator,
+            infer_schema_length=sniffed,
+            schema_overrides=texts,
+            with_column_names=lambda names: [INDEX, *names[1:]] if header[0] == INDEX else names,
+        )
 
     def columns(sniffed: int | None) -> TableFile:
         if file.stat().st_size <= _CSV_BYTES_MAX:
-            frame = scan(sniffed).collect()
-            empty = [name for name, kind in frame.schema.items() if kind == pl.String and _blank(frame[name])]
-            return open_frame(frame.with_columns(pl.lit(None).alias(name) for name in empty), told)
+            return open_frame(scan(sniffed).collect(), told)
         folder = _Folder()
         target = folder.path / "columns.parquet"
         scan(sniffed).sink_parquet(target, compression="zstd", compression_level=1)
@@ -232,12 +270,40 @@ class _Folder:
         weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
 
 
-def _blank(column: pl.Series) -> bool:
-    """True for a column of a CSV file without any value: nothing tells its type."""
-    return column.null_count() == len(column)
+def _spelled(table: TableFile, kept: Sequence[str], *, times: bool) -> TableFile:
+    """Text columns of a CSV file as what they hold: numbers or (where asked) times, or nothing at all."""
+    names = [name for name, kind in table.schema.items() if kind == pl.String and name not in kept]
+    if not names:
+        return table
+    plain = {name: pl.col(name).str.strip_chars() for name in names}
+    value = {name: pl.when(one.is_in(MISSING)).then(None).otherwise(one) for name, one in plain.items()}
+    number = {name: one.cast(pl.Float64, strict=False) for name, one in value.items()}
+    moment = {}
+    for name, one in value.items():
+        whole = one.str.replace(_ZONE, "").str.replace("T", " ").str.replace(_DAY, "${0} 00:00:00")
+        moment[name] = whole.str.to_datetime("%Y-%m-%d %H:%M:%S%.f", strict=False)
+    found = (
+        table._scan()
+        .select(
+            *(one.count().alias(f"{at}") for at, one in enumerate(value.values())),
+            *(one.count().alias(f"number {at}") for at, one in enumerate(number.values())),
+            *(one.count().alias(f"moment {at}") for at, one in enumerate(moment.values())),
+        )
+        .collect()
+        .row(0, named=True)
+    )
+    told: dict[str, pl.Expr] = {}
+    for at, name in enumerate(names):
+        if not found[f"{at}"]:
+            told[name] = pl.lit(None)
+        elif found[f"number {at}"] == found[f"{at}"]:
+            told[name] = number[name]
+        elif times and found[f"moment {at}"] == found[f"{at}"]:
+            told[name] = moment[name]
+    return table.mapped({name: one.alias(name) for name, one in told.items()})
 
 
-def _header(file: Path, told: str, separator: str) -> list[str]:
+def _header(file: Path, told: str, separator: str, indexed: bool) -> list[str]:
     """The names of a CSV file's columns; an error where they cannot be what was meant."""
     if len(separator) != 1 or not separator.isascii() or separator in '"\r\n':
         raise ValueError(f"separator={separator!r}: must be one character, such as ';'")
@@ -251,6 +317,8 @@ def _header(file: Path, told: str, separator: str) -> list[str]:
                 f"{told}: read with the separator {separator!r} it has one column, {names[0][:60]!r}; its separator "
                 f"seems to be {other!r}: say so with --separator, or read it yourself and give the table"
             )
+    if indexed and len(names) > 1 and not names[0].strip():
+        names[0] = INDEX
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise SchemaError(f"{told}: two columns have one name: {twice}; rename one")

@@ -199,6 +199,9 @@ def _figures(say: _Writer, figures: tuple[Figures, ...]) -> None:
 
 
 def _told(figures: tuple[Figures, ...]) -> tuple[Figures, ...]:
-    """The figures for a terminal: of averages over classes and of single classes only those that changed."""
+    """The figures for a terminal: averages over classes and single classes where they changed, of segments the first."""
     kept = [one for one in figures if one.changed or is_main(one.metric)]
-    return tuple(sorted(kept, key=lambda one: one.segment != "")[:FIGURES_SHOWN])
+    whole = [one for one in kept if not one.segment]
+    first = kept[0].metric if kept else ""
+    segments = [one for one in kept if one.segment and (one.changed or one.metric == first)]
+    return (*whole[:FIGURES_SHOWN], *segments[:FIGURES_SHOWN])

@@ -12,6 +12,7 @@ from vedette.output.comparison_figures import confusion_html, estimate_html, fig
 from vedette.output.comparison_style import SCRIPT, STYLE
 from vedette.output.comparison_svg import Axis, bars, histogram, whisker
 from vedette.output.comparison_words import (
+    apart,
     compared_words,
     metric_words,
     only_words,
@@ -39,7 +40,9 @@ def page(report: Comparison) -> str:
         f"<h1><span class='word {verdict}'>{verdict}</span> {bidi(report.current, 120)}"
         f"<span class=dim>{against}</span></h1>{_summary(report)}",
         _findings(report),
-        f"<h2 id=model>The model</h2>{figures_html(report.figures)}" if report.figures else "",
+        f"<h2 id=model>The model</h2>{_legend(report)}{figures_html(report.figures)}"
+        if report.figures
+        else "",
         f"<h2>Confusion matrix</h2>{confusion_html(report.confusion)}" if report.confusion else "",
         _columns(report, axes),
         f"<h2>Notes</h2>{''.join(f'<p>{html(note)}</p>' for note in report.notes)}" if report.notes else "",
@@ -77,6 +80,13 @@ def _summary(report: Comparison) -> str:
         f"<p class=note>Made {report.made:%Y-%m-%d %H:%M} UTC. Brackets and whiskers: 95 % intervals. "
         "n: the rows a figure rests on.</p>"
     )
+
+
+def _legend(report: Comparison) -> str:
+    """Which mark is which file."""
+    if report.reference is None:
+        return ""
+    return "<p class=dim>Filled: current. Hollow, and the second line of numbers: reference.</p>"
 
 
 def _findings(report: Comparison) -> str:
@@ -173,7 +183,7 @@ def _missing(side: Side | None) -> float | None:
 
 def _card(one: Column, at: int, compared: bool, axes: Mapping[str, Axis]) -> str:
     mark = verdict_mark(one) if compared else ""
-    kept = "unknown" if one.changed is None else "changed" if one.changed else "same"
+    kept = "changed" if one.changed else "unknown" if one.changed is None and not apart(one) else "same"
     share = _missing(one.current)
     data = f" data-m={share:.6g}" if share is not None else ""
     words = verdict_words(one, compared=compared)

@@ -6,6 +6,7 @@ from vedette.output.comparison import Column, Comparison
 from vedette.output.numbers import number
 
 __all__ = [
+    "apart",
     "compared_words",
     "is_main",
     "metric_words",
@@ -56,10 +57,15 @@ def is_main(metric: str) -> bool:
     return not of_class and not metric.endswith(("_macro", "_micro", "_weighted"))
 
 
+def apart(one: Column) -> bool:
+    """True for identifiers and times, which are not meant to be compared."""
+    return one.role in ("id", "time") or one.kind == "time"
+
+
 def verdict_words(one: Column, *, compared: bool = True) -> str:
     """What was decided of a column, in one to five words; "" where nothing was compared and nothing is wrong."""
     if one.changed is None:
-        return "cannot be judged" if compared else ""
+        return "not compared" if apart(one) else "cannot be judged" if compared else ""
     if not one.changed:
         return "unchanged"
     return "changed, too small to matter" if one.matters is False else "changed"
@@ -68,7 +74,7 @@ def verdict_words(one: Column, *, compared: bool = True) -> str:
 def verdict_mark(one: Column) -> str:
     """The colour of what was decided of a column, as a name of the theme; "" where it is of no concern."""
     if one.changed is None:
-        return "UNKNOWN"
+        return "" if apart(one) else "UNKNOWN"
     if not one.changed:
         return "OK"
     return "" if one.matters is False else "ALARM"
@@ -89,7 +95,7 @@ def compared_words(report: Comparison) -> str:
         return f"{columns}; there is no reference to compare with"
     changed = sum(one.changed is True for one in report.columns)
     small = sum(one.changed is True and one.matters is False for one in report.columns)
-    unknown = sum(one.changed is None for one in report.columns)
+    unknown = sum(one.changed is None and not apart(one) for one in report.columns)
     aside = [
         *([f"{small:,} of them too little to matter"] if small else []),
         *([f"{unknown:,} cannot be judged"] if unknown else []),

@@ -19,7 +19,7 @@ from vedette.engine.two_files.other import compare_other
 from vedette.engine.two_files.quality import Quality, compare_quality
 from vedette.engine.two_files.source import SLICE_ROWS, Source, family_of, kind_of, unfit
 from vedette.errors import DataError, SchemaError
-from vedette.lake.files import TableFile, open_frame, open_table
+from vedette.lake.files import INDEX, TableFile, open_frame, open_table
 from vedette.lake.frames import check_mapping, frame_of
 from vedette.output.comparison import Column, Comparison
 from vedette.records import Status
@@ -82,7 +82,7 @@ def compare(
 
 def _opened(data: Any, name: str, columns: Mapping[str, str] | None, separator: str | None) -> TableFile:
     if isinstance(data, str | Path):
-        table = open_table(data, separator=separator)
+        table = open_table(data, separator=separator, exported=True)
     else:
         table = open_frame(frame_of(data), f"the {name} rows")
     if not table.schema:
@@ -134,6 +134,8 @@ def _small(table: TableFile, name: str) -> bool:
 
 
 def _role(name: str) -> str:
+    if name == INDEX:
+        return "id"
     if name == "latency_s":
         return "latency"
     if name.startswith("probability_"):
