@@ -524,3 +524,14 @@ def test_losses_know_of_rare_mistakes(name, n):
     )
     truth = {"brier": 0.01, "log_loss": -0.01 * np.log(np.finfo(float).eps)}[name]
     assert coverage(name, summary, truth) >= 0.95
+
+
+@pytest.mark.parametrize("name", ["roc_auc", "average_precision"])
+def test_small_scores_are_ranked_without_a_pilot(name):
+    """Scores of about 1e-5 or 1e-7 fall into many bins of the grid that had no scores to be cut by."""
+    rng, label = np.random.default_rng(6), np.repeat([1, 0], [300, 3000])
+    exact = {"roc_auc": metrics.roc_auc_score, "average_precision": metrics.average_precision_score}[name]
+    for middle in (1e-5, 1e-7):
+        score = special.expit(special.logit(middle) + 2 * rng.normal(size=3300) + 4 * label)
+        found = figures(name, summarise_quality(TWO, label, label, ("no", "yes"), score))
+        assert found.value[0] == pytest.approx(exact(label, score), abs=0.01)

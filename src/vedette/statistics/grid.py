@@ -312,10 +312,10 @@ def quality_grid(classes: Sequence[str], pilot: npt.ArrayLike | None = None, col
     classes those of the positive class [N], of more those of all classes in their order [N, K]. 200 or more valid ones
     cut 128 bins, half of them at their quantiles and half in equal steps of the logit from -7 to 7: quantiles of a
     pilot have no edges where rare positives are, logits none where all scores are alike. Where they have at most 128
-    values each has a bin, and the grid is ``discrete``. Fewer valid scores leave 128 steps of the logit. With 3 to 32
-    classes there are 128 to 32 bins, the same for all, and no more than 1,024 in all: half are cut where the rows of a
-    class are to be expected, a quarter at quantiles of scores that are not the greatest of their row, the rest at
-    logits; with one class, or more than 32, there are none.
+    values each has a bin, and the grid is ``discrete``. Fewer valid scores leave 128 steps of the logit from -20 to 20.
+    With 3 to 32 classes there are 128 to 32 bins, the same for all, and no more than 1,024 in all: half are cut where
+    the rows of a class are to be expected, a quarter at quantiles of scores that are not the greatest of their row, the
+    rest at logits; with one class, or more than 32, there are none.
 
     >>> quality_grid(("no", "yes")).shape, quality_grid(("a", "b", "c")).shape
     ((129, 3, 4), (1, 4, 5))
@@ -338,7 +338,7 @@ def _one_vs_rest_edges(scores: Floats, classes: int) -> Floats:
     """The edges of the scores [N, K] of several classes."""
     bins = min(SCORE_CELLS, 2 ** int(np.log2(ONE_VS_REST_CELLS // classes)))
     if len(scores) < SCORE_PILOT_MIN:
-        return _logit_edges(bins - 1)
+        return _wide_logit_edges(bins - 1)
     ordered, others = np.sort(scores, axis=None), np.sort(np.sort(scores, axis=1)[:, :-1], axis=None)
     half, quarter = (np.arange(1, bins // part) * part / bins for part in (2, 4))
     expected = np.cumsum(ordered)  # each score is as many rows of its class as it says
@@ -359,7 +359,13 @@ def _score_edges(scores: Floats) -> tuple[Floats, bool]:
         return np.unique(np.concatenate([scores[ranks], _logit_edges(half - 1)])), False
     if n >= SCORE_PILOT_MIN and len(distinct) > 1:
         return distinct[1:], True
-    return _logit_edges(SCORE_CELLS - 1), False
+    return _wide_logit_edges(SCORE_CELLS - 1), False
+
+
+def _wide_logit_edges(count: int) -> Floats:
+    """Without a pilot: to logits of -20 and 20, in the middle as narrow as equal steps from -7 to 7 would be."""
+    logits = (20 * np.sinh(np.linspace(-2.766, 2.766, count)) / np.sinh(2.766)).tolist()
+    return _rounded(1 / (1 + np.exp(-logit)) for logit in logits)
 
 
 def _logit_edges(count: int) -> Floats:
