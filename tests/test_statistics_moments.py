@@ -225,3 +225,14 @@ def test_a_model_that_only_fails_has_an_error_rate_of_one():
 def test_distinct_latencies_are_counted(rng):
     """The grid's cells have no part in it."""
     assert figure("distinct", summarise_numeric(latency_grid(), [0.1, 0.1000001, 0.1]))[0] == 2
+
+
+@pytest.mark.parametrize("distance", [300, 900, 3000, 30_000])
+def test_a_deviation_far_from_the_centre_is_right_or_has_a_reason(distance):
+    """Thousands of deviations away the fourth moment is rounding; nearer, limits are those of values at the centre."""
+    x = np.random.default_rng(4).normal(size=200)
+    grid = numeric_grid("x", x)
+    near, far = (STATISTICS["sd"].figures(summarise_numeric(grid, values)) for values in (x, x + distance))
+    if far.reason[0] is None:
+        np.testing.assert_allclose([far.low, far.high], [near.low, near.high], rtol=0.01)
+    assert (far.reason[0] is None) == (distance < 1000)

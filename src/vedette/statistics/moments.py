@@ -19,13 +19,17 @@ SPREAD_MIN = 1e-8
 """Of the squared distance from the grid's centre. Moments of values that lie closer together are lost to rounding:
 a column a thousand million times its variance away has a mean, but no skewness."""
 
+FOURTH_MIN = 1e-6
+"""The same where the fourth moment is read: beyond a thousand standard deviations its rounding is more than 1 % of it."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Moments:
     """Moments by window, [W]; of windows without values or with equal ones they are 0.
 
     ``mean`` is taken from the grid's centre, ``sd`` has the divisor n - 1. ``skewness`` is G1 = g1 sqrt(n (n-1)) /
-    (n-2), ``kurtosis`` is b2, 3 for normal values; both 0 where not ``known``, as the sums are too coarse for them.
+    (n-2), ``kurtosis`` is b2, 3 for normal values; each 0 where the sums are too coarse for it. They are fine
+    enough for the second where ``known``.
     """
 
     mean: Floats
@@ -54,10 +58,11 @@ def moments_of(summary: Summary) -> Moments:
         m3 = third - 3 * mean * second + 2 * mean**3
         m4 = fourth - 4 * mean * third + 6 * mean**2 * second - 3 * mean**4
         sd = np.sqrt(m2 * n / np.maximum(n - 1, 1.0))
-        known = (m2 > SPREAD_MIN * second) & np.isfinite(m4) & (m2**2 > 0) & (n > 2)
+        bent = (m2 > SPREAD_MIN * second) & np.isfinite(m4) & (m2**2 > 0) & (n > 2)
+        known = bent & (m2 > FOURTH_MIN * second)
         skewness = m3 / m2**1.5 * np.sqrt(n * (n - 1)) / np.maximum(n - 2, 1.0)
         kurtosis = m4 / m2**2
-    return Moments(mean, sd, np.where(known, skewness, 0.0), np.where(known, kurtosis, 0.0), known)
+    return Moments(mean, sd, np.where(bent, skewness, 0.0), np.where(known, kurtosis, 0.0), known)
 
 
 def of_pilot(grid: Grid) -> bool:

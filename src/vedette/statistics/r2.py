@@ -18,7 +18,7 @@ from vedette.statistics.error_means import (
 )
 from vedette.statistics.estimates import Estimates, check_kind, check_level
 from vedette.statistics.intervals import unlike
-from vedette.statistics.moments import SPREAD_MIN, of_pilot
+from vedette.statistics.moments import FOURTH_MIN, of_pilot
 from vedette.statistics.summary import Summary
 
 __all__ = ["R2"]
@@ -68,7 +68,7 @@ class R2:
             reasons.add(
                 ~np.isfinite(found.fourth) | ~np.isfinite(found.heavy), "values too large to compute with"
             )
-            alike = found.variance <= SPREAD_MIN * found.second
+            alike = found.variance <= FOURTH_MIN * found.second
             reasons.add(alike, "labels do not vary, or too little for their distance from the grid's")
             equal = found.fourth - found.square**2 <= EQUAL * found.fourth
             tails = np.where(equal, 1.0, found.fourth / np.where(equal, 1.0, found.square**2))
