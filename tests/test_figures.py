@@ -125,6 +125,35 @@ def test_what_is_asked_apart_is_what_is_asked_together(
     assert features.filter(pl.col("metric") != "rows").equals(asked)
 
 
+@pytest.mark.parametrize("version", [None, "1"])
+@pytest.mark.parametrize("window", [None, "all"])
+def test_labels_are_matched_only_for_what_rests_on_them(
+    world: World, monkeypatch: pytest.MonkeyPatch, window: str | None, version: str | None
+) -> None:
+    """Of rows in the journals, figures without labels need no pass over all ids; they are the same figures."""
+    world.monitor.reference(world.rows(300))
+    world.log_day(world.rows(40))
+    world.round()
+    world.log_day(world.rows(30))
+    asked = {"metric": ["rows", "mean", "psi"], "window": window, "version": version}
+    among_all = world.monitor.figures(window=window, version=version)
+    calls = []
+
+    def counted(*args: pl.DataFrame) -> pl.DataFrame:
+        calls.append(args)
+        return matches(*args)  # type: ignore[arg-type]
+
+    matches = view_module.matches
+    monkeypatch.setattr(view_module, "matches", counted)
+    found = world.monitor.figures(**asked)  # type: ignore[arg-type]
+    assert found.equals(among_all.filter(pl.col("metric").is_in(asked["metric"])))
+    x = world.monitor.figures("mean", feature="x", window=window, version=version)
+    assert x.equals(among_all.filter((pl.col("metric") == "mean") & (pl.col("feature") == "x")))
+    assert not calls
+    assert world.monitor.figures("accuracy", window=window)["n"].sum() == 70
+    assert len(calls) == 1
+
+
 def test_a_producers_defaults_override_nothing_before_the_ingest(world: World) -> None:
     """Fresh rows of a process that gives no window are shown in the windows of the model."""
     world.log_day(world.rows(20))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -306,11 +306,12 @@ def outcomes(frame: pl.DataFrame) -> tuple[np.ndarray, np.ndarray]:
 
 
 def increments(
-    shape: Shape, predictions: pl.DataFrame, matched: pl.DataFrame
+    shape: Shape, predictions: pl.DataFrame, matched: pl.DataFrame, only: Collection[str] | None = None
 ) -> tuple[list[Increment], dict[str, Grid]]:
     """What new rows and newly labelled rows add, and the grids that had to be made for it.
 
-    A column that has no grid yet (no reference, or a column that appeared) gets one cut on these rows.
+    A column that has no grid yet (no reference, or a column that appeared) gets one cut on these rows. With ``only``
+    the columns that have a grid and are not in it are left out.
     """
     grids = dict(shape.grids)
     made: dict[str, Grid] = {}
@@ -328,6 +329,8 @@ def increments(
         start = window_starts(rows["time"], shape.window_us)
         starts, known, index = _pairs(start, start)
         for column in dict.fromkeys([*columns_of(rows), *shape.expected]):
+            if only is not None and column in shape.grids and column not in only:
+                continue
             one = grid(column, rows)
             if one is not None:
                 found.append(

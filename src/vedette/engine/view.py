@@ -10,7 +10,7 @@ import polars as pl
 
 from vedette.capture.journal import producers
 from vedette.engine.query import Query, Span
-from vedette.engine.stored import of_frame, to_frame
+from vedette.engine.stored import Increment, of_frame, to_frame
 from vedette.engine.summarise import LABELLED, Shape, increments
 from vedette.errors import LakeError
 from vedette.lake.arrivals import Arrivals, collect
@@ -73,8 +73,7 @@ def view(lake: Lake, model: str, query: Query | None = None) -> View:
         shape = Shape.of(tables)
         if fresh.settings is not None:  # said since the last ingest, or never ingested yet
             shape = replace(shape, settings=merged(latest_settings(tables), fresh.settings))
-        matched = matches(tables, fresh.predictions, fresh.labels)
-        found, made = increments(shape, fresh.predictions, matched)
+        found, made = _added(tables, shape, fresh, query)
         shape = replace(shape, grids={**shape.grids, **made})
         new = to_frame(found, "live", -1)
         rows, extent = _read(tables, new, shape, query)
@@ -91,6 +90,23 @@ def view(lake: Lake, model: str, query: Query | None = None) -> View:
         old = tables["grids"].scan().filter(pl.col("grid").is_in(list(missing))).collect()
         grids |= {row["grid"]: Grid.from_json(row["definition"]) for row in old.iter_rows(named=True)}
     return View(tables, shape, rows, grids, fresh, extent)
+
+
+def _added(
+    tables: ModelTables, shape: Shape, fresh: Arrivals, query: Query | None
+) -> tuple[list[Increment], dict[str, Grid]]:
+    """What the rows of the journals add to the columns that a query needs, and the grids made for it.
+
+    To match labels all ids of the tables are gone through, so that is done only for a query of labelled rows.
+    """
+    if query is None:
+        return increments(shape, fresh.predictions, matches(tables, fresh.predictions, fresh.labels))
+    grids = shape.all_grids
+    only = query.columns(grids) | {"prediction"}  # which tells the windows that there are
+    matched = pl.DataFrame()
+    if "prediction" not in grids or only & LABELLED:
+        matched = matches(tables, fresh.predictions, fresh.labels)
+    return increments(shape, fresh.predictions, matched, only)
 
 
 def _read(
