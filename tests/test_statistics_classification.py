@@ -535,3 +535,12 @@ def test_small_scores_are_ranked_without_a_pilot(name):
         score = special.expit(special.logit(middle) + 2 * rng.normal(size=3300) + 4 * label)
         found = figures(name, summarise_quality(TWO, label, label, ("no", "yes"), score))
         assert found.value[0] == pytest.approx(exact(label, score), abs=0.01)
+
+
+@pytest.mark.parametrize("name", ["roc_auc", "average_precision"])
+def test_scores_in_too_few_bins_are_not_ranked(name):
+    """Scores below the least edge all lie in one bin: that is a reason, and no area of a half."""
+    label = np.tile([0, 1], 100)
+    score = np.where(label, 1e-11, 1e-12)
+    found = figures(name, summarise_quality(TWO, label, label, ("no", "yes"), score))
+    assert found.reason[0] == "scores lie in too few bins"

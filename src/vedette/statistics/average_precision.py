@@ -39,7 +39,8 @@ class AveragePrecision:
     against 140 or 50 against 1,000.
 
     ``n`` counts rows with a valid score and one of the classes for a label. Fewer than 50 positive or negative labels
-    are a reason, so are no scores at all, fewer than 2 classes and more than 32.
+    are a reason, so are no scores at all, fewer than 2 classes and more than 32, and of
+    two classes scores in too few bins, as ``roc_auc`` has it.
 
     Sources: G. Salton and M. J. McGill (1983), Introduction to Modern Information Retrieval, section 5; K. Boyd, K. H.
     Eng and C. D. Page (2013), ECML PKDD, 451-466 (the interval in the logit); F. R. Hampel (1974), JASA 69, 383-393

@@ -33,7 +33,8 @@ class RocAuc:
     of what joining each two bins would change.
 
     ``n`` counts rows with a valid score and one of the classes for a label. Fewer than 50 rows of a class are a reason,
-    so are no scores at all, one class, and more than 32.
+    so are no scores at all, one class, and more than 32. Of two classes so is a fifth of the pairs of a positive and a
+    negative row within one bin, unless each bin holds a single score.
 
     Sources: E. R. DeLong, D. M. DeLong and D. L. Clarke-Pearson (1988), Biometrics 44, 837-845; G. Qin and L.
     Hotilovac (2008), Statistical Methods in Medical Research 17, 207-221 (logit); R. G. Newcombe (2006),
@@ -41,8 +42,9 @@ class RocAuc:
 
     >>> import numpy as np
     >>> from vedette.statistics import STATISTICS, quality_grid, summarise_quality
-    >>> grid, label = quality_grid(("no", "yes")), np.repeat([0, 1], 100)
+    >>> label = np.repeat([0, 1], 100)
     >>> score = np.concatenate([np.tile([0.1, 0.3], 50), np.tile([0.3, 0.5], 50)])
+    >>> grid = quality_grid(("no", "yes"), score)
     >>> figures = STATISTICS["roc_auc"].figures(summarise_quality(grid, label, label, ("no", "yes"), score))
     >>> figures.value.tolist()     # by hand: 1 - 1/4 * 1/2
     [0.875]
