@@ -31,7 +31,7 @@ AT_MOST = 1 / 20
 ROOM = {
     "p50": 0.1,
     "p99": 0.3,
-}  # of features whose sd is 1; a cell of 1/128 of a normal's rows is 0.27 wide at the 99th
+}  # of features whose sd is 1; a cell of 1/128 of a normal's rows is 0.26 wide at the 99th
 
 
 def build(folder: Path, n_rows: int) -> None:
