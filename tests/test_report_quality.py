@@ -1,0 +1,121 @@
+"""How good the predictions of two files are: figures against scikit-learn, and what is judged."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn import metrics
+
+from vedette.engine.two_files.run import report
+from vedette.output.comparison import Comparison
+from vedette.records import Status
+
+N = 3000
+
+
+def value(found: Comparison, metric: str, segment: str = "") -> float:
+    """The current value of a figure."""
+    one = next(one for one in found.figures if (one.metric, one.segment) == (metric, segment))
+    assert one.current.value is not None, one.current.reason
+    return one.current.value
+
+
+def binary(seed: int, noise: float = 1.0) -> dict[str, np.ndarray]:
+    """Labels, probabilities that know of them, and the predictions they lead to."""
+    rng = np.random.default_rng(seed)
+    logit = rng.normal(0, 1.5, N)
+    label = (rng.random(N) < 1 / (1 + np.exp(-logit))).astype(int)
+    seen = 1 / (1 + np.exp(-(logit + rng.normal(0, noise, N))))
+    return {"label": label, "probability": seen, "prediction": (seen > 0.5).astype(int)}
+
+
+def test_a_regression_is_told_as_scikit_learn_does() -> None:
+    """Errors and explained variance to 1e-9, of all rows and of a segment."""
+    rng = np.random.default_rng(0)
+    label = rng.normal(50, 10, N)
+    prediction, side = label + rng.normal(1, 3, N), rng.choice(["a", "b"], N)
+    found = report({"label": label, "prediction": prediction, "side": side}, by="side")
+    for metric, wanted in (
+        ("mae", metrics.mean_absolute_error(label, prediction)),
+        ("rmse", np.sqrt(metrics.mean_squared_error(label, prediction))),
+        ("r2", metrics.r2_score(label, prediction)),
+        ("mape", metrics.mean_absolute_percentage_error(label, prediction)),
+        ("quantile_loss_p90", metrics.mean_pinball_loss(label, prediction, alpha=0.9)),
+    ):
+        assert value(found, metric) == pytest.approx(wanted, rel=1e-9)
+    held = side == "b"
+    wanted = metrics.mean_absolute_error(label[held], prediction[held])
+    assert value(found, "mae", "side=b") == pytest.approx(wanted, rel=1e-9)
+
+
+def test_three_classes_are_told_as_scikit_learn_does() -> None:
+    """Averages, classes, log loss to 1e-9; the area to a thousandth."""
+    rng = np.random.default_rng(1)
+    chances = rng.dirichlet([2, 2, 2], N)
+    label = np.array([rng.choice(3, p=one) for one in chances])
+    prediction, names = chances.argmax(axis=1), np.array(list("abc"))
+    scores = {f"probability_{name}": chances[:, at] for at, name in enumerate(names)}
+    found = report({"label": names[label], "prediction": names[prediction], **scores})
+    for metric, wanted in (
+        ("accuracy", metrics.accuracy_score(label, prediction)),
+        ("f1_macro", metrics.f1_score(label, prediction, average="macro")),
+        ("precision_weighted", metrics.precision_score(label, prediction, average="weighted")),
+        ("recall[b]", metrics.recall_score(label, prediction, average=None)[1]),
+        ("log_loss", metrics.log_loss(label, chances)),
+        ("matthews", metrics.matthews_corrcoef(label, prediction)),
+    ):
+        assert value(found, metric) == pytest.approx(wanted, rel=1e-9)
+    area = metrics.roc_auc_score(label, chances, multi_class="ovr")
+    assert value(found, "roc_auc") == pytest.approx(area, abs=1e-3)
+    assert found.confusion is not None
+    assert found.confusion.counts == tuple(map(tuple, metrics.confusion_matrix(label, prediction).tolist()))
+
+
+def test_worse_scores_are_an_alarm_without_predictions() -> None:
+    """Labels and probabilities alone: a model that knows less is named by its area and its log loss."""
+    now, before = ({k: v for k, v in binary(*a).items() if k != "prediction"} for a in ((0, 4.0), (1, 0.5)))
+    found = report(now, before)
+    named = {one.metric for one in found.figures if one.changed}
+    assert (found.verdict, named) == (Status.ALARM, {"roc_auc", "log_loss"})
+
+
+def test_scores_of_the_same_quality_are_not_named() -> None:
+    """Of 40 reports of one model on two months, at most 4 name any figure (0.05 each are meant to)."""
+    loud = [
+        any(one.changed for one in report(binary(seed), binary(1000 + seed)).figures) for seed in range(40)
+    ]
+    assert sum(loud) <= 4
+
+
+def test_scores_of_the_other_class_are_told() -> None:
+    """An area below chance asks whose probability it is."""
+    now = binary(0)
+    found = report({**now, "probability": 1 - now["probability"]}, binary(1))
+    assert any("is the probability that of the other class?" in one.words for one in found.findings)
+
+
+@pytest.mark.parametrize("name", ["probability_of_rain", "probabilityx"])
+def test_features_with_such_a_name_are_features(name: str) -> None:
+    """What a regression is given may be a probability; it makes no classes."""
+    rng = np.random.default_rng(0)
+    label = rng.normal(size=N)
+    found = report({"label": label, "prediction": label + rng.normal(size=N), name: rng.random(N)})
+    assert value(found, "mae") > 0
+
+
+def test_segments_whose_spelling_is_alike_stay_apart() -> None:
+    """A value that holds a comma and an equals sign is quoted."""
+    now = binary(0)
+    half = np.arange(N) < N // 2
+    x, y = np.where(half, "1, y=2", "1"), np.where(half, "3", "2, y=3")
+    found = report({**now, "x": x, "y": y}, by=("x", "y"))
+    assert len({one.segment for one in found.figures} - {""}) == 2
+
+
+def test_a_page_cannot_take_the_place_of_its_data(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    """The file that is compared is refused as the page's, and left as it was."""
+    file = tmp_path / "a.csv"
+    file.write_text("x\n1\n2\n")
+    with pytest.raises(ValueError, match="is one of the files that are compared"):
+        report(file, html=file)
+    assert file.read_text() == "x\n1\n2\n"
