@@ -225,16 +225,17 @@ def _tails(current: Integers, reference: Integers, inflated: float) -> float | N
     """The shares of rows in the lower and the upper tail; of dependent rows only where they expect enough."""
     n, m, pooled = int(current.sum()), int(reference.sum()), current + reference
     least = EXPECTED_MIN * inflated * (n + m) / min(n, m) if inflated > 1 else 1.0
-    found: list[float | None] = []
+    beyond: list[tuple[int, int]] = []
     for flip in (slice(None), slice(None, None, -1)):
         below, ours, theirs = (np.cumsum(counts[flip]) for counts in (pooled, current, reference))
-        ends = {int(np.searchsorted(below, share * (n + m))) for share in TAILS}
-        found += [
-            share(int(ours[end]), n, int(theirs[end]), m, inflated)
-            for end in sorted(ends)
-            if end < len(below) - 1 and least <= below[end] <= TAIL_MAX * (n + m)
-        ]
-    return together(found)
+        for end in sorted({int(np.searchsorted(below, share * (n + m))) for share in TAILS}):
+            if end < len(below) - 1 and least <= below[end] <= TAIL_MAX * (n + m):
+                beyond.append((int(ours[end]), int(theirs[end])))
+    if inflated > 1 or not beyond:
+        return together([share(ours, n, theirs, m, inflated) for ours, theirs in beyond])
+    k, j = np.array(beyond).T  # all at once: each call has its price
+    found = tails(n + m, k + j, n, k)
+    return together(np.minimum(1.0, 2 * np.minimum(found.below, found.above) + 2 * found.equal).tolist())
 
 
 def _two_sided(squared: float) -> float:

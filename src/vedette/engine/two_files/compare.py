@@ -191,7 +191,7 @@ def _draft(name: str, role: str, found: Compared) -> Column:
         changed=None,
         matters=None,
         reason=_UNJUDGED.get(role) or found.reason,
-        words=words.said(found),
+        words="",
         p_value=None if role in _UNJUDGED else together(found.parts.values()),
         current=found.sides[0],
         reference=found.sides[1] if len(found.sides) > 1 else None,
@@ -342,7 +342,7 @@ def _named(column: Column, found: Compared | None, named: bool | None) -> Column
             column, changed=None if blind else False, words="", reason=column.reason if blind else None
         )
     matters = words.matters(found)
-    said = column.words or "differs in more than one small way"
+    said = words.said(found) or "differs in more than one small way"
     return replace(
         column, changed=True, matters=matters, words=said if matters else f"too small to matter: {said}"
     )

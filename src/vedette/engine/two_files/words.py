@@ -76,19 +76,14 @@ def _levels(found: Compared) -> str:
     m = max(sum(before for _, before in found.levels.values()), 1)
     fresh = {level: now for level, (now, before) in found.levels.items() if now and not before}
     gone = {level: before for level, (now, before) in found.levels.items() if before and not now}
-    both = {
-        level: (now / n, before / m)
-        for level, (now, before) in found.levels.items()
-        if now and before and ((two_samples.share(now, n, before, m) or 1.0) < CLEAR or not (fresh or gone))
-    }
+    both = {level: (now, before) for level, (now, before) in found.levels.items() if now and before}
     parts = [_some("new", fresh, n), _some("gone", gone, m)]
     if both:
-        level = max(both, key=lambda one: (abs(both[one][0] - both[one][1]), one))
-        now_share, before_share = both[level]
-        if now_share != before_share:
-            parts.append(
-                "{} {} to {} of rows".format(_quoted(level), *values((before_share, now_share), "%"))
-            )
+        level = max(both, key=lambda one: (abs(both[one][0] / n - both[one][1] / m), one))
+        now, before = both[level]
+        likely = two_samples.share(now, n, before, m)  # beside new levels only what is no noise is told
+        if now / n != before / m and (not any(parts) or likely is None or likely < CLEAR):
+            parts.append(f"{_quoted(level)} {_from_to(before / m, now / n)} of rows")
     return ", ".join(part for part in parts if part)
 
 
