@@ -116,7 +116,7 @@ def _matrix(frame: pl.DataFrame, name: str, grid: Grid, width: int) -> np.ndarra
             f"version of vedette counts {width}: the lake is of another version; read it with that one, or give this "
             "one a lake of its own (lake=...)"
         )
-    return lists.explode(empty_as_null=False).to_numpy().reshape(frame.height, width)
+    return lists.explode().to_numpy().reshape(frame.height, width) if width else np.empty((frame.height, 0))
 
 
 def utc(micros: int) -> datetime:

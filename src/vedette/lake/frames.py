@@ -112,7 +112,9 @@ def _mapping(data: Mapping[Any, Any]) -> pl.DataFrame:
 def _series(name: str, values: Any) -> pl.Series:
     if isinstance(values, str | bytes | Mapping) or not np.iterable(values):
         raise DataError(f"column {name!r} is {values!r:.60}: must be an array, with a value for each row")
-    if isinstance(values, np.ndarray):
+    if isinstance(values, np.ma.MaskedArray):
+        values = values.tolist()  # what is masked is None
+    elif isinstance(values, np.ndarray):
         values = _array(values)
     elif not hasattr(values, "__len__"):
         values = list(values)
