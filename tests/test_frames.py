@@ -13,7 +13,8 @@ import pyarrow as pa
 import pytest
 
 from vedette.errors import DataError, SchemaError
-from vedette.lake.frames import class_names, frame_of, label_rows, prediction_rows
+from vedette.lake.classes import class_names
+from vedette.lake.frames import frame_of, label_rows, prediction_rows
 
 NOW_S = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
 COLUMNS = {"x": [1.0, None, 3.0], "n": [1, 2, 3], "s": ["a", None, "c"], "b": [True, False, True]}

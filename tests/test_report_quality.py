@@ -119,3 +119,11 @@ def test_a_page_cannot_take_the_place_of_its_data(tmp_path) -> None:  # type: ig
     with pytest.raises(ValueError, match="is one of the files that are compared"):
         report(file, html=file)
     assert file.read_text() == "x\n1\n2\n"
+
+
+def test_segments_that_are_numbers_stand_by_size_and_missing_ones_last() -> None:
+    """Nine comes before ten, as in figures of a lake."""
+    store = np.tile([10.0, 9.0, np.nan], N // 3)
+    found = report({**binary(5), "store": store}, by="store")
+    told = list(dict.fromkeys(one.segment for one in found.figures))
+    assert told == ["", "store=9", "store=10", "store=null"]

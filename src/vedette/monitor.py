@@ -132,7 +132,8 @@ class Monitor:
         ``label`` ...) to the data's own. The first rows (a fifth, 1,000 at most) cut the grids that everything is
         counted on and are not counted themselves. A new reference replaces the old one and starts the judging anew.
         """
-        from vedette.lake.frames import check_classes, fields_of, prediction_rows
+        from vedette.lake.classes import check_classes
+        from vedette.lake.frames import fields_of, prediction_rows
 
         rows = prediction_rows(data, now_s=self._clock(), future_s=FUTURE_S, columns=columns)
         if self.settings.task != "regression":

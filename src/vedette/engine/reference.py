@@ -25,8 +25,8 @@ from vedette.engine.summarise import (
     window_starts,
 )
 from vedette.lake.arrivals import Reference
+from vedette.lake.classes import class_names
 from vedette.lake.events import latest_reference
-from vedette.lake.frames import class_names
 from vedette.lake.tables import UTC, ModelTables
 from vedette.records import RESERVED, Settings
 from vedette.statistics.grid import Grid, category_grid, numeric_grid

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import polars as pl
 
 from vedette.engine.query import Span
+from vedette.engine.segment_names import SEGMENTS_MAX, shown
 from vedette.engine.summarise import LABELLED, category_texts, codes, summarise_column
 from vedette.engine.view import Cells, View
+from vedette.lake.classes import in_order
 from vedette.lake.rows import base_of, matches, variants
 from vedette.statistics.grid import Grid
 from vedette.statistics.hashes import KEPT, by_window
 
-__all__ = ["SEGMENTS_MAX", "Segments"]
-
-SEGMENTS_MAX = 1000
-"""More values than this are an identifier, not a segment."""
+__all__ = ["Segments"]
 
 _COUNTS_MAX = 2**22
 """Counts of windows that are held at once: 32 MB."""
@@ -137,14 +135,14 @@ def _segments(rows: pl.DataFrame, by: Sequence[str]) -> tuple[np.ndarray, list[s
     for column in by:
         _check_few(rows, column)
         texts = category_texts(rows, column)
-        levels = _ordered(texts.drop_nulls().unique().to_list())
+        levels = in_order(texts.drop_nulls().unique().to_list())
         own = codes(texts, levels)[0].astype(np.int64)
         own[own < 0] = len(levels)  # missing: last
-        shown = [*(_shown(level) for level in levels), "null"]
-        present, code = np.unique(code * len(shown) + own, return_inverse=True)
-        pairs = (divmod(place, len(shown)) for place in present.tolist())
+        told = [*map(shown, levels), shown(None)]
+        present, code = np.unique(code * len(told) + own, return_inverse=True)
+        pairs = (divmod(place, len(told)) for place in present.tolist())
         names = [
-            f"{names[before]}{', ' if names[before] else ''}{column}={shown[one]}" for before, one in pairs
+            f"{names[before]}{', ' if names[before] else ''}{column}={told[one]}" for before, one in pairs
         ]
     if len(names) > SEGMENTS_MAX:
         raise ValueError(
@@ -166,21 +164,3 @@ def _check_few(rows: pl.DataFrame, column: str) -> None:
     raise ValueError(
         f"by={column!r}: has {n:,} values; at most {SEGMENTS_MAX:,} segments are shown ({right})"
     )
-
-
-def _ordered(levels: Sequence[str]) -> list[str]:
-    """Levels in order, numbers by size where all are."""
-    try:
-        return sorted(levels, key=float)
-    except ValueError:
-        return sorted(levels)
-
-
-def _shown(level: str) -> str:
-    """A level as a segment's name has it: in quotes where it could be read as something else.
-
-    >>> _shown("north"), _shown("null"), _shown("x, b=y")
-    ('north', '"null"', '"x, b=y"')
-    """
-    doubtful = level in ("", "null") or any(mark in level for mark in (", ", "=", '"'))
-    return json.dumps(level, ensure_ascii=False) if doubtful else level

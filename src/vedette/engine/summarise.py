@@ -9,8 +9,9 @@ import numpy as np
 import polars as pl
 
 from vedette.engine.stored import Increment
+from vedette.lake.classes import class_names, classes_of
 from vedette.lake.events import latest_reference, settings_of
-from vedette.lake.frames import class_names, physical_of
+from vedette.lake.frames import physical_of
 from vedette.lake.rows import base_of, label_text, variants
 from vedette.lake.tables import ModelTables
 from vedette.records import RESERVED, Settings
@@ -184,12 +185,7 @@ def infer_classes(frame: pl.DataFrame, settings: Settings) -> tuple[str, ...]:
     }
     for base in ("prediction", "label"):
         seen |= set(label_text(frame, base).drop_nulls().unique().to_list())
-    if seen <= {"0", "1"}:
-        return ("0", "1")
-    try:
-        return tuple(sorted(seen, key=float))
-    except ValueError:
-        return tuple(sorted(seen))
+    return classes_of(seen)
 
 
 def labelled_column(frame: pl.DataFrame, settings: Settings) -> str:

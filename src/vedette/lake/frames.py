@@ -17,13 +17,12 @@ import polars as pl
 from vedette.errors import DataError, SchemaError
 from vedette.lake.files import open_frame, open_table
 from vedette.lake.types import UTC
-from vedette.records import RESERVED, Field, Physical, Role, check_feature_names, class_name
+from vedette.records import RESERVED, Field, Physical, Role, check_feature_names
 
 __all__ = [
     "POLARS",
     "Rows",
     "check_mapping",
-    "class_names",
     "fields_of",
     "frame_of",
     "label_rows",
@@ -335,33 +334,6 @@ def prediction_rows(
     return _rows(frame, now_s, future_s)
 
 
-def check_classes(frame: pl.DataFrame, classes: Sequence[str]) -> None:
-    """Raise ``SchemaError`` where labels cannot be of the classes that are predicted.
-
-    Of named ``classes`` each label must be one. Else two classes of labels, and two of predictions, must not each have
-    one that the other lacks: labels of 1 and 2 say nothing of predictions of 0 and 1.
-    """
-    if not {"label", "prediction"} <= set(frame.columns):
-        return
-    kinds = [frame.schema["label"], frame.schema["prediction"]]
-    if not classes and any(kind.is_float() for kind in kinds):
-        return
-    label, prediction = (
-        set(class_names(frame[name].drop_nulls().unique()).drop_nulls().to_list())
-        for name in ("label", "prediction")
-    )
-    told = set(classes) or (
-        prediction | {n.removeprefix("probability_") for n in frame.columns if n[:12] == "probability_"}
-    )
-    odd = sorted(label - told)
-    if odd and (classes or (len(label) <= 2 and len(told) <= 2 and told - label)):
-        names = ", ".join(sorted(told))
-        raise SchemaError(
-            f"label {odd[0]!r} is none of the classes {names}: give labels by the names that predictions have, or all names "
-            "as Monitor(..., classes=[...])"
-        )
-
-
 def label_rows(data: Any, *, now_s: float, future_s: float, columns: Mapping[str, str] | None = None) -> Rows:
     """Labels as rows: ``id`` and ``label`` must be there, ``time`` is when the label came to be known."""
     frame = _renamed(frame_of(data, [(columns or {}).get("id", "id")]), columns)
@@ -413,17 +385,3 @@ def _rows(frame: pl.DataFrame, now_s: float, future_s: float, required: tuple[st
             rejected[reason] = int(mask.sum())
             closed_frame = closed_frame.filter(~mask)
     return Rows(closed_frame.with_columns(now.alias("received")), rejected)
-
-
-def class_names(column: pl.Series) -> pl.Series:
-    """The names of classes, one spelling each (``records.class_name``): 1, 1.0, True and "1" are the class ``1``."""
-    if column.dtype == pl.String:
-        return column
-    if column.dtype.is_float():
-        column = column.fill_nan(None)  # NaN is no class
-    distinct = column.unique().drop_nulls()
-    names = [class_name(value) for value in distinct.to_list()]
-    mapped = column.replace_strict(
-        distinct, pl.Series(names, dtype=pl.String), default=None, return_dtype=pl.String
-    )
-    return mapped.rename(column.name)

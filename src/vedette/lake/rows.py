@@ -12,7 +12,7 @@ from typing import Literal
 
 import polars as pl
 
-from vedette.lake.frames import class_names
+from vedette.lake.classes import class_names
 from vedette.lake.tables import UTC, ModelTables
 from vedette.records import Physical
 

@@ -17,9 +17,9 @@ from vedette.engine.two_files.levels import compare_levels
 from vedette.engine.two_files.numbers import compare_numbers, few_whole
 from vedette.engine.two_files.other import compare_other
 from vedette.engine.two_files.quality import Quality, compare_quality
-from vedette.engine.two_files.source import SLICE_ROWS, Source, family_of, kind_of, unfit
+from vedette.engine.two_files.source import SLICE_ROWS, Source, family_of, kind_of, role_of, unfit
 from vedette.errors import DataError, SchemaError
-from vedette.lake.files import INDEX, TableFile, open_frame, open_table
+from vedette.lake.files import TableFile, open_frame, open_table
 from vedette.lake.frames import check_mapping, frame_of
 from vedette.output.comparison import Column, Comparison
 from vedette.records import Status
@@ -31,7 +31,6 @@ __all__ = ["compare"]
 BATCH_BYTES = 48_000_000
 """Columns are read so many bytes at a time: with few rows each column's own reading would cost more than its values."""
 
-_ROLES = {"id", "time", "prediction", "probability", "label"}
 _UNJUDGED = {"id": "an identifier: not compared", "time": "times move on: not compared"}
 
 Progress = Callable[[int, int, str], None]
@@ -97,7 +96,7 @@ def _named_rows(table: TableFile, by: Sequence[str]) -> TableFile:
             raise SchemaError(
                 f"by={name!r}: has the type {table.schema[name]} in {table.path}: must be text, numbers or times"
             )
-    odd = {name for name, dtype in table.schema.items() if unfit(_role(name), dtype)}
+    odd = {name for name, dtype in table.schema.items() if unfit(role_of(name), dtype)}
     return replace(table, schema={name: one for name, one in table.schema.items() if name not in odd})
 
 
@@ -133,18 +132,8 @@ def _small(table: TableFile, name: str) -> bool:
     return name in table.schema and kind_of(table.schema[name]) != "other"
 
 
-def _role(name: str) -> str:
-    if name == INDEX:
-        return "id"
-    if name == "latency_s":
-        return "latency"
-    if name.startswith("probability_"):
-        return "probability"
-    return name if name in _ROLES else "feature"
-
-
 def _column(pair: _Pair, name: str, held: Mapping[str, pl.DataFrame]) -> tuple[Column, Compared | None]:
-    role = _role(name)
+    role = role_of(name)
     tables = [table for table in pair.tables() if name in table.schema]
     sources = [
         Source(table, name, held[str(place)] if name in held[str(place)].columns else None)

@@ -9,10 +9,12 @@ import numpy as np
 import polars as pl
 from scipy import special
 
+from vedette.engine.segment_names import SEGMENTS_MAX, shown
 from vedette.engine.two_files.described import estimate
 from vedette.engine.two_files.numbers import few_whole
 from vedette.engine.two_files.source import SLICE_ROWS, STRETCH_ROWS, Source, as_floats, kind_of, names_of
 from vedette.errors import SchemaError
+from vedette.lake.classes import classes_of, in_order
 from vedette.lake.files import TableFile
 from vedette.output.comparison import Confusion, Figures
 from vedette.statistics import (
@@ -31,7 +33,6 @@ from vedette.strategy import two_samples
 
 __all__ = ["Quality", "compare_quality"]
 
-SEGMENTS_MAX = 1000
 CLASSES_TOLD = 20  # of more classes the figures of each are left out; the averages are there
 _BY_CLASS = ("precision_per_class", "recall_per_class", "f1_per_class", "roc_auc_per_class")
 JUDGED = ("accuracy", "roc_auc", "log_loss", "mae", "bias")
@@ -127,15 +128,15 @@ def _labels(
     named = [_classes(table) for table in tables]
     truth = set().union(*(one for one, _ in named))
     told = set().union(*(one for _, one in named))
-    classes = _sorted(truth | told)
-    if len(classes) == 1 and classes <= ("1",):
-        classes = ("0", "1")
+    if not truth | told:
+        return None, ("Neither labels nor predictions hold a class: how right they are cannot be told.",), ()
+    classes = classes_of(truth | told)
     if not 2 <= len(classes) <= CLASSES_MAX:
         say = f"Labels and predictions name {len(classes):,} classes: 2 to {CLASSES_MAX} can be told apart."
         return None, (say,), ()
     warnings = [
-        f"labels and predictions name different classes in {table.path}: labels {', '.join(_sorted(labelled)[:6])}; "
-        f"predictions {', '.join(_sorted(predicted)[:6])}"
+        f"labels and predictions name different classes in {table.path}: labels {', '.join(in_order(labelled)[:6])}; "
+        f"predictions {', '.join(in_order(predicted)[:6])}"
         for table, (labelled, predicted) in zip(tables, named, strict=True)
         if labelled - predicted and predicted - labelled
     ]
@@ -143,17 +144,6 @@ def _labels(
         classes, _scores(_sample(tables, [f"probability_{name}" for name in classes]), classes)
     )
     return _Labels(grid, classes, by, segments), (), tuple(warnings)
-
-
-def _sorted(names: set[str]) -> tuple[str, ...]:
-    """By size where all are numbers, else by name."""
-    try:
-        sizes = {name: float(name) for name in names}
-    except ValueError:
-        return tuple(sorted(names))
-    if not np.isfinite(list(sizes.values())).all():
-        return tuple(sorted(names))
-    return tuple(sorted(names, key=lambda name: (sizes[name], name)))
 
 
 def _classes(table: TableFile) -> tuple[set[str], set[str]]:
@@ -176,32 +166,36 @@ def _classes(table: TableFile) -> tuple[set[str], set[str]]:
 
 def _sample(tables: Sequence[TableFile], wanted: Sequence[str]) -> pl.DataFrame:
     """Rows from all over the files to cut cells on, numbers as floats: ``wanted`` columns and ``probability``."""
-    part, frames = 512, []
+    frames = []
     for table in tables:
         names = [n for n in table.schema if n in wanted or n == "probability"]
         names = [n for n in names if kind_of(table.schema[n]) in ("numeric", "boolean", "empty")]
-        starts = range(0, max(table.rows, 1), max(part, table.rows // 8))
-        frames += [
-            pl.DataFrame([as_floats(one) for one in table.read(names, at, at + part)])
-            for at in starts
-            if names
-        ]
+        if names:
+            frames.append(pl.DataFrame([as_floats(Source(table, one).scattered()) for one in names]))
     return pl.concat(frames, how="diagonal") if frames else pl.DataFrame()
 
 
 def _segments(tables: Sequence[TableFile], by: tuple[str, ...]) -> tuple[str, ...]:
-    found: set[str] = set()
+    """The names of all segments, numbers by size, rows without a value last."""
     if not by:
         return ()
+    found: dict[tuple[str | None, ...], None] = {}
     for table in tables:
         for start in range(0, max(table.rows, 1), SLICE_ROWS):
             rows = table.read(by, start, start + SLICE_ROWS).unique()
             if rows.height > 100 * SEGMENTS_MAX:
                 raise ValueError(_too_many(by, rows.height))
-            found |= set(_segment(rows, by).to_list())
+            found |= dict.fromkeys(pl.DataFrame([names_of(rows[name]) for name in by]).rows())
     if len(found) > SEGMENTS_MAX:
         raise ValueError(_too_many(by, len(found)))
-    return tuple(sorted(found))
+    order = [
+        in_order({name for one in found if (name := one[place]) is not None}) for place in range(len(by))
+    ]
+    places = [{**dict(zip(names, range(len(names)), strict=True)), None: len(names)} for names in order]
+    ordered = sorted(found, key=lambda one: [at[name] for at, name in zip(places, one, strict=True)])
+    return tuple(
+        ", ".join(f"{name}={shown(own)}" for name, own in zip(by, one, strict=True)) for one in ordered
+    )
 
 
 def _too_many(by: Sequence[str], count: int) -> str:
@@ -209,17 +203,16 @@ def _too_many(by: Sequence[str], count: int) -> str:
     return f"by={names!r}: has {count:,} values or more; at most {SEGMENTS_MAX:,} segments are shown (is it an identifier?)"
 
 
-def _told(names: pl.Series) -> pl.Series:
-    """Names such that no two segments are spelled alike: in quotes where they could be taken for something else."""
-    name = pl.col(names.name)
-    quoted = pl.when(name.str.contains(', |=|"') | (name == "null")).then('"' + name + '"').otherwise(name)
-    return names.to_frame().select(quoted.fill_null("null")).to_series()
-
-
 def _segment(rows: pl.DataFrame, by: Sequence[str]) -> pl.Series:
-    parts = [_told(names_of(rows[name])) for name in by]
-    told = [pl.lit(f"{name}=") + part for name, part in zip(by, parts, strict=True)]
+    """The name of each row's segment."""
+    told = [pl.lit(f"{name}=") + _told(names_of(rows[name])) for name in by]
     return pl.select(pl.concat_str(told, separator=", ").alias("segment")).to_series()
+
+
+def _told(names: pl.Series) -> pl.Series:
+    levels = names.unique().drop_nulls()
+    as_shown = pl.Series([shown(one) for one in levels.to_list()], dtype=pl.String)
+    return names.replace_strict(levels, as_shown, default=shown(None), return_dtype=pl.String)
 
 
 def _slices(table: TableFile, by: Sequence[str]) -> Iterator[pl.DataFrame]:

@@ -8,11 +8,21 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from vedette.lake.files import TableFile
-from vedette.lake.frames import class_names
+from vedette.lake.classes import class_names
+from vedette.lake.files import INDEX, TableFile
 from vedette.strategy.two_samples import inflation
 
-__all__ = ["SLICE_ROWS", "STRETCH_ROWS", "Source", "family_of", "floats", "kind_of", "names_of", "unfit"]
+__all__ = [
+    "SLICE_ROWS",
+    "STRETCH_ROWS",
+    "Source",
+    "family_of",
+    "floats",
+    "kind_of",
+    "names_of",
+    "role_of",
+    "unfit",
+]
 
 SLICE_ROWS = 2_000_000
 """Rows of a column that are in memory at once."""
@@ -22,6 +32,7 @@ PILOT_ROWS = 4096
 counts depends on which file is called the reference."""
 
 STRETCH_ROWS = 4000
+_ROLES = frozenset({"id", "time", "prediction", "probability", "label"})
 REFERENCE_MIN = 1000
 
 
@@ -59,17 +70,39 @@ class Source:
 
     def pilot(self) -> pl.Series:
         """Values from all over the column, nulls left out."""
-        parts = []
+        return self.scattered().drop_nulls()
+
+    def scattered(self) -> pl.Series:
+        """4,096 rows from all over the column: the same rows of each column of a table, however it is sliced."""
+        places, start, parts = _spread(self.rows, PILOT_ROWS), 0, []
         for column in self.slices():
-            share = max(1, round(PILOT_ROWS * len(column) / max(self.rows, 1)))
-            parts.append(column.gather(_spread(len(column), share)) if len(column) > share else column)
-        return pl.concat(parts).drop_nulls()
+            first, end = np.searchsorted(places, (start, start + len(column)))
+            parts.append(column.gather(pl.Series(places[first:end] - start)))
+            start += len(column)
+        return pl.concat(parts)
 
 
-def _spread(n: int, places: int) -> pl.Series:
-    """A place in each of so many equal stretches of n rows, not in step with anything periodic."""
+def _spread(n: int, places: int) -> np.ndarray:
+    """A place in each of so many equal stretches of n rows, not in step with anything periodic; of fewer rows all."""
+    if n <= places:
+        return np.arange(n)
     within = np.random.default_rng(n).random(places)
-    return pl.Series(np.minimum(((np.arange(places) + within) * (n / places)).astype(np.int64), n - 1))
+    return np.minimum(((np.arange(places) + within) * (n / places)).astype(np.int64), n - 1)
+
+
+def role_of(name: str) -> str:
+    """What a column is to the model, by its name.
+
+    >>> role_of("probability_late"), role_of("probabilityx"), role_of("latency_s")
+    ('probability', 'feature', 'latency')
+    """
+    if name == INDEX:
+        return "id"
+    if name == "latency_s":
+        return "latency"
+    if name.startswith("probability_"):
+        return "probability"
+    return name if name in _ROLES else "feature"
 
 
 def kind_of(dtype: pl.DataType) -> str:

@@ -1,0 +1,78 @@
+"""The classes that labels, predictions and probabilities name: one spelling each, one order, and whether they can be."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Sequence
+
+import polars as pl
+
+from vedette.errors import SchemaError
+from vedette.records import class_name
+
+__all__ = ["check_classes", "class_names", "classes_of", "in_order"]
+
+
+def class_names(column: pl.Series) -> pl.Series:
+    """The names of classes, one spelling each (``records.class_name``): 1, 1.0, True and "1" are the class ``1``."""
+    if column.dtype == pl.String:
+        return column
+    if column.dtype.is_float():
+        column = column.fill_nan(None)  # NaN is no class
+    distinct = column.unique().drop_nulls()
+    names = [class_name(value) for value in distinct.to_list()]
+    mapped = column.replace_strict(
+        distinct, pl.Series(names, dtype=pl.String), default=None, return_dtype=pl.String
+    )
+    return mapped.rename(column.name)
+
+
+def in_order(names: Collection[str]) -> list[str]:
+    """Names by size where all are finite numbers, else as text; the same whatever order they come in.
+
+    >>> in_order({"10", "9", "9.0"}), in_order({"1", "nan"}), in_order({"b", "a"})
+    (['9', '9.0', '10'], ['1', 'nan'], ['a', 'b'])
+    """
+    try:
+        sizes = {name: float(name) for name in names}
+    except ValueError:
+        return sorted(names)
+    if not all(map(math.isfinite, sizes.values())):
+        return sorted(names)
+    return sorted(names, key=lambda name: (sizes[name], name))
+
+
+def classes_of(names: Collection[str]) -> tuple[str, ...]:
+    """The classes of a model whose rows name these; of ``0`` or ``1`` alone the other is taken to exist.
+
+    >>> classes_of({"1"}), classes_of({"spam", "ham"})
+    (('0', '1'), ('ham', 'spam'))
+    """
+    return ("0", "1") if set(names) <= {"0", "1"} else tuple(in_order(names))
+
+
+def check_classes(frame: pl.DataFrame, classes: Sequence[str]) -> None:
+    """Raise ``SchemaError`` where labels cannot be of the classes that are predicted.
+
+    Of named ``classes`` each label must be one. Else two classes of labels, and two of predictions, must not each have
+    one that the other lacks: labels of 1 and 2 say nothing of predictions of 0 and 1.
+    """
+    if not {"label", "prediction"} <= set(frame.columns):
+        return
+    kinds = [frame.schema["label"], frame.schema["prediction"]]
+    if not classes and any(kind.is_float() for kind in kinds):
+        return
+    label, prediction = (
+        set(class_names(frame[name].drop_nulls().unique()).drop_nulls().to_list())
+        for name in ("label", "prediction")
+    )
+    told = set(classes) or (
+        prediction | {n.removeprefix("probability_") for n in frame.columns if n[:12] == "probability_"}
+    )
+    odd = sorted(label - told)
+    if odd and (classes or (len(label) <= 2 and len(told) <= 2 and told - label)):
+        names = ", ".join(sorted(told))
+        raise SchemaError(
+            f"label {odd[0]!r} is none of the classes {names}: give labels by the names that predictions have, or all names "
+            "as Monitor(..., classes=[...])"
+        )
