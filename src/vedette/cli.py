@@ -84,8 +84,10 @@ def check(model: ModelArgument, lake: LakeOption = None, json: JsonOption = Fals
     """Judge what came in, and give a verdict for each thing watched. Exit 0 healthy, 1 alarm, 2 unknown."""
     from vedette.engine import commands
     from vedette.output import console
+    from vedette.output.progress import told
 
-    health = commands.check(_where(lake), model)
+    with told(f"checking {model}"):
+        health = commands.check(_where(lake), model)
     console.print_health(health, as_json=json)
     raise typer.Exit({"OK": 0, "WARN": 0, "ALARM": 1}.get(health.verdict, 2))
 
@@ -118,18 +120,20 @@ def figures(
     """Figures with their intervals, by window."""
     from vedette.engine import commands
     from vedette.output import console
+    from vedette.output.progress import told
 
-    frame = commands.figures(
-        _where(lake),
-        model,
-        metric,
-        feature=feature,
-        by=by,
-        window=window,
-        since=since,
-        until=until,
-        as_of=as_of,
-    )
+    with told(f"figures of {model}"):
+        frame = commands.figures(
+            _where(lake),
+            model,
+            metric,
+            feature=feature,
+            by=by,
+            window=window,
+            since=since,
+            until=until,
+            as_of=as_of,
+        )
     console.print_figures(frame, as_json=json)
 
 
@@ -138,8 +142,10 @@ def ledger(model: ModelArgument, lake: LakeOption = None, json: JsonOption = Fal
     """The equation of the rows, by producer: seen = in journal + in lake + sampled out + dropped + rejected + torn."""
     from vedette.engine import commands
     from vedette.output import console
+    from vedette.output.progress import told
 
-    found = commands.ledger(_where(lake), model)
+    with told(f"ledger of {model}"):
+        found = commands.ledger(_where(lake), model)
     console.print_ledger(found, as_json=json)
     raise typer.Exit(0 if found.balanced else 1)
 
@@ -160,11 +166,14 @@ def ingest(
     """Bring what the journals hold into the lake, and judge it."""
     from vedette.engine import commands
     from vedette.output import console
+    from vedette.output.progress import told
 
     if follow:
         commands.follow(_where(lake), interval_s=interval_s, idle_exit_s=idle_exit_s)
         return
-    console.print_ingested(commands.ingest(_where(lake)), as_json=json)
+    with told("ingest") as progress:
+        found = commands.ingest(_where(lake), progress)
+    console.print_ingested(found, as_json=json)
 
 
 @app.command()
@@ -196,7 +205,7 @@ def report(
     from vedette.output.comparison_console import print_comparison
     from vedette.output.progress import told
 
-    with told("columns") as progress:
+    with told("report") as progress:
         found = run.report(
             current,
             reference,

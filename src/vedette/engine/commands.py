@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -96,10 +97,15 @@ def ledger(location: str, model: str) -> Ledger:
     return read_ledger(open_lake(location, model), model)
 
 
-def ingest(location: str) -> dict[str, int]:
+def ingest(location: str, progress: Callable[[int, int, str], None] | None = None) -> dict[str, int]:
     """One round over all models; rows that came in, by model. Where a follower runs, its round is waited for."""
     lake = open_lake(location)
-    return {model: cycle.once(lake, models=[model]) for model in lake.models()}
+    found, models = {}, lake.models()
+    for done, model in enumerate(models):
+        if progress is not None:
+            progress(done, len(models), model)
+        found[model] = cycle.once(lake, models=[model])
+    return found
 
 
 def follow(location: str, *, interval_s: float, idle_exit_s: float | None) -> None:

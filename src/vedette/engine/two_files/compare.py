@@ -74,6 +74,8 @@ def compare(
         None if reference is None else _opened(reference, "reference", columns, separator),
     )
     drafts = _columns(pair, progress)
+    if progress is not None:
+        progress(len(drafts), len(drafts), "figures of the model")
     named = [_named_rows(table, by) for table in pair.tables()]
     quality = compare_quality(named[0], named[1] if len(named) > 1 else None, by)
     return _judged(pair, drafts, quality, now)

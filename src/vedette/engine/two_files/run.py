@@ -43,7 +43,8 @@ def report(
     html:
         Where to write the page, one file that opens offline.
     progress:
-        Called before each column with the number done, the number of all, and its name.
+        Called before each column with the number done, the number of all, and its name; and once when all are done,
+        before the model's figures.
 
     Returns
     -------
