@@ -174,7 +174,7 @@ def test_a_large_csv_file_reads_like_a_small_one(tmp_path: Path, monkeypatch: py
     """By way of the disk the rows are the same, and the folder goes when the table does."""
     path = written(tmp_path / "a.csv", "a,b\n" + "1,x\n2,y\n" * 500 + "2.5,z\n")
     small = whole(open_table(path))
-    monkeypatch.setattr(files, "_CSV_BYTES_MAX", 10)
+    monkeypatch.setattr(files, "_HELD_BYTES_MAX", 10)
     table = open_table(path)
     assert whole(table).equals(small)
     assert table.read(["b"], 999, 1001)["b"].to_list() == ["y", "z"]
@@ -354,7 +354,7 @@ def test_exports_are_read_as_what_they_hold(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: int
 ) -> None:
     """Numbers beside NA and NULL are numbers, ISO times are times, blank columns nothing, an index has pandas' name."""
-    monkeypatch.setattr("vedette.lake.files._CSV_BYTES_MAX", limit)
+    monkeypatch.setattr("vedette.lake.files._HELD_BYTES_MAX", limit)
     rows = [",x,when,blank,kind", "0,1.5,2026-01-01 10:00:00,,NA", "1,NA,2026-01-02,,b", "2, NULL ,NaT,NA,b"]
     file = tmp_path / "a.csv"
     file.write_text("\n".join(rows) + "\n")

@@ -21,14 +21,15 @@ import polars as pl
 from deltalake.exceptions import DeltaError
 
 from vedette.errors import DataError, SchemaError
+from vedette.lake.arrow_stream import STREAM_START, parts
 
 __all__ = ["ENDINGS", "INDEX", "MISSING", "TableFile", "open_frame", "open_table"]
 
 ENDINGS = (".parquet", ".pq", ".csv", ".tsv", ".arrow", ".feather", ".ipc")
 
-_CSV_BYTES_MAX = 64_000_000
-"""A greater CSV file is brought into columns on disk first, a piece at a time; in memory it would take several times
-its size."""
+_HELD_BYTES_MAX = 64_000_000
+"""A greater CSV file or Arrow stream is brought into columns on disk first, a piece at a time; in memory it would take
+up to several times its size."""
 
 INDEX = "Unnamed: 0"
 """What pandas calls the first column of a CSV file that it wrote with its index."""
@@ -40,7 +41,6 @@ _ZONE = r" ?(Z|UTC|[+-]\d{2}:?\d{2})$"
 _DAY = r"^\d{4}-\d{2}-\d{2}$"
 _SNIFFED = 10_000  # rows from which the types of a CSV file are told; all of them where that goes wrong
 _SEPARATORS = ",;\t|"
-_STREAM_START = b"\xff\xff\xff\xff"  # of an Arrow stream, which is not the file format
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,14 +219,27 @@ def _delta(folder: Path, told: str) -> TableFile:
 
 def _arrow(file: Path, told: str) -> TableFile:
     with file.open("rb") as opened:
-        stream = opened.read(4) == _STREAM_START
+        stream = opened.read(4) == STREAM_START
     if stream:
-        return open_frame(pl.read_ipc_stream(file), told)
+        return _arrow_stream(file, told)
 
     def scan() -> pl.LazyFrame:
         return pl.scan_ipc(file)
 
     return TableFile(told, _typed(dict(scan().collect_schema())), _rows(scan()), scan)
+
+
+def _arrow_stream(file: Path, told: str) -> TableFile:
+    frames = (
+        pl.read_ipc_stream(part).with_columns(pl.selectors.by_dtype(pl.Categorical, pl.Enum).cast(pl.String))
+        for part in parts(file, _HELD_BYTES_MAX)
+    )
+    if file.stat().st_size <= _HELD_BYTES_MAX:
+        return open_frame(pl.concat(frames), told)
+    folder = _Folder()
+    for number, frame in enumerate(frames):
+        frame.write_parquet(folder.path / f"{number:06}.parquet", compression="zstd", compression_level=1)
+    return _parquet(folder.path / "*.parquet", told, folder)
 
 
 def _csv(file: Path, told: str, separator: str, text_columns: Sequence[str], indexed: bool) -> TableFile:
@@ -243,7 +256,7 @@ def _csv(file: Path, told: str, separator: str, text_columns: Sequence[str], ind
         )
 
     def columns(sniffed: int | None) -> TableFile:
-        if file.stat().st_size <= _CSV_BYTES_MAX:
+        if file.stat().st_size <= _HELD_BYTES_MAX:
             return open_frame(scan(sniffed).collect(), told)
         folder = _Folder()
         target = folder.path / "columns.parquet"

@@ -34,7 +34,7 @@ LEVEL = 0.95
 @dataclass(frozen=True, slots=True)
 class _Counted:
     hashes: np.ndarray  # of the rows whose values were chosen
-    runs: np.ndarray  # the same, rows with the value of the row before left out
+    fresh: np.ndarray  # of each of these, whether the row before has another value
     lengths: Summary
     nulls: int
 
@@ -58,11 +58,8 @@ def compare_texts(sources: Sequence[Source]) -> Compared:
     inflated = dependence([_lengths(source.stretch()) for source in sources])
     reason = too_few(lengths, inflated)
     if reason is None:
-        once = (
-            times
-            if all(len(one.runs) == len(one.hashes) for one in counted)
-            else _times([one.runs for one in counted])
-        )
+        alone = all(one.fresh.all() for one in counted)
+        once = times if alone else _times([one.hashes[one.fresh] for one in counted])
         n, m = (int(own.sum()) for own in once)
         parts["values"] = two_samples.repeats(once[0], once[1], n, m)
         parts["length"] = two_samples.numbers(lengths[0].counts[0], lengths[1].counts[0], inflated)
@@ -89,30 +86,40 @@ def _lengths(column: pl.Series) -> np.ndarray:
 
 
 def _count(source: Source, grid: Grid, halvings: int) -> _Counted:
-    hashes, runs, lengths, nulls = [], [], Summary.empty(grid, 1, 0), 0
+    hashes, changes, lengths, nulls = [], [], Summary.empty(grid, 1, 0), 0
     for column in source.slices():
         lengths = lengths + summarise_numeric(grid, _lengths(column), kept=0)
         present = _present(column)
         own = (present if present.dtype == pl.Binary else present.cast(pl.String)).hash().to_numpy()
-        limit = np.uint64(2 ** (64 - halvings) - 1)
-        fresh = own[np.r_[True, own[1:] != own[:-1]]] if len(own) else own
-        hashes.append(own[own <= limit] if halvings else own)
-        runs.append(fresh[fresh <= limit] if halvings else fresh)
+        fresh = np.ones(len(own), dtype=np.bool_)
+        fresh[1:] = own[1:] != own[:-1]
+        if halvings:
+            chosen = own <= np.uint64(2 ** (64 - halvings) - 1)
+            own, fresh = own[chosen], fresh[chosen]
+        hashes.append(own)
+        changes.append(fresh)
         nulls += len(column) - len(present)
-    return _Counted(np.concatenate(hashes), np.concatenate(runs), lengths, nulls)
+    return _Counted(np.concatenate(hashes), np.concatenate(changes), lengths, nulls)
 
 
 def _times(hashes: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Of each distinct value, the rows in the first and in the second file."""
+    """Of each distinct value, the rows in the first and in the second file; in place, since there are many."""
     one = np.uint64(1)
-    value = np.sort(np.concatenate([(own & ~one) | np.uint64(place) for place, own in enumerate(hashes)]))
-    mark = (value & one).astype(np.int64)
+    value = np.concatenate(hashes)
+    value &= ~one
+    value[len(hashes[0]) :] |= np.uint64(len(hashes) - 1)
+    value.sort()
+    mark = np.empty(len(value), dtype=np.uint8)
+    np.bitwise_and(value, one, out=mark, casting="unsafe")
     value >>= one
-    first = (
-        np.flatnonzero(np.r_[True, value[1:] != value[:-1]]) if len(value) else np.zeros(0, dtype=np.int64)
-    )
-    theirs = np.add.reduceat(mark, first) if len(value) else mark
-    return np.diff(np.append(first, len(value))) - theirs, theirs
+    change = np.ones(len(value), dtype=np.bool_)
+    np.not_equal(value[1:], value[:-1], out=change[1:])
+    del value
+    first = np.flatnonzero(change)
+    theirs = np.add.reduceat(mark, first, dtype=np.int32) if len(first) else np.zeros(0, dtype=np.int32)
+    ours = np.diff(first, append=len(mark)).astype(np.int32)
+    ours -= theirs
+    return ours, theirs
 
 
 def _side(
@@ -150,7 +157,13 @@ def _unseen(fresh: np.ndarray, times: np.ndarray, sampled: int) -> Estimate:
     low, high = (float(limit) for limit in share(k, n, LEVEL))
     value = k / n
     z = special.ndtri((1 + LEVEL) / 2)
-    clusters = z**2 * (1 - 1 / sampled) * float(((fresh - value * times) ** 2).sum()) / n**2
+    clusters = 0.0
+    if sampled > 1:
+        of_all, of_fresh = (float(np.square(part, dtype=np.float64).sum()) for part in (times, fresh))
+        scatter = (
+            1 - 2 * value
+        ) * of_fresh + value**2 * of_all  # the sum of (fresh - value times)^2: fresh is 0 or times
+        clusters = z**2 * (1 - 1 / sampled) * scatter / n**2
     low = max(0.0, value - np.sqrt((value - low) ** 2 + clusters))
     high = min(1.0, value + np.sqrt((high - value) ** 2 + clusters))
     return Estimate(value, low, high, n * sampled)
