@@ -281,3 +281,35 @@ def test_the_interval_holds_the_truth_of_many_rare_levels(name, part):
         found = STATISTICS[name].figures(current, reference)
         held.append((found.low <= expected + 1e-12) & (expected <= found.high))
     assert np.mean(held) >= 0.91
+
+
+@pytest.mark.parametrize("name", ROOTS)
+def test_a_rare_level_that_takes_over_is_seen(name):
+    """One of 400 equal levels that goes from 0.25 % to 60 % is compared on its own, not with the other rare ones."""
+    grid = category_grid(
+        "c", dict.fromkeys((f"{k:03}" for k in range(100)), 5), [f"{k:03}" for k in range(400)]
+    )
+    q = np.full(400, 1 / 400)
+    p = 0.4 * q + 0.6 * (np.arange(400) == 7)
+    window, reference = Summary.empty(grid, 2, 0), Summary.empty(grid, 1, 0)
+    for side, shares in ((window, (p, q)), (reference, (q,))):
+        for place, share in enumerate(shares):
+            side.counts[place, :100] = np.round(1e5 * share[:100])
+            side.counts[place, 100] = 1e5 - side.counts[place, :100].sum()
+        side.rows[:] = 100_000
+    groups = np.array([p[7], 1 - p[7]]), np.array([q[7], 1 - q[7]])
+    expected = truth(name, *groups)
+    found = STATISTICS[name].figures(window, reference)
+    assert found.low[0] <= expected <= found.high[0]
+    assert (found.value[1], found.low[1]) == (0, 0)
+
+
+@pytest.mark.parametrize("size", [(50, 4000), (4000, 50), (3000, 3000)])
+def test_values_that_lie_all_above_the_others_moved_by_the_distance_of_the_means(size):
+    """However wide the cells between the two sides are: scipy's distance of the rows, and an interval that holds it."""
+    rng = np.random.default_rng(7)
+    x, y = rng.normal(9_000, 30, size[0]), rng.normal(0, 1, size[1])
+    grid = numeric_grid("x", np.concatenate([x[:500], y[:500]]))
+    value, low, high, *_ = figure("wasserstein", summarise_numeric(grid, x), summarise_numeric(grid, y))
+    assert value == pytest.approx(stats.wasserstein_distance(x, y), rel=1e-9)
+    assert low <= 9_000 <= high

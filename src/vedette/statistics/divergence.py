@@ -34,6 +34,9 @@ Integers = npt.NDArray[np.int64]
 
 GROUPS = 10  # the deciles of the textbooks; each more costs one unit of noise
 LEVEL_SHARE_MIN = 0.02  # rarer levels are compared together: a cell should expect rows at a hundred
+RISEN = (
+    1e-12  # what stands alone because it rose must have risen far: what just passed would seem to rise more
+)
 EXPECTED = np.geomspace(1e-3, 1e3, 121)  # of a group: where its noise is worked out; straight lines between
 
 
@@ -55,9 +58,7 @@ class Divergence:
         """The divergence by window; ``GridError`` where grids differ, ``ValueError`` for a level outside (0, 1)."""
         check_level(level)
         counts, base, reasons = compared(current, reference)
-        group = psi_groups(current.grid, base)
-        into = (group[:, np.newaxis] == np.arange(group.max() + 1)).astype(np.float64)
-        value, noise, scale, free = self._measured(counts @ into, base @ into)
+        value, noise, scale, free = self._measured(*_grouped(current.grid, counts, base))
         x, df = value / scale, free * noise / scale  # what is expected without change stays free * noise
         low = noncentral_chi_square(x, df, level)[0] * scale
         high = noncentral_chi_square(np.maximum(x, df), df, level)[1] * scale
@@ -67,14 +68,14 @@ class Divergence:
         return Estimates.of(value, low, high, current.used, reasons)
 
     def _measured(self, current: Floats, reference: Floats) -> tuple[Floats, Floats, Floats, Floats]:
-        """D, its noise c (1/n + 1/m), scale and degrees of freedom for counts [W, groups] against [groups].
+        """D, its noise c (1/n + 1/m), scale and degrees of freedom for counts [W, groups] against as many.
 
         For small changes the variance of D is 4 D c (1/n + 1/m), which is what a noncentral chi-square has.
         """
         held = (current + reference) > 0
         groups = held.sum(axis=1, keepdims=True)
         n = np.maximum(current.sum(axis=1, keepdims=True), 1.0)
-        m = max(float(reference.sum()), 1.0)
+        m = max(float(reference[:1].sum()), 1.0)  # the same in each window, however it is grouped
         p = np.where(held, (current + self.added) / (n + self.added * groups), 1.0)
         q = np.where(held, (reference + self.added) / (m + self.added * groups), 1.0)
         parts, by_p, by_q = self.terms(p, q)
@@ -97,7 +98,7 @@ class Divergence:
         both = current + reference
         share = both / np.maximum(both.sum(axis=1, keepdims=True), 1.0)
         noise = np.zeros(len(current))
-        for side in (current, np.broadcast_to(reference, current.shape)):
+        for side in (current, reference):
             n = np.maximum(side.sum(axis=1, keepdims=True), 1.0)
             expected, seen = (
                 np.interp(one, EXPECTED, _noise_of_counts(self), left=0.0) for one in (share * n, side + 0.5)
@@ -128,12 +129,44 @@ def _variance(share: Floats, slope: Floats) -> Floats:
     return variance
 
 
+def _grouped(grid: Grid, counts: Integers, base: Integers) -> tuple[Floats, Floats]:
+    """Counts of windows and of the reference in groups, both [W, groups]; what a window does not group by holds none."""
+    group = psi_groups(grid, base)
+    into = (group[:, np.newaxis] == np.arange(group.max() + 1)).astype(np.float64)
+    ours, theirs = counts @ into, np.broadcast_to(base @ into, (len(counts), into.shape[1]))
+    if grid.kind != "category":
+        return ours, theirs
+    risen = _risen(counts, base) & (group == group.max() - 1)
+    alone = np.flatnonzero(risen.any(axis=0))
+    if not len(alone):
+        return ours, theirs
+    own, before = counts * risen, base * risen
+    return (
+        np.hstack([ours - own @ into, own[:, alone]]),
+        np.hstack([theirs - before @ into, before[:, alone]]),
+    )
+
+
+def _risen(counts: Integers, base: Integers) -> npt.NDArray[np.bool_]:
+    """Levels [W, cells] that hold 2 % of a window and more than chance gives a window of the rows of both.
+
+    Of c rows of the window and b of the reference, c would be binomial(b + c, n/(n + m)) without change.
+    """
+    n, m = np.maximum(counts.sum(axis=1, keepdims=True), 1), max(int(base.sum()), 1)
+    window, cell = np.nonzero((counts >= LEVEL_SHARE_MIN * n) & (counts > 0))
+    chance = special.betainc(counts[window, cell], base[cell] + 1, (n / (n + m))[window, 0])
+    alone = np.zeros(counts.shape, dtype=np.bool_)
+    alone[window, cell] = chance < RISEN
+    return alone
+
+
 def psi_groups(grid: Grid, reference: Integers) -> Integers:
     """The group in which each cell of a grid is compared, given the reference's counts.
 
     Ten groups of about equal counts in the reference; in a discrete column the values that fill more stand alone,
     and values that the grid does not have are one group; in a category as many levels as hold 2 % of the reference or
-    more stand alone, the others are one group, unseen levels another. Which of them stand alone is read off their
+    more stand alone, the others are one group, unseen levels another; a level of the others that has risen in a window is
+    taken out there. Which of them stand alone is read off their
     order in the grid, by frequency in the pilot: those that chance made frequent in the reference would seem to
     have become rarer.
     """

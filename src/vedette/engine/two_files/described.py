@@ -15,6 +15,7 @@ from vedette.strategy import two_samples
 
 __all__ = [
     "KEPT",
+    "LEVEL",
     "LEVELS_DRAWN",
     "Compared",
     "distances",
@@ -27,6 +28,8 @@ __all__ = [
 
 KEPT = 4096
 """Hashes kept to count distinct values: right to 1.6 %."""
+
+LEVEL = 0.95  # of the intervals that a report tells
 
 BARS = 36
 LEVELS_DRAWN = 40

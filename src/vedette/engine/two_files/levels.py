@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
 
 from vedette.engine.two_files.described import (
     KEPT,
+    LEVEL,
     LEVELS_DRAWN,
     Compared,
     distances,
@@ -19,9 +21,10 @@ from vedette.engine.two_files.described import (
 )
 from vedette.engine.two_files.source import Source, dependence, gaps, names_of
 from vedette.engine.two_files.texts import compare_texts
-from vedette.output.comparison import Picture
+from vedette.output.comparison import Estimate, Picture, Side
 from vedette.statistics.counting_levels import summarise_levels
 from vedette.statistics.grid import category_grid
+from vedette.statistics.intervals import share
 from vedette.strategy import two_samples
 
 __all__ = ["compare_levels"]
@@ -46,9 +49,11 @@ def compare_levels(name: str, kind: str, sources: Sequence[Source]) -> Compared:
         level: (found[0][0].get(level, 0), found[-1][0].get(level, 0) if len(found) > 1 else 0)
         for level in dict.fromkeys(level for levels, _ in found for level in levels)
     }
-    grid = category_grid(name, found[-1][0], found[-1][0])
+    grid = category_grid(name, _weights(table), found[-1][0])
     both = [summarise_levels(grid, levels, nulls, KEPT) for levels, nulls in found]
-    described = sides(both)
+    described = [
+        _exact(side, levels, found[-1][0]) for side, (levels, _) in zip(sides(both), found, strict=True)
+    ]
     order = sorted(table, key=lambda level: (-sum(table[level]), level))
     parts: dict[str, float | None] = {}
     reason = None
@@ -70,6 +75,27 @@ def compare_levels(name: str, kind: str, sources: Sequence[Source]) -> Compared:
         reason,
         inflated,
     )
+
+
+def _weights(table: dict[str, tuple[int, int]]) -> dict[str, int]:
+    """What decides which levels have a cell of their own: their shares of either file, however many rows each has."""
+    totals = [max(sum(counts), 1) for counts in zip(*table.values(), strict=True)]
+    return {
+        level: sum(round(1e9 * n / total) for n, total in zip(both, totals, strict=True))
+        for level, both in table.items()
+    }
+
+
+def _exact(side: Side, levels: dict[str, int], known: dict[str, int]) -> Side:
+    """The side with the figures that the levels themselves tell and the cells of a grid only nearly."""
+    n = sum(levels.values())
+    if not n:
+        return side
+    unseen = sum(times for level, times in levels.items() if level not in known)
+    low, high = (float(limit) for limit in share(unseen, n, LEVEL))
+    count = float(len(levels))
+    exact = {"distinct": Estimate(count, count, count, n), "unseen_share": Estimate(unseen / n, low, high, n)}
+    return replace(side, figures={name: exact.get(name, one) for name, one in side.figures.items()})
 
 
 def _drawn(

@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 from scipy import special
 
-from vedette.engine.two_files.described import Compared, drawn, estimate, missing, too_few
+from vedette.engine.two_files.described import LEVEL, Compared, drawn, estimate, missing, too_few
 from vedette.engine.two_files.source import Source, dependence, gaps
 from vedette.output.comparison import Estimate, Side
 from vedette.statistics import STATISTICS
@@ -27,8 +27,6 @@ __all__ = ["compare_texts"]
 
 VALUES_MAX = 8_000_000
 """Rows of a file whose values are kept apart; of a longer one, the rows of every second, fourth ... value."""
-
-LEVEL = 0.95
 
 
 @dataclass(frozen=True, slots=True)
