@@ -101,3 +101,30 @@ def test_sampled_texts_say_how_sure_they_are(monkeypatch: pytest.MonkeyPatch) ->
             assert one.high is not None
             held.append(one.low <= truth <= one.high)
     assert np.mean(held) >= 0.85
+
+
+@pytest.mark.parametrize("common", ["now", "before", "both"])
+def test_sampled_texts_count_frequent_values_whole(monkeypatch: pytest.MonkeyPatch, common: str) -> None:
+    """Half of all rows are one value: the share of new ones is estimated on the others, with intervals that hold."""
+    monkeypatch.setattr("vedette.engine.two_files.texts.VALUES_MAX", 1000)
+    rng, held = np.random.default_rng(6), []
+    for run in range(20):
+        now, before = rng.integers(0, 9000, N), rng.integers(0, 6000, N)
+        for name, rows in (("now", now), ("before", before)):
+            if common in (name, "both"):
+                rows[rng.random(N) < 0.5] = 10_000 + run
+        found = report({"a": [f"u{i}" for i in now]}, {"a": [f"u{i}" for i in before]}).columns[0]
+        assert found.current is not None
+        one = found.current.figures["unseen_share"]
+        assert one.low is not None
+        assert one.high is not None
+        assert one.high - one.low < 0.2
+        held.append(one.low <= np.mean(~np.isin(now, before)) <= one.high)
+    assert np.mean(held) >= 0.85
+
+
+def test_ids_that_a_null_made_floats_of_are_the_same_ids() -> None:
+    """pandas has no whole numbers beside nulls: 7 and 7.0 are one id."""
+    ids = np.random.default_rng(7).permutation(N) + 10**6
+    found = report({"id": np.append(ids, np.nan)}, {"id": ids}).columns[0]
+    assert found.distances["unseen_share"].value == 0

@@ -7,7 +7,7 @@ have, and how long they are.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -28,13 +28,23 @@ __all__ = ["compare_texts"]
 VALUES_MAX = 8_000_000
 """Rows of a file whose values are kept apart; of a longer one, the rows of every second, fourth ... value."""
 
+FREQUENT = 8
+"""Values that come up so often in the pilot rows are counted each where others are sampled: taken whole or not at all,
+they would decide what is estimated, and fill the memory."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Counted:
     hashes: np.ndarray  # of the rows whose values were chosen
     fresh: np.ndarray  # of each of these, whether the row before has another value
+    often: np.ndarray  # the rows of each frequent value, which are not among them
     lengths: Summary
     nulls: int
+
+    @property
+    def used(self) -> int:
+        """The rows that have a value."""
+        return int(self.lengths.rows[0])
 
 
 def compare_texts(sources: Sequence[Source]) -> Compared:
@@ -42,13 +52,16 @@ def compare_texts(sources: Sequence[Source]) -> Compared:
     rows = max(source.rows for source in sources)
     halvings = max(0, int(np.ceil(np.log2(max(rows, 1) / VALUES_MAX))))
     grid = numeric_grid("length", np.concatenate([_lengths(source.pilot()) for source in sources]))
-    counted = [_count(source, grid, halvings) for source in sources]
+    frequent = _frequent(sources) if halvings else np.zeros(0, dtype=np.uint64)
+    counted = [_count(source, grid, halvings, frequent) for source in sources]
     times = _times([one.hashes for one in counted])
-    fresh = times[0] * (times[1] == 0) if len(sources) > 1 else None
     found = [
-        _side(source, one, own, fresh if place == 0 else None, 2**halvings)
-        for place, (source, one, own) in enumerate(zip(sources, counted, times, strict=False))
+        _side(source, one, own, 2**halvings)
+        for source, one, own in zip(sources, counted, times, strict=False)
     ]
+    if len(sources) > 1:
+        unseen = {"unseen_share": _unseen(times, counted, 2**halvings)}
+        found[0] = replace(found[0], figures={**found[0].figures, **unseen})
     lengths = [one.lengths for one in counted]
     if len(sources) < 2:
         return Compared("text", found, picture=drawn(grid, lengths))
@@ -58,8 +71,10 @@ def compare_texts(sources: Sequence[Source]) -> Compared:
     if reason is None:
         alone = all(one.fresh.all() for one in counted)
         once = times if alone else _times([one.hashes[one.fresh] for one in counted])
-        n, m = (int(own.sum()) for own in once)
-        parts["values"] = two_samples.repeats(once[0], once[1], n, m)
+        ours, theirs = once
+        if len(frequent):
+            ours, theirs = (np.append(own, one.often) for own, one in zip(once, counted, strict=True))
+        parts["values"] = two_samples.repeats(ours, theirs, int(ours.sum()), int(theirs.sum()))
         parts["length"] = two_samples.numbers(lengths[0].counts[0], lengths[1].counts[0], inflated)
         if parts["values"] is None and parts["length"] is None:
             parts["values"] = 1.0  # hardly a value comes twice, and all have one length: nothing differs
@@ -80,24 +95,61 @@ def _lengths(column: pl.Series) -> np.ndarray:
     present = _present(column)
     if present.dtype == pl.Binary:
         return present.bin.size().cast(pl.Float64).to_numpy()
-    return present.cast(pl.String).str.len_bytes().cast(pl.Float64).to_numpy()
+    return _names(present).str.len_bytes().cast(pl.Float64).to_numpy()
 
 
-def _count(source: Source, grid: Grid, halvings: int) -> _Counted:
+def _hashes(column: pl.Series) -> np.ndarray:
+    """The hashes of the values that are there, ids that are numbers as they are spelled."""
+    present = _present(column)
+    return (present if present.dtype == pl.Binary else _names(present)).hash().to_numpy()
+
+
+def _names(column: pl.Series) -> pl.Series:
+    """Values as text; ids that a null made floats of are spelled as the whole numbers that they are."""
+    if not column.dtype.is_float():
+        return column.cast(pl.String)
+    value = pl.col(column.name)
+    whole = value.cast(pl.Int64, strict=False)
+    return (
+        column.to_frame()
+        .select(
+            pl.when(whole.cast(column.dtype) == value)
+            .then(whole.cast(pl.String))
+            .otherwise(value.cast(pl.String))
+        )
+        .to_series()
+    )
+
+
+def _frequent(sources: Sequence[Source]) -> np.ndarray:
+    """The hashes of values that come up often in the pilot rows of either file, in order."""
+    often = []
+    for source in sources:
+        value, times = np.unique(_hashes(source.pilot()), return_counts=True)
+        often.append(value[times >= FREQUENT])
+    return np.unique(np.concatenate(often))
+
+
+def _count(source: Source, grid: Grid, halvings: int, frequent: np.ndarray) -> _Counted:
     hashes, changes, lengths, nulls = [], [], Summary.empty(grid, 1, 0), 0
+    often = np.zeros(len(frequent), dtype=np.int64)
     for column in source.slices():
         lengths = lengths + summarise_numeric(grid, _lengths(column), kept=0)
-        present = _present(column)
-        own = (present if present.dtype == pl.Binary else present.cast(pl.String)).hash().to_numpy()
+        own = _hashes(column)
+        nulls += len(column) - len(own)
         fresh = np.ones(len(own), dtype=np.bool_)
         fresh[1:] = own[1:] != own[:-1]
         if halvings:
             chosen = own <= np.uint64(2 ** (64 - halvings) - 1)
+            if len(frequent):
+                place = np.minimum(np.searchsorted(frequent, own), len(frequent) - 1)
+                known = frequent[place] == own
+                often += np.bincount(place[known], minlength=len(frequent))
+                chosen &= ~known
             own, fresh = own[chosen], fresh[chosen]
         hashes.append(own)
         changes.append(fresh)
-        nulls += len(column) - len(present)
-    return _Counted(np.concatenate(hashes), np.concatenate(changes), lengths, nulls)
+    return _Counted(np.concatenate(hashes), np.concatenate(changes), often, lengths, nulls)
 
 
 def _times(hashes: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
@@ -120,48 +172,50 @@ def _times(hashes: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     return ours, theirs
 
 
-def _side(
-    source: Source, counted: _Counted, times: np.ndarray, fresh: np.ndarray | None, sampled: int
-) -> Side:
+def _side(source: Source, counted: _Counted, times: np.ndarray, sampled: int) -> Side:
     nothing = Summary.empty(counted.lengths.grid, 1, 0)
     nothing.rows[:] = nothing.missing[:] = counted.nulls
     figures = {
         "missing_share": estimate(STATISTICS["missing_share"].figures(counted.lengths + nothing), 0),
-        "distinct": _distinct(int(np.count_nonzero(times)), source.rows - counted.nulls, sampled),
+        "distinct": _distinct(counted, times, sampled),
         "length_mean": estimate(STATISTICS["mean"].figures(counted.lengths), 0),
     }
-    if fresh is not None:
-        figures["unseen_share"] = _unseen(fresh, times, sampled)
     return Side(source.rows, counted.nulls, 0, 0, None, None, figures)
 
 
-def _distinct(chosen: int, n: int, sampled: int) -> Estimate:
+def _distinct(counted: _Counted, times: np.ndarray, sampled: int) -> Estimate:
     """Distinct values: counted, or where one of ``sampled`` was kept, that many times as many (of a binomial share)."""
+    n, often = counted.used, int(np.count_nonzero(counted.often))
     if not n:
         return Estimate(None, None, None, 0, "no values")
+    chosen = int(np.count_nonzero(times))
     half = special.ndtri((1 + LEVEL) / 2) * np.sqrt(chosen * sampled * (sampled - 1.0))
-    value = float(chosen * sampled)
-    return Estimate(value, max(value - half, float(chosen)), min(value + half, float(n)), n)
+    value = float(often + chosen * sampled)
+    return Estimate(value, max(value - half, float(often + chosen)), min(value + half, float(n)), n)
 
 
-def _unseen(fresh: np.ndarray, times: np.ndarray, sampled: int) -> Estimate:
+def _unseen(times: tuple[np.ndarray, np.ndarray], counted: Sequence[_Counted], sampled: int) -> Estimate:
     """The share of rows whose value the reference does not have.
 
-    Where values were sampled, their rows come in clusters: the variance of a ratio is added to that of the share.
+    Where values were sampled, their rows come in clusters: the variance of a ratio is added to that of the share. The
+    rows of frequent values are known, and so is the share ``rest`` of the others.
     """
-    n, k = int(times.sum()), int(fresh.sum())
+    n, often = counted[0].used, counted[0].often
     if not n:
         return Estimate(None, None, None, 0, "no values")
-    low, high = (float(limit) for limit in share(k, n, LEVEL))
-    value = k / n
-    z = special.ndtri((1 + LEVEL) / 2)
-    clusters = 0.0
+    rest = 1 - int(often.sum()) / n
+    own, fresh = times[0], times[0] * (times[1] == 0)
+    chosen = max(int(own.sum()), 1)
+    part = int(fresh.sum()) / chosen
+    z, clusters = special.ndtri((1 + LEVEL) / 2), 0.0
     if sampled > 1:
-        of_all, of_fresh = (float(np.square(part, dtype=np.float64).sum()) for part in (times, fresh))
-        scatter = (
-            1 - 2 * value
-        ) * of_fresh + value**2 * of_all  # the sum of (fresh - value times)^2: fresh is 0 or times
-        clusters = z**2 * (1 - 1 / sampled) * scatter / n**2
-    low = max(0.0, value - np.sqrt((value - low) ** 2 + clusters))
-    high = min(1.0, value + np.sqrt((high - value) ** 2 + clusters))
-    return Estimate(value, low, high, n * sampled)
+        of_all, of_fresh = (float(np.square(one, dtype=np.float64).sum()) for one in (own, fresh))
+        scatter = (1 - 2 * part) * of_fresh + part**2 * of_all  # of fresh - part times own; fresh is own or 0
+        clusters = z**2 * (1 - 1 / sampled) * scatter / chosen**2
+    value = rest * part + int(often[counted[1].often == 0].sum()) / n
+    low, high = (float(limit) for limit in share(round(value * n), n, LEVEL))
+    below, above = (float(limit) for limit in share(int(fresh.sum()), chosen, LEVEL))
+    if sampled > 1:
+        low = value - np.sqrt((value - low) ** 2 + rest**2 * ((part - below) ** 2 + clusters))
+        high = value + np.sqrt((high - value) ** 2 + rest**2 * ((above - part) ** 2 + clusters))
+    return Estimate(value, max(0.0, float(low)), min(1.0, float(high)), n)
