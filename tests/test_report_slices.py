@@ -36,7 +36,7 @@ def both(monkeypatch: pytest.MonkeyPatch) -> tuple[Comparison, Comparison]:
     """The report in one slice, and in slices of 700 rows."""
     now, before = rows(0, 0.2), rows(1, 0.0)
     whole = report(now, before, by="region")
-    for module in ("source", "compare", "quality"):
+    for module in ("source", "quality"):
         monkeypatch.setattr(f"vedette.engine.two_files.{module}.SLICE_ROWS", 700)
     return whole, report(now, before, by="region")
 

@@ -17,7 +17,15 @@ from vedette.engine.two_files.levels import compare_levels
 from vedette.engine.two_files.numbers import compare_numbers, few_whole
 from vedette.engine.two_files.other import compare_other
 from vedette.engine.two_files.quality import Quality, compare_quality
-from vedette.engine.two_files.source import SLICE_ROWS, Source, family_of, kind_of, role_of, unfit
+from vedette.engine.two_files.source import (
+    Source,
+    family_of,
+    kind_of,
+    role_of,
+    rows_at_once,
+    unfit,
+    value_bytes,
+)
 from vedette.errors import DataError, SchemaError
 from vedette.lake.files import TableFile, open_frame, open_table
 from vedette.lake.frames import check_mapping, frame_of
@@ -104,50 +112,74 @@ def _named_rows(table: TableFile, by: Sequence[str]) -> TableFile:
 
 def _columns(pair: _Pair, progress: Progress | None) -> list[tuple[Column, Compared | None]]:
     names = list(dict.fromkeys(name for table in reversed(pair.tables()) for name in table.schema))
-    drafts = []
-    held: dict[str, pl.DataFrame] = {}
-    at_once = max(1, BATCH_BYTES // (16 * max(1, *(table.rows for table in pair.tables()))))
-    waiting = _batches(pair, names, at_once)
-    for done, name in enumerate(names):
-        if progress is not None:
-            progress(done, len(names), name)
-        if done % at_once == 0:
-            held = next(waiting)
-        drafts.append(_column(pair, name, held))
+    sizes = [value_bytes(table) for table in pair.tables()]
+    drafts: list[tuple[Column, Compared | None]] = []
+    for held in _batches(pair, names, sizes):
+        for name in held.names:
+            if progress is not None:
+                progress(len(drafts), len(names), name)
+            drafts.append(_column(name, held.sources(pair, name, sizes)))
     return drafts
 
 
-def _batches(pair: _Pair, names: Sequence[str], at_once: int) -> Iterator[dict[str, pl.DataFrame]]:
-    """Columns of both tables, by the path of the table, in the order of their names: as many at once as are small."""
-    for start in range(0, len(names), at_once):
-        part = names[start : start + at_once]
-        yield {
-            str(place): table.read([name for name in part if _small(table, name)])
-            if table.rows <= SLICE_ROWS
-            else pl.DataFrame()
-            for place, table in enumerate(pair.tables())
-        }
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """Neighbouring columns, and for each table those of them that were read together."""
+
+    names: Sequence[str]
+    frames: Sequence[pl.DataFrame]
+
+    def sources(self, pair: _Pair, name: str, sizes: Sequence[Mapping[str, int]]) -> list[Source | None]:
+        return [
+            Source(table, name, frame if name in frame.columns else None, size[name])
+            if name in table.schema
+            else None
+            for table, frame, size in zip(pair.tables(), self.frames, sizes, strict=True)
+        ]
 
 
-def _small(table: TableFile, name: str) -> bool:
-    """True for a column whose values are read: of lists and structs only the nulls are counted."""
-    return name in table.schema and kind_of(table.schema[name]) != "other"
+def _batches(pair: _Pair, names: Sequence[str], sizes: Sequence[Mapping[str, int]]) -> Iterator[_Held]:
+    """Columns of both tables in the order of their names: as many at once as are small."""
+    tables = pair.tables()
+
+    def read(some: Sequence[str]) -> _Held:
+        return _Held(
+            some,
+            [
+                table.read([name for name in some if _small(table, name, size)])
+                for table, size in zip(tables, sizes, strict=True)
+            ],
+        )
+
+    batch: list[str] = []
+    held = [0, 0]
+    for name in names:
+        more = [table.rows * size.get(name, 0) for table, size in zip(tables, sizes, strict=True)]
+        if batch and max(a + b for a, b in zip(held, more, strict=False)) > BATCH_BYTES:
+            yield read(batch)
+            batch, held = [], [0, 0]
+        batch.append(name)
+        held = [a + b for a, b in zip(held, more, strict=False)]
+    if batch:
+        yield read(batch)
 
 
-def _column(pair: _Pair, name: str, held: Mapping[str, pl.DataFrame]) -> tuple[Column, Compared | None]:
+def _small(table: TableFile, name: str, sizes: Mapping[str, int]) -> bool:
+    """True for a column that is read whole: of longer ones a part at a time, of lists and structs only the nulls."""
+    if name not in table.schema or kind_of(table.schema[name]) == "other":
+        return False
+    return table.rows <= rows_at_once(sizes[name])
+
+
+def _column(name: str, both: Sequence[Source | None]) -> tuple[Column, Compared | None]:
     role = role_of(name)
-    tables = [table for table in pair.tables() if name in table.schema]
-    sources = [
-        Source(table, name, held[str(place)] if name in held[str(place)].columns else None)
-        for place, table in enumerate(pair.tables())
-        if name in table.schema
-    ]
+    sources = [one for one in both if one is not None]
     kind = _kind(role, sources)
     if kind is None:
         return _retyped(name, role, sources), None
     found = _compared(name, role, kind, sources)
-    if pair.reference is not None and len(tables) == 1:
-        return _alone(pair, name, role, found), None
+    if len(sources) < len(both):
+        return _alone(name, role, found, here=both[0] is not None), None
     return _draft(name, role, found), found
 
 
@@ -204,9 +236,8 @@ def _score(found: Compared) -> float:
     return value
 
 
-def _alone(pair: _Pair, name: str, role: str, found: Compared) -> Column:
+def _alone(name: str, role: str, found: Compared, *, here: bool) -> Column:
     """A column that one file does not have: a fact, not a matter of chance."""
-    here = name in pair.current.schema
     column = _draft(name, role, found)
     if here:
         return replace(

@@ -21,11 +21,16 @@ __all__ = [
     "kind_of",
     "names_of",
     "role_of",
+    "rows_at_once",
     "unfit",
+    "value_bytes",
 ]
 
 SLICE_ROWS = 2_000_000
-"""Rows of a column that are in memory at once."""
+"""Rows of a column that are in memory at once, fewer where values are long:"""
+
+SLICE_BYTES = 96_000_000
+VALUE_BYTES = 16  # of a number, with what counting it takes; of a text its length comes to it
 
 PILOT_ROWS = 4096
 """Rows of a file, from all over it, on which cells are cut. Both files cut them: then nothing that is asked of the
@@ -38,11 +43,15 @@ REFERENCE_MIN = 1000
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A column of a table; ``held`` has it where it was read already, with its neighbours."""
+    """A column of a table; ``held`` has it where it was read already, with its neighbours.
+
+    ``value_bytes`` is what a value takes in memory, as ``value_bytes`` tells.
+    """
 
     table: TableFile
     name: str
     held: pl.DataFrame | None = None
+    value_bytes: int = VALUE_BYTES
 
     @property
     def rows(self) -> int:
@@ -55,12 +64,13 @@ class Source:
         return self.table.schema[self.name]
 
     def slices(self) -> Iterator[pl.Series]:
-        """The column, at most 2,000,000 rows at a time."""
+        """The column, at most 2,000,000 rows and 96 MB at a time."""
         if self.held is not None:
             yield self.held[self.name]
             return
-        for start in range(0, max(self.rows, 1), SLICE_ROWS):
-            yield self.table.read([self.name], start, start + SLICE_ROWS)[self.name]
+        rows = rows_at_once(self.value_bytes)
+        for start in range(0, max(self.rows, 1), rows):
+            yield self.table.read([self.name], start, start + rows)[self.name]
 
     def stretch(self) -> pl.Series:
         """The first rows as they follow each other, nulls included; they tell how far rows depend on each other."""
@@ -80,6 +90,30 @@ class Source:
             parts.append(column.gather(pl.Series(places[first:end] - start)))
             start += len(column)
         return pl.concat(parts)
+
+
+def rows_at_once(value_bytes: int) -> int:
+    """The rows that may be in memory at once where each takes so many bytes.
+
+    >>> rows_at_once(16), rows_at_once(960)
+    (2000000, 100000)
+    """
+    return max(1, min(SLICE_ROWS, SLICE_BYTES // value_bytes))
+
+
+def value_bytes(table: TableFile) -> dict[str, int]:
+    """What a value of each column takes in memory, texts by their length in rows from three places."""
+    texts = [name for name, dtype in table.schema.items() if dtype in (pl.String, pl.Binary)]
+    out = dict.fromkeys(table.schema, VALUE_BYTES)
+    part, longest = 256, dict.fromkeys(texts, 0.0)
+    for start in sorted({0, table.rows // 2, max(table.rows - part, 0)}):
+        for first in range(
+            0, len(texts), 32
+        ):  # a file's pages are read whole, however few of their rows are asked for
+            rows = table.read(texts[first : first + 32], start, start + part)
+            for name in rows.columns:
+                longest[name] = max(longest[name], rows[name].estimated_size() / max(rows.height, 1))
+    return out | {name: VALUE_BYTES + int(size) for name, size in longest.items()}
 
 
 def _spread(n: int, places: int) -> np.ndarray:
