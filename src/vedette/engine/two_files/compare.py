@@ -14,7 +14,7 @@ from vedette.engine.two_files import words
 from vedette.engine.two_files.described import Compared
 from vedette.engine.two_files.findings import findings_of
 from vedette.engine.two_files.levels import compare_levels
-from vedette.engine.two_files.numbers import compare_numbers, few_whole
+from vedette.engine.two_files.numbers import NUMBERED, compare_numbers, few_whole
 from vedette.engine.two_files.other import compare_other
 from vedette.engine.two_files.quality import Quality, compare_quality
 from vedette.engine.two_files.source import (
@@ -40,6 +40,7 @@ BATCH_BYTES = 48_000_000
 """Columns are read so many bytes at a time: with few rows each column's own reading would cost more than its values."""
 
 _UNJUDGED = {"id": "an identifier: not compared", "time": "times move on: not compared"}
+"""Columns by their role of whose values nothing is said; whether they are missing is judged all the same."""
 
 Progress = Callable[[int, int, str], None]
 
@@ -178,6 +179,9 @@ def _column(name: str, both: Sequence[Source | None]) -> tuple[Column, Compared 
     if kind is None:
         return _retyped(name, role, sources), None
     found = _compared(name, role, kind, sources)
+    if role in _UNJUDGED:
+        parts = {part: p for part, p in found.parts.items() if part == "missing"}
+        found = replace(found, parts=parts, reason=_UNJUDGED[role])
     if len(sources) < len(both):
         return _alone(name, role, found, here=both[0] is not None), None
     return _draft(name, role, found), found
@@ -213,9 +217,9 @@ def _draft(name: str, role: str, found: Compared) -> Column:
         role=role,
         changed=None,
         matters=None,
-        reason=_UNJUDGED.get(role) or found.reason,
+        reason=found.reason,
         words="",
-        p_value=None if role in _UNJUDGED else together(found.parts.values()),
+        p_value=together(found.parts.values()),
         current=found.sides[0],
         reference=found.sides[1] if len(found.sides) > 1 else None,
         distances=found.distances,
@@ -238,7 +242,13 @@ def _score(found: Compared) -> float:
 
 def _alone(name: str, role: str, found: Compared, *, here: bool) -> Column:
     """A column that one file does not have: a fact, not a matter of chance."""
-    column = _draft(name, role, found)
+    column = replace(_draft(name, role, found), p_value=None)
+    if role == "id" and name != "id":
+        which = "current file" if here else "reference"
+        column = replace(
+            column, reason=f"pandas' index, which only the {which} was written with: not compared"
+        )
+        return column if here else replace(column, current=None, reference=column.current, picture=None)
     if here:
         return replace(
             column, changed=True, matters=True, words="is new: the reference does not have it", score=2.0
@@ -357,9 +367,7 @@ def _named(column: Column, found: Compared | None, named: bool | None) -> Column
     if found is None:
         return column
     if not named:
-        blind = (
-            named is None or found.reason is not None
-        )  # what could not be compared has not stayed the same
+        blind = named is None or found.reason is not None  # not compared is not the same as not changed
         return replace(
             column, changed=None if blind else False, words="", reason=column.reason if blind else None
         )
@@ -371,10 +379,20 @@ def _named(column: Column, found: Compared | None, named: bool | None) -> Column
 
 
 def _verdict(report: Comparison) -> Status:
-    """UNKNOWN where nothing could be compared, else as grave as the gravest finding that is known."""
-    if report.reference is None or not report.rows or not report.reference_rows:
-        return Status.UNKNOWN
-    if all(one.changed is None for one in report.columns):
-        return Status.UNKNOWN
+    """As grave as the gravest finding that is known; UNKNOWN where nothing, or not everything, could be compared."""
     found = {one.status for one in report.findings}
-    return next((one for one in (Status.ALARM, Status.WARN) if one in found), Status.OK)
+    if report.reference is None:
+        return Status.UNKNOWN
+    if Status.ALARM in found:
+        return Status.ALARM
+    if not report.rows or not report.reference_rows or all(one.changed is None for one in report.columns):
+        return Status.UNKNOWN
+    if Status.WARN in found:
+        return Status.WARN
+    return Status.UNKNOWN if any(map(_unjudged, report.columns)) else Status.OK
+
+
+def _unjudged(column: Column) -> bool:
+    """True where values could not be judged that were meant to be; of identifiers, times and lists none are."""
+    meant = column.role not in _UNJUDGED and column.kind not in ("time", "other")
+    return column.changed is None and meant and column.reason != NUMBERED

@@ -13,9 +13,10 @@ from vedette.statistics.grid import Grid, latency_grid, numeric_grid
 from vedette.statistics.summary import Summary
 from vedette.strategy import two_samples
 
-__all__ = ["compare_numbers", "few_whole"]
+__all__ = ["NUMBERED", "compare_numbers", "few_whole"]
 
 CLASSES_MAX = 50
+NUMBERED = "rises from row to row like an identifier or a time: not compared"
 
 
 def compare_numbers(name: str, role: str, sources: Sequence[Source]) -> Compared:
@@ -30,7 +31,7 @@ def compare_numbers(name: str, role: str, sources: Sequence[Source]) -> Compared
     if len(both) > 1:
         reason = too_few(both, inflated)
         if all(_numbered(source) for source in sources):
-            reason = "rises from row to row like an identifier or a time: not compared"
+            reason = NUMBERED
         if reason is None:
             a, b = both[0].counts[0], both[1].counts[0]
             values = two_samples.numbers(a, b, inflated)
