@@ -8,7 +8,8 @@ inverts the noncentral chi-square. For large changes the scale s is raised to wh
 method; where that is smaller, the interval is wider than it had to be.
 
 Sources: I. Csiszár (1967), Studia Scientiarum Mathematicarum Hungarica 2, 299-318; K. Zografos, K. Ferentinos and
-T. Papaioannou (1990), Communications in Statistics A 19, 1785-1802 (limit laws of estimated f-divergences).
+T. Papaioannou (1990), Communications in Statistics A 19, 1785-1802 (limit laws of estimated f-divergences); I. J. Good
+(1953), Biometrika 40, 237-264 (what a sample has not seen).
 """
 
 from __future__ import annotations
@@ -27,16 +28,14 @@ from vedette.statistics.grid import Grid, merge_cells
 from vedette.statistics.intervals import noncentral_chi_square
 from vedette.statistics.summary import Summary
 
-__all__ = ["Divergence", "psi_groups"]
+__all__ = ["Divergence", "changed_levels", "psi_groups"]
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
 GROUPS = 10  # the deciles of the textbooks; each more costs one unit of noise
 LEVEL_SHARE_MIN = 0.02  # rarer levels are compared together: a cell should expect rows at a hundred
-RISEN = (
-    1e-12  # what stands alone because it rose must have risen far: what just passed would seem to rise more
-)
+APART = 1e-12  # what stands alone must have changed far: what just passed would seem to have changed more
 EXPECTED = np.geomspace(1e-3, 1e3, 121)  # of a group: where its noise is worked out; straight lines between
 
 
@@ -136,27 +135,37 @@ def _grouped(grid: Grid, counts: Integers, base: Integers) -> tuple[Floats, Floa
     ours, theirs = counts @ into, np.broadcast_to(base @ into, (len(counts), into.shape[1]))
     if grid.kind != "category":
         return ours, theirs
-    risen = _risen(counts, base) & (group == group.max() - 1)
-    alone = np.flatnonzero(risen.any(axis=0))
-    if not len(alone):
+    alone = changed_levels(grid, counts, base) & (group == group.max())
+    places = np.flatnonzero(alone.any(axis=0))
+    if not len(places):
         return ours, theirs
-    own, before = counts * risen, base * risen
+    own, before = counts * alone, base * alone
     return (
-        np.hstack([ours - own @ into, own[:, alone]]),
-        np.hstack([theirs - before @ into, before[:, alone]]),
+        np.hstack([ours - own @ into, own[:, places]]),
+        np.hstack([theirs - before @ into, before[:, places]]),
     )
 
 
-def _risen(counts: Integers, base: Integers) -> npt.NDArray[np.bool_]:
-    """Levels [W, cells] that hold 2 % of a window and more than chance gives a window of the rows of both.
+def changed_levels(grid: Grid, counts: Integers, base: Integers) -> npt.NDArray[np.bool_]:
+    """Levels [W, cells] that hold 2 % of one side, and far more of it than chance gives it of the rows of both.
 
-    Of c rows of the window and b of the reference, c would be binomial(b + c, n/(n + m)) without change.
+    Of c rows of the window and b of the reference, c would be binomial(b + c, n/(n + m)) without change. The reference
+    has no row of unseen levels, since it is what made them so: of them the window could have as many as the reference
+    has levels that it saw once, and so many in m it cannot have more than it has levels (Good 1953).
     """
     n, m = np.maximum(counts.sum(axis=1, keepdims=True), 1), max(int(base.sum()), 1)
-    window, cell = np.nonzero((counts >= LEVEL_SHARE_MIN * n) & (counts > 0))
-    chance = special.betainc(counts[window, cell], base[cell] + 1, (n / (n + m))[window, 0])
     alone = np.zeros(counts.shape, dtype=np.bool_)
-    alone[window, cell] = chance < RISEN
+    share = n / (n + m)
+    risen = counts >= np.maximum(LEVEL_SHARE_MIN * n, 1)
+    window, cell = np.nonzero(risen)
+    chance = special.betainc(counts[window, cell], base[cell] + 1, share[window, 0])
+    alone[window, cell] = chance < APART
+    window, cell = np.nonzero(~risen & (base >= LEVEL_SHARE_MIN * m))
+    chance = special.betainc(np.maximum(base[cell], 1), counts[window, cell] + 1, 1 - share[window, 0])
+    alone[window, cell] = chance < APART
+    expected = n[:, 0] * (len(grid.levels) + len(grid.known)) / m
+    unseen = counts[:, -1]
+    alone[:, -1] &= special.gammainc(np.maximum(unseen, 1), expected) < APART
     return alone
 
 
@@ -165,8 +174,8 @@ def psi_groups(grid: Grid, reference: Integers) -> Integers:
 
     Ten groups of about equal counts in the reference; in a discrete column the values that fill more stand alone,
     and values that the grid does not have are one group; in a category as many levels as hold 2 % of the reference or
-    more stand alone, the others are one group, unseen levels another; a level of the others that has risen in a window is
-    taken out there. Which of them stand alone is read off their
+    more stand alone, and the others, unseen levels with them, are one group; ``changed_levels`` are taken out of it in
+    their windows. Which of them stand alone is read off their
     order in the grid, by frequency in the pilot: those that chance made frequent in the reference would seem to
     have become rarer.
     """
@@ -174,7 +183,7 @@ def psi_groups(grid: Grid, reference: Integers) -> Integers:
         frequent = reference[: len(grid.levels)] >= LEVEL_SHARE_MIN * max(int(reference.sum()), 1)
         own = int(frequent.sum())
         group = np.minimum(np.arange(len(frequent)), own)
-        return np.concatenate([group, [own, own + 1]])
+        return np.concatenate([group, [own, own]])
     if not grid.discrete:
         return merge_cells(reference, GROUPS)
     lower, upper = grid.bounds

@@ -20,8 +20,8 @@ class Psi:
     PSI = sum over cells of (p - q) ln(p/q), p the share of the window's and q of the reference's values in a
     cell. Cells: ten of about equal counts in the reference, in a discrete column the values that fill more on
     their own and one for values that the grid does not have; in a category the levels that hold 2 % of the
-    reference or more, one for the others, one for unseen levels, and one for each of the others that has risen to
-    2 % of the window, by more than chance. Half a count is added to each cell that
+    reference or more, one for the others and the unseen, and one for each of these that changed far beyond chance and
+    holds 2 % of either side. Half a count is added to each cell that
     holds anything, so that none makes it infinite. Null, NaN and infinities have no cell: ``n`` counts what
     was compared.
 

@@ -7,7 +7,9 @@ import numpy.typing as npt
 from scipy import special
 
 from vedette.statistics.comparison import compared
+from vedette.statistics.divergence import changed_levels
 from vedette.statistics.estimates import Estimates, check_kind, check_level
+from vedette.statistics.grid import Grid
 from vedette.statistics.summary import Summary
 
 __all__ = ["TotalVariation"]
@@ -19,7 +21,8 @@ Integers = npt.NDArray[np.int64]
 class TotalVariation:
     """The least share of a window's rows that would need another level for it to be like the reference.
 
-    Sum over levels of |p - q|/2, from 0 to 1; levels without a cell of their own count together, unseen ones too.
+    Sum over levels of |p - q|/2, from 0 to 1; levels without a cell of their own count together. So do unseen ones, with
+    them, where they are no more than a sample may have missed.
     Of samples it is never 0: 100 levels differ by chance alone. What chance adds to differences as great as those
     seen, by a normal law for each level, is taken off the value.
 
@@ -54,15 +57,26 @@ class TotalVariation:
         check_kind(self.name, self.kinds, current)
         z = float(special.ndtri((1 + check_level(level)) / 2))
         counts, base, reasons = compared(current, reference)
+        counts, base = _seen(current.grid, counts, base)
         p, by_p = _shares(counts)
-        q, by_q = _shares(base[np.newaxis])
+        q, by_q = _shares(base)
         gap = np.abs(p - q)
         seen, noise = gap.sum(axis=1) / 2, np.where((counts + base) > 0, np.sqrt(by_p + by_q), 0.0)
         expected = np.sqrt(2 / np.pi) * noise.sum(axis=1) / 2
-        spread = z * np.sqrt(_greatest(counts) + _greatest(base[np.newaxis]))
+        spread = z * np.sqrt(_greatest(counts) + _greatest(base))
         low, high = np.maximum(seen - expected - spread, 0.0), np.minimum(seen + spread, 1.0)
         value = np.clip(seen - _excess(gap, noise), 0.0, 1.0)
         return Estimates.of(value, low, high, current.used, reasons)
+
+
+def _seen(grid: Grid, counts: Integers, base: Integers) -> tuple[Integers, Integers]:
+    """Both sides [W, cells]; unseen levels with those that are not told apart, but where they are beyond chance."""
+    ours, theirs = counts.copy(), np.repeat(base[np.newaxis], len(counts), axis=0)
+    joined = ~changed_levels(grid, counts, base)[:, -1]
+    for side in (ours, theirs):
+        side[joined, -2] += side[joined, -1]
+        side[joined, -1] = 0
+    return ours, theirs
 
 
 def _shares(counts: Integers) -> tuple[Floats, Floats]:

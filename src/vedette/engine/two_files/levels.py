@@ -49,7 +49,7 @@ def compare_levels(name: str, kind: str, sources: Sequence[Source]) -> Compared:
         level: (found[0][0].get(level, 0), found[-1][0].get(level, 0) if len(found) > 1 else 0)
         for level in dict.fromkeys(level for levels, _ in found for level in levels)
     }
-    grid = category_grid(name, _weights(table), found[-1][0])
+    grid = category_grid(name, {level: sum(counts) for level, counts in table.items()}, table)
     both = [summarise_levels(grid, levels, nulls, KEPT) for levels, nulls in found]
     described = [
         _exact(side, levels, found[-1][0]) for side, (levels, _) in zip(sides(both), found, strict=True)
@@ -75,15 +75,6 @@ def compare_levels(name: str, kind: str, sources: Sequence[Source]) -> Compared:
         reason,
         inflated,
     )
-
-
-def _weights(table: dict[str, tuple[int, int]]) -> dict[str, int]:
-    """What decides which levels have a cell of their own: their shares of either file, however many rows each has."""
-    totals = [max(sum(counts), 1) for counts in zip(*table.values(), strict=True)]
-    return {
-        level: sum(round(1e9 * n / total) for n, total in zip(both, totals, strict=True))
-        for level, both in table.items()
-    }
 
 
 def _exact(side: Side, levels: dict[str, int], known: dict[str, int]) -> Side:
