@@ -544,3 +544,20 @@ def test_scores_in_too_few_bins_are_not_ranked(name):
     score = np.where(label, 1e-11, 1e-12)
     found = figures(name, summarise_quality(TWO, label, label, ("no", "yes"), score))
     assert found.reason[0] == "scores lie in too few bins"
+
+
+@pytest.mark.parametrize("n", [100, 300, 1000])
+@pytest.mark.parametrize("table", [[[0.978, 0.002], [0.018, 0.002]], [[0.9025, 0.0475], [0.0475, 0.0025]]])
+def test_matthews_of_rare_positives_holds_the_truth(table, n):
+    """Of 400 windows in which hardly any of 2 or 5 % positives was found, 92 % or more of those that have a figure."""
+    shares, names, windows = np.array(table), ["no", "yes"], 400
+    labels, predictions = shares.sum(axis=1), shares.sum(axis=0)
+    variance = labels.prod() * predictions.prod()
+    true = (shares[0, 0] * shares[1, 1] - shares[0, 1] * shares[1, 0]) / np.sqrt(variance)
+    cell = np.random.default_rng(3).choice(4, n * windows, p=shares.ravel())
+    summary = summarise_quality(
+        TWO, cell // 2, cell % 2, names, None, np.repeat(np.arange(windows), n), windows
+    )
+    found = figures("matthews", summary)
+    known = np.isfinite(found.value)
+    assert np.mean((found.low <= true)[known] & (true <= found.high)[known]) >= 0.92

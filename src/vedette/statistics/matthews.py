@@ -15,6 +15,7 @@ __all__ = ["Matthews"]
 
 Floats = npt.NDArray[np.float64]
 
+RARE_ROWS = 4.0  # over all cells: what came up in none of a few rows can be one in as many
 CHANCE_ROWS = 2.0  # as many as the average that an Agresti-Coull interval adds to either side of a share
 
 
@@ -26,8 +27,9 @@ class Matthews:
     it, where a label of another class than the model's never equals a prediction of one.
 
     The limits are those of the delta method on the table of counts, symmetric in artanh of the coefficient, and of the
-    same with two rows more that are spread as if predictions did not depend on labels; on each side the further out. The
-    second keeps a model that was right in all of a few rows from being certain. ``n`` counts rows with a label and a
+    same with two rows more that are spread as if predictions did not depend on labels, and with four rows more that
+    are spread evenly; on each side the furthest out. The second keeps a model that was right in all of a few rows from being certain,
+    the third one that met no rare class from being certain that it would not know it. ``n`` counts rows with a label and a
     prediction. Where all labels, or all predictions, are of one class there is none, and that is the reason
     (scikit-learn says 0).
 
@@ -61,8 +63,11 @@ class Matthews:
             * predictions[:, np.newaxis]
             / np.maximum(n, 1)[:, np.newaxis, np.newaxis] ** 2
         )
-        for more in (0.0, CHANCE_ROWS):
-            middle, variance, _ = _coefficient(counts + more * chance)
+        classes = counts.shape[1] - 1
+        each = np.zeros(counts.shape[1:])
+        each[:classes, :classes] = RARE_ROWS / max(classes, 1) ** 2
+        for more in (0.0, CHANCE_ROWS * chance, each):
+            middle, variance, _ = _coefficient(counts + more)
             inside = np.clip(middle, -1 + 1e-12, 1 - 1e-12)
             half = z * np.sqrt(variance) / (1 - inside**2)
             low = np.minimum(low, np.tanh(np.arctanh(inside) - half))

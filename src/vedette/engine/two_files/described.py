@@ -31,6 +31,9 @@ KEPT = 4096
 
 LEVEL = 0.95  # of the intervals that a report tells
 
+GAPS_MIN = (
+    5.0  # stretches of missing values that either file should have, for their number to be nearly normal
+)
 BARS = 36
 LEVELS_DRAWN = 40
 VALUES_DRAWN = 12
@@ -122,10 +125,17 @@ def too_few(both: Sequence[Summary], inflated: float = 1.0) -> str | None:
 
 
 def missing(both: Sequence[Side], inflated: float = 1.0) -> float | None:
-    """The p-value of the share of missing values, null and NaN; None where nothing or everything is missing in both."""
-    if len(both) < 2 or min(side.rows for side in both) < two_samples.VALUES_MIN:
+    """The p-value of the share of missing values, null and NaN; None where nothing or everything is missing in both.
+
+    None too where so many rows are worth one that either file is worth too few.
+    """
+    if len(both) < 2 or min(side.rows for side in both) < two_samples.VALUES_MIN * inflated:
         return None
     a, b = (side.missing + side.nan for side in both)
+    if inflated > 1 and (a + b) * min(side.rows for side in both) < GAPS_MIN * inflated * sum(
+        side.rows for side in both
+    ):
+        return None
     return two_samples.share(a, both[0].rows, b, both[1].rows, inflated)
 
 

@@ -180,7 +180,10 @@ def unfit(role: str, dtype: pl.DataType) -> bool:
 
 
 def gaps(sources: Sequence[Source]) -> float:
-    """How many rows are worth one where it comes to missing values: these often come in stretches."""
+    """How many rows are worth one where it comes to missing values: these often come in stretches.
+
+    A few stretches say little of how long they are, so whichever file shows more decides.
+    """
 
     def pattern(source: Source) -> np.ndarray:
         column = source.stretch()
@@ -189,7 +192,7 @@ def gaps(sources: Sequence[Source]) -> float:
             missing |= column.is_nan().fill_null(False)
         return missing.to_numpy().astype(np.float64)
 
-    return dependence([pattern(source) for source in sources])
+    return max(inflation(pattern(source)) for source in sources)
 
 
 def dependence(stretches: Sequence[np.ndarray]) -> float:
