@@ -28,9 +28,9 @@ class Matthews:
 
     The limits are those of the delta method on the table of counts, symmetric in artanh of the coefficient, and of the
     same with two rows more that are spread as if predictions did not depend on labels, and with four rows more that
-    are spread evenly; on each side the furthest out. The second keeps a model that was right in all of a few rows from being certain,
-    the third one that met no rare class from being certain that it would not know it. ``n`` counts rows with a label and a
-    prediction. Where all labels, or all predictions, are of one class there is none, and that is the reason
+    are spread evenly; on each side the furthest out. The second keeps a model that was right in all of a few rows from
+    being certain, the third one that met no rare class from being certain that it would not know it. ``n`` counts rows
+    with a label and a prediction. Where all labels, or all predictions, are of one class there is none, and that is the reason
     (scikit-learn says 0).
 
     Sources: B. W. Matthews (1975), Biochimica et Biophysica Acta 405, 442-451; J. Gorodkin (2004), Computational
