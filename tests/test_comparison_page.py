@@ -168,7 +168,7 @@ def test_columns_stand_in_the_order_given(shown: str) -> None:
         (True, True, "changed"),
         (True, None, "changed"),
         (True, False, "changed, too small to matter"),
-        (False, None, "unchanged"),
+        (False, None, "no change told"),
         (None, None, "cannot be judged"),
     ],
 )

@@ -303,7 +303,7 @@ def test_probabilities_that_are_none_leave_the_figures() -> None:
 def test_infinite_values_are_said_beside_another_change() -> None:
     """Few infinite values in a column that changed in another way are told all the same."""
     found = report({"a": but(X + 3, np.inf)}, {"a": X})
-    assert any(one.words.startswith("1 values are infinite") for one in found.findings)
+    assert any(one.words.startswith("1 value is infinite") for one in found.findings)
 
 
 @pytest.mark.parametrize(

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 
 from vedette.output.comparison import Confusion, Estimate, Figures
 from vedette.output.comparison_svg import Axis, texts, whisker
-from vedette.output.comparison_words import is_main, metric_words
+from vedette.output.comparison_words import figure_status, is_main, metric_words
 from vedette.output.names import bidi, html
 from vedette.output.numbers import estimate, percent, unit_of, width
 
 __all__ = ["confusion_html", "estimate_html", "figures_html"]
 
+SEGMENTS = 12  # of each figure: those that changed, and the largest
 CLASSES = 24  # of a confusion matrix: the most frequent are shown, the others are summed
 
 
@@ -33,8 +34,18 @@ def figures_html(figures: Sequence[Figures]) -> str:
     return f"<div class=figs>{''.join(first)}</div>{more if folded else ''}"
 
 
+def _kept_rows(rows: Sequence[Figures]) -> tuple[list[Figures], int]:
+    """All rows, the segments that changed and the largest of the others in their order; and how many are left out."""
+    places = [at for at, one in enumerate(rows) if one.segment]
+    places.sort(key=lambda at: (not rows[at].changed, -rows[at].current.n, at))
+    out = set(places[SEGMENTS:])
+    return [one for at, one in enumerate(rows) if at not in out], len(out)
+
+
 def _block(metric: str, rows: Sequence[Figures]) -> str:
     unit = unit_of(metric)
+    rows, out = _kept_rows(rows)
+    more = f"<p class=note>and {out:,} more segment{'' if out == 1 else 's'} with --json</p>" if out else ""
     spread = [
         level
         for one in rows
@@ -47,13 +58,13 @@ def _block(metric: str, rows: Sequence[Figures]) -> str:
     labelled = _labelled(next(iter(shares))) if len(shares) == 1 else ""
     head = f"<section class=fig><h3>{html(metric_words(metric), 64)}{labelled}</h3>"
     if not spread:
-        return head + "".join(_row(one, unit, None, not labelled) for one in rows) + "</section>"
+        return head + "".join(_row(one, unit, None, not labelled) for one in rows) + more + "</section>"
     low, high = min(spread), max(spread)
     pad = (high - low) * 0.08 or abs(high) * 0.05 or 1.0
     axis = Axis(low - pad, high + pad, unit=unit if unit == "%" else "")
     line = "<svg class=ax aria-hidden=true><line x1=0 x2='100%' y1=.5 y2=.5 />"
     scale = f"<div class=fr><span></span>{line}{texts(axis.ticks(4), 12)}</svg></div>"
-    return head + "".join(_row(one, unit, axis, not labelled) for one in rows) + scale + "</section>"
+    return head + "".join(_row(one, unit, axis, not labelled) for one in rows) + scale + more + "</section>"
 
 
 def _labelled(share: float | None) -> str:
@@ -61,10 +72,10 @@ def _labelled(share: float | None) -> str:
 
 
 def _row(one: Figures, unit: str, axis: Axis | None, labelled: bool) -> str:
-    name = bidi(one.segment, 40) if one.segment else "all rows"
-    changed = "<b class=ALARM>changed</b>" if one.changed else ""
+    name = bidi(one.segment, 40, 200) if one.segment else "all rows"
+    changed = f"<b class={figure_status(one).value}>changed</b>" if one.changed else ""
     if one.changed is False:
-        changed = "<span class=OK>unchanged</span>"
+        changed = "<span class=dim>no change told</span>"
     aside = changed + (_labelled(one.labelled) if labelled else "")
     points = (("c", one.current), ("r", one.reference))
     drawn = whisker(axis, points, f"{one.segment or 'all rows'}: numbers beside") if axis else "<span></span>"

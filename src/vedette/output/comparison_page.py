@@ -102,7 +102,8 @@ def _findings(report: Comparison) -> str:
 
 
 def _finding(one: Finding, places: Mapping[str, str]) -> str:
-    about = bidi(one.about, 60) if one.about else ""
+    model = places.get(one.about) == "model"
+    about = bidi(metric_words(one.about) if model else one.about, 60) if one.about else ""
     if one.about in places:
         about = f'<a href="#{places[one.about]}">{about}</a>'
     about = f"<b>{about}</b>: " if about else ""
@@ -161,7 +162,7 @@ def _overview(columns: Sequence[Column], compared: bool) -> str:
         share = _missing(one.current)
         cells = "".join(_distance_cell(one.distances.get(name), name) for name in shown)
         body.append(
-            f'<tr><td class=t><a href="#column-{at}">{bidi(one.name, 48, 300)}</a><td class=t>{html(one.kind, 40)}'
+            f'<tr><td class=t><a href="#column-{at}">{bidi(one.name, 48, 0)}</a><td class=t>{html(one.kind, 40)}'
             f"{verdict}<td>{percent(share)}{cells}"
         )
     return (

@@ -34,7 +34,7 @@ small{font-size:12px;color:var(--dim)}em{font-style:normal;color:var(--dim)}.dim
 align-items:start}
 .col,.fig{background:var(--card);border:1px solid var(--line);border-radius:8px;padding:12px 14px;min-width:0;
 break-inside:avoid}.col{border-left:4px solid var(--line);content-visibility:auto;contain-intrinsic-size:auto 380px}
-.col.is-ALARM{border-left-color:var(--ALARM)}.col.is-UNKNOWN{border-left-color:var(--UNKNOWN)}
+.col.is-ALARM{border-left-color:var(--ALARM)}.col.is-WARN{border-left-color:var(--WARN)}.col.is-UNKNOWN{border-left-color:var(--UNKNOWN)}
 .col:target{outline:2px solid var(--mark);outline-offset:2px}.col p{font-size:13.5px}.col .note{font-size:12px}
 .meta{display:flex;flex-wrap:wrap;gap:0 10px;font-size:13px;color:var(--dim)}.meta b{font-weight:600}
 svg{display:block;overflow:visible}
@@ -55,7 +55,7 @@ path.r{fill:none;stroke:var(--fg);stroke-opacity:.72;stroke-width:1.3}line.a,.ax
 .dot line.r{stroke:var(--ref);stroke-width:2}.dot circle.r{fill:var(--card);stroke:var(--ref);stroke-width:1.6}
 .dist b{font-weight:600}.dist svg{border-left:1px solid var(--ref)}
 .fig{display:grid;grid-template-columns:minmax(84px,auto) minmax(80px,1fr) auto;gap:6px 14px;align-items:center;
-align-content:start;font-size:13px}.fig h3{grid-column:1/-1;min-width:0}.fr{display:contents}.fr .dot{height:32px}
+align-content:start;font-size:13px}.fig h3,.fig>p{grid-column:1/-1;min-width:0}.fr{display:contents}.fr .dot{height:32px}
 .fn{min-width:0;max-width:170px;overflow-wrap:anywhere;line-height:1.3}.fv em{display:inline-block;max-width:250px;
 white-space:normal;overflow-wrap:anywhere}.fn div{font-size:12px}.fn b{font-weight:400}
 h3 small{font-weight:400;margin-left:4px}.fv div{white-space:nowrap;line-height:1.35}.fv .dim b{font-weight:400}

@@ -19,6 +19,7 @@ __all__ = ["Axis", "bars", "histogram", "texts", "whisker"]
 HEIGHT = 96  # of a histogram's plot, in pixels
 ROW = 22  # of a category's bars, in pixels
 LEVELS = 12  # shown; the others are told as one sum
+NAME = 28  # characters of a category's name: no more have room
 FREQUENT = 8  # of these are the most frequent, the others those that changed most
 
 
@@ -202,7 +203,7 @@ def bars(picture: Picture) -> str:
         share = picture.current[at]
         if width := round(997 * share / top):
             current.append(f"M0 {y + (3 if paired else 5)}h{width}v{8 if paired else 12}H0z")
-        names.append(bidi(picture.labels[at], 40, 300))
+        names.append(bidi(picture.labels[at], NAME, 200))
         said = percent(share)
         if paired:
             was = picture.reference[at]

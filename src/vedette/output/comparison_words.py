@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from vedette.output.comparison import Column, Comparison
+from vedette.output.comparison import Column, Comparison, Figures, Side
 from vedette.output.numbers import number
+from vedette.records import Status
 
 __all__ = [
     "apart",
+    "column_status",
     "compared_words",
+    "figure_status",
     "is_main",
     "metric_words",
     "only_words",
@@ -67,7 +70,7 @@ def verdict_words(one: Column, *, compared: bool = True) -> str:
     if one.changed is None:
         return "not compared" if apart(one) else "cannot be judged" if compared else ""
     if not one.changed:
-        return "unchanged"
+        return "no change told"
     return "changed, too small to matter" if one.matters is False else "changed"
 
 
@@ -75,9 +78,27 @@ def verdict_mark(one: Column) -> str:
     """The colour of what was decided of a column, as a name of the theme; "" where it is of no concern."""
     if one.changed is None:
         return "" if apart(one) else "UNKNOWN"
-    if not one.changed:
-        return "OK"
-    return "" if one.matters is False else "ALARM"
+    return column_status(one).value if one.changed and one.matters is not False else ""
+
+
+def column_status(one: Column) -> Status:
+    """How grave it is that a column changed: ALARM where it cannot be used any more, else WARN."""
+    lost = one.p_value is None and not one.words.startswith("is new")
+    return Status.ALARM if lost or _nothing(one.current) else Status.WARN
+
+
+def _nothing(side: Side | None) -> bool:
+    """True where a column has rows, and no value that can be used."""
+    return side is not None and 0 < side.rows == side.missing + side.nan + side.inf
+
+
+def figure_status(one: Figures) -> Status:
+    """How grave it is that a figure changed: ALARM where the model got worse, else OK."""
+    if one.reference is None or one.current.value is None or one.reference.value is None:
+        return Status.UNKNOWN
+    gain = abs(one.current.value) - abs(one.reference.value)  # of a bias the size matters
+    worse = gain < 0 if one.metric in ("accuracy", "roc_auc") else gain > 0
+    return Status.ALARM if worse else Status.OK
 
 
 def only_words(one: Column) -> str:

@@ -8,7 +8,7 @@ from html import escape
 __all__ = ["bidi", "html", "visible"]
 
 JOINERS = "\u200c\u200d"  # parts of words and of emoji: without them names are torn apart
-LONGEST_TITLE = 4000
+LONGEST_TITLE = 600
 
 
 def visible(text: str, length: int | None = None) -> str:
@@ -40,10 +40,15 @@ def _escaped(text: str, length: int | None) -> str:
     return escape(visible(text, length), quote=True)
 
 
+def _title(name: str, full: int) -> str:
+    size = len(_escaped(name, full).encode())  # a page of names that are long once escaped must stay small
+    return _escaped(name, full if size <= full else full * full // size)
+
+
 def bidi(name: str, length: int = 64, full: int = LONGEST_TITLE) -> str:
     """A name as HTML, set apart from the direction of the text around it; a cut one has the full name as its title.
 
-    The title holds ``full`` characters at most.
+    The title holds ``full`` characters at most, and about as many bytes.
     """
-    title = f' title="{_escaped(name, full)}"' if len(name) > length else ""
+    title = f' title="{_title(name, full)}"' if len(name) > length and full else ""
     return f"<bdi{title}>{_escaped(name, length) or '(no name)'}</bdi>"

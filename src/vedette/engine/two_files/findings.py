@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from vedette.output.comparison import Column, Comparison, Finding, Side
+from vedette.output.comparison_words import column_status, figure_status
 from vedette.output.numbers import estimate, number, percent, unit_of, width
 from vedette.records import Status
 
@@ -27,10 +28,21 @@ def findings_of(report: Comparison, warnings: Sequence[str]) -> tuple[Finding, .
     if len(every) > FINDINGS_MAX:
         rest = len(every) - FINDINGS_MAX + 1
         worst = every[FINDINGS_MAX - 1].status
-        every = [*every[: FINDINGS_MAX - 1], Finding(worst, "", f"{rest:,} more, in the columns below")]
+        every = [
+            *every[: FINDINGS_MAX - 1],
+            Finding(worst, "", f"{rest:,} more, {_where(report, every[FINDINGS_MAX - 1 :])}"),
+        ]
     if not every:
         every = [Finding(Status.OK, "", "nothing has changed that could be told from chance")]
     return tuple(every)
+
+
+def _where(report: Comparison, rest: Sequence[Finding]) -> str:
+    """Where the findings stand that are not told."""
+    metrics = {one.metric for one in report.figures}
+    ours = sum(one.about in metrics for one in rest)
+    places = (ours, "the figures of the model"), (len(rest) - ours, "the columns")
+    return " and ".join(f"{count:,} in {place}" for count, place in places if count)
 
 
 def _whole(report: Comparison) -> Iterator[Finding]:
@@ -48,16 +60,12 @@ def _figures(report: Comparison) -> Iterator[Finding]:
         now, before = one.current, one.reference
         if now.value is None or before.value is None:
             continue
-        gain = abs(now.value) - abs(
-            before.value
-        )  # of a bias the size matters, of the others there is no sign
-        worse = gain < 0 if one.metric in ("accuracy", "roc_auc") else gain > 0
         where = f" of {one.segment}" if one.segment else ""
         unit, by = unit_of(one.metric), width(now, before)
         told = (
             f"{estimate(before, unit, by)[0]} to {' '.join(estimate(now, unit, by))}, {now.n:,} rows{where}"
         )
-        yield Finding(Status.ALARM if worse else Status.OK, one.metric, told)
+        yield Finding(figure_status(one), one.metric, told)
     for one in report.figures:
         if (
             one.metric == "roc_auc"
@@ -72,8 +80,7 @@ def _figures(report: Comparison) -> Iterator[Finding]:
 def _columns(report: Comparison) -> Iterator[Finding]:
     for one in report.columns:
         if one.changed and one.matters:
-            gone = one.p_value is None and not one.words.startswith("is new")
-            yield Finding(Status.ALARM if gone or _nothing(one.current) else Status.WARN, one.name, one.words)
+            yield Finding(column_status(one), one.name, one.words)
     small = [one.name for one in report.columns if one.changed and one.matters is False]
     if small:
         names = ", ".join(small[:5]) + (f" and {len(small) - 5:,} more" if len(small) > 5 else "")
@@ -91,11 +98,6 @@ def _columns(report: Comparison) -> Iterator[Finding]:
         yield Finding(Status.UNKNOWN, "", f"cannot be judged: {names}{more}")
     elif all(one.changed is None for one in report.columns):
         yield Finding(Status.UNKNOWN, "", "no column can be judged: identifiers and times are not compared")
-
-
-def _nothing(side: Side | None) -> bool:
-    """True where a column has rows, and no value that can be used."""
-    return side is not None and 0 < side.rows == side.missing + side.nan + side.inf
 
 
 def _odd(report: Comparison) -> Iterator[Finding]:
@@ -116,7 +118,9 @@ def _odd(report: Comparison) -> Iterator[Finding]:
             yield Finding(Status.OK, one.name, f"holds one value only, {number(side.minimum)}")
         if side.inf and not (told and "infinite" in one.words):
             yield Finding(
-                Status.WARN, one.name, f"{side.inf:,} values are infinite ({percent(side.inf / side.rows)})"
+                Status.WARN,
+                one.name,
+                f"{_counted(side.inf, 'value is', 'values are')} infinite ({percent(side.inf / side.rows)})",
             )
 
 
@@ -127,8 +131,14 @@ def _repeated(one: Column, side: Side) -> Iterator[Finding]:
     repeated = side.rows - side.missing - side.nan - int(distinct.value)
     if repeated > 0:
         yield Finding(
-            Status.WARN, one.name, f"{repeated:,} rows repeat an id ({percent(repeated / side.rows)})"
+            Status.WARN,
+            one.name,
+            f"{_counted(repeated, 'row repeats', 'rows repeat')} an id ({percent(repeated / side.rows)})",
         )
+
+
+def _counted(count: int, one: str, many: str) -> str:
+    return f"{count:,} {one if count == 1 else many}"
 
 
 def _unfit(one: Column, side: Side) -> Iterator[Finding]:
