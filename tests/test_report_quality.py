@@ -72,11 +72,11 @@ def test_three_classes_are_told_as_scikit_learn_does() -> None:
 
 
 def test_worse_scores_are_an_alarm_without_predictions() -> None:
-    """Labels and probabilities alone: a model that knows less is named by its area and its log loss."""
+    """Labels and probabilities alone: a model that knows less is named by its areas and its losses."""
     now, before = ({k: v for k, v in binary(*a).items() if k != "prediction"} for a in ((0, 4.0), (1, 0.5)))
     found = report(now, before)
     named = {one.metric for one in found.figures if one.changed}
-    assert (found.verdict, named) == (Status.ALARM, {"roc_auc", "log_loss"})
+    assert (found.verdict, named) == (Status.ALARM, {"roc_auc", "average_precision", "log_loss", "brier"})
 
 
 def test_scores_of_the_same_quality_are_not_named() -> None:
@@ -127,3 +127,90 @@ def test_segments_that_are_numbers_stand_by_size_and_missing_ones_last() -> None
     found = report({**binary(5), "store": store}, by="store")
     told = list(dict.fromkeys(one.segment for one in found.figures))
     assert told == ["", "store=9", "store=10", "store=null"]
+
+
+def three(recall: tuple[float, float, float], seed: int) -> dict[str, np.ndarray]:
+    """Three classes of 1,000 labels, each found so often, else called the class after it."""
+    rng = np.random.default_rng(seed)
+    label = np.repeat(np.arange(3), 1000)
+    right = rng.random(3000) < np.array(recall)[label]
+    names = np.array(list("abc"))
+    order = rng.permutation(3000)
+    return {"label": names[label][order], "prediction": names[np.where(right, label, (label + 1) % 3)][order]}
+
+
+def test_a_class_that_is_found_less_is_an_alarm_at_the_same_accuracy() -> None:
+    """What one class loses another may gain: the accuracy does not say so, the recalls do."""
+    found = report(three((0.5, 0.75, 1.0), 0), three((1.0, 0.75, 0.5), 1))
+    named = {one.metric for one in found.figures if one.changed}
+    assert found.verdict is Status.ALARM
+    assert {"recall[a]", "recall[c]"} <= named
+    assert "accuracy" not in named
+
+
+def series(seed: int, phi: float) -> np.ndarray:
+    """Normal numbers of which each is like the one before it."""
+    noise = np.random.default_rng(seed).normal(0, np.sqrt(1 - phi**2), N)
+    for place in range(1, N):
+        noise[place] += phi * noise[place - 1]
+    return noise
+
+
+def test_a_bias_is_judged_by_the_dependence_of_signed_errors() -> None:
+    """Errors that stay on one side for long depend more than their sizes do: of 40 quiet reports 4 name it at most."""
+    loud = 0
+    for seed in range(40):
+        now, before = (
+            {"label": np.arange(N) % 97 * 1.5, "prediction": np.arange(N) % 97 * 1.5 + series(at, 0.9)}
+            for at in (seed, 1000 + seed)
+        )
+        loud += any(one.metric == "bias" and one.changed for one in report(now, before).figures)
+    assert loud <= 4
+
+
+def test_scores_without_predictions_are_judged_by_their_dependence() -> None:
+    """Probabilities alone tell how far rows depend on each other, too."""
+    rng, logit = np.random.default_rng(0), series(3, 0.99)
+    label = (rng.random(N) < 1 / (1 + np.exp(-(2 * series(4, 0.99))))).astype(int)
+    now = {"label": label, "probability": 1 / (1 + np.exp(-logit))}
+    assert any("log_loss" in note for note in report(now, now).notes)
+
+
+def test_a_regression_may_have_a_feature_named_probability() -> None:
+    """Fractional labels and predictions are no classes whatever else there is; a note says so."""
+    rng = np.random.default_rng(0)
+    label = rng.normal(size=N)
+    found = report({"label": label, "prediction": label + rng.normal(size=N), "probability": rng.random(N)})
+    assert value(found, "mae") > 0
+    assert any("`probability` is not used" in note for note in found.notes)
+
+
+def test_a_score_in_the_place_of_predictions_is_said() -> None:
+    """Labels of 0 and 1 with fractions as predictions are a regression, and a note names the place of scores."""
+    now = binary(0)
+    found = report({"label": now["label"], "prediction": now["probability"]})
+    assert value(found, "mae") > 0
+    assert any("a score goes into `probability`" in note for note in found.notes)
+
+
+def test_percent_are_said_to_lie_outside() -> None:
+    """Scores of 0 to 100 are no probabilities; how many rows are left out is told."""
+    now = binary(0)
+    found = report({**now, "probability": 100 * now["probability"]})
+    assert any("lie outside 0 to 1" in note for note in found.notes)
+
+
+def test_segments_without_labels_are_said_to_be_none() -> None:
+    """Segments are those of the model's figures, of which there are none."""
+    found = report({"x": np.arange(N) * 0.5, "side": np.tile(["a", "b"], N // 2)}, by="side")
+    assert any("The segments of side" in note for note in found.notes)
+
+
+def test_the_probability_of_the_first_class_tells_that_of_the_second() -> None:
+    """With ``probability_<first>`` alone the second class has what is left of 1; a named column comes before a plain one."""
+    now = binary(0)
+    p = now.pop("probability")
+    wanted = value(report({**now, "probability": p}), "log_loss")
+    assert value(report({**now, "probability_0": 1 - p}), "log_loss") == pytest.approx(wanted)
+    both = {**now, "probability_1": p, "probability": np.full(N, 0.5)}
+    assert value(report(both), "log_loss") == pytest.approx(wanted)

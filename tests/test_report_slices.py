@@ -36,8 +36,8 @@ def both(monkeypatch: pytest.MonkeyPatch) -> tuple[Comparison, Comparison]:
     """The report in one slice, and in slices of 700 rows."""
     now, before = rows(0, 0.2), rows(1, 0.0)
     whole = report(now, before, by="region")
-    for module in ("source", "quality"):
-        monkeypatch.setattr(f"vedette.engine.two_files.{module}.SLICE_ROWS", 700)
+    monkeypatch.setattr("vedette.engine.two_files.source.SLICE_ROWS", 700)
+    monkeypatch.setattr("vedette.engine.two_files.quality_rows.SLICE_BYTES", 700 * 16 * 3)
     return whole, report(now, before, by="region")
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from vedette.engine.stored import Increment
-from vedette.lake.classes import class_names, classes_of
+from vedette.lake.classes import class_names, classes_of, few_whole, scores_of
 from vedette.lake.events import latest_reference, settings_of
 from vedette.lake.frames import physical_of
 from vedette.lake.rows import base_of, label_text, variants
@@ -132,8 +132,7 @@ def task_of(frame: pl.DataFrame, settings: Settings) -> str:
         return "classification"
     values, present = numbers(frame, "prediction")
     values = values[present & np.isfinite(values)]
-    few = len(values) and bool((values == np.round(values)).all()) and len(np.unique(values)) <= 20
-    return "classification" if few else "regression"
+    return "classification" if len(values) and few_whole(values) else "regression"
 
 
 def numbers(frame: pl.DataFrame, column: str) -> tuple[np.ndarray, np.ndarray]:
@@ -200,10 +199,10 @@ def scores(frame: pl.DataFrame, classes: Sequence[str]) -> np.ndarray:
         values, present = numbers(frame, name)
         return np.where(present, values, np.nan)
 
-    if len(classes) == 2:
-        names = [f"probability_{classes[1]}", "probability"]
-        return of(next((name for name in names if variants(frame.columns, name)), "probability"))
-    return np.stack([of(f"probability_{one}") for one in classes], axis=1)
+    found = scores_of({base_of(name) for name in frame.columns}, classes, of)
+    if found is not None:
+        return found
+    return np.full(frame.height if len(classes) == 2 else (frame.height, len(classes)), np.nan)
 
 
 def out_of_bounds(column: str, values: np.ndarray) -> np.ndarray:

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from vedette.errors import SchemaError
 from vedette.records import class_name
 
-__all__ = ["check_classes", "class_names", "classes_of", "in_order"]
+__all__ = ["check_classes", "class_names", "classes_of", "few_whole", "in_order", "scores_of"]
+
+Floats = npt.NDArray[np.float64]
+
+FEW = 50
+"""Of more whole numbers than this nobody made classes; they count or measure something."""
 
 
 def class_names(column: pl.Series) -> pl.Series:
@@ -49,6 +56,37 @@ def classes_of(names: Collection[str]) -> tuple[str, ...]:
     (('0', '1'), ('ham', 'spam'))
     """
     return ("0", "1") if set(names) <= {"0", "1"} else tuple(in_order(names))
+
+
+def few_whole(values: Floats) -> bool:
+    """True where numbers can be the names of classes: whole, and at most 50 of them; NaN and infinities aside.
+
+    >>> few_whole(np.array([0.0, 1.0, np.nan])), few_whole(np.array([0.5, 1.0]))
+    (True, False)
+    """
+    values = values[np.isfinite(values)]
+    return bool((values == np.round(values)).all()) and len(np.unique(values)) <= FEW
+
+
+def scores_of(
+    columns: Collection[str], classes: Sequence[str], read: Callable[[str], Floats]
+) -> Floats | None:
+    """The probability [N] of the second of two classes, those of all [N, K] of more; None where no column has any.
+
+    Of two classes the column ``probability_<second>`` comes first, then ``probability``, then what
+    ``probability_<first>`` leaves of 1. ``read`` gives the numbers of a column, NaN where there is none or no column.
+
+    >>> scores_of(["probability_no"], ("no", "yes"), lambda name: np.array([0.25]))
+    array([0.75])
+    """
+    names = [f"probability_{name}" for name in classes]
+    if len(classes) != 2:
+        known = bool(set(names) & set(columns))
+        return np.stack([read(name) for name in names], axis=1) if known else None
+    for name in (names[1], "probability"):
+        if name in columns:
+            return read(name)
+    return 1 - read(names[0]) if names[0] in columns else None
 
 
 def check_classes(frame: pl.DataFrame, classes: Sequence[str]) -> None:

@@ -19,6 +19,7 @@ __all__ = [
     "verdict_words",
 ]
 
+_LESS_IS_BETTER = ("log_loss", "brier", "expected_calibration_error", "mae", "rmse", "mape")
 _METRICS = {
     "psi": "PSI",
     "kolmogorov_smirnov": "Kolmogorov-Smirnov",
@@ -96,9 +97,19 @@ def figure_status(one: Figures) -> Status:
     """How grave it is that a figure changed: ALARM where the model got worse, else OK."""
     if one.reference is None or one.current.value is None or one.reference.value is None:
         return Status.UNKNOWN
-    gain = abs(one.current.value) - abs(one.reference.value)  # of a bias the size matters
-    worse = gain < 0 if one.metric in ("accuracy", "roc_auc") else gain > 0
+    worse = _got_worse(one.metric, one.reference.value, one.current.value)
     return Status.ALARM if worse else Status.OK
+
+
+def _got_worse(metric: str, before: float, now: float) -> bool:
+    """True where a figure says that predictions became worse; of a bias only its size counts.
+
+    >>> _got_worse("recall[a]", 1.0, 0.5), _got_worse("bias", -1.0, 0.5), _got_worse("quantile_loss_p10", 1.0, 2.0)
+    (True, False, True)
+    """
+    if metric == "bias":
+        return abs(now) > abs(before)
+    return now > before if metric in _LESS_IS_BETTER or metric.startswith("quantile_loss") else now < before
 
 
 def only_words(one: Column) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 
 from vedette.engine.two_files.described import KEPT, Compared, distances, drawn, missing, sides, too_few
 from vedette.engine.two_files.source import Source, dependence, floats, gaps
+from vedette.lake import classes
 from vedette.statistics.counting import summarise_numeric
 from vedette.statistics.grid import Grid, latency_grid, numeric_grid
 from vedette.statistics.summary import Summary
@@ -15,7 +16,6 @@ from vedette.strategy import two_samples
 
 __all__ = ["NUMBERED", "compare_numbers", "few_whole"]
 
-CLASSES_MAX = 50
 NUMBERED = "rises from row to row like an identifier or a time: not compared"
 
 
@@ -47,9 +47,7 @@ def compare_numbers(name: str, role: str, sources: Sequence[Source]) -> Compared
 
 def few_whole(sources: Sequence[Source]) -> bool:
     """True where numbers can be the names of classes: whole, and few of them."""
-    values = np.concatenate([floats(source.pilot()) for source in sources])
-    values = values[np.isfinite(values)]
-    return bool((values == np.round(values)).all()) and len(np.unique(values)) <= CLASSES_MAX
+    return classes.few_whole(np.concatenate([floats(source.pilot()) for source in sources]))
 
 
 def _ranks(grid: Grid, source: Source) -> np.ndarray:

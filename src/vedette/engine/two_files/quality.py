@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import polars as pl
-from scipy import special
 
-from vedette.engine.segment_names import SEGMENTS_MAX, shown
 from vedette.engine.two_files.described import estimate
 from vedette.engine.two_files.numbers import few_whole
-from vedette.engine.two_files.source import SLICE_ROWS, STRETCH_ROWS, Source, as_floats, kind_of, names_of
+from vedette.engine.two_files.quality_dependence import inflations
+from vedette.engine.two_files.quality_rows import (
+    Labels,
+    codes_of,
+    column_of,
+    numbers_of,
+    scores,
+    segment_of,
+    segments_of,
+    slices,
+)
+from vedette.engine.two_files.quality_tests import OF_SEGMENTS, p_value
+from vedette.engine.two_files.source import Source, as_floats, kind_of, names_of
 from vedette.errors import SchemaError
 from vedette.lake.classes import classes_of, in_order
 from vedette.lake.files import TableFile
@@ -21,7 +31,6 @@ from vedette.statistics import (
     BREAKDOWNS,
     STATISTICS,
     Estimates,
-    Grid,
     Summary,
     error_grid,
     quality_grid,
@@ -29,14 +38,11 @@ from vedette.statistics import (
     summarise_quality,
 )
 from vedette.statistics.grid import CLASSES_MAX
-from vedette.strategy import two_samples
 
 __all__ = ["Quality", "compare_quality"]
 
 CLASSES_TOLD = 20  # of more classes the figures of each are left out; the averages are there
 _BY_CLASS = ("precision_per_class", "recall_per_class", "f1_per_class", "roc_auc_per_class")
-JUDGED = ("accuracy", "roc_auc", "log_loss", "mae", "bias")
-NORMAL = float(special.ndtri(0.975))
 _LEFT_OUT = ("rows", "throughput_per_s", "error_rate")
 
 
@@ -50,16 +56,6 @@ class Quality:
     warnings: tuple[str, ...] = field(default=())
 
 
-@dataclass(frozen=True, slots=True)
-class _Labels:
-    """What the labels and predictions of both files are: numbers, or classes by name."""
-
-    grid: Grid
-    classes: tuple[str, ...]
-    by: tuple[str, ...]
-    segments: tuple[str, ...]
-
-
 def compare_quality(current: TableFile, reference: TableFile | None, by: Sequence[str] = ()) -> Quality:
     """Compare the figures of all rows and of the segments of the columns ``by``.
 
@@ -71,7 +67,7 @@ def compare_quality(current: TableFile, reference: TableFile | None, by: Sequenc
             if name not in table.schema:
                 raise SchemaError(f"by={name!r}: {table.path} has no such column; it has {_names(table)}")
     if not _labelled(current):
-        return Quality(notes=_why_not(current))
+        return Quality(notes=_why_not(current, by))
     alone: tuple[str, ...] = ()
     if not all(_labelled(table) for table in tables):
         tables, alone = (
@@ -84,8 +80,38 @@ def compare_quality(current: TableFile, reference: TableFile | None, by: Sequenc
         return Quality(notes=notes, warnings=warnings)
     counted = [_count(table, labels) for table in tables]
     confusion = _confusion(counted[0].take([0]), labels) if labels.classes else None
-    inflated = max(_inflation(table, labels) for table in tables)
+    inflated = inflations(tables, labels)
+    notes = (*notes, *_outside(counted[0], labels, tables[0]), *_dependent(inflated))
     return Quality(tuple(_figures(counted, labels, inflated)), confusion, notes, warnings)
+
+
+def _dependent(inflated: Mapping[str, float]) -> tuple[str, ...]:
+    """A word about figures whose rows depend on those before them."""
+    found = sorted(((value, name) for name, value in inflated.items() if value > 1), reverse=True)
+    if not found:
+        return ()
+    names = ", ".join(f"{name} ({value:.1f})" for value, name in found[:5])
+    return (f"The model's errors are like those before them: so many rows were taken as one for {names}.",)
+
+
+def _outside(summary: Summary, labels: Labels, table: TableFile) -> tuple[str, ...]:
+    """A word about rows whose probabilities cannot be."""
+    if not labels.classes:
+        return ()
+    count = 0
+    for rows in slices(table, ()):
+        found = scores(rows, labels.classes)
+        if found is None:
+            return ()
+        out = (found < 0) | (found > 1)
+        count += int(np.count_nonzero(out if out.ndim == 1 else out.any(axis=1)))
+    if not count:
+        return ()
+    kept = int(summary.sums[0, 0])
+    return (
+        f"The scores of {count:,} rows lie outside 0 to 1: ROC AUC, log loss and the other figures of probabilities "
+        f"rest on the {kept:,} rows that are left.",
+    )
 
 
 def _names(table: TableFile) -> str:
@@ -102,29 +128,67 @@ def _labelled(table: TableFile) -> bool:
     return _predicted(table) and "label" in table.schema
 
 
-def _why_not(table: TableFile) -> tuple[str, ...]:
+def _why_not(table: TableFile, by: Sequence[str]) -> tuple[str, ...]:
     if "label" not in table.schema and _predicted(table):
-        return ("No column 'label': how right the predictions are cannot be told.",)
-    return ()
+        said = "No column 'label': how right the predictions are cannot be told."
+    elif by:
+        said = (
+            "No column 'label'."
+            if "label" not in table.schema
+            else "No column 'prediction' or 'probability'."
+        )
+    else:
+        return ()
+    return (
+        (f"{said} The segments of {', '.join(by)} are those of the model's figures: none are told.",)
+        if by
+        else (said,)
+    )
+
+
+def _regression(tables: Sequence[TableFile]) -> tuple[list[TableFile], bool, tuple[str, ...]]:
+    """The tables as they are to be read, whether predictions are numbers, and what is to be said of it."""
+
+    def few(name: str) -> bool:
+        return few_whole(
+            [Source(t, name) for t in tables if name in t.schema] or [Source(tables[0], "label")]
+        )
+
+    def numeric(name: str) -> bool:
+        return all(kind_of(t.schema[name]) in ("numeric", "empty") for t in tables if name in t.schema)
+
+    scored = any("probability" in table.schema for table in tables)
+    told = all("prediction" in table.schema for table in tables)
+    if not (numeric("label") and numeric("prediction")) or (few("label") and few("prediction")):
+        return list(tables), False, ()
+    if scored and told and not few("label") and not few("prediction"):
+        note = "Labels and predictions are fractions: taken as a regression; `probability` is not used."
+        return list(tables), True, (note,)
+    if scored:
+        return list(tables), False, ()
+    if few("label") and _holds_0_and_1(tables):
+        note = (
+            "`prediction` holds fractions and labels are 0 and 1: taken as a regression; "
+            "a score goes into `probability`."
+        )
+        return list(tables), True, (note,)
+    return list(tables), True, ()
+
+
+def _holds_0_and_1(tables: Sequence[TableFile]) -> bool:
+    return all(set(as_floats(Source(t, "label").pilot()).unique().to_list()) <= {0.0, 1.0} for t in tables)
 
 
 def _labels(
     tables: Sequence[TableFile], by: tuple[str, ...]
-) -> tuple[_Labels | None, tuple[str, ...], tuple[str, ...]]:
+) -> tuple[Labels | None, tuple[str, ...], tuple[str, ...]]:
     """What is to be counted, or None; notes and warnings."""
-    segments = _segments(tables, by)
-    numeric = all(
-        kind_of(table.schema[name]) in ("numeric", "empty")
-        for table in tables
-        for name in ("label", "prediction")
-        if name in table.schema
-    )
-    scored = any("probability" in table.schema for table in tables)
-    both = [Source(t, name) for t in tables for name in ("label", "prediction") if name in t.schema]
-    if numeric and not scored and not few_whole(both):
+    segments = segments_of(tables, by)
+    tables, numeric, notes = _regression(tables)
+    if numeric:
         pilot = _sample(tables, ("label", "prediction"))
-        grid = error_grid(_numbers(pilot, "label"), _numbers(pilot, "prediction"))
-        return _Labels(grid, (), by, segments), (), ()
+        grid = error_grid(numbers_of(pilot, "label"), numbers_of(pilot, "prediction"))
+        return Labels(grid, (), by, segments), notes, ()
     named = [_classes(table) for table in tables]
     truth = set().union(*(one for one, _ in named))
     told = set().union(*(one for _, one in named))
@@ -141,9 +205,9 @@ def _labels(
         if labelled - predicted and predicted - labelled
     ]
     grid = quality_grid(
-        classes, _scores(_sample(tables, [f"probability_{name}" for name in classes]), classes)
+        classes, scores(_sample(tables, [f"probability_{name}" for name in classes]), classes)
     )
-    return _Labels(grid, classes, by, segments), (), tuple(warnings)
+    return Labels(grid, classes, by, segments), (), tuple(warnings)
 
 
 def _classes(table: TableFile) -> tuple[set[str], set[str]]:
@@ -175,114 +239,36 @@ def _sample(tables: Sequence[TableFile], wanted: Sequence[str]) -> pl.DataFrame:
     return pl.concat(frames, how="diagonal") if frames else pl.DataFrame()
 
 
-def _segments(tables: Sequence[TableFile], by: tuple[str, ...]) -> tuple[str, ...]:
-    """The names of all segments, numbers by size, rows without a value last."""
-    if not by:
-        return ()
-    found: dict[tuple[str | None, ...], None] = {}
-    for table in tables:
-        for start in range(0, max(table.rows, 1), SLICE_ROWS):
-            rows = table.read(by, start, start + SLICE_ROWS).unique()
-            if rows.height > 100 * SEGMENTS_MAX:
-                raise ValueError(_too_many(by, rows.height))
-            found |= dict.fromkeys(pl.DataFrame([names_of(rows[name]) for name in by]).rows())
-    if len(found) > SEGMENTS_MAX:
-        raise ValueError(_too_many(by, len(found)))
-    order = [
-        in_order({name for one in found if (name := one[place]) is not None}) for place in range(len(by))
-    ]
-    places = [{**dict(zip(names, range(len(names)), strict=True)), None: len(names)} for names in order]
-    ordered = sorted(found, key=lambda one: [at[name] for at, name in zip(places, one, strict=True)])
-    return tuple(
-        ", ".join(f"{name}={shown(own)}" for name, own in zip(by, one, strict=True)) for one in ordered
-    )
-
-
-def _too_many(by: Sequence[str], count: int) -> str:
-    names = ", ".join(by)
-    return f"by={names!r}: has {count:,} values or more; at most {SEGMENTS_MAX:,} segments are shown (is it an identifier?)"
-
-
-def _segment(rows: pl.DataFrame, by: Sequence[str]) -> pl.Series:
-    """The name of each row's segment."""
-    told = [pl.lit(f"{name}=") + _told(names_of(rows[name])) for name in by]
-    return pl.select(pl.concat_str(told, separator=", ").alias("segment")).to_series()
-
-
-def _told(names: pl.Series) -> pl.Series:
-    levels = names.unique().drop_nulls()
-    as_shown = pl.Series([shown(one) for one in levels.to_list()], dtype=pl.String)
-    return names.replace_strict(levels, as_shown, default=shown(None), return_dtype=pl.String)
-
-
-def _slices(table: TableFile, by: Sequence[str]) -> Iterator[pl.DataFrame]:
-    wanted = [n for n in table.schema if n in ("label", "prediction") or n.startswith("probability")]
-    for start in range(0, max(table.rows, 1), SLICE_ROWS):
-        yield table.read(list(dict.fromkeys([*wanted, *by])), start, start + SLICE_ROWS)
-
-
-def _count(table: TableFile, labels: _Labels) -> Summary:
+def _count(table: TableFile, labels: Labels) -> Summary:
     """All rows in window 0, and the segments in the windows after it."""
     segments = len(labels.segments)
     total = Summary.empty(labels.grid, 1 + segments)
-    for rows in _slices(table, labels.by):
+    for rows in slices(table, labels.by):
         window, n_windows = None, 1
         if segments:
-            codes = _codes(_segment(rows, labels.by), labels.segments)
+            codes = codes_of(segment_of(rows, labels.by), labels.segments)
             window, n_windows = codes.astype(np.int64), segments
         part = _summarise(rows, labels, window, n_windows)
         total = total + (Summary.stack([part.merged(), part]) if segments else part)
     return total
 
 
-def _summarise(rows: pl.DataFrame, labels: _Labels, window: np.ndarray | None, n_windows: int) -> Summary:
+def _summarise(rows: pl.DataFrame, labels: Labels, window: np.ndarray | None, n_windows: int) -> Summary:
     if not labels.classes:
-        told = _numbers(rows, "label"), _numbers(rows, "prediction")
+        told = numbers_of(rows, "label"), numbers_of(rows, "prediction")
         return summarise_error(labels.grid, *told, window, n_windows)
     return summarise_quality(
         labels.grid,
-        _codes(_column(rows, "label"), labels.classes),
-        _codes(_column(rows, "prediction"), labels.classes),
+        codes_of(column_of(rows, "label"), labels.classes),
+        codes_of(column_of(rows, "prediction"), labels.classes),
         labels.classes,
-        _scores(rows, labels.classes),
+        scores(rows, labels.classes),
         window,
         n_windows,
     )
 
 
-def _numbers(rows: pl.DataFrame, name: str) -> np.ndarray:
-    if name not in rows.columns:
-        return np.full(rows.height, np.nan)
-    return as_floats(rows[name]).fill_null(float("nan")).to_numpy()
-
-
-def _column(rows: pl.DataFrame, name: str) -> pl.Series:
-    return names_of(rows[name]) if name in rows.columns else pl.Series([None] * rows.height, dtype=pl.String)
-
-
-def _codes(names: pl.Series, known: Sequence[str]) -> np.ndarray:
-    places = pl.Series(np.arange(len(known), dtype=np.int32))
-    known_names = pl.Series(list(known), dtype=pl.String)
-    return (
-        names.replace_strict(known_names, places, default=-1, return_dtype=pl.Int32).fill_null(-1).to_numpy()
-    )
-
-
-def _scores(rows: pl.DataFrame, classes: Sequence[str]) -> np.ndarray | None:
-    """The probability of the second of two classes, those of all of more; None where there are none."""
-    if len(classes) == 2:
-        for name in ("probability", f"probability_{classes[1]}"):
-            if name in rows.columns:
-                return _numbers(rows, name)
-        first = f"probability_{classes[0]}"
-        return 1 - _numbers(rows, first) if first in rows.columns else None
-    names = [f"probability_{name}" for name in classes]
-    if not set(names) & set(rows.columns):
-        return None
-    return np.stack([_numbers(rows, name) for name in names], axis=1)
-
-
-def _figures(counted: Sequence[Summary], labels: _Labels, inflated: float) -> Iterator[Figures]:
+def _figures(counted: Sequence[Summary], labels: Labels, inflated: Mapping[str, float]) -> Iterator[Figures]:
     kind = labels.grid.kind
     found: dict[str, list[Estimates]] = {
         name: [one.figures(summary) for summary in counted]
@@ -303,61 +289,11 @@ def _figures(counted: Sequence[Summary], labels: _Labels, inflated: float) -> It
                 continue  # a thousand segments of twenty classes nobody reads
             reference = estimate(sides[1], window) if len(sides) > 1 else None
             p = None
-            if name in JUDGED and len(counted) > 1:
-                p = _p_value(name, [one.take([window]) for one in counted], inflated)
+            if len(counted) > 1 and (not segment or name in OF_SEGMENTS):
+                p = p_value(name, sides, counted, window, inflated.get(name, 1.0))
             yield Figures(name, segment, estimate(sides[0], window), reference, labelled, None, p)
 
 
-def _p_value(name: str, sides: Sequence[Summary], inflated: float) -> float | None:
-    """Whether predictions got better or worse.
-
-    The share of right predictions by Fisher's exact test; mean errors by Welch's; the rest by the distance of both values
-    over the standard errors that their intervals stand for.
-    """
-    if name in ("mae", "bias", "log_loss"):
-        return two_samples.means(*(_mean(name, side, inflated) for side in sides))
-    if name == "roc_auc":
-        areas = [STATISTICS[name].figures(side) for side in sides]
-        if any(one.reason[0] is not None for one in areas):
-            return None
-        error = [float(one.high[0] - one.low[0]) / (2 * NORMAL) for one in areas]
-        spread = np.sqrt((error[0] ** 2 + error[1] ** 2) * inflated)
-        gap = abs(float(areas[0].value[0] - areas[1].value[0]))
-        return float(2 * special.ndtr(-gap / spread)) if spread > 0 else None
-    told = [STATISTICS["accuracy"].figures(side) for side in sides]
-    if any(one.reason[0] is not None or one.n[0] < two_samples.VALUES_MIN * inflated for one in told):
-        return None
-    right = [round(float(one.value[0]) * int(one.n[0])) for one in told]
-    return two_samples.share(right[0], int(told[0].n[0]), right[1], int(told[1].n[0]), inflated)
-
-
-def _mean(name: str, side: Summary, inflated: float) -> tuple[float, float, int]:
-    """Mean and variance of an error a row, and how many independent rows they are worth."""
-    sums = dict(zip(side.grid.sums, side.sums[0].tolist(), strict=True))
-    n = int(sums["scored"]) if name == "log_loss" else int(side.used[0])
-    if n < 2:
-        return np.nan, np.nan, 0
-    if name == "log_loss":
-        mean, square = sums["log_loss_1"] / n, sums["log_loss_2"] / n
-    else:
-        sign = 1 if name == "mae" else -1
-        mean, square = (sums["over_1"] + sign * sums["under_1"]) / n, (sums["over_2"] + sums["under_2"]) / n
-    return mean, max(square - mean**2, 0.0) * n / (n - 1), int(n / inflated)
-
-
-def _inflation(table: TableFile, labels: _Labels) -> float:
-    """How many of the first rows are worth one where it comes to errors."""
-    rows = next(_slices(table, ())).head(STRETCH_ROWS)
-    if "prediction" not in rows.columns:
-        return 1.0
-    if labels.classes:
-        label, prediction = (_codes(_column(rows, name), labels.classes) for name in ("label", "prediction"))
-        wrong = (label != prediction)[(label >= 0) & (prediction >= 0)].astype(np.float64)
-        return two_samples.inflation(wrong)
-    error = np.abs(_numbers(rows, "prediction") - _numbers(rows, "label"))
-    return two_samples.inflation(error[np.isfinite(error)])
-
-
-def _confusion(summary: Summary, labels: _Labels) -> Confusion:
+def _confusion(summary: Summary, labels: Labels) -> Confusion:
     table = summary.cube[0].sum(axis=0)[: len(labels.classes), : len(labels.classes)]
     return Confusion(labels.classes, tuple(tuple(int(n) for n in row) for row in table))
