@@ -4,5 +4,6 @@
 ``numbers.py``, ``levels.py`` and ``texts.py`` count and compare a column of their kind; ``described.py`` reads the
 figures and the picture off the counts; ``quality.py`` compares how good the predictions are: ``quality_rows.py`` reads their
 rows, ``quality_dependence.py`` tells how far these depend on each other, ``quality_tests.py`` judges the figures;
-``words.py`` says what changed. Columns are taken one after another, so that memory holds a slice of a few of them at any number of rows.
+``words.py`` says what changed. Columns are taken one after another, so that memory holds a slice of a few of them at any
+number of rows.
 """

@@ -29,8 +29,7 @@ def inflations(tables: Sequence[TableFile], labels: Labels) -> Mapping[str, floa
         for name in dict.fromkeys(name for one in series for name in one)
     }
     shares = [value for name, value in found.items() if name.startswith(("accuracy", "recall", "precision"))]
-    for name in ("balanced_accuracy", "matthews", "f1"):
-        found[name] = max(shares, default=1.0)
+    found["f1"] = max(shares, default=1.0)
     if "average_precision" in found:
         found["average_precision"] = max(found["average_precision"], found["roc_auc"])
     return found
@@ -115,4 +114,4 @@ def _ranked(positive: np.ndarray, score: np.ndarray) -> np.ndarray:
 
     told = np.where(positive, below(others), 1 - below(own))
     area = told[positive].mean()
-    return (told - area) / np.where(positive, positive.mean(), 1 - positive.mean())
+    return np.asarray((told - area) / np.where(positive, positive.mean(), 1 - positive.mean()))

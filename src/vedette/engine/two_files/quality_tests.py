@@ -17,7 +17,8 @@ OF_SEGMENTS = ("accuracy", "roc_auc", "log_loss", "brier", "mae", "bias")
 _SHARES = ("accuracy", "precision", "recall", "specificity")
 _LOSSES = ("log_loss", "brier")
 _ERRORS = ("mae", "bias", "rmse", "mape")
-_DISTANCES = ("roc_auc", "average_precision", "balanced_accuracy", "matthews", "f1", "r2")
+_DISTANCES = ("roc_auc", "average_precision", "r2")
+_BINARY = ("specificity", "average_precision")  # of more classes an average, whose test was not found to hold
 
 
 def p_value(
@@ -31,6 +32,8 @@ def p_value(
     if any(one.reason[window] is not None for one in told):
         return None
     kind, binary = metric.partition("[")[0], len(counted[0].grid.classes) == 2
+    if kind in _BINARY and counted[0].grid.classes and not binary:
+        return None
     n = [int(one.n[window]) for one in told]
     if kind in (*_LOSSES, *_ERRORS) or kind.startswith("quantile_loss"):
         return two_samples.means(*(_mean(kind, one, window, inflated) for one in counted))
