@@ -12,6 +12,7 @@ from vedette.strategy import two_samples
 
 __all__ = ["p_value"]
 
+ERRORS_MIN = 10.0
 NORMAL = float(special.ndtri(0.975))
 OF_SEGMENTS = ("accuracy", "roc_auc", "log_loss", "brier", "mae", "bias")
 _SHARES = ("accuracy", "precision", "recall", "specificity")
@@ -36,7 +37,9 @@ def p_value(
         return None
     n = [int(one.n[window]) for one in told]
     if kind in (*_LOSSES, *_ERRORS) or kind.startswith("quantile_loss"):
-        return two_samples.means(*(_mean(kind, one, window, inflated) for one in counted))
+        sides = [_mean(kind, one, window, inflated) for one in counted]
+        sizes = sides if kind != "bias" else [_mean("mae", one, window, inflated) for one in counted]
+        return two_samples.means(*sides) if _many(sizes) else None
     if min(n) < two_samples.VALUES_MIN * inflated:
         return None
     values = [float(one.value[window]) for one in told]
@@ -73,6 +76,19 @@ def _mean(metric: str, side: Summary, window: int, inflated: float) -> tuple[flo
         second = over**2 * sums["over_2"] + under**2 * sums["under_2"]
     mean = first / n
     return mean, max(second / n - mean**2, 0.0) * n / (n - 1), int(n / inflated)
+
+
+def _many(sides: Sequence[tuple[float, float, int]]) -> bool:
+    """True where the smaller side has errors enough for its mean to be nearly normal, by the rows of both.
+
+    Were a few rows of one size to make up the whole mean, n mean^2/(mean^2 + variance) would be their number.
+    """
+    rows = sum(n for _, _, n in sides)
+    if not rows:
+        return False
+    mean = sum(n * value for value, _, n in sides) / rows
+    square = sum(n * (value**2 + variance) for value, variance, n in sides) / rows
+    return min(n for _, _, n in sides) * mean**2 >= ERRORS_MIN * square
 
 
 def _weights(metric: str) -> tuple[float, float]:
