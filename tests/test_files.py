@@ -12,6 +12,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
+from deltalake import write_deltalake
 from pyarrow import parquet
 
 from vedette.errors import DataError, SchemaError, VedetteError
@@ -368,3 +369,40 @@ def test_exports_are_read_as_what_they_hold(
     }
     assert table.read(["x", "kind"]).rows() == [(1.5, "NA"), (None, "b"), (None, "b")]
     assert table.nulls("when") == 1
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        (["none"] * 3, ["none"] * 3),
+        (["-", "-", ""], ["-", "-", None]),
+        (["NA", "", "nan"], [None] * 3),
+        (["1", "none", "2"], [1, None, 2]),
+    ],
+)
+def test_words_for_nothing_are_words_where_there_is_nothing_else(
+    tmp_path: Path, rows: list[str], expected: list[object]
+) -> None:
+    """A category whose only level is ``none`` is not missing; beside numbers the word is a missing one."""
+    file = written(tmp_path / "a.csv", "a,b\n" + "".join(f"{row},x\n" for row in rows))
+    assert open_table(file, exported=True).read(["a"])["a"].to_list() == expected
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
+def test_files_that_are_not_utf8_are_said_to_be_so(tmp_path: Path, encoding: str) -> None:
+    """Not that they were truncated; and what to do."""
+    file = tmp_path / "a.csv"
+    file.write_bytes("name,x\nGéza,1\n".encode(encoding))
+    with pytest.raises(DataError, match=r"is not UTF-8 .* save it as UTF-8"):
+        open_table(file)
+
+
+def test_a_delta_table_is_opened_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many slices are read: reading the log costs more than the rows."""
+    write_deltalake(str(tmp_path / "t"), pa.table({"x": [1, 2, 3]}))
+    opened: list[str] = []
+    scan = pl.scan_delta
+    monkeypatch.setattr(pl, "scan_delta", lambda *told, **more: opened.append("") or scan(*told, **more))
+    table = open_table(tmp_path / "t")
+    assert [table.read(["x"], at, at + 1)["x"].to_list() for at in range(3)] == [[1], [2], [3]]
+    assert len(opened) == 1

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import vedette
+from vedette.errors import DataError
 from vedette.records import Status
 
 N = 3000
@@ -76,3 +78,38 @@ def test_an_index_that_one_file_was_written_with_is_no_finding() -> None:
         found.columns[-1].reason
         == "pandas' index, which only the current file was written with: not compared"
     )
+
+
+@pytest.mark.parametrize("by", [5, ["a", 5], "a,,b", ""])
+def test_segments_that_are_no_names_are_a_wrong_call(by: object) -> None:
+    """Said with what is right, not by an error of Python's own."""
+    with pytest.raises(ValueError, match="must be the name of a column, or two with a comma between"):
+        vedette.report({"a": quiet(1)}, by=by)  # type: ignore[arg-type]
+
+
+def test_spaces_beside_the_comma_are_no_part_of_a_name() -> None:
+    """``by="s, f"`` are two columns."""
+    label = np.tile([0, 1], N // 2)
+    rows = {"label": label, "prediction": label, "s": np.tile(["a", "b"], N // 2), "f": np.tile(["c"], N)}
+    assert "s=a, f=c" in {one.segment for one in vedette.report(rows, by="s, f").figures}
+
+
+def test_an_index_of_a_parquet_file_is_an_index() -> None:
+    """pandas keeps one that is not a range as a column of its own name."""
+    found = vedette.report({"__index_level_0__": np.arange(N), "y": quiet(2)}, {"y": quiet(4)})
+    assert found.verdict is Status.OK
+
+
+@pytest.mark.parametrize("name", ["current", "reference", "html"])
+def test_an_empty_path_is_said_to_be_empty(name: str) -> None:
+    """Not to be the folder one stands in."""
+    call = {"current": {"y": quiet(1)}, "reference": None, "html": None} | {name: ""}
+    with pytest.raises(ValueError, match=f"{name}='': must be the path of a file"):
+        vedette.report(**call)
+
+
+def test_a_page_makes_no_folders(tmp_path: Path) -> None:
+    """A folder that is not there is a slip of the pen."""
+    with pytest.raises(DataError, match=r"there is no folder .*nowhere"):
+        vedette.report({"y": quiet(1)}, html=tmp_path / "nowhere" / "a.html")
+    assert not (tmp_path / "nowhere").exists()

@@ -210,7 +210,7 @@ def report(
             current,
             reference,
             columns=_pairs(column or []),
-            by=by or (),
+            by=() if by is None else by,
             separator="\t" if separator == "\\t" else separator,
             html=html,
             progress=progress,

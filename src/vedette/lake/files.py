@@ -7,6 +7,7 @@ of one name is a ``DataError`` or ``SchemaError`` that names the file and what w
 from __future__ import annotations
 
 import csv
+import re
 import shutil
 import tempfile
 import weakref
@@ -23,7 +24,7 @@ from deltalake.exceptions import DeltaError
 from vedette.errors import DataError, SchemaError
 from vedette.lake.arrow_stream import STREAM_START, parts
 
-__all__ = ["ENDINGS", "INDEX", "MISSING", "TableFile", "open_frame", "open_table"]
+__all__ = ["ENDINGS", "INDEX", "MISSING", "TableFile", "is_index", "open_frame", "open_table"]
 
 ENDINGS = (".parquet", ".pq", ".csv", ".tsv", ".arrow", ".feather", ".ipc")
 
@@ -34,8 +35,13 @@ up to several times its size."""
 INDEX = "Unnamed: 0"
 """What pandas calls the first column of a CSV file that it wrote with its index."""
 
+_PARQUET_INDEX = re.compile(r"__index_level_\d+__")
+
 MISSING = ("", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "NULL", "null", "None", "none", "NaT", "-")
 """How CSV files spell that a number or a time is missing."""
+
+_WORDS = ("None", "none", "-")
+"""Those of them that a column of nothing else means as a word: a category whose only level is ``none``."""
 
 _ZONE = r" ?(Z|UTC|[+-]\d{2}:?\d{2})$"
 _DAY = r"^\d{4}-\d{2}-\d{2}$"
@@ -118,6 +124,15 @@ class TableFile:
         )
 
 
+def is_index(name: str) -> bool:
+    """True for what pandas calls its own index in a CSV or a Parquet file.
+
+    >>> is_index("Unnamed: 0"), is_index("__index_level_0__"), is_index("index")
+    (True, True, False)
+    """
+    return name == INDEX or _PARQUET_INDEX.fullmatch(name) is not None
+
+
 def open_frame(frame: pl.DataFrame, name: str) -> TableFile:
     """A frame in memory as a table, under a name to call it by."""
     return TableFile(name, dict(frame.schema), frame.height, frame.lazy, frame.select)
@@ -179,6 +194,10 @@ def _reading(path: str) -> Iterator[None]:
         raise SchemaError(f"{path}: has no column {_first(error)}") from error
     except (pl.exceptions.PolarsError, DeltaError, OSError, UnicodeError) as error:
         kind = Path(path).suffix[1:] or "a Delta table"
+        if isinstance(error, UnicodeError) or "invalid utf-8" in str(error):
+            raise DataError(
+                f"{path}: cannot be read as {kind}: is not UTF-8 ({_first(error)}); save it as UTF-8"
+            ) from error
         raise DataError(
             f"{path}: cannot be read as {kind} (truncated, or something else?): {_first(error)}"
         ) from error
@@ -210,11 +229,10 @@ def _delta(folder: Path, told: str) -> TableFile:
     from deltalake import DeltaTable  # 60 ms that other files need not pay
 
     version = DeltaTable(str(folder)).version()  # what is appended while it is read is another table
-
-    def scan() -> pl.LazyFrame:
-        return pl.scan_delta(str(folder), version=version)
-
-    return TableFile(told, _typed(dict(scan().collect_schema())), _rows(scan()), scan)
+    frame = pl.scan_delta(
+        str(folder), version=version
+    )  # once: reading the log again for each slice costs more than the rows
+    return TableFile(told, _typed(dict(frame.collect_schema())), _rows(frame), frame.lazy)
 
 
 def _arrow(file: Path, told: str) -> TableFile:
@@ -298,6 +316,7 @@ def _spelled(table: TableFile, kept: Sequence[str], *, times: bool) -> TableFile
     found = (
         table._scan()
         .select(
+            *(one.is_in(_WORDS).sum().alias(f"word {at}") for at, one in enumerate(plain.values())),
             *(one.count().alias(f"{at}") for at, one in enumerate(value.values())),
             *(one.count().alias(f"number {at}") for at, one in enumerate(number.values())),
             *(one.count().alias(f"moment {at}") for at, one in enumerate(moment.values())),
@@ -308,7 +327,8 @@ def _spelled(table: TableFile, kept: Sequence[str], *, times: bool) -> TableFile
     told: dict[str, pl.Expr] = {}
     for at, name in enumerate(names):
         if not found[f"{at}"]:
-            told[name] = pl.lit(None)
+            if not found[f"word {at}"]:
+                told[name] = pl.lit(None)
         elif found[f"number {at}"] == found[f"{at}"]:
             told[name] = number[name]
         elif times and found[f"moment {at}"] == found[f"{at}"]:

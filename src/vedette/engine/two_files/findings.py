@@ -42,7 +42,12 @@ def _where(report: Comparison, rest: Sequence[Finding]) -> str:
     metrics = {one.metric for one in report.figures}
     ours = sum(one.about in metrics for one in rest)
     places = (ours, "the figures of the model"), (len(rest) - ours, "the columns")
-    return " and ".join(f"{count:,} in {place}" for count, place in places if count)
+    told = [(count, place) for count, place in places if count]
+    return (
+        f"in {told[0][1]}"
+        if len(told) == 1
+        else " and ".join(f"{count:,} in {place}" for count, place in told)
+    )
 
 
 def _whole(report: Comparison) -> Iterator[Finding]:

@@ -69,9 +69,12 @@ def report(
     >>> found.verdict.value, found.columns[0].changed, round(found.columns[0].distances["wasserstein"].value)
     ('WARN', True, 4)
     """
+    for name, path in (("current", current), ("reference", reference), ("html", html)):
+        if isinstance(path, str) and not path.strip():
+            raise ValueError(f"{name}={path!r}: must be the path of a file")
     if html is not None:
         _check_target(Path(html), [one for one in (current, reference) if isinstance(one, str | Path)])
-    segments = tuple(by.split(",")) if isinstance(by, str) and by else tuple(by)
+    segments = _segments(by)
     found = compare(
         current,
         reference,
@@ -86,6 +89,16 @@ def report(
     return found
 
 
+def _segments(by: str | Sequence[str]) -> tuple[str, ...]:
+    """The columns of ``by``; in one text they stand between commas."""
+    names = by.split(",") if isinstance(by, str) else by
+    if isinstance(names, Sequence) and all(isinstance(name, str) for name in names):
+        stripped = tuple(name.strip() for name in names) if isinstance(by, str) else tuple(names)
+        if all(stripped):
+            return stripped
+    raise ValueError(f"by={by!r}: must be the name of a column, or two with a comma between")
+
+
 def _check_target(target: Path, inputs: Sequence[str | Path]) -> None:
     """Raise before anything is counted where the page cannot go to its place, or would take that of the data."""
     if any(
@@ -96,12 +109,13 @@ def _check_target(target: Path, inputs: Sequence[str | Path]) -> None:
         raise ValueError(f"html={str(target)!r}: is one of the files that are compared")
     if target.is_dir():
         raise DataError(f"report {target}: cannot be written: is a folder")
+    if not target.parent.is_dir():
+        raise DataError(f"report {target}: cannot be written: there is no folder {target.parent}")
 
 
 def write_page(found: Comparison, path: Path) -> Path:
     """Write the page of a report; ``DataError`` where the file cannot be written."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(page(found), "utf-8")
     except OSError as error:
         raise DataError(f"report {path}: cannot be written: {error.strerror}") from error

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from vedette.lake.classes import class_names
-from vedette.lake.files import INDEX, TableFile
+from vedette.lake.files import TableFile, is_index
 from vedette.strategy.two_samples import inflation
 
 __all__ = [
@@ -130,7 +130,7 @@ def role_of(name: str) -> str:
     >>> role_of("probability_late"), role_of("probabilityx"), role_of("latency_s")
     ('probability', 'feature', 'latency')
     """
-    if name == INDEX:
+    if is_index(name):
         return "id"
     if name == "latency_s":
         return "latency"
