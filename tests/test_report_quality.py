@@ -214,3 +214,13 @@ def test_the_probability_of_the_first_class_tells_that_of_the_second() -> None:
     assert value(report({**now, "probability_0": 1 - p}), "log_loss") == pytest.approx(wanted)
     both = {**now, "probability_1": p, "probability": np.full(N, 0.5)}
     assert value(report(both), "log_loss") == pytest.approx(wanted)
+
+
+def test_a_small_error_beside_a_large_one_is_not_called_none() -> None:
+    """Labels in another unit: the reference's error keeps its own digits."""
+    rng = np.random.default_rng(3)
+    label = rng.gamma(2, 10, N)
+    rows = {"label": label, "prediction": label + rng.normal(size=N)}
+    found = report(rows | {"label": 1000 * label}, rows)
+    told = next(one.words for one in found.findings if one.about == "mae")
+    assert told.startswith(f"{np.abs(rows['prediction'] - label).mean():.2f}"[:3])
