@@ -28,7 +28,7 @@ def written(path: Path, batches: list[pa.RecordBatch], **options: object) -> Pat
 def numbered(count: int, words: pa.Array | None = None) -> list[pa.RecordBatch]:
     """Batches of 4 rows, numbered through."""
     return [
-        pa.record_batch({"x": pa.array(range(4 * k, 4 * k + 4)), "s": words or pa.array(WORDS)})
+        pa.RecordBatch.from_pydict({"x": pa.array(range(4 * k, 4 * k + 4)), "s": words or pa.array(WORDS)})
         for k in range(count)
     ]
 
@@ -52,7 +52,7 @@ def test_rows_keep_the_dictionary_that_they_were_written_with(tmp_path: Path) ->
     """A dictionary that is replaced half way names the codes of later rows only."""
     old = pa.DictionaryArray.from_arrays(pa.array([0, 1, None, 0], pa.int8()), pa.array(["a", "b"]))
     new = pa.DictionaryArray.from_arrays(pa.array([0, 1, None, 0], pa.int8()), pa.array(["c", "d"]))
-    batches = [pa.record_batch({"s": one}) for one in (old, old, new, new)]
+    batches = [pa.RecordBatch.from_pydict({"s": one}) for one in (old, old, new, new)]
     table = open_table(written(tmp_path / "a.arrow", batches))
     assert table.read(["s"])["s"].to_list() == ["a", "b", None, "a"] * 2 + ["c", "d", None, "c"] * 2
 
@@ -62,7 +62,7 @@ def test_a_dictionary_that_grows_is_refused_with_words(tmp_path: Path) -> None:
     """Polars cannot read delta dictionaries: an error, not other names."""
     one = pa.DictionaryArray.from_arrays(pa.array([0, 1], pa.int8()), pa.array(["a", "b"]))
     two = pa.DictionaryArray.from_arrays(pa.array([2, 0], pa.int8()), pa.array(["a", "b", "c"]))
-    batches = [pa.record_batch({"s": column}) for column in (one, two)]
+    batches = [pa.RecordBatch.from_pydict({"s": column}) for column in (one, two)]
     with pytest.raises(DataError, match=r"a\.arrow: cannot be read as arrow .*delta dictionary"):
         open_table(written(tmp_path / "a.arrow", batches, emit_dictionary_deltas=True))
 

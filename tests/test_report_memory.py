@@ -47,7 +47,9 @@ def test_a_stream_of_rows_does_not_fill_the_memory(tmp_path: Path) -> None:
     """An Arrow stream of 1.2 GB is compared with itself in less."""
     import pyarrow as pa
 
-    batch = pa.record_batch({f"x{k}": np.random.default_rng(k).normal(size=100_000) for k in range(30)})
+    batch = pa.RecordBatch.from_pydict(
+        {f"x{k}": np.random.default_rng(k).normal(size=100_000) for k in range(30)}
+    )
     with pa.OSFile(str(tmp_path / "a.arrow"), "wb") as out, pa.ipc.new_stream(out, batch.schema) as stream:
         for _ in range(50):
             stream.write_batch(batch)
