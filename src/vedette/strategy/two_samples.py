@@ -234,23 +234,21 @@ def _tails(current: Integers, reference: Integers, inflated: float) -> float | N
     n, m, pooled = int(current.sum()), int(reference.sum()), current + reference
     least = EXPECTED_MIN * inflated * (n + m) / min(n, m) if inflated > 1 else 1.0
     beyond: set[tuple[int, int]] = set()
-    tail: dict[float, list[tuple[int, int]]] = {share: [] for share in TAILS}
-    for flip in (slice(None), slice(None, None, -1)):
-        below, ours, theirs = (np.cumsum(counts[flip]) for counts in (pooled, current, reference))
-        for depth in TAILS:
+    for depth in TAILS:
+        ends = []
+        for flip in (slice(None), slice(None, None, -1)):
+            below, ours, theirs = (np.cumsum(counts[flip]) for counts in (pooled, current, reference))
             end = int(np.searchsorted(below, depth * (n + m)))
             if end < len(below) - 1 and least <= below[end] <= TAIL_MAX * (n + m):
-                tail[depth].append((int(ours[end]), int(theirs[end])))
-    for found in tail.values():
-        beyond |= {*found, (sum(one for one, _ in found), sum(one for _, one in found))} if found else set()
-    ordered = sorted(beyond)
-    if inflated > 1 or not ordered:
-        return together([share(ours, n, theirs, m, inflated) for ours, theirs in ordered])
-    k, j = np.array(ordered).T  # all at once: each call has its price
-    found_p = tails(n + m, k + j, n, k)
-    return together(
-        np.minimum(1.0, 2 * np.minimum(found_p.below, found_p.above) + 2 * found_p.equal).tolist()
-    )
+                ends.append((int(ours[end]), int(theirs[end])))
+        beyond.update(ends)
+        if len(ends) == 2:
+            beyond.add((ends[0][0] + ends[1][0], ends[0][1] + ends[1][1]))
+    if inflated > 1 or not beyond:
+        return together([share(ours, n, theirs, m, inflated) for ours, theirs in sorted(beyond)])
+    k, j = np.array(sorted(beyond)).T  # all at once: each call has its price
+    found = tails(n + m, k + j, n, k)
+    return together(np.minimum(1.0, 2 * np.minimum(found.below, found.above) + 2 * found.equal).tolist())
 
 
 def _two_sided(squared: float) -> float:
