@@ -98,6 +98,9 @@ def _outside(summary: Summary, labels: Labels, table: TableFile) -> tuple[str, .
     """A word about rows whose probabilities cannot be."""
     if not labels.classes:
         return ()
+    kept = int(dict(zip(summary.grid.sums, summary.sums[0], strict=True))["scored"])
+    if kept == int(summary.used[0]):  # all that have a label: the file need not be read again
+        return ()
     count = 0
     for rows in slices(table, ()):
         found = scores(rows, labels.classes)
@@ -107,7 +110,6 @@ def _outside(summary: Summary, labels: Labels, table: TableFile) -> tuple[str, .
         count += int(np.count_nonzero(out if out.ndim == 1 else out.any(axis=1)))
     if not count:
         return ()
-    kept = int(summary.sums[0, 0])
     return (
         f"The scores of {count:,} rows lie outside 0 to 1: ROC AUC, log loss and the other figures of probabilities "
         f"rest on the {kept:,} rows that are left.",
