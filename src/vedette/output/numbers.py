@@ -85,8 +85,8 @@ def width(*many: Estimate | None) -> float:
 def estimate(one: Estimate | None, unit: str = "", by: float = 0.0) -> tuple[str, str]:
     """A value and its interval in brackets; the interval is "" where there is none, the value where there is a reason.
 
-    Rounded to two digits of the interval's width, or of ``by`` where that is wider, where this leaves something of the
-    value: 0.8 beside 20,000 is not 0.
+    Rounded to two digits of the interval's width, or of ``by`` where that is wider, but what is known not to be 0 is
+    not said to be: 0.8 beside 20,000.
 
     >>> estimate(Estimate(0.91234, 0.905, 0.919, 6000), "%")
     ('91.2 %', '[90.5, 91.9]')
@@ -100,7 +100,7 @@ def estimate(one: Estimate | None, unit: str = "", by: float = 0.0) -> tuple[str
         return number(one.value, unit), ""
     value, low, high = values((one.value, one.low, one.high), unit, by)
     suffix = f" {value.rpartition(' ')[2]}" if unit in ("%", "s", "duration") else ""
-    if one.value and not any(digit in value for digit in "123456789"):
+    if not one.low <= 0 <= one.high and not any(digit in value for digit in "123456789"):
         value = number(one.value, unit)
     return value, f"[{low.removesuffix(suffix)}, {high.removesuffix(suffix)}]"
 
