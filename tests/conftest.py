@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.world import World
@@ -16,3 +17,20 @@ def world(tmp_path: Path) -> Iterator[World]:
     made = World(tmp_path / "lake")
     yield made
     made.monitor.close()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def first_draws(request: pytest.FixtureRequest) -> dict[str, object]:
+    """Where the random generators of a module of tests stand before its first test."""
+    return {
+        name: value.bit_generator.state
+        for name, value in vars(request.module).items()
+        if isinstance(value, np.random.Generator)
+    }
+
+
+@pytest.fixture(autouse=True)
+def same_draws(request: pytest.FixtureRequest, first_draws: dict[str, object]) -> None:
+    """Each test draws the same numbers from its module's generators, in whatever order the tests run."""
+    for name, state in first_draws.items():
+        getattr(request.module, name).bit_generator.state = state
