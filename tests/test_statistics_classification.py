@@ -246,6 +246,19 @@ def test_average_precision_agrees_with_scikit_learn_nearly(n_pilot, share):
     assert figures("average_precision", summary).value[0] == pytest.approx(expected, abs=0.004)
 
 
+@pytest.mark.parametrize("sure", [0.3, 1.0, 5.0])
+@pytest.mark.parametrize("share", [0.005, 0.02, 0.1])
+def test_average_precision_of_rare_positives_is_right_however_sure_the_model(share, sure):
+    """Scores that are five times as sure as they should be, or a third as sure, leave it right to 0.01."""
+    rng = np.random.default_rng(8)
+    label = (rng.random(21_000) < share).astype(int)
+    score = special.expit(sure * (special.logit(share) + 3 * rng.normal(size=21_000) + 9 * label - 4.5))
+    grid = quality_grid(("no", "yes"), score[:1000])
+    seen, told = score[1000:], label[1000:]
+    found = figures("average_precision", summarise_quality(grid, told, told, ("no", "yes"), seen))
+    assert found.value[0] == pytest.approx(metrics.average_precision_score(told, seen), abs=0.01)
+
+
 def test_the_variance_of_average_precision_is_that_of_the_jackknife():
     """The influence of rows adds up to the variance that leaving each out gives, to 3 %."""
     label, score = two(400, seed=9)

@@ -7,6 +7,7 @@ import numpy.typing as npt
 from scipy import special
 
 from vedette.statistics.estimates import Estimates, check_kind, check_level
+from vedette.statistics.intervals import share
 from vedette.statistics.losses import scored_rows
 from vedette.statistics.summary import Summary
 from vedette.statistics.sums import CALIBRATION_BINS
@@ -29,13 +30,16 @@ class ExpectedCalibrationError:
     The value is the textbook's, and lies too high: chance alone puts every step off. With d the true and D the seen
     differences by step, sum |D| - sum |d| is at most the sum of the absolute noise D - d, and sum |d| - sum |D| at most
     a sum of the noise with signs, whose standard deviation is the same whatever the signs. The lower limit takes off the
-    quantile of the first, for normal noise, cut at 0; the upper adds z standard deviations of the second. Both are
-    conservative, the lower much. The true value is that of the same ten steps in an endless window.
+    quantile of the first, for normal noise, cut at 0; the upper adds what each step's |d| can be more than |D| by the
+    interval of its share right, as squares (MOVER), and at least z standard deviations of the differences seen: where
+    scores are near 0 and nobody was positive yet, these say nothing. Both are conservative, the lower much. The true
+    value is that of the same ten steps in an endless window.
 
     ``n`` counts rows with probabilities whose label is one of the classes. ``no probabilities`` is the reason where
     there are none.
 
-    Source: M. P. Naeini, G. F. Cooper and M. Hauskrecht (2015), AAAI 29, 2901-2907.
+    Sources: M. P. Naeini, G. F. Cooper and M. Hauskrecht (2015), AAAI 29, 2901-2907; G. Y. Zou and A. Donner (2008),
+    Statistics in Medicine 27, 1693-1702.
 
     >>> from vedette.statistics import STATISTICS, quality_grid, summarise_quality
     >>> names, grid = ("no", "yes"), quality_grid(("no", "yes"))
@@ -60,7 +64,8 @@ class ExpectedCalibrationError:
         rows, confidence, hits, gaps = current.sums[:, first:].reshape(shape).swapaxes(0, 1)
         value = np.abs(confidence - hits).sum(axis=1) / size[:, 0]
         noise = np.sqrt(_variance(rows, confidence, hits, gaps)) / size
-        half = z * np.sqrt((noise**2).sum(axis=1))
+        further = np.maximum(_further(rows, confidence, hits, level) / size, z * np.sqrt(gaps) / size)
+        half = np.sqrt((further**2).sum(axis=1))
         low = np.maximum(value - _area(noise, z), 0.0)
         return Estimates.of(value, low, np.minimum(value + half, 1.0), n, reasons)
 
@@ -69,6 +74,13 @@ def _variance(rows: Floats, confidence: Floats, hits: Floats, gaps: Floats) -> F
     """The variance of the sums of differences by step: of those seen, and no less than chance makes of them."""
     share = (hits + confidence + CHANCE_ROWS / 2) / np.maximum(2 * rows + CHANCE_ROWS, 1.0)
     return np.where(rows > 0.5, np.maximum(gaps, rows * share * (1 - share)), 0.0)
+
+
+def _further(rows: Floats, confidence: Floats, hits: Floats, level: float) -> Floats:
+    """By how much the absolute sums of differences by step can be greater than those seen."""
+    low, high = share(hits, rows, level)
+    most = np.maximum(rows * high - confidence, confidence - rows * low)
+    return np.where(rows > 0.5, np.maximum(most - np.abs(confidence - hits), 0.0), 0.0)
 
 
 def _area(noise: Floats, z: float) -> Floats:

@@ -14,6 +14,7 @@ from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
+from scipy import special
 
 from vedette.statistics.sums import SUMS
 
@@ -44,6 +45,13 @@ CLASSES_MAX = 128  # label x prediction counts grow with the square: 128 classes
 SCORE_CELLS = 128  # what DeLong's interval needs from 10,000 positives on
 ONE_VS_REST_CLASSES = range(3, 33)  # 32 bins, the least that DeLong's interval stands, for each of 32 classes
 ONE_VS_REST_CELLS = 1024  # score bins of all classes; two counts each are 16 kB a window
+SCORE_QUANTILES, SCORE_TOP, SCORE_BEYOND, SCORE_LOGITS = (
+    40,
+    30,
+    8,
+    38,
+)  # of two classes, with those far out 126 edges
+SCORE_FAR = (7.8, 8.8, 10.0, 12.0, 15.0)  # logits: scores of a model that is much too sure
 SCORE_PILOT_MIN = 200  # fewer pilot scores give quantiles too rough to cut 128 cells
 
 
@@ -310,9 +318,11 @@ def quality_grid(classes: Sequence[str], pilot: npt.ArrayLike | None = None, col
 
     ``classes`` are the names of the classes; of two the second is positive. ``pilot`` are scores in [0, 1]: of two
     classes those of the positive class [N], of more those of all classes in their order [N, K]. 200 or more valid ones
-    cut 128 bins, half of them at their quantiles and half in equal steps of the logit from -7 to 7: quantiles of a
-    pilot have no edges where rare positives are, logits none where all scores are alike. Where they have at most 128
-    values each has a bin, and the grid is ``discrete``. Fewer valid scores leave 128 steps of the logit from -20 to 20.
+    cut 128 bins: 40 edges at their quantiles, 30 at ranks from the greatest on that grow by equal ratios and 8 above it
+    (where rare positives are: a change of precision goes with the logarithm of the rank), 38 in equal steps of the logit
+    from -7 to 7 and 10 beyond, to 15 (logits have no edges where all scores are alike, quantiles none where the next
+    windows' may be). Where they have at most 128 values each has a bin, and the grid is ``discrete``. Fewer valid scores
+    leave 128 steps of the logit from -20 to 20.
     With 3 to 32 classes there are 128 to 32 bins, the same for all, and no more than 1,024 in all: half are cut where
     the rows of a class are to be expected, a quarter at quantiles of scores that are not the greatest of their row, the
     rest at logits; with one class, or more than 32, there are none.
@@ -344,7 +354,7 @@ def _one_vs_rest_edges(scores: Floats, classes: int) -> Floats:
     expected = np.cumsum(ordered)  # each score is as many rows of its class as it says
     own = ordered[np.searchsorted(expected, half * expected[-1])]
     rest = others[np.ceil(quarter * len(others)).astype(np.int64) - 1]
-    edges = np.unique(np.concatenate([own, rest, _logit_edges(bins // 4 + 1)]))
+    edges = np.unique(np.concatenate([own, rest, _at_logits(_logits(bins // 4 + 1))]))
     return edges[edges > 0]
 
 
@@ -354,22 +364,32 @@ def _score_edges(scores: Floats) -> tuple[Floats, bool]:
     n = len(scores)
     distinct = np.unique(scores)
     if n >= SCORE_PILOT_MIN and len(distinct) > SCORE_CELLS:
-        half = SCORE_CELLS // 2
-        ranks = np.ceil(np.arange(1, half + 1) * n / (half + 1)).astype(np.int64) - 1
-        return np.unique(np.concatenate([scores[ranks], _logit_edges(half - 1)])), False
+        ranks = np.ceil(np.arange(1, SCORE_QUANTILES + 1) * n / (SCORE_QUANTILES + 1)).astype(np.int64) - 1
+        from_top = np.rint(np.geomspace(1, n / 2, SCORE_TOP)).astype(np.int64)
+        logits = _at_logits([*_logits(SCORE_LOGITS), *SCORE_FAR, *(-far for far in SCORE_FAR)])
+        edges = np.unique(np.concatenate([scores[ranks], scores[n - from_top], _beyond(scores), logits]))
+        return edges[edges > 0], False
     if n >= SCORE_PILOT_MIN and len(distinct) > 1:
         return distinct[1:], True
     return _wide_logit_edges(SCORE_CELLS - 1), False
 
 
+def _beyond(scores: Floats) -> Floats:
+    """Edges above the greatest of a pilot's scores, in steps that its highest twentieth takes six of."""
+    high = special.logit(np.clip(scores[[-1, int(len(scores) * 0.95)]], 1e-12, 1 - 1e-12))
+    return _at_logits(high[0] + (high[0] - high[1]) * np.arange(1, SCORE_BEYOND + 1) / 6)
+
+
 def _wide_logit_edges(count: int) -> Floats:
     """Without a pilot: to logits of -20 and 20, in the middle as narrow as equal steps from -7 to 7 would be."""
-    logits = (20 * np.sinh(np.linspace(-2.766, 2.766, count)) / np.sinh(2.766)).tolist()
-    return _rounded(1 / (1 + np.exp(-logit)) for logit in logits)
+    return _at_logits(20 * np.sinh(np.linspace(-2.766, 2.766, count)) / np.sinh(2.766))
 
 
-def _logit_edges(count: int) -> Floats:
-    logits = np.linspace(-7, 7, count).tolist()
+def _logits(count: int) -> Floats:
+    return np.linspace(-7, 7, count)
+
+
+def _at_logits(logits: Iterable[float]) -> Floats:
     return _rounded(1 / (1 + np.exp(-logit)) for logit in logits)
 
 
