@@ -54,6 +54,17 @@ DRAWS: dict[str, tuple[Draw, float, float]] = {
         0.05,
         np.sqrt(0.0975),
     ),
+    "Student's t, 3": (lambda rng, size: rng.standard_t(3, size), 0.0, np.sqrt(3)),
+    "1 % x 100": (
+        lambda rng, size: rng.standard_normal(size) * np.where(rng.random(size) < 0.01, 100.0, 1.0),
+        0.0,
+        np.sqrt(100.99),
+    ),
+    "0, 1, 2, 10": (
+        lambda rng, size: rng.choice([0.0, 1.0, 2.0, 10.0], size, p=[0.6, 0.25, 0.13, 0.02]),
+        0.71,
+        np.sqrt(2.2659),
+    ),
 }
 """What values are drawn from, their mean and standard deviation."""
 

@@ -7,8 +7,9 @@ import numpy.typing as npt
 from scipy import special
 
 from vedette.statistics.estimates import Estimates, check_kind, check_level, reasons_of
-from vedette.statistics.intervals import share
-from vedette.statistics.moments import moments_of, two_values
+from vedette.statistics.grid import Grid
+from vedette.statistics.intervals import share, unlike
+from vedette.statistics.moments import Moments, moments_of, of_pilot, two_values
 from vedette.statistics.summary import Summary
 
 __all__ = ["Sd"]
@@ -18,6 +19,9 @@ Integers = npt.NDArray[np.int64]
 
 UNIFORM = 1.8
 """The kurtosis of a uniform distribution; only what a column has above it is subject to surprise."""
+
+HEAVY, MANY = 6.0, 3000
+"""The kurtosis, and the rows, from which on a tail is thought to go on beyond the pilot too."""
 
 VALUES_MIN = 30
 """With fewer values a log-normal sample too often looks as if it had no tail at all."""
@@ -32,10 +36,11 @@ class Sd:
     sqrt(sum (x - mean)^2/(n-1)), in the unit of the column. The interval is Bonett's, from the fourth moment: with
     k the kurtosis, z the normal quantile and c = n/(n-z), the variance lies within c s^2 exp(-+ z se), se = c
     sqrt((k - (n-3)/n)/(n-1)). The kurtosis of a sample is too small for heavy tails, the more so the fewer rows
-    there are, so k is raised by the factor 1 + (5 + 220/n) max(k - 1.8, 0)/sqrt(n). That is conservative for most
-    columns, and needed for log-normal ones (Bonett's own holds 0.77 of the time at 100 rows of those). Tails
-    without a fourth moment, such as those of Student's t on 3 degrees of freedom, no interval follows: it holds
-    0.90 of the time at 10,000 rows of those.
+    there are, so k is raised by the factor 1 + (5 + 220/n) h max(k - 1.8, 0)/sqrt(n), where h = 1 + log(max(k/6, 1))
+    n/(n + 3000)/1.5 is for tails that no number of rows shows (of Student's t on 3 degrees of freedom). That is
+    conservative for most columns, and needed for log-normal ones (Bonett's own holds 0.77 of the time at 100 rows of
+    those). Far values that are rare are mostly in no window of few rows: the upper limit is no lower than what the
+    greatest share that n rows can all miss, 1 - (alpha/2)^(1/n), would do as far out as the furthest of the pilot.
 
     A column of two values has the interval that the share of one gives. Where all n values are equal, a share of
     1 - (alpha/2)^(1/n) of what comes could be different, and the upper limit is what that share could do within
@@ -76,6 +81,8 @@ class Sd:
             nearest, furthest = _bonett(found.kurtosis, n, level)
             reasons.add(plain & (furthest > FURTHEST), "too few rows for so heavy tails", n)
             low, high = found.sd * nearest, found.sd * furthest
+            if of_pilot(grid):
+                high = np.maximum(high, _with_unseen(found, n, grid, level))
             same_low, same_high = _of_share(np.zeros_like(n), n, level)
             reach = np.maximum(current.maximum, grid.edges[-1]) - np.minimum(current.minimum, grid.edges[0])
             low, high = np.where(constant, same_low, low), np.where(constant, same_high * reach, high)
@@ -88,12 +95,21 @@ class Sd:
 def _bonett(kurtosis: Floats, n: Integers, level: float) -> tuple[Floats, Floats]:
     """The limits in standard deviations of the sample."""
     z, size = float(special.ndtri((1 + level) / 2)), np.maximum(n, VALUES_MIN).astype(np.float64)
-    raised = kurtosis * (1 + (5 + 220 / size) * np.maximum(kurtosis - UNIFORM, 0.0) / np.sqrt(size))
+    heavy = 1 + np.log(np.maximum(kurtosis / HEAVY, 1.0)) * size / (size + MANY) / 1.5
+    excess = np.maximum(kurtosis - UNIFORM, 0.0)
+    raised = kurtosis * (1 + (5 + 220 / size) * heavy * excess / np.sqrt(size))
     # Bonett's n/(n - z) makes the limits even at few rows; under z of them it has no sense
     even = size / np.maximum(size - z, 1.0)
     se = even * np.sqrt(np.maximum(raised - (size - 3) / size, 0.0) / (size - 1))
     root = np.sqrt(even)
     return root * np.exp(-z * se / 2), root * np.exp(z * se / 2)
+
+
+def _with_unseen(found: Moments, n: Integers, grid: Grid, level: float) -> Floats:
+    """The deviation if the greatest share of rows that ``n`` rows can all miss lay as far out as the pilot's furthest."""
+    reach = np.abs(grid.edges[[0, -1]] - grid.centre).max()
+    missed = unlike(n, level)
+    return np.sqrt((1 - missed) * (found.sd**2 + missed * reach**2))
 
 
 def _of_share(hits: Integers, n: Integers, level: float) -> tuple[Floats, Floats]:
