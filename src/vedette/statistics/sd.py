@@ -109,7 +109,7 @@ def _with_unseen(found: Moments, n: Integers, grid: Grid, level: float) -> Float
     """The deviation if the greatest share of rows that ``n`` rows can all miss lay as far out as the pilot's furthest."""
     reach = np.abs(grid.edges[[0, -1]] - grid.centre).max()
     missed = unlike(n, level)
-    return np.sqrt((1 - missed) * (found.sd**2 + missed * reach**2))
+    return np.asarray(np.sqrt((1 - missed) * (found.sd**2 + missed * reach**2)))
 
 
 def _of_share(hits: Integers, n: Integers, level: float) -> tuple[Floats, Floats]:
