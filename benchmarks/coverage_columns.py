@@ -22,7 +22,7 @@ from vedette.statistics import (
     numeric_grid,
     summarise_numeric,
 )
-from vedette.statistics.psi import psi_groups
+from vedette.statistics.divergence import changed_levels, psi_groups
 
 __all__ = ["SIMULATIONS"]
 
@@ -143,25 +143,36 @@ def _counted(grid: Grid, cells: np.ndarray, n: int) -> Summary:
     return dataclasses.replace(nothing, rows=nothing.rows + n, counts=cells)
 
 
-def _truths(grid: Grid, base: np.ndarray, p: np.ndarray, q: np.ndarray) -> dict[str, float]:
-    """What the distances between the chances p and q of cells are, in the groups that a reference makes."""
+def _truths(
+    grid: Grid, counts: np.ndarray, base: np.ndarray, p: np.ndarray, q: np.ndarray
+) -> dict[str, np.ndarray]:
+    """What the distances between the chances p and q of cells are, in the groups that a reference and a window make."""
     group = psi_groups(grid, base)
-    ours, theirs = np.bincount(group, p), np.bincount(group, q)
-    some = (ours > 0) | (theirs > 0)
-    a, b = ours[some], theirs[some]
-    both = (a + b) / 2
-    with np.errstate(divide="ignore"):  # psi of cells that the reference cannot have is infinite
-        out = {
-            "psi": float(((a - b) * np.log(a / b)).sum()),
-            "jensen_shannon": float(
-                np.sqrt((special.rel_entr(a, both) + special.rel_entr(b, both)).sum() / 2 / np.log(2))
-            ),
-            "hellinger": float(np.sqrt(((np.sqrt(a) - np.sqrt(b)) ** 2).sum() / 2)),
-            "chi_square": float(np.sqrt(((a - b) ** 2 / (a + b)).sum() / 2)),
-        }
+    into = (group[:, np.newaxis] == np.arange(group.max() + 1)).astype(np.float64)
+    alone = np.zeros(counts.shape, dtype=np.bool_)
     if grid.kind == "category":
-        return out | {"total_variation": float(np.abs(p - q).sum() / 2)}
-    return out | {"kolmogorov_smirnov": float(np.abs(np.cumsum(p - q)).max())}
+        alone = changed_levels(grid, counts, base) & (group == group.max())
+    a, b = (np.hstack([one @ into - (one * alone) @ into, one * alone]) for one in (p, q))
+    a, b = (np.where(one > 1e-12, one, 0.0) for one in (a, b))
+    both = (a + b) / 2
+    with np.errstate(
+        divide="ignore", invalid="ignore"
+    ):  # psi of cells that the reference cannot have is infinite
+        terms = (
+            np.where(both > 0, (a - b) * np.log(a / b), 0.0),
+            np.where(both > 0, (a - b) ** 2 / (a + b), 0.0),
+        )
+    out = {
+        "psi": terms[0].sum(axis=1),
+        "jensen_shannon": np.sqrt(
+            (special.rel_entr(a, both) + special.rel_entr(b, both)).sum(axis=1) / 2 / np.log(2)
+        ),
+        "hellinger": np.sqrt(((np.sqrt(a) - np.sqrt(b)) ** 2).sum(axis=1) / 2),
+        "chi_square": np.sqrt(terms[1].sum(axis=1) / 2),
+    }
+    if grid.kind == "category":
+        return out | {"total_variation": np.full(len(counts), np.abs(p - q).sum() / 2)}
+    return out | {"kolmogorov_smirnov": np.full(len(counts), np.abs(np.cumsum(p - q)).max())}
 
 
 def _lines(
@@ -179,9 +190,9 @@ def _lines(
         grid, p, q = draw()
         reference = _counted(grid, rng.multinomial(m, q, 1), m)
         current = _counted(grid, rng.multinomial(n, p, each), n)
-        for name, truth in _truths(grid, reference.counts[0], p, q).items():
+        for name, truth in _truths(grid, current.counts, reference.counts[0], p, q).items():
             figures = STATISTICS[name].figures(current, reference, LEVEL)
-            found.setdefault(name, []).append(np.stack([figures.low, figures.high, np.full(each, truth)]))
+            found.setdefault(name, []).append(np.stack([figures.low, figures.high, truth]))
     for name, parts in found.items():
         yield Line(name, case, n, m, *np.concatenate(parts, axis=1))
 

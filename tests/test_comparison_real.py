@@ -72,5 +72,5 @@ def test_what_is_left_out_is_said_to_be_where_it_is() -> None:
     segment = np.repeat([f"s{at}" for at in range(12)], 500)
     now = {"label": label, "prediction": 1 - label, "s": segment}
     found = report(now, now | {"prediction": label}, by=["s"])
-    assert found.findings[-1].words == "8 more, in the figures of the model"
+    assert found.findings[-1].words == "6 more, in the figures of the model"
     assert found.findings[-1].status is Status.ALARM

@@ -53,7 +53,15 @@ def good(tmp_path: Path) -> bytes:
         ("a", "a,b\n", "the ending '' is not known"),
         ("a.csv", "a;b\n1;2\n", "its separator seems to be ';': say so with --separator"),
         ("a.csv", "a\tb\n1\t2\n", r"its separator seems to be '\\t'"),
-        ("a.csv", "a,b\n1,2\n3,4,5\n", "found more fields"),
+        ("a.csv", "a,b\n1,2\n3,4,5\n", "line 3 has 3 fields, the header 2"),
+        ("a.csv", "a,b\n" + "1,2\n" * 20_000 + "3,4,5\n1,2\n", "line 20002 has 3 fields, the header 2"),
+        ("a.csv", "a;b;c\n" + "1,5;2,5;x\n" * 30, "it has 1 to 3 columns a line, .* seems to be ';'"),
+        (
+            "a.csv",
+            "note, long;b\n" + "x;1,5\n1,5;2\nx;y\n" * 9,
+            "it has 1 to 2 columns a line, .* seems to be ';'",
+        ),
+        ("a.csv", "a,b,c\n" + "1,2,3\n" * 200 + "1,2", "the last line has 2 of 3 fields .* cut off"),
         ("a.csv", 'a,b\n"x,2\n3,4\n', "cannot be read as csv"),
         ("a.csv", b"a,b\n\xe9t\xe9,2\n", "cannot be read as csv"),
         ("a.csv", b"\xe9,b\n1,2\n", "cannot be read as csv"),
@@ -68,6 +76,24 @@ def test_a_file_that_cannot_be_read_says_what_and_why(
     with pytest.raises(DataError, match=said) as error:
         open_table(written(tmp_path / name, content))
     assert str(error.value).startswith(str(tmp_path / name))
+
+
+def test_commas_are_decimal_points_where_another_separator_says_so(tmp_path: Path) -> None:
+    """1,5 in a file with semicolons is a number; 1,234 alone could be a thousand and more, and stays a text."""
+    lines = [f"{at},5;{at + 1},234;x,{at};-0,{at}25" for at in range(30)]
+    path = written(tmp_path / "euro.csv", "\n".join(["a;thousands;text;negative", *lines]))
+    frame = whole(open_table(path, separator=";"))
+    assert frame["a"].to_list() == [at + 0.5 for at in range(30)]
+    assert frame["negative"].to_list() == [float(f"-0.{at}25") for at in range(30)]
+    assert frame["thousands"][0] == "1,234"
+    assert frame["text"][3] == "x,3"
+
+
+def test_a_last_line_without_an_end_is_a_row(tmp_path: Path) -> None:
+    """Quotes, breaks within them and a last line that only lacks its end lose nothing."""
+    path = written(tmp_path / "a.csv", 'a,b\n1,"x\ny"\n2,"z\n\nw"')
+    assert whole(open_table(path)).rows() == [(1, "x\ny"), (2, "z\n\nw")]
+    assert whole(open_table(written(tmp_path / "b.csv", "a,b\n1,2\n3,4"))).rows() == [(1, 2), (3, 4)]
 
 
 @pytest.mark.parametrize("cut", [3, 100, 0.5, 1])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -178,3 +179,20 @@ def test_columns_are_renamed_by_a_mapping() -> None:
 def test_a_class_has_one_name(values: list[object]) -> None:
     """However a class is spelled, it is one class."""
     assert class_names(pl.Series("label", values)).to_list() == ["1", "0"]
+
+
+def test_periods_are_times_and_intervals_are_names() -> None:
+    """What pandas makes of dates by month and of ``cut`` is taken."""
+    periods = pd.period_range("2020-01", periods=3, freq="M")
+    frame = frame_of(pd.DataFrame({"p": periods, "i": pd.cut([1.0, 2.0, 3.0], [0, 2, 4])}))
+    assert [str(one)[:10] for one in frame["p"]] == ["2020-01-01", "2020-02-01", "2020-03-01"]
+    assert frame["i"].to_list() == ["(0, 2]", "(0, 2]", "(2, 4]"]
+
+
+def test_what_no_column_can_hold_is_named_with_where_it_is() -> None:
+    """Values of several types by the first row that differs; decimals of 256 bits by their column."""
+    with pytest.raises(DataError, match=r"'a' mixes values of the types float, str.*\(row 1: 'x'\)"):
+        frame_of(pd.DataFrame({"a": [1.0, "x", None]}))
+    wide = pa.table({"d": pa.array([Decimal(1)], pa.decimal256(60, 2))})
+    with pytest.raises(SchemaError, match=r"'d' has the type decimal256\(60, 2\): cast it to decimal128"):
+        frame_of(wide)

@@ -224,3 +224,19 @@ def test_a_small_error_beside_a_large_one_is_not_called_none() -> None:
     found = report(rows | {"label": 1000 * label}, rows)
     told = next(one.words for one in found.findings if one.about == "mae")
     assert told.startswith(f"{np.abs(rows['prediction'] - label).mean():.2f}"[:3])
+
+
+@pytest.mark.parametrize("names", [(0, 1), ("no", "yes")], ids=["numbers", "names"])
+def test_scores_in_the_place_of_predictions_leave_the_figures_of_probabilities(
+    names: tuple[object, object],
+) -> None:
+    """Labels are classes, predictions are fractions: they are left out and said to be, the probabilities are judged."""
+    rng = np.random.default_rng(1)
+    truth = rng.random(2000) < 0.3
+    score = np.clip(rng.normal(0.3 + 0.3 * truth, 0.2), 0, 1)
+    rows = {"label": np.where(truth, names[1], names[0]), "prediction": score, "probability": score}
+    found = report(rows, rows)
+    values = {one.metric: one.current.value for one in found.figures}
+    assert values["roc_auc"] == pytest.approx(metrics.roc_auc_score(truth, score), abs=0.001)
+    assert values["accuracy"] is None
+    assert any(note.startswith("`prediction` holds fractions and labels are classes") for note in found.notes)

@@ -154,3 +154,24 @@ def test_segments_as_of_a_day_know_no_later_label(world: World) -> None:
         assert frame_.filter(pl.col("metric") == "accuracy")["n"].sum() == labelled
     assert (before["start"].max(), after["start"].max()) == (START, START + 3 * DAY)
     assert before.filter(pl.col("metric") == "rows")["n"].sum() == 80
+
+
+@pytest.mark.parametrize("stored", [True, False], ids=["in the lake", "in the journal"])
+def test_a_label_belongs_to_the_first_row_with_its_id_whatever_is_asked_for(
+    tmp_path: Path, stored: bool
+) -> None:
+    """A hundred ids of the first day come again on the second: their labels are the first day's, asked for or not."""
+    frame = rows()
+    again = frame.head(100).with_columns(time=pl.col("time") + pl.duration(days=2), label=None)
+    monitor = monitor_of(tmp_path, frame)
+    if stored:
+        cycle.once(Lake.at(tmp_path), models=["m"])
+    monitor.log_many(again)
+    if stored:
+        cycle.once(Lake.at(tmp_path), models=["m"])
+    for since in (START, START + 2 * DAY):
+        whole = monitor.figures("accuracy", since=since, window="1d")
+        parts = monitor.figures("accuracy", by="region", since=since, window="1d")
+        summed = parts.group_by("start").agg(pl.col("n").sum()).sort("start")
+        assert summed.rows() == whole.select("start", "n").sort("start").rows()
+    assert summed["n"].to_list() == [0]

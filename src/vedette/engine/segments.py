@@ -31,7 +31,9 @@ class Segments:
     """
 
     def __init__(self, seen: View, by: Sequence[str], span: Span, grids: Mapping[str, Grid]) -> None:
-        rows = _rows(seen, "predictions", [*by, *grids])
+        asked = pl.col("time") < span.as_of if span.as_of is not None else pl.lit(True)
+        within = _within(span) & asked
+        rows = _rows(seen, "predictions", [*by, *grids], within)
         for name in by:
             if not variants(rows.columns, name):
                 columns = dict.fromkeys(
@@ -41,16 +43,13 @@ class Segments:
                 raise ValueError(f"by={name!r}: the model has no such column; it has {names}")
         if len(by) > 2:
             raise ValueError(f"by={list(by)!r}: must be one column or two")
-        asked = pl.col("time") < span.as_of if span.as_of is not None else pl.lit(True)
-        rows = rows.filter(asked)
         segment, self.names = _segments(rows, by)
         rows = rows.with_columns(pl.Series("_segment", segment, dtype=pl.Int64))
         matched = rows.clear()
-        if LABELLED & set(grids):  # all labels are new: their rule from the start
-            matched = matches(None, rows, _rows(seen, "labels", ["label"]).filter(asked))
+        if LABELLED & set(grids):
+            matched = _labelled(seen, rows, within, asked)
         kept = ["time", "_segment", *(one for one in rows.columns if base_of(one) in grids)]
-        rows = rows.filter(_within(span)).select(list(dict.fromkeys(kept)))
-        matched = matched.filter(_within(span)) if matched.height else matched
+        rows = rows.select(list(dict.fromkeys(kept)))
         first_us = seen.extent[0] if seen.extent is not None else 0
         self.starts, at = np.unique(span.starts(rows["time"], first_us), return_inverse=True)
         self.cells, index = np.unique(
@@ -88,8 +87,25 @@ class Segments:
             yield Cells(segment, self.starts[start], summary, predictions)
 
 
-def _rows(seen: View, stream: str, wanted: Sequence[str]) -> pl.DataFrame:
-    """The rows of a table and those that are still in the journals, each once, in the columns of the fields wanted."""
+def _labelled(seen: View, rows: pl.DataFrame, within: pl.Expr, asked: pl.Expr) -> pl.DataFrame:
+    """The rows that have a label, all labels new: by their rule from the start.
+
+    A label belongs to the first row with its id, which need not be one of those asked for.
+    """
+    ids = rows.lazy().select("id").drop_nulls().unique()
+    elsewhere = _rows(seen, "predictions", ["label"], ~within & asked, ids)
+    every = pl.concat([rows, elsewhere], how="diagonal") if elsewhere.height else rows
+    matched = matches(None, every, _rows(seen, "labels", ["label"], asked, ids))
+    return matched.filter(within) if matched.height else matched
+
+
+def _rows(
+    seen: View, stream: str, wanted: Sequence[str], kept: pl.Expr, ids: pl.LazyFrame | None = None
+) -> pl.DataFrame:
+    """The rows of a table and those that are still in the journals, each once, in the columns of the fields wanted.
+
+    Only those for which ``kept`` holds, and of these ``ids`` where given.
+    """
     fresh = seen.fresh.predictions if stream == "predictions" else seen.fresh.labels
     key = ["_producer", "_sequence"]
     own = {*key, "id", "version", "time", "received", *wanted}
@@ -103,12 +119,14 @@ def _rows(seen: View, stream: str, wanted: Sequence[str]) -> pl.DataFrame:
             or (told and (base_of(one) == "prediction" or one.startswith("probability")))
         ]
 
-    scan = seen.tables[stream].scan()
-    old = scan.select(of(list(seen.tables[stream].columns())))
+    def some(rows: pl.LazyFrame) -> pl.LazyFrame:
+        return rows.filter(kept) if ids is None else rows.filter(kept).join(ids, on="id", how="semi")
+
+    old = some(seen.tables[stream].scan().select(of(list(seen.tables[stream].columns()))))
     if fresh.is_empty():
         return old.collect()
     rest = old.join(fresh.lazy().select(key), on=key, how="anti").collect()
-    return pl.concat([rest, fresh.select(of(fresh.columns))], how="diagonal")
+    return pl.concat([rest, some(fresh.lazy().select(of(fresh.columns))).collect()], how="diagonal")
 
 
 def _within(span: Span) -> pl.Expr:

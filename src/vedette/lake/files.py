@@ -7,6 +7,7 @@ of one name is a ``DataError`` or ``SchemaError`` that names the file and what w
 from __future__ import annotations
 
 import csv
+import logging
 import re
 import shutil
 import tempfile
@@ -23,6 +24,8 @@ from deltalake.exceptions import DeltaError
 
 from vedette.errors import DataError, SchemaError
 from vedette.lake.arrow_stream import STREAM_START, parts
+
+log = logging.getLogger("vedette")
 
 __all__ = ["ENDINGS", "INDEX", "MISSING", "TableFile", "is_index", "open_frame", "open_table"]
 
@@ -45,8 +48,12 @@ _WORDS = ("None", "none", "-")
 
 _ZONE = r" ?(Z|UTC|[+-]\d{2}:?\d{2})$"
 _DAY = r"^\d{4}-\d{2}-\d{2}$"
+_DECIMAL = r"^([+-]?\d+),(\d+)$"
+_NO_THOUSANDS = r"^[+-]?(\d+,(\d{1,2}|\d{4,})|0\d*,\d+|\d{4,},\d+)$"
 _SNIFFED = 10_000  # rows from which the types of a CSV file are told; all of them where that goes wrong
 _SEPARATORS = ",;\t|"
+_LINES = 50  # by which a separator is told
+_TAIL_BYTES = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,8 +183,9 @@ def open_table(
             return _parquet(where, told)
         if ending in (".csv", ".tsv"):
             usual = "\t" if ending == ".tsv" else ","
-            table = _csv(where, told, usual if separator is None else separator, text_columns, exported)
-            return _spelled(table, text_columns, times=exported)
+            separator = usual if separator is None else separator
+            table = _csv(where, told, separator, text_columns, exported)
+            return _spelled(table, text_columns, times=exported, comma=separator != ",")
         return _arrow(where, told)
 
 
@@ -284,9 +292,13 @@ def _csv(file: Path, told: str, separator: str, text_columns: Sequence[str], ind
         scan(sniffed).sink_parquet(target, compression="zstd", compression_level=1)
         return _parquet(target, told, folder)
 
+    _check_end(file, told, separator, len(header))
     try:
         table = columns(_SNIFFED)
-    except pl.exceptions.ComputeError:
+    except pl.exceptions.ComputeError as error:
+        ragged = _ragged(file, separator, len(header))
+        if ragged is not None:
+            raise DataError(f"{told}: {ragged}") from error
         table = columns(None)  # a later row has another type than the first ones: look at all of them
     if list(table.schema) != header:
         raise DataError(
@@ -304,14 +316,23 @@ class _Folder:
         weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
 
 
-def _spelled(table: TableFile, kept: Sequence[str], *, times: bool) -> TableFile:
-    """Text columns of a CSV file as what they hold: numbers or (where asked) times, or nothing at all."""
+def _spelled(table: TableFile, kept: Sequence[str], *, times: bool, comma: bool) -> TableFile:
+    """Text columns of a CSV file as what they hold: numbers or (where asked) times, or nothing at all.
+
+    Where ``comma``, it may stand for the decimal point; not where each could as well part thousands (1,234).
+    """
     names = [name for name, kind in table.schema.items() if kind == pl.String and name not in kept]
     if not names:
         return table
     plain = {name: pl.col(name).str.strip_chars() for name in names}
     value = {name: pl.when(one.is_in(MISSING)).then(None).otherwise(one) for name, one in plain.items()}
     number = {name: one.cast(pl.Float64, strict=False) for name, one in value.items()}
+    decimal = {}
+    if comma:
+        decimal = {
+            name: one.str.replace(_DECIMAL, "${1}.${2}").cast(pl.Float64, strict=False)
+            for name, one in value.items()
+        }
     moment = {}
     for name, one in value.items():
         whole = one.str.replace(_ZONE, "").str.replace("T", " ").str.replace(_DAY, "${0} 00:00:00")
@@ -323,6 +344,11 @@ def _spelled(table: TableFile, kept: Sequence[str], *, times: bool) -> TableFile
             *(one.count().alias(f"{at}") for at, one in enumerate(value.values())),
             *(one.count().alias(f"number {at}") for at, one in enumerate(number.values())),
             *(one.count().alias(f"moment {at}") for at, one in enumerate(moment.values())),
+            *(one.count().alias(f"decimal {at}") for at, one in enumerate(decimal.values())),
+            *(
+                one.str.contains(_NO_THOUSANDS).sum().alias(f"sure {at}")
+                for at, one in enumerate(value.values() if comma else ())
+            ),
         )
         .collect()
         .row(0, named=True)
@@ -334,6 +360,8 @@ def _spelled(table: TableFile, kept: Sequence[str], *, times: bool) -> TableFile
                 told[name] = pl.lit(None)
         elif found[f"number {at}"] == found[f"{at}"]:
             told[name] = number[name]
+        elif comma and found[f"sure {at}"] and found[f"decimal {at}"] == found[f"{at}"]:
+            told[name] = decimal[name]
         elif times and found[f"moment {at}"] == found[f"{at}"]:
             told[name] = moment[name]
     return table.mapped({name: one.alias(name) for name, one in told.items()})
@@ -343,16 +371,18 @@ def _header(file: Path, told: str, separator: str, indexed: bool) -> list[str]:
     """The names of a CSV file's columns; an error where they cannot be what was meant."""
     if len(separator) != 1 or not separator.isascii() or separator in '"\r\n':
         raise ValueError(f"separator={separator!r}: must be one character, such as ';'")
-    with file.open(newline="", encoding="utf-8-sig") as opened:
-        lines = list(islice(csv.reader(opened, delimiter=separator), 2))
-    names = lines[0] if lines else []
-    if len(names) == 1:
-        other = max(_SEPARATORS, key=names[0].count)
-        if other != separator and names[0].count(other):
-            raise DataError(
-                f"{told}: read with the separator {separator!r} it has one column, {names[0][:60]!r}; its separator "
-                f"seems to be {other!r}: say so with --separator, or read it yourself and give the table"
-            )
+    counts = {one: _field_counts(file, one) for one in dict.fromkeys([separator, *_SEPARATORS])}
+    names, ours = counts[separator]
+    fits = {
+        one: sizes[0] for one, (_, sizes) in counts.items() if sizes and len(set(sizes)) == 1 and sizes[0] > 1
+    }
+    if separator not in fits and fits:
+        other = max(fits, key=lambda one: fits[one])
+        some = "one column" if set(ours) == {1} else f"{min(ours)} to {max(ours)} columns a line"
+        raise DataError(
+            f"{told}: read with the separator {separator!r} it has {some}, the first {names[0][:60]!r}; its separator "
+            f"seems to be {other!r}: say so with --separator, or read it yourself and give the table"
+        )
     if indexed and len(names) > 1 and not names[0].strip():
         names[0] = INDEX
     twice = sorted({name for name in names if names.count(name) > 1})
@@ -363,6 +393,43 @@ def _header(file: Path, told: str, separator: str, indexed: bool) -> list[str]:
             f"{told}: column {[not name.strip() for name in names].index(True) + 1} has no name in the header"
         )
     return names
+
+
+def _field_counts(file: Path, separator: str) -> tuple[list[str], list[int]]:
+    """The fields of the header, and the number of fields of the first lines; empty lines do not count."""
+    with file.open(newline="", encoding="utf-8-sig") as opened:
+        reader = csv.reader(opened, delimiter=separator)
+        lines: list[list[str]] = []
+        try:
+            lines.extend(fields for fields in islice(reader, _LINES) if fields)
+        except csv.Error:  # a field of more than 131,072 characters: the lines before it tell as much
+            log.debug("%s: separators are told by its first %d lines", file, len(lines))
+    return (lines[0] if lines else []), [len(fields) for fields in lines]
+
+
+def _ragged(file: Path, separator: str, fields: int) -> str | None:
+    """The first line with more fields than the header, in words."""
+    with file.open(newline="", encoding="utf-8-sig") as opened:
+        reader = csv.reader(opened, delimiter=separator)
+        for line in reader:
+            if len(line) > fields:
+                return f"line {reader.line_num} has {len(line)} fields, the header {fields}"
+    return None
+
+
+def _check_end(file: Path, told: str, separator: str, fields: int) -> None:
+    """``DataError`` where the file ends in the middle of a line: as columns, the rest of it would be missing."""
+    with file.open("rb") as opened:
+        opened.seek(max(file.stat().st_size - _TAIL_BYTES, 0))
+        tail = opened.read()
+    if tail.endswith((b"\n", b"\r")) or b"\n" not in tail:
+        return
+    last = tail.rpartition(b"\n")[2].decode("utf-8", "replace")
+    found = next(csv.reader([last], delimiter=separator), [])
+    if '"' not in last and len(found) < fields:
+        raise DataError(
+            f"{told}: the last line has {len(found)} of {fields} fields and no end: the file was cut off (truncated?)"
+        )
 
 
 def _typed(schema: dict[str, Any]) -> dict[str, pl.DataType]:

@@ -76,6 +76,11 @@ def frame_of(data: Any, text_columns: Sequence[str] = ()) -> pl.DataFrame:
         return _pandas(data)
     if hasattr(data, "__arrow_c_stream__"):
         _check_names(getattr(data, "column_names", None) or ())
+        for field in getattr(data, "schema", None) or ():
+            if str(getattr(field, "type", "")).startswith("decimal256"):
+                raise SchemaError(
+                    f"column {field.name!r} has the type {field.type}: cast it to decimal128 or float64"
+                )
         try:
             return pl.DataFrame(data)
         except pl.exceptions.SchemaError:
@@ -124,7 +129,7 @@ def _series(name: str, values: Any) -> pl.Series:
     except (TypeError, ValueError, pl.exceptions.PolarsError):
         pass  # mixed or foreign objects: told apart below, by their own types
     kinds = sorted({type(value).__name__ for value in values if value is not None})
-    if kinds == ["UUID"]:
+    if kinds in (["UUID"], ["Interval"]):
         return pl.Series(name, [None if value is None else str(value) for value in values], dtype=pl.String)
     if set(kinds) <= {"int", "float"}:
         return pl.Series(name, values, strict=False, dtype=pl.Float64)
@@ -137,6 +142,10 @@ def _series(name: str, values: Any) -> pl.Series:
     told = f"mixes values of the types {', '.join(kinds)}: one column holds one type"
     if len(kinds) == 1:
         told = f"holds values of the type {kinds[0]}: must be numbers, text or times"
+    else:
+        first = type(values[0]).__name__
+        row = next((row for row, value in enumerate(values) if type(value).__name__ != first), 0)
+        told += f" (row {row}: {values[row]!r:.60})"
     raise DataError(f"column {name!r} {told}")
 
 
@@ -164,6 +173,8 @@ def _pandas(data: Any) -> pl.DataFrame:
     columns = []
     for position, name in enumerate(names):
         column = data.iloc[:, position]
+        if str(column.dtype).startswith("period["):
+            column = column.dt.to_timestamp()
         kind = str(column.dtype)
         if kind in ("object", "category", "str") or kind.startswith(_NULLABLE) or "[pyarrow]" in kind:
             values = [

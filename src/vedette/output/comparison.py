@@ -155,7 +155,11 @@ class Comparison:
 
 
 def to_json(report: Comparison) -> str:
-    """The report as one JSON document (the pictures are left out); no NaN or infinity is in it."""
+    """The report as one JSON document (the pictures are left out); no NaN or infinity is in it.
+
+    ``completeness`` is the share of the rows of the file (of a figure of the model: of the file or segment) that a
+    figure could rest on: those with a value, or with a label.
+    """
     document = {
         "verdict": report.verdict.value,
         "current": {"path": report.current, "rows": report.rows},
@@ -196,7 +200,10 @@ def _side(one: Side | None) -> dict[str, Any] | None:
         "inf": one.inf,
         "minimum": one.minimum,
         "maximum": one.maximum,
-        "figures": {name: _estimate(value) for name, value in one.figures.items()},
+        "figures": {
+            name: (_estimate(value) or {}) | {"completeness": value.n / one.rows if one.rows else None}
+            for name, value in one.figures.items()
+        },
     }
 
 
@@ -220,6 +227,7 @@ def _figures(one: Figures) -> dict[str, Any]:
         "metric": one.metric,
         "segment": one.segment,
         **(_estimate(one.current) or {}),
+        "completeness": 1.0 if one.labelled is None else one.labelled,
         "labelled": one.labelled,
         "reference": _estimate(one.reference),
         "changed": one.changed,

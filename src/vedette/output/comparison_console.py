@@ -7,9 +7,17 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, TextIO
 
 from vedette.output.comparison import Column, Comparison, Estimate, Figures, to_json
-from vedette.output.comparison_words import is_main, metric_words, only_words, summary, verdict_words
+from vedette.output.comparison_words import (
+    is_main,
+    metric_words,
+    only_words,
+    silent_words,
+    summary,
+    verdict_words,
+    without_value,
+)
 from vedette.output.names import visible
-from vedette.output.numbers import estimate, unit_of, width
+from vedette.output.numbers import estimate, number, percent, unit_of, width
 from vedette.output.pipes import hush
 from vedette.records import Status
 
@@ -20,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["print_comparison"]
 
-COLUMNS_SHOWN = 15
+COLUMNS_SHOWN, DESCRIBED = 15, 40
 FIGURES_SHOWN = 20
 FINDINGS_SHOWN = 10
 NAME, WORDS = 30, 300  # the longest that are shown, in characters
@@ -131,8 +139,10 @@ def _findings(say: _Writer, report: Comparison) -> None:
         return
     say.gap("Worth knowing")
     table = say.table(("", ""))
+    metrics = {one.metric for one in report.figures}
     for one in report.findings[:FINDINGS_SHOWN]:
-        about = f"{say.safe(one.about, NAME)}: " if one.about else ""
+        name = metric_words(one.about) if one.about in metrics else one.about
+        about = f"{say.safe(name, NAME)}: " if name else ""
         status = say.text((one.status.value, COLOURS[one.status]))
         table.add_row(status, say.text((about, "bold"), say.safe(one.words, WORDS)))
     say.show(table)
@@ -140,6 +150,9 @@ def _findings(say: _Writer, report: Comparison) -> None:
 
 def _columns(say: _Writer, report: Comparison) -> None:
     """The columns that changed, most important first."""
+    if report.reference is None:
+        _described(say, report.columns)
+        return
     changed = [one for one in report.columns if one.changed]
     if not changed:
         return
@@ -156,6 +169,58 @@ def _columns(say: _Writer, report: Comparison) -> None:
         say.show(table)
     if len(changed) > COLUMNS_SHOWN:
         say.line(f"... and {len(changed) - COLUMNS_SHOWN:,} more")
+
+
+def _described(say: _Writer, columns: tuple[Column, ...]) -> None:
+    """What each column of a file alone holds."""
+    if not columns:
+        return
+    say.gap("Columns")
+    table = say.table(("column", "kind", "n", "missing", "distinct", "values"))
+    for one in columns[:DESCRIBED]:
+        side = one.current
+        if side is None:
+            continue
+        used = side.rows - side.missing - side.nan
+        missing = percent((side.missing + side.nan) / side.rows if side.rows else None)
+        distinct = say.estimate(side.figures.get("distinct"), "count")
+        cells = (
+            say.safe(one.name, NAME),
+            say.safe(one.kind, 12),
+            f"{used:,}",
+            missing,
+            distinct,
+            _held(say, one),
+        )
+        if say.narrow:
+            name, kind, n, *rest = cells
+            say.line((name, "bold"), f" ({kind}): n {n}, missing {', '.join(part for part in rest if part)}")
+        else:
+            table.add_row(say.text((cells[0], "bold")), *map(say.text, cells[1:]))
+    if not say.narrow:
+        say.show(table)
+    if len(columns) > DESCRIBED:
+        say.line(f"... and {len(columns) - DESCRIBED:,} more on the page and with --json")
+
+
+def _held(say: _Writer, one: Column) -> str:
+    """The mean, spread and ends of numbers, the most frequent categories, the ends of times."""
+    side, picture = one.current, one.picture
+    if side is None:
+        return ""
+    if one.kind == "text":
+        return f"{say.estimate(side.figures.get('length_mean'), '')} bytes"
+    if picture is not None and picture.labels and one.kind != "numeric":
+        told = zip(picture.labels[:3], picture.current, strict=False)
+        return say.safe(", ".join(f"{level[:24]} {percent(share)}" for level, share in told), WORDS)
+    if side.minimum is None or side.maximum is None:
+        return ""
+    unit = "time" if one.kind == "time" else ""
+    ends = f"{number(side.minimum, unit)} to {number(side.maximum, unit)}"
+    mean, sd = side.figures.get("mean"), side.figures.get("sd")
+    if mean is None or mean.value is None:
+        return ends
+    return f"mean {say.estimate(mean, '')}, sd {number(sd.value) if sd else ''}, {ends}"
 
 
 def _said(one: Column) -> str:
@@ -178,7 +243,11 @@ def _figures(say: _Writer, figures: tuple[Figures, ...]) -> None:
     table = say.table(("figure", "current", "n", *(("reference", "") if compared else ())))
     last = ""
     every, figures = len(figures), _told(figures)
+    none = without_value(figures)
+    silent = {metric for several in none.values() for metric in several}
     for one in figures:
+        if one.metric in silent:
+            continue
         unit, by = unit_of(one.metric), width(one.current, one.reference)
         now, was = say.estimate(one.current, unit, by), say.estimate(one.reference, unit, by)
         name, where = say.safe(metric_words(one.metric), NAME), say.safe(one.segment, NAME)
@@ -194,6 +263,8 @@ def _figures(say: _Writer, figures: tuple[Figures, ...]) -> None:
         last = one.metric
     if not say.narrow:
         say.show(table)
+    for reason, several in none.items():
+        say.line(f"{say.safe(reason, 80)}: {silent_words(several)}")
     if every > len(figures):
         say.line(f"... and {every - len(figures):,} more on the page and with --json")
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from vedette.output.comparison import Confusion, Estimate, Figures
 from vedette.output.comparison_svg import Axis, texts, whisker
-from vedette.output.comparison_words import figure_status, is_main, metric_words
+from vedette.output.comparison_words import figure_status, is_main, metric_words, silent_words, without_value
 from vedette.output.names import bidi, html
 from vedette.output.numbers import estimate, percent, unit_of, width
 
@@ -21,9 +21,12 @@ def figures_html(figures: Sequence[Figures]) -> str:
 
     What is one class's, or an average over classes, is folded away where nothing of it changed.
     """
+    none = without_value(figures)
+    silent = {metric for several in none.values() for metric in several}
     metrics: dict[str, list[Figures]] = {}
     for one in figures:
-        metrics.setdefault(one.metric, []).append(one)
+        if one.metric not in silent:
+            metrics.setdefault(one.metric, []).append(one)
     first: list[str] = []
     folded: list[str] = []
     for metric, rows in metrics.items():
@@ -31,7 +34,11 @@ def figures_html(figures: Sequence[Figures]) -> str:
         (first if shown else folded).append(_block(metric, rows))
     head = f"<summary>By class, and averages over classes: {len(folded)}</summary>"
     more = f"<details>{head}<div class=figs>{''.join(folded)}</div></details>"
-    return f"<div class=figs>{''.join(first)}</div>{more if folded else ''}"
+    told = "".join(
+        f"<p class=note>{html(reason, 300)}: {html(silent_words(several), 1000)}</p>"
+        for reason, several in none.items()
+    )
+    return f"<div class=figs>{''.join(first)}</div>{more if folded else ''}{told}"
 
 
 def _kept_rows(rows: Sequence[Figures]) -> tuple[list[Figures], int]:

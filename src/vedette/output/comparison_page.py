@@ -24,7 +24,7 @@ from vedette.output.numbers import estimate, number, percent, unit_of
 
 __all__ = ["page"]
 
-OWN_UNIT = frozenset({"wasserstein", "energy"})  # distances in the unit of the column: no common axis
+OWN_UNIT = frozenset({"wasserstein"})  # distances in the unit of the column: no common axis
 OVERVIEW_DISTANCES = 2
 AXIS_MAX = (
     1.0  # of a distance without a unit: one column that changed beyond measure must not hide the others
@@ -193,7 +193,7 @@ def _card(one: Column, at: int, compared: bool, axes: Mapping[str, Axis]) -> str
     return (
         f'<article class="col is-{mark}" id=column-{at} data-c={kept}{data}><h3>{bidi(one.name, 80)}</h3>'
         f"<p class=meta><b class={mark or 'dim'}>{words}</b><span>{html(one.kind, 40)}</span><span>{html(one.role, 40)}</span>"
-        f"{f'<span>{only}</span>' if only else ''}{_p_value(one)}</p>{_told(one)}{drawn}"
+        f"{f'<span>{only}</span>' if only else ''}{_p_value(one)}</p>{_told(one, compared)}{drawn}"
         f"{_distances(one, axes)}{_table(one, compared, opened=not drawn)}</article>"
     )
 
@@ -204,8 +204,8 @@ def _p_value(one: Column) -> str:
     return f"<span>p {'< 1e-6' if one.p_value < 1e-6 else number(one.p_value)}</span>"
 
 
-def _told(one: Column) -> str:
-    said = [*([one.words] if one.words else []), *([one.reason] if one.reason else [])]
+def _told(one: Column, compared: bool) -> str:
+    said = [*([one.words] if one.words else []), *([one.reason] if one.reason and compared else [])]
     return "".join(f"<p>{html(text, 1000)}</p>" for text in said)
 
 

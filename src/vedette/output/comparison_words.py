@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 from vedette.output.comparison import Column, Comparison, Figures, Side
 from vedette.output.numbers import number
 from vedette.records import Status
@@ -14,9 +16,11 @@ __all__ = [
     "is_main",
     "metric_words",
     "only_words",
+    "silent_words",
     "summary",
     "verdict_mark",
     "verdict_words",
+    "without_value",
 ]
 
 _LESS_IS_BETTER = ("log_loss", "brier", "expected_calibration_error", "mae", "rmse", "mape")
@@ -49,6 +53,21 @@ def metric_words(metric: str) -> str:
     ('missing share', 'PSI', 'latency p99')
     """
     return _METRICS.get(metric) or metric.removesuffix("_s").replace("_", " ")
+
+
+def without_value(figures: Iterable[Figures]) -> dict[str, list[str]]:
+    """The names of figures that have no value, for all rows, by the reason; a reason of several can be told once."""
+    out: dict[str, list[str]] = {}
+    for one in figures:
+        none = one.current.value is None and (one.reference is None or one.reference.value is None)
+        if none and not one.segment and one.current.reason:
+            out.setdefault(one.current.reason, []).append(one.metric)
+    return {reason: metrics for reason, metrics in out.items() if len(metrics) > 1}
+
+
+def silent_words(metrics: Sequence[str]) -> str:
+    """The names of figures that share a reason, without those that are one class's or one way to average."""
+    return ", ".join(map(metric_words, [one for one in metrics if is_main(one)] or metrics))
 
 
 def is_main(metric: str) -> bool:

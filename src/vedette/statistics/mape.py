@@ -17,9 +17,10 @@ class MeanAbsolutePercentageError:
 
     mean |prediction - label|/|label|. A label of 0 (nearer to it than 2.2e-16) has no such share; where there are
     any, their number is the reason why there is no figure (scikit-learn divides by 2.2e-16 instead). Labels near 0
-    make it what they want: it is meant for labels that keep away from 0. Rows and the interval are those of ``mae``;
-    its range is that which the greatest error of the rows that cut the grid would give,
-    over labels such as these.
+    make it what they want: it is meant for labels that keep away from 0, and no interval holds where they do not (0.91
+    of the time with 30 labels spread evenly from 1 to 100, seldom with labels of both signs). Rows and the interval are
+    those of ``mae``; its range is that which the greatest error of the rows that cut the grid would give, over labels
+    such as these.
 
     Sources: Student (1908), Biometrika 6, 1-25; P. Hall (1992), Journal of the Royal Statistical Society B 54,
     221-228.

@@ -26,6 +26,7 @@ __all__ = [
     "inflation",
     "levels",
     "means",
+    "number_parts",
     "numbers",
     "repeats",
     "share",
@@ -111,7 +112,15 @@ def share(current: int, n: int, reference: int, m: int, inflated: float = 1.0) -
 
 
 def numbers(current: Integers, reference: Integers, inflated: float = 1.0) -> float | None:
-    """Counts [cells] of a numeric column, cells in the order of the values: chi-square, location, spread and tails.
+    """Counts [cells] of a numeric column, cells in the order of the values: the p-value of ``number_parts`` together."""
+    found = number_parts(current, reference, inflated)
+    return None if found is None else together(found.values())
+
+
+def number_parts(
+    current: Integers, reference: Integers, inflated: float = 1.0
+) -> dict[str, float | None] | None:
+    """What each test of a numeric column says of counts [cells]: ``shape``, ``location``, ``spread`` and ``tails``.
 
     Chi-square over up to 20 groups of about equal counts; the rank sum (Wilcoxon 1945) and the sum of squared ranks
     about the middle (Mood 1954), both with mid-ranks and the variance of sampling without putting back, where the
@@ -127,15 +136,18 @@ def numbers(current: Integers, reference: Integers, inflated: float = 1.0) -> fl
     group = merge_cells(pooled, groups)
     into = np.bincount(group, weights=current), np.bincount(group, weights=reference)
     middle = (np.cumsum(pooled) - pooled / 2) / (n + m) - 0.5
-    found = [
-        _chi_square(*_enough(*into), inflated),
-        *(_sum(score, current, pooled, inflated) for score in (middle, middle**2)),
-        _tails(current, reference, inflated),
-    ]
-    if all(p is None for p in found):  # one value holds nearly everything: what is beside it is a share
+    found = {
+        "shape": _chi_square(*_enough(*into), inflated),
+        "location": _sum(middle, current, pooled, inflated),
+        "spread": _sum(middle**2, current, pooled, inflated),
+        "tails": _tails(current, reference, inflated),
+    }
+    if all(
+        p is None for p in found.values()
+    ):  # one value holds nearly everything: what is beside it is a share
         most = int(pooled.argmax())
-        return share(n - int(current[most]), n, m - int(reference[most]), m, inflated)
-    return together(found)
+        return {"shape": share(n - int(current[most]), n, m - int(reference[most]), m, inflated)}
+    return found
 
 
 def levels(current: Integers, reference: Integers, inflated: float = 1.0) -> float | None:

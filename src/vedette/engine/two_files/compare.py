@@ -39,6 +39,8 @@ __all__ = ["compare"]
 BATCH_BYTES = 48_000_000
 """Columns are read so many bytes at a time: with few rows each column's own reading would cost more than its values."""
 
+NO_REFERENCE = "no reference"
+
 _UNJUDGED = {"id": "an identifier: not compared", "time": "times move on: not compared"}
 """Columns by their role of whose values nothing is said; whether they are missing is judged all the same."""
 
@@ -279,7 +281,7 @@ def _alone(name: str, role: str, found: Compared, *, here: bool) -> Column:
 
 def _retyped(name: str, role: str, sources: Sequence[Source]) -> Column:
     now, before = (_compared(name, role, kind_of(one.dtype), [one]) for one in sources)
-    types = [str(one.dtype) for one in sources]
+    types = [_typed(one) for one in sources]
     said = f"has another type: {types[1]} in the reference, {types[0]} in the current file"
     return replace(
         _draft(name, role, now),
@@ -291,6 +293,15 @@ def _retyped(name: str, role: str, sources: Sequence[Source]) -> Column:
         picture=None,
         score=2.0,
     )
+
+
+def _typed(source: Source) -> str:
+    """The type of a column, with a value that it holds."""
+    some = source.pilot().head(1).to_list() if kind_of(source.dtype) != "other" else []
+    if not some:
+        return str(source.dtype)
+    value = some[0] if isinstance(some[0], str | bytes | float | int) else str(some[0])
+    return f"{source.dtype} (such as {repr(value)[:40]})"
 
 
 def _judged(
@@ -368,8 +379,17 @@ def _named(column: Column, found: Compared | None, named: bool | None) -> Column
         return column
     if not named:
         blind = named is None or found.reason is not None  # not compared is not the same as not changed
+        reason = column.reason or (
+            NO_REFERENCE if len(found.sides) < 2 and column.reference is None else None
+        )
         return replace(
-            column, changed=None if blind else False, words="", reason=column.reason if blind else None
+            column,
+            changed=None if blind else False,
+            words="",
+            reason=reason if blind else None,
+            score=0.0
+            if column.kind == "text"
+            else column.score,  # names of their own in each file are no change
         )
     matters = words.matters(found)
     said = words.said(found) or "differs in more than one small way"

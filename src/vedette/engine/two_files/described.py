@@ -49,7 +49,8 @@ class Compared:
     """What the files hold in a column. ``parts`` are the p-values of what was tested: values, missing, infinite, length.
 
     ``levels`` maps the levels of a category to their rows in the current file and in the reference. ``inflated`` is
-    how many rows are worth one, since they depend on those before them.
+    how many rows are worth one, since they depend on those before them. ``surest`` is the test of ``number_parts``
+    that was least likely, of numbers, and ``unit`` what they count, where that is known: ``s``.
     """
 
     kind: str
@@ -60,6 +61,8 @@ class Compared:
     levels: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     reason: str | None = None
     inflated: float = 1.0
+    surest: str = ""
+    unit: str = ""
 
 
 def sides(both: Sequence[Summary]) -> list[Side]:
@@ -161,6 +164,10 @@ def drawn(grid: Grid, both: Sequence[Summary]) -> Picture | None:
     middle = float(grid.edges[int(np.searchsorted(share.max(axis=0), 0.5))])
     if low > 0 and high - middle > SKEW_MIN * max(middle - low, 0.0):
         edges = np.geomspace(low, high, BARS + 1)
+    elif grid.discrete and (lower[single] == np.rint(lower[single])).all() and high - low < 1e9:
+        # each bin as many whole numbers: of others some bins would hold one more
+        wide = int(np.ceil((high - low + 1) / BARS))
+        edges = np.arange(np.floor(low) - 0.5, high + wide, wide)
     else:
         edges = np.linspace(low, high, BARS + 1)
     at = [np.interp(edges, grid.edges, one) for one in below]

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from vedette.output.comparison import Column, Comparison, Finding, Side
-from vedette.output.comparison_words import column_status, figure_status
+from vedette.output.comparison import Column, Comparison, Figures, Finding, Side
+from vedette.output.comparison_words import column_status, figure_status, metric_words
 from vedette.output.numbers import estimate, number, percent, unit_of, width
 from vedette.records import Status
 
 __all__ = ["findings_of"]
 
 FINDINGS_MAX = 10
+FIGURES_MAX = 3  # of all rows; further ones share a line
+NAMED = 5
+KNOWN_MIN = 100  # rows of a reference without a gap that say that gaps are news
+SHARE_MIN = 0.01
 _ORDER = (Status.ALARM, Status.WARN, Status.UNKNOWN, Status.OK)
 
 
@@ -59,18 +63,18 @@ def _whole(report: Comparison) -> Iterator[Finding]:
 
 
 def _figures(report: Comparison) -> Iterator[Finding]:
-    for one in report.figures:
-        if not one.changed or one.reference is None:
-            continue
-        now, before = one.current, one.reference
-        if now.value is None or before.value is None:
-            continue
-        where = f" of {one.segment}" if one.segment else ""
-        unit, by = unit_of(one.metric), width(now, before)
-        told = (
-            f"{estimate(before, unit, by)[0]} to {' '.join(estimate(now, unit, by))}, {now.n:,} rows{where}"
-        )
-        yield Finding(figure_status(one), one.metric, told)
+    for status in (Status.ALARM, Status.OK):
+        told = [one for one in report.figures if _is(one, status) and not one.segment]
+        first = told if len(told) <= FIGURES_MAX else told[: FIGURES_MAX - 1]
+        yield from (Finding(status, one.metric, f"{_from_to(one)}, {one.current.n:,} rows") for one in first)
+        rest = told[len(first) :]
+        if rest:  # one thing, seen by many figures
+            further = [f"; {metric_words(one.metric)} {_from_to(one)}" for one in rest[1:NAMED]]
+            more = f"; and {len(rest) - NAMED:,} more figures" if len(rest) > NAMED else ""
+            yield Finding(status, rest[0].metric, f"{_from_to(rest[0])}{''.join(further)}{more}")
+        for one in report.figures:
+            if one.segment and _is(one, status):
+                yield Finding(status, one.metric, f"{_from_to(one)}, {one.current.n:,} rows of {one.segment}")
     for one in report.figures:
         if (
             one.metric == "roc_auc"
@@ -80,6 +84,16 @@ def _figures(report: Comparison) -> Iterator[Finding]:
         ):
             said = f"{' '.join(estimate(one.current))}, worse than chance: is the probability that of the other class?"
             yield Finding(Status.WARN, one.metric, said)
+
+
+def _is(one: Figures, status: Status) -> bool:
+    """True for a figure that changed, and is as grave as that."""
+    return bool(one.changed) and figure_status(one) is status
+
+
+def _from_to(one: Figures) -> str:
+    unit, by = unit_of(one.metric), width(one.current, one.reference)
+    return f"{estimate(one.reference, unit, by)[0]} to {' '.join(estimate(one.current, unit, by))}"
 
 
 def _columns(report: Comparison) -> Iterator[Finding]:
@@ -121,12 +135,24 @@ def _odd(report: Comparison) -> Iterator[Finding]:
             yield Finding(Status.WARN, one.name, "all values are missing")
         elif one.kind == "numeric" and several and side.minimum == side.maximum and not told:
             yield Finding(Status.OK, one.name, f"holds one value only, {number(side.minimum)}")
+        yield from _gaps(one, side)
         if side.inf and not (told and "infinite" in one.words):
             yield Finding(
                 Status.WARN,
                 one.name,
                 f"{_counted(side.inf, 'value is', 'values are')} infinite ({percent(side.inf / side.rows)})",
             )
+
+
+def _gaps(one: Column, side: Side) -> Iterator[Finding]:
+    """Values that are missing now and never were: of a few long gaps chance cannot be told, but they are there."""
+    before = one.reference
+    if before is None or before.rows < KNOWN_MIN or before.missing + before.nan or one.changed:
+        return
+    gone = side.missing + side.nan
+    if SHARE_MIN * side.rows <= gone < side.rows:
+        said = f"{percent(gone / side.rows)} of rows have no value, in the reference all have; not told from chance"
+        yield Finding(Status.WARN, one.name, f"{said} (they come in few stretches, or are few)")
 
 
 def _repeated(one: Column, side: Side) -> Iterator[Finding]:
@@ -156,7 +182,8 @@ def _unfit(one: Column, side: Side) -> Iterator[Finding]:
             Status.WARN, one.name, "holds neither numbers nor names of classes: it is left out of the figures"
         )
     elif one.role == "probability" and (low < 0 or high > 1):
-        said = f"from {number(low)} to {number(high)}: what lies outside 0 to 1 is left out of the figures"
+        percents = " (percents? divide them by 100)" if low >= 0 and 10 < high <= 100 else ""
+        said = f"from {number(low)} to {number(high)}: what lies outside 0 to 1 is left out of the figures{percents}"
         yield Finding(Status.WARN, one.name, said)
     elif one.role == "latency" and low < 0:
         yield Finding(Status.WARN, one.name, f"down to {number(low)} s: a latency cannot be negative")

@@ -30,6 +30,9 @@ from vedette.strategy import two_samples
 __all__ = ["compare_levels"]
 
 LEVELS_MAX = 100_000
+TRUTHS = {"0": "false", "1": "true"}
+"""The levels of a column of truths as a person reads them; as classes they have one spelling with 0 and 1."""
+
 CONTRASTS = 6  # levels in which neighbouring rows are looked at: more would find likeness in noise
 TEXT_LEVELS = 1000
 """A column with more values than this in the pilot rows is a text or an identifier: its values are not told by name."""
@@ -49,15 +52,21 @@ def compare_levels(name: str, kind: str, sources: Sequence[Source]) -> Compared:
         level: (found[0][0].get(level, 0), found[-1][0].get(level, 0) if len(found) > 1 else 0)
         for level in dict.fromkeys(level for levels, _ in found for level in levels)
     }
+    order = sorted(table, key=lambda level: (-sum(table[level]), level))
+    inflated = dependence([_score(order, source) for source in sources])
+    if kind == "boolean":
+        order = [TRUTHS.get(level, level) for level in order]
+        table = {TRUTHS.get(level, level): counts for level, counts in table.items()}
+        found = [
+            ({TRUTHS.get(level, level): n for level, n in levels.items()}, nulls) for levels, nulls in found
+        ]
     grid = category_grid(name, {level: sum(counts) for level, counts in table.items()}, table)
     both = [summarise_levels(grid, levels, nulls, KEPT) for levels, nulls in found]
     described = [
         _exact(side, levels, found[-1][0]) for side, (levels, _) in zip(sides(both), found, strict=True)
     ]
-    order = sorted(table, key=lambda level: (-sum(table[level]), level))
     parts: dict[str, float | None] = {}
     reason = None
-    inflated = dependence([_score(order, source) for source in sources])
     if len(both) > 1:
         reason = too_few(both, inflated)
         if reason is None:

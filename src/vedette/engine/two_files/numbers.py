@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import polars as pl
 
 from vedette.engine.two_files.described import KEPT, Compared, distances, drawn, missing, sides, too_few
 from vedette.engine.two_files.source import Source, dependence, floats, gaps
@@ -27,6 +28,7 @@ def compare_numbers(name: str, role: str, sources: Sequence[Source]) -> Compared
     found = sides(both)
     parts: dict[str, float | None] = {}
     reason = None
+    surest = ""
     inflated = dependence([_ranks(grid, source) for source in sources])
     if len(both) > 1:
         reason = too_few(both, inflated)
@@ -34,15 +36,21 @@ def compare_numbers(name: str, role: str, sources: Sequence[Source]) -> Compared
             reason = NUMBERED
         if reason is None:
             a, b = both[0].counts[0], both[1].counts[0]
-            values = two_samples.numbers(a, b, inflated)
-            parts["values"] = 1.0 if values is None and np.count_nonzero(a + b) == 1 else values
+            tests = two_samples.number_parts(a, b, inflated)
+            parts["values"] = two_samples.together(tests.values()) if tests else None
+            if parts["values"] is None and np.count_nonzero(a + b) == 1:
+                parts["values"] = 1.0
+            surest = min((p, name) for name, p in [*(tests or {}).items(), ("", 2.0)] if p is not None)[1]
         parts["missing"] = missing(found, gaps(sources))
         infinite = [int(one.inf[0]) for one in both]
         if any(infinite):
             parts["infinite"] = two_samples.share(
                 infinite[0], found[0].rows, infinite[1], found[1].rows, inflated
             )
-    return Compared("numeric", found, distances(both), drawn(grid, both), parts, {}, reason, inflated)
+    unit = "s" if role == "latency" or all(one.dtype == pl.Duration for one in sources) else ""
+    return Compared(
+        "numeric", found, distances(both), drawn(grid, both), parts, {}, reason, inflated, surest, unit
+    )
 
 
 def few_whole(sources: Sequence[Source]) -> bool:

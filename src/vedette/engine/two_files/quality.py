@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import polars as pl
@@ -74,8 +74,9 @@ def compare_quality(current: TableFile, reference: TableFile | None, by: Sequenc
             tables[:1],
             ("The reference has no labels: whether predictions got worse cannot be told.",),
         )
+    tables, unlike = _without_fractions(tables)
     labels, notes, warnings = _labels(tables, tuple(by))
-    notes = (*alone, *notes)
+    notes = (*alone, *unlike, *notes)
     if labels is None:
         return Quality(notes=notes, warnings=warnings)
     counted = [_count(table, labels) for table in tables]
@@ -148,6 +149,31 @@ def _why_not(table: TableFile, by: Sequence[str]) -> tuple[str, ...]:
     )
 
 
+def _without_fractions(tables: Sequence[TableFile]) -> tuple[list[TableFile], tuple[str, ...]]:
+    """The tables without predictions that are no classes beside labels that are, where there are probabilities."""
+
+    def of(name: str) -> list[Source]:
+        return [Source(table, name) for table in tables if name in table.schema]
+
+    scored = all(
+        any(name.split("_")[0] == "probability" for name in table.schema if table.schema[name].is_numeric())
+        for table in tables
+    )
+    told = of("prediction")
+    fractions = told and all(kind_of(one.dtype) == "numeric" for one in told) and not few_whole(told)
+    if not scored or not fractions or (_numeric(tables, "label") and not few_whole(of("label"))):
+        return list(tables), ()
+    note = "`prediction` holds fractions and labels are classes: it is left out, the figures are those of `probability`."
+    return [
+        replace(table, schema={name: kind for name, kind in table.schema.items() if name != "prediction"})
+        for table in tables
+    ], (note,)
+
+
+def _numeric(tables: Sequence[TableFile], name: str) -> bool:
+    return all(kind_of(t.schema[name]) in ("numeric", "empty") for t in tables if name in t.schema)
+
+
 def _regression(tables: Sequence[TableFile]) -> tuple[list[TableFile], bool, tuple[str, ...]]:
     """The tables as they are to be read, whether predictions are numbers, and what is to be said of it."""
 
@@ -156,12 +182,11 @@ def _regression(tables: Sequence[TableFile]) -> tuple[list[TableFile], bool, tup
             [Source(t, name) for t in tables if name in t.schema] or [Source(tables[0], "label")]
         )
 
-    def numeric(name: str) -> bool:
-        return all(kind_of(t.schema[name]) in ("numeric", "empty") for t in tables if name in t.schema)
-
     scored = any("probability" in table.schema for table in tables)
     told = all("prediction" in table.schema for table in tables)
-    if not (numeric("label") and numeric("prediction")) or (few("label") and few("prediction")):
+    if not (_numeric(tables, "label") and _numeric(tables, "prediction")) or (
+        few("label") and few("prediction")
+    ):
         return list(tables), False, ()
     if scored and told and not few("label") and not few("prediction"):
         note = "Labels and predictions are fractions: taken as a regression; `probability` is not used."

@@ -15,7 +15,7 @@ from scipy import special
 
 from vedette.engine.two_files.described import LEVEL, Compared, drawn, estimate, missing, too_few
 from vedette.engine.two_files.source import Source, dependence, gaps
-from vedette.output.comparison import Estimate, Side
+from vedette.output.comparison import Estimate, Picture, Side
 from vedette.statistics import STATISTICS
 from vedette.statistics.counting import summarise_numeric
 from vedette.statistics.grid import Grid, numeric_grid
@@ -64,7 +64,7 @@ def compare_texts(sources: Sequence[Source]) -> Compared:
         found[0] = replace(found[0], figures={**found[0].figures, **unseen})
     lengths = [one.lengths for one in counted]
     if len(sources) < 2:
-        return Compared("text", found, picture=drawn(grid, lengths))
+        return Compared("text", found, picture=_drawn(grid, lengths))
     parts: dict[str, float | None] = {}
     inflated = dependence([_lengths(source.stretch()) for source in sources])
     reason = too_few(lengths, inflated)
@@ -81,7 +81,15 @@ def compare_texts(sources: Sequence[Source]) -> Compared:
     parts["missing"] = missing(found, gaps(sources))
     many = Estimate(None, None, None, int(lengths[0].used[0]), "more values than can be compared by name")
     told = {"psi": many, "unseen_share": found[0].figures["unseen_share"]}
-    return Compared("text", found, told, drawn(grid, lengths), parts, {}, reason, inflated)
+    return Compared("text", found, told, _drawn(grid, lengths), parts, {}, reason, inflated)
+
+
+def _drawn(grid: Grid, lengths: Sequence[Summary]) -> Picture | None:
+    """The lengths of texts."""
+    picture = drawn(grid, lengths)
+    if picture is None or not picture.labels:
+        return picture
+    return replace(picture, labels=tuple(f"{length} bytes" for length in picture.labels))
 
 
 def _present(column: pl.Series) -> pl.Series:

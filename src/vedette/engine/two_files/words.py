@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from vedette.engine.two_files.described import Compared
-from vedette.output.comparison import Estimate, Side
+from vedette.output.comparison import Side
 from vedette.output.numbers import estimate, number, percent, values
 from vedette.strategy import two_samples
 
@@ -15,6 +15,14 @@ CLEAR = 0.01
 
 SD_MIN = 0.05
 """Numbers that moved by less than a twentieth of the reference's standard deviation are taken as not to matter,"""
+
+NORMAL_QUARTILES = 1.349
+"""Standard deviations between the quartiles of normal values: where far values make the deviation greater than that,
+the quartiles decide,"""
+
+SAME_MEAN = 0.1
+"""Of the reference's standard deviation: a mean that moved by less is not said to be what changed where the surest test
+was not one of the mean."""
 
 SHARE_MIN = 0.01
 """and so are shares of rows (missing, infinite, of another level) that changed by less than one in a hundred,"""
@@ -38,37 +46,81 @@ def _values(found: Compared) -> str:
 
 
 def _numbers(found: Compared) -> str:
-    now, before = (side.figures for side in found.sides)
-    moved, apart = found.distances.get("wasserstein"), found.distances.get("wasserstein_sd")
-    mean, was = now.get("mean"), before.get("mean")
-    parts = []
-    if mean is not None and was is not None and mean.value is not None and was.value is not None:
-        parts.append(f"mean {_pair(was.value, mean.value)}")
-    sd, sd_was = now.get("sd"), before.get("sd")
+    now, before = found.sides
+    mean, was, sd, sd_was = (
+        one.figures[name].value if name in one.figures else None
+        for name in ("mean", "sd")
+        for one in (now, before)
+    )
+    if now.minimum is not None and now.minimum == now.maximum and before.minimum != before.maximum:
+        held = f"; in the reference the mean is {number(was, found.unit)}" if was is not None else ""
+        return f"stuck: every value is {number(now.minimum, found.unit)}{held}"
+    moved, wider = "", ""
+    if mean is not None and was is not None:
+        moved = f"mean {_pair(was, mean, found.unit)}"
     if _ratio(sd, sd_was) > 1.05 and sd is not None and sd_was is not None:
-        parts.append(f"standard deviation {_pair(sd_was.value or 0.0, sd.value or 0.0)}")
-    if moved is not None and moved.value is not None:
-        far = " ".join(estimate(moved))
-        how = (
-            f", {number(apart.value)} standard deviations"
-            if apart is not None and apart.value is not None
-            else ""
-        )
-        parts.append(f"values moved by {far} on average{how}")
-    return ", ".join(parts)
+        wider = f"standard deviation {_pair(sd_was, sd, found.unit)}"
+    parts = [moved or _latency(now, before), wider, _moved_by(found)]
+    told = found.surest in ("", "location")  # else a mean that hardly moved is not what was seen
+    if not told and mean is not None and was is not None and abs(mean - was) < SAME_MEAN * (sd_was or 0.0):
+        ends = _ends(now, before, found.unit) if found.surest == "tails" else ""
+        shape = "another shape about the same mean" if found.surest in ("shape", "spread") else ""
+        other = [one for one in (wider, ends, shape if not wider else "") if one]
+        parts = [*(other or [moved]), _moved_by(found)]
+    return ", ".join(part for part in parts if part)
 
 
-def _pair(before: float, now: float) -> str:
-    """Two numbers, each to its own digits, or to as many as tell them apart."""
-    apart = number(before), number(now)
-    return " to ".join(values((before, now)) if apart[0] == apart[1] else apart)
+def _latency(now: Side, before: Side) -> str:
+    """The median and the slowest hundredth of latencies, of which there is no mean."""
+    told = []
+    for name, word in (("latency_p50_s", "median"), ("latency_p99_s", "p99")):
+        one, other = (side.figures[name].value if name in side.figures else None for side in (now, before))
+        if one is not None and other is not None:
+            told.append(f"{word} {_pair(other, one, 's')}")
+    return ", ".join(told)
 
 
-def _ratio(one: Estimate | None, other: Estimate | None) -> float:
+def _ends(now: Side, before: Side, unit: str) -> str:
+    """The least and the greatest value where they are others, else the utmost hundredths."""
+    told = []
+    for word, ours, theirs in (
+        ("least value", now.minimum, before.minimum),
+        ("greatest value", now.maximum, before.maximum),
+    ):
+        if ours is not None and theirs is not None and ours != theirs:
+            told.append(f"{word} {_pair(theirs, ours, unit)}")
+    for name in ("p01", "p99") if not told else ():
+        one, other = (side.figures[name].value if name in side.figures else None for side in (now, before))
+        if one is not None and other is not None and one != other:
+            told.append(f"{name} {_pair(other, one, unit)}")
+    return ", ".join(told)
+
+
+def _moved_by(found: Compared) -> str:
+    moved, apart = found.distances.get("wasserstein"), found.distances.get("wasserstein_sd")
+    if moved is None or moved.value is None:
+        return ""
+    how = (
+        f", {number(apart.value)} standard deviations"
+        if apart is not None and apart.value is not None
+        else ""
+    )
+    return f"values moved by {' '.join(estimate(moved, found.unit))} on average{how}"
+
+
+def _pair(before: float, now: float, unit: str = "") -> str:
+    """Two numbers, each to its own digits, or to as many as tell them apart; else the one and the difference."""
+    one, other = number(before, unit), number(now, unit)
+    if one == other or ("e" in one) != ("e" in other):
+        one, other = values((before, now), unit)
+    if one == other:
+        return f"{one} and {number(abs(now - before), unit)} {'more' if now > before else 'less'}"
+    return f"{one} to {other}"
+
+
+def _ratio(one: float | None, other: float | None) -> float:
     """How many times the greater is the smaller; 1 where that cannot be told."""
-    if one is None or other is None or not one.value or not other.value:
-        return 1.0
-    return max(one.value / other.value, other.value / one.value)
+    return max(one / other, other / one) if one and other else 1.0
 
 
 def _levels(found: Compared) -> str:
@@ -79,22 +131,22 @@ def _levels(found: Compared) -> str:
     both = {level: (now, before) for level, (now, before) in found.levels.items() if now and before}
     parts = [_some("new", fresh, n), _some("gone", gone, m)]
     if both:
-        level = max(both, key=lambda one: (abs(both[one][0] / n - both[one][1] / m), one))
+        level = max(both, key=lambda one: (round(abs(both[one][0] / n - both[one][1] / m), 9), one))
         now, before = both[level]
         likely = two_samples.share(now, n, before, m)  # beside new levels only what is no noise is told
         if now / n != before / m and (not any(parts) or likely is None or likely < CLEAR):
-            parts.append(f"{_quoted(level)} {_from_to(before / m, now / n)} of rows")
+            parts.append(f"{_quoted(level)} {_from_to(before / m, now / n)} of values")
     return ", ".join(part for part in parts if part)
 
 
 def _some(word: str, levels: Mapping[str, int], rows: int) -> str:
-    """The new levels, or those that are gone, with their share of rows where that is a thousandth or more."""
+    """The new levels, or those that are gone, with their share of the values where that is a thousandth or more."""
     if not levels or sum(levels.values()) < 0.001 * rows:
         return ""
     first = sorted(levels, key=lambda level: (-levels[level], level))[:3]
     names = ", ".join(_quoted(level) for level in first)
     more = f" and {len(levels) - 3:,} more" if len(levels) > 3 else ""
-    return f"{word}: {names}{more} ({percent(sum(levels.values()) / rows)} of rows)"
+    return f"{word}: {names}{more} ({percent(sum(levels.values()) / rows)} of values)"
 
 
 def _quoted(level: str) -> str:
@@ -105,7 +157,7 @@ def _unseen(found: Compared) -> str:
     unseen = found.distances.get("unseen_share")
     if unseen is None or unseen.value is None:
         return ""
-    return f"{percent(unseen.value)} of rows have a value that the reference does not have"
+    return f"{percent(unseen.value)} of values do not occur in the reference"
 
 
 def _missing(found: Compared) -> str:
@@ -134,11 +186,22 @@ def _length(found: Compared) -> str:
         return ""
     if now.value is None or before.value is None:
         return ""
+    if now.value == before.value:
+        return f"other lengths, {number(now.value)} bytes on average in both"
     return f"length {_pair(before.value, now.value)} bytes on average"
 
 
 def _share(side: Side, part: int) -> float:
     return part / side.rows if side.rows else 0.0
+
+
+def _scale(reference: Side) -> float:
+    """How far values lie apart: the standard deviation, or what the middle half says where far values make that large."""
+    sd, lower, upper = (
+        reference.figures[name].value if name in reference.figures else None for name in ("sd", "p25", "p75")
+    )
+    middle = (upper - lower) / NORMAL_QUARTILES if upper is not None and lower is not None else 0.0
+    return min(sd or 0.0, middle) if middle > 0 else sd or 0.0
 
 
 def matters(found: Compared) -> bool:
@@ -149,7 +212,7 @@ def matters(found: Compared) -> bool:
     empty = abs(_share(one, one.missing + one.nan) - _share(other, other.missing + other.nan))
     if max(empty, abs(_share(one, one.inf) - _share(other, other.inf))) >= SHARE_MIN:
         return True
-    limits = {"wasserstein_sd": SD_MIN, "total_variation": 2 * SHARE_MIN, "psi": PSI_MIN}
+    limits = {"wasserstein": SD_MIN * _scale(other), "total_variation": SHARE_MIN, "psi": PSI_MIN}
     known = {name: found.distances[name].high for name in limits if name in found.distances}
     if found.kind == "text":
         now, before = (side.figures["length_mean"].value for side in found.sides)
