@@ -113,3 +113,28 @@ def test_a_page_makes_no_folders(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"there is no folder .*nowhere"):
         vedette.report({"y": quiet(1)}, html=tmp_path / "nowhere" / "a.html")
     assert not (tmp_path / "nowhere").exists()
+
+
+@pytest.mark.parametrize(("gaps", "length"), [(1, 20), (3, 20), (6, 5)])
+def test_a_few_gaps_more_or_less_are_not_told_from_chance(gaps: int, length: int) -> None:
+    """Of two files one has up to six gaps and the other half as many: their number decides, not their rows."""
+    n = 400
+    sides = []
+    for count, seed in ((gaps, 1), (gaps // 2, 2)):
+        x = quiet(seed)[:n].copy()
+        for at in range(count):
+            x[17 + at * 60 : 17 + at * 60 + length] = np.nan
+        sides.append(x)
+    for now, before in (sides, sides[::-1]):
+        found = vedette.report({"x": now, "y": quiet(3)[:n]}, {"x": before, "y": quiet(4)[:n]})
+        assert not any(one.changed for one in found.columns)
+
+
+def test_many_gaps_where_there_were_few_are_told() -> None:
+    """Thirty gaps of ten rows against two: no chance."""
+    x = quiet(1).copy()
+    x.reshape(30, 100)[:, 40:50] = np.nan
+    before = quiet(2).copy()
+    before[100:110] = before[500:510] = np.nan
+    one = vedette.report({"x": x}, {"x": before}).columns[0]
+    assert (one.changed, one.words) == (True, "missing 0.67 % to 10.00 %")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from vedette.engine.two_files.source import Gaps
 from vedette.output.comparison import Estimate, Picture, Side
 from vedette.statistics import STATISTICS, Estimates, Statistic
 from vedette.statistics.grid import Grid
@@ -29,6 +30,7 @@ __all__ = [
 KEPT = 4096
 """Hashes kept to count distinct values: right to 1.6 %."""
 
+STRETCHES_MIN = 20
 LEVEL = 0.95  # of the intervals that a report tells
 
 GAPS_MIN = (
@@ -127,11 +129,17 @@ def too_few(both: Sequence[Summary], inflated: float = 1.0) -> str | None:
     return None
 
 
-def missing(both: Sequence[Side], inflated: float = 1.0) -> float | None:
+def missing(both: Sequence[Side], found: Gaps) -> float | None:
     """The p-value of the share of missing values, null and NaN; None where nothing or everything is missing in both.
 
-    None too where so many rows are worth one that either file is worth too few.
+    Values that are missing in stretches are judged as fewer rows; of under 20 stretches how long they are is not known
+    well enough, and it is their number that is judged. None too where so many rows are worth one that either file is
+    worth too few.
     """
+    inflated = found.inflated
+    if inflated > 1 and len(both) > 1 and sum(found.stretches) < STRETCHES_MIN:
+        a, b = found.stretches
+        return two_samples.share(a, both[0].rows, b, both[1].rows)
     if len(both) < 2 or min(side.rows for side in both) < two_samples.VALUES_MIN * inflated:
         return None
     a, b = (side.missing + side.nan for side in both)

@@ -15,7 +15,7 @@ FINDINGS_MAX = 10
 FIGURES_MAX = 3  # of all rows; further ones share a line
 NAMED = 5
 KNOWN_MIN = 100  # rows of a reference without a gap that say that gaps are news
-SHARE_MIN = 0.01
+SHARE_MIN, MORE_MIN = 0.01, 0.1  # of rows without a value, where the reference has none and where it has some
 _ORDER = (Status.ALARM, Status.WARN, Status.UNKNOWN, Status.OK)
 
 
@@ -145,14 +145,15 @@ def _odd(report: Comparison) -> Iterator[Finding]:
 
 
 def _gaps(one: Column, side: Side) -> Iterator[Finding]:
-    """Values that are missing now and never were: of a few long gaps chance cannot be told, but they are there."""
+    """Values that are missing as never before: of a few long gaps chance cannot be told, but they are there."""
     before = one.reference
-    if before is None or before.rows < KNOWN_MIN or before.missing + before.nan or one.changed:
+    if before is None or before.rows < KNOWN_MIN or one.changed:
         return
-    gone = side.missing + side.nan
-    if SHARE_MIN * side.rows <= gone < side.rows:
-        said = f"{percent(gone / side.rows)} of rows have no value, in the reference all have; not told from chance"
-        yield Finding(Status.WARN, one.name, f"{said} (they come in few stretches, or are few)")
+    gone, was = ((each.missing + each.nan) / each.rows for each in (side, before))
+    if gone < 1 and gone - was >= (MORE_MIN if was else SHARE_MIN):
+        then = f"{percent(was)} in the reference" if was else "in the reference all have one"
+        said = f"{percent(gone)} of rows have no value, {then}; not told from chance"
+        yield Finding(Status.UNKNOWN, one.name, f"{said} (they come in few stretches, or are few)")
 
 
 def _repeated(one: Column, side: Side) -> Iterator[Finding]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from vedette.engine.two_files.described import Compared, missing
-from vedette.engine.two_files.source import Source, gaps
+from vedette.engine.two_files.source import Gaps, Source, gaps
 from vedette.output.comparison import Side
 
 __all__ = ["compare_other"]
@@ -16,7 +16,7 @@ __all__ = ["compare_other"]
 def compare_other(kind: str, sources: Sequence[Source]) -> Compared:
     """Count rows and nulls, and compare their share."""
     both = [_side(source) for source in sources]
-    found = missing(both, gaps(sources) if kind != "other" else 1.0)
+    found = missing(both, gaps(sources) if kind != "other" else Gaps())
     parts = {} if found is None else {"missing": found}
     return Compared(kind, both, parts=parts, reason=_reason(kind, sources))
 

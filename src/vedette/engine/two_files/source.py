@@ -15,6 +15,7 @@ from vedette.strategy.two_samples import inflation
 __all__ = [
     "SLICE_ROWS",
     "STRETCH_ROWS",
+    "Gaps",
     "Source",
     "family_of",
     "floats",
@@ -179,10 +180,19 @@ def unfit(role: str, dtype: pl.DataType) -> bool:
     return role in ("label", "prediction") and (kind in ("time", "other") or dtype == pl.Binary)
 
 
-def gaps(sources: Sequence[Source]) -> float:
+@dataclass(frozen=True, slots=True)
+class Gaps:
+    """How missing values come: so many rows are worth one, and in how many stretches they come in each file."""
+
+    inflated: float = 1.0
+    stretches: tuple[int, ...] = ()
+
+
+def gaps(sources: Sequence[Source]) -> Gaps:
     """How many rows are worth one where it comes to missing values: these often come in stretches.
 
-    A few stretches say little of how long they are, so whichever file shows more decides.
+    A few stretches say little of how long they are, so whichever file shows more decides. Stretches are counted in the
+    first rows, and taken to be as frequent in the others.
     """
 
     def pattern(source: Source) -> np.ndarray:
@@ -192,7 +202,15 @@ def gaps(sources: Sequence[Source]) -> float:
             missing |= column.is_nan().fill_null(False)
         return missing.to_numpy().astype(np.float64)
 
-    return max(inflation(pattern(source)) for source in sources)
+    patterns = [pattern(source) for source in sources]
+    begun = [int((np.diff(one, prepend=0.0) > 0).sum()) for one in patterns]
+    return Gaps(
+        max(inflation(one) for one in patterns),
+        tuple(
+            round(count * max(source.rows / max(len(one), 1), 1.0))
+            for count, source, one in zip(begun, sources, patterns, strict=True)
+        ),
+    )
 
 
 def dependence(stretches: Sequence[np.ndarray]) -> float:
