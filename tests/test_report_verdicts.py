@@ -137,4 +137,4 @@ def test_many_gaps_where_there_were_few_are_told() -> None:
     before = quiet(2).copy()
     before[100:110] = before[500:510] = np.nan
     one = vedette.report({"x": x}, {"x": before}).columns[0]
-    assert (one.changed, one.words) == (True, "missing 0.67 % to 10.00 %")
+    assert (one.changed, one.words) == (True, "missing 0.7 % to 10.0 %")
