@@ -3,9 +3,13 @@
 Twenty numeric columns with two per cent of nulls (60 watches), one window a day, a new reference every
 six months, a budget of one false alarm a month over all watches. Everything goes through the public
 door: grids, summaries, plan, steps. Alarms are counted as opened; limits are exact 95 % limits of a
-Poisson rate, so alarms that come together make them too narrow.
+Poisson rate, so alarms that come together make them too narrow; an incident is what opens within three days.
 
     python benchmarks/budget.py --months 120 --rows 500 --case iid --case ar5
+
+Cases: independent normal rows (iid), autocorrelated by .5, .8 and -.5 (ar5, ar8, ar-5), a weekly wave of .2 sd (season), a
+level of its own for each day and column of .1 sd (day), Student's t on 3 degrees of freedom (t3), events of one row in a
+thousand (rare), columns correlated by .9 (tied).
 """
 
 from __future__ import annotations
@@ -15,7 +19,7 @@ import time
 from collections.abc import Callable
 
 import numpy as np
-from scipy import special
+from scipy import signal, special
 
 from vedette.statistics import numeric_grid, summarise_numeric
 from vedette.statistics.summary import Summary
@@ -36,10 +40,35 @@ def autoregressive(phi: float) -> Source:
     def draw(random: np.random.Generator, n_days: int, n: int) -> Rows:
         noise = random.normal(size=(n_days * n, COLUMNS)) * np.sqrt(1 - phi * phi)
         noise[0] /= np.sqrt(1 - phi * phi)
-        if phi:
-            for row in range(1, len(noise)):
-                noise[row] += phi * noise[row - 1]
-        return noise
+        return signal.lfilter([1.0], [1.0, -phi], noise, axis=0) if phi else noise
+
+    return draw
+
+
+def heavy(freedom: float) -> Source:
+    """Independent rows of Student's t, scaled to unit variance."""
+
+    def draw(random: np.random.Generator, n_days: int, n: int) -> Rows:
+        return random.standard_t(freedom, size=(n_days * n, COLUMNS)) * np.sqrt((freedom - 2) / freedom)
+
+    return draw
+
+
+def rare(share: float) -> Source:
+    """Independent events: 1 in so small a share of rows, else 0. A shift makes no sense of them."""
+
+    def draw(random: np.random.Generator, n_days: int, n: int) -> Rows:
+        return (random.random((n_days * n, COLUMNS)) < share).astype(np.float64)
+
+    return draw
+
+
+def tied(correlation: float) -> Source:
+    """Independent rows whose columns are correlated."""
+
+    def draw(random: np.random.Generator, n_days: int, n: int) -> Rows:
+        common = random.normal(size=(n_days * n, 1)) * np.sqrt(correlation)
+        return common + random.normal(size=(n_days * n, COLUMNS)) * np.sqrt(1 - correlation)
 
     return draw
 
@@ -72,6 +101,10 @@ CASES: dict[str, Source] = {
     "ar8": autoregressive(0.8),
     "season": season(0.2),
     "day": day_effect(0.1),
+    "ar-5": autoregressive(-0.5),
+    "t3": heavy(3.0),
+    "rare": rare(0.001),
+    "tied": tied(0.9),
 }
 
 
@@ -118,6 +151,12 @@ def alarms(
     return found
 
 
+def incidents(found: list[tuple[int, str]]) -> int:
+    """Alarms that open within three days of the last one are one incident."""
+    days = sorted(day for day, _ in found)
+    return sum(at == 0 or day - days[at - 1] > 3 for at, day in enumerate(days))
+
+
 def poisson_limits(count: int, exposure: float) -> tuple[float, float]:
     """Exact 95 % limits of a rate (Garwood 1936)."""
     low = special.gammaincinv(count, 0.025) if count else 0.0
@@ -141,14 +180,16 @@ def main() -> None:
             random = np.random.default_rng([options.seed, n, *case.encode()])
             n_runs = max(options.months * MONTH_DAYS // RUN_DAYS, 1)
             n_months = n_runs * RUN_DAYS / MONTH_DAYS
-            counts = [len(alarms(strategy, *run(CASES[case], random, n))) for _ in range(n_runs)]
-            low, high = poisson_limits(sum(counts), n_months)
-            line = f"{case:7} {n:5} rows a day: {sum(counts) / n_months:6.2f} [{low:.2f}, {high:.2f}] a month"
+            told = [alarms(strategy, *run(CASES[case], random, n)) for _ in range(n_runs)]
+            counts, events = sum(map(len, told)), sum(map(incidents, told))
+            low, high = poisson_limits(counts, n_months)
+            line = f"{case:7} {n:5} rows a day: {counts / n_months:6.2f} [{low:.2f}, {high:.2f}] a month"
+            line += f", incidents {events / n_months:.2f}"
             for shift in options.shift or [0.25, 0.5]:
                 delays = []
                 for _ in range(max(options.months // 6, 5)):
-                    told = alarms(strategy, *run(CASES[case], random, n, MONTH_DAYS, shift))
-                    seen = [day for day, watch in told if watch == "x00.location" and day >= CHANGE_DAY]
+                    found = alarms(strategy, *run(CASES[case], random, n, MONTH_DAYS, shift))
+                    seen = [day for day, watch in found if watch == "x00.location" and day >= CHANGE_DAY]
                     delays.append(seen[0] - CHANGE_DAY + 1 if seen else np.inf)
                 line += f"; {shift} sd: {np.median(delays):.0f} d"
             print(f"{line}  ({time.perf_counter() - clock:.0f} s)", flush=True)

@@ -581,3 +581,57 @@ def test_a_common_shock_calms_the_prior():
         )
     _, _, after = run(watches, state, days)
     assert (EDetector()._scale(after) > 10).all()
+
+
+def test_days_of_another_level_are_no_change_of_spread():
+    """Each of 360 days lies about a level of its own: alarms of spread stay far within twelve months of one each."""
+    told = []
+    for seed in range(3):
+        random = np.random.default_rng(seed)
+
+        def day(random=random, n=20_000):
+            return random.normal(random.normal(0, 0.2), 1, n)
+
+        rows = np.concatenate([day() for _ in range(10)])
+        reference = {"distance": summarise_numeric(GRIDS["distance"], rows)}
+        watches = plan(reference, "model")
+        state = begin(watches, reference, np.array([960.0, 1.0, 1.0]), windows_per_month=30)
+        days = [{"distance": summarise_numeric(GRIDS["distance"], day())} for _ in range(120)]
+        told += [watch for _, watch in run(watches, state, days)[0]]
+    assert told.count("distance.spread") <= 4
+
+
+def test_a_wider_spread_is_told_where_levels_differ():
+    """Beside levels that differ from window to window, values spread by a quarter more from window 40 on."""
+    random = np.random.default_rng(3)
+    reference = {
+        "distance": summarise_numeric(
+            GRIDS["distance"],
+            np.concatenate([random.normal(random.normal(0, 0.15), 1, 4000) for _ in range(10)]),
+        )
+    }
+    watches = plan(reference, "model")
+    state = begin(watches, reference, np.array([90.0, 1.0, 1.0]), windows_per_month=30)
+    days = [
+        {
+            "distance": summarise_numeric(
+                GRIDS["distance"], random.normal(random.normal(0, 0.15), 1.25 if day >= 40 else 1.0, 4000)
+            )
+        }
+        for day in range(60)
+    ]
+    alarms = [day for day, watch in run(watches, state, days)[0] if watch == "distance.spread"]
+    assert alarms
+    assert 40 <= alarms[0] <= 43
+
+
+def test_acceptance_of_a_level_is_one_of_its_spread_too():
+    """After the location of a column was accepted its spread is judged against the same rows: no alarm follows."""
+    for seed in range(8):
+        random = np.random.default_rng(seed)
+        watches, state = start(random, ("distance",))
+        _, _, state = run(watches, state, [window(random, shift=0.5 if w >= 5 else 0.0) for w in range(40)])
+        state = accept(state, np.ones(3, dtype=bool))
+        for w in range(40, 70):
+            evidence, state = EDetector().judge(watches.step(window(random, shift=0.5), w, w * HOUR), state)
+            assert not evidence.alarm.any()

@@ -432,3 +432,36 @@ def test_a_delta_table_is_opened_once(tmp_path: Path, monkeypatch: pytest.Monkey
     table = open_table(tmp_path / "t")
     assert [table.read(["x"], at, at + 1)["x"].to_list() for at in range(3)] == [[1], [2], [3]]
     assert len(opened) == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("a;b;c\n1;2;3\n4;5\n6;7;8\n", "its separator seems to be ';'"),
+        ("a;b;c\n1,5;2;3\n4,5;5\n", "its separator seems to be ';'"),
+        ("a,b\n1,2\r3,4", "cannot be read as csv"),
+        (";".join(f"column{at:06}" for at in range(15_000)) + "\n", "is it another separator?"),
+    ],
+    ids=["short line", "short line, commas", "a return within", "a long header"],
+)
+def test_ragged_and_strange_files_are_named_errors(tmp_path: Path, content: str, said: str) -> None:
+    """What the first lines do not tell, and what Python's reader refuses, ends in an error of ours."""
+    with pytest.raises(DataError, match=said.replace("?", r"\?")):
+        open_table(written(tmp_path / "a.csv", content.encode()))
+
+
+@pytest.mark.parametrize("end", ["", "\n"])
+def test_long_texts_and_late_types_are_read(tmp_path: Path, end: str) -> None:
+    """A column that turns to text in row 10,501, and a text of 140,000 characters in the last line."""
+    lines = ["a,b", *(f"{at},a" for at in range(10_500)), "x," + "y" * 140_000]
+    frame = whole(open_table(written(tmp_path / "a.csv", "\n".join(lines) + end)))
+    assert frame.height == 10_501
+    assert len(frame["b"][-1]) == 140_000
+
+
+def test_decimal_commas_have_exponents_and_no_points(tmp_path: Path) -> None:
+    """As pandas writes them; where points part thousands the column stays as it is."""
+    small = written(tmp_path / "a.csv", "p;q\n3,1257e-06;1\n0,5;2\n,25;3\n")
+    assert whole(open_table(small, separator=";"))["p"].to_list() == [3.1257e-06, 0.5, 0.25]
+    mixed = written(tmp_path / "b.csv", "p;q\n1.234;1\n12,5;3\n")
+    assert whole(open_table(mixed, separator=";"))["p"].to_list() == ["1.234", "12,5"]

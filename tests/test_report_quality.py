@@ -240,3 +240,27 @@ def test_scores_in_the_place_of_predictions_leave_the_figures_of_probabilities(
     assert values["roc_auc"] == pytest.approx(metrics.roc_auc_score(truth, score), abs=0.001)
     assert values["accuracy"] is None
     assert any(note.startswith("`prediction` holds fractions and labels are classes") for note in found.notes)
+
+
+def test_a_feature_that_is_called_probability_takes_no_figures() -> None:
+    """Ratings and fractional predictions are a regression, whatever the probability of rain."""
+    rng = np.random.default_rng(1)
+    label = rng.integers(0, 2, 2000)
+    rows = {
+        "label": label,
+        "prediction": label * 0.5 + rng.random(2000),
+        "probability_of_rain": rng.random(2000),
+    }
+    found = report(rows, rows)
+    assert value(found, "mae") == pytest.approx(np.abs(rows["prediction"] - label).mean())
+    assert found.verdict is Status.OK
+
+
+def test_segments_of_predictions_that_are_left_out_have_no_accuracy() -> None:
+    """Rounded scores are no classes, though 0 and 1 are among them."""
+    rng = np.random.default_rng(1)
+    truth = rng.random(3000) < 0.4
+    score = np.clip(rng.normal(0.3 + 0.3 * truth, 0.2), 0, 1)
+    rows = {"label": truth.astype(int), "prediction": np.round(score, 1), "probability": score}
+    found = report(rows, rows, by=["prediction"])
+    assert all(one.current.value is None for one in found.figures if one.metric == "accuracy")

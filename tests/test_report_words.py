@@ -197,3 +197,25 @@ def test_latencies_and_durations_are_told_in_seconds() -> None:
     )
     now, was = (pl.Series(one * 1e6).cast(pl.Int64).cast(pl.Duration("us")) for one in (slow, fast))
     assert re.match(r"mean 0\.\d+ s to 0\.\d+ s, standard deviation 0\.\d+ s to", told(now, was))
+
+
+def test_a_rare_event_is_told_by_its_share() -> None:
+    """One row in a hundred became one and a half: the mean says it, though it is small beside the deviation."""
+    n = 100_000
+    words = told((draws(1).random(n) < 0.015).astype(float), (draws(2).random(n) < 0.01).astype(float))
+    assert re.match(r"mean 0\.0\d+ to 0\.01\d+, standard deviation", words)
+
+
+def test_infinite_values_are_not_stuck_at_the_finite_one() -> None:
+    """Every finite value is five, and some are none."""
+    x = np.full(N, 5.0)
+    x[:50] = np.inf
+    assert "stuck" not in told(x, draws(1).normal(size=N))
+
+
+def test_slightly_slower_is_too_small_to_matter() -> None:
+    """A hundredth of the mean of a million latencies."""
+    n = 1_000_000
+    now, before = draws(1).exponential(0.101, n), draws(2).exponential(0.1, n)
+    one = report({"latency_s": now}, {"latency_s": before}).columns[0]
+    assert (one.changed, one.matters) == (True, False)

@@ -230,4 +230,6 @@ def test_a_reference_of_several_windows_counts_as_one(name, rng):
     """The reference's windows are added before the comparison."""
     x = rng.normal(size=900)
     apart = Summary.stack([numeric(x[:300]), numeric(x[300:])])
-    assert figure(name, numeric(x[:200]), apart) == figure(name, numeric(x[:200]), numeric(x))
+    one, other = (figure(name, numeric(x[:200]), reference) for reference in (apart, numeric(x)))
+    assert one[:3] == pytest.approx(other[:3], rel=1e-12)
+    assert one[3:] == other[3:]

@@ -236,3 +236,27 @@ def test_a_deviation_far_from_the_centre_is_right_or_has_a_reason(distance):
     if far.reason[0] is None:
         np.testing.assert_allclose([far.low, far.high], [near.low, near.high], rtol=0.01)
     assert (far.reason[0] is None) == (distance < 1000)
+
+
+def test_two_files_that_lie_apart_are_no_far_values(rng):
+    """A grid cut on values about 0 and about 1,000 does not widen the deviation of either."""
+    near, far = rng.normal(size=2000), rng.normal(1000, 1, 2000)
+    found = STATISTICS["sd"].figures(summarise_numeric(numeric_grid("x", np.concatenate([near, far])), near))
+    alone = STATISTICS["sd"].figures(summarise_numeric(numeric_grid("x", near), near))
+    assert found.high[0] == pytest.approx(alone.high[0], rel=0.05)
+
+
+@pytest.mark.parametrize("wild", [1e6, 1e200])
+def test_one_wild_value_of_the_pilot_leaves_the_deviation_a_limit(rng, wild):
+    """A sentinel in the rows that cut the grid says nothing of a window without it."""
+    grid = numeric_grid("x", np.append(rng.normal(size=999), wild))
+    found = STATISTICS["sd"].figures(summarise_numeric(grid, rng.normal(size=400)))
+    assert found.value[0] == pytest.approx(1, abs=0.15)
+    assert found.high[0] < 1.5
+
+
+def test_far_values_of_the_pilot_are_allowed_for(rng):
+    """Rows without any of the one in a hundred that are far out: the limit reaches what those would make of it."""
+    pilot = rng.normal(size=1000) * np.where(np.arange(1000) % 100 == 0, 100.0, 1.0)
+    found = STATISTICS["sd"].figures(summarise_numeric(numeric_grid("x", pilot), rng.normal(size=100)))
+    assert found.high[0] > 10 > found.low[0]

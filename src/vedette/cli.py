@@ -198,6 +198,13 @@ def report(
     separator: Annotated[
         str | None, typer.Option(help="Separator of CSV files; default a comma.", show_default=False)
     ] = None,
+    task: Annotated[
+        str | None, typer.Option(help="classification or regression; told from the rows.", show_default=False)
+    ] = None,
+    classes: Annotated[
+        str | None,
+        typer.Option(help="ok,fraud: the classes, the second of two the positive one.", show_default=False),
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Compare two files: what changed, how much, how sure that is; or describe one."""
@@ -212,6 +219,8 @@ def report(
             columns=_pairs(column or []),
             by=() if by is None else by,
             separator="\t" if separator == "\\t" else separator,
+            task=task,
+            classes=classes or (),
             html=html,
             progress=progress,
         )

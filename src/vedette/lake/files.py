@@ -19,6 +19,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 from deltalake.exceptions import DeltaError
 
@@ -48,12 +49,13 @@ _WORDS = ("None", "none", "-")
 
 _ZONE = r" ?(Z|UTC|[+-]\d{2}:?\d{2})$"
 _DAY = r"^\d{4}-\d{2}-\d{2}$"
-_DECIMAL = r"^([+-]?\d+),(\d+)$"
-_NO_THOUSANDS = r"^[+-]?(\d+,(\d{1,2}|\d{4,})|0\d*,\d+|\d{4,},\d+)$"
+_DECIMAL = r"^([+-]?\d*),(\d+(?:[eE][+-]?\d+)?)$"
+_NO_THOUSANDS = r"^[+-]?(\d*,(\d{1,2}|\d{4,})|0\d*,\d+|\d{4,},\d+|\d*,\d+[eE][+-]?\d+)$"
+_LEADING_ZERO = re.compile(r"0\d+$")  # 01234 is a code: as a number it would lose its zero
 _SNIFFED = 10_000  # rows from which the types of a CSV file are told; all of them where that goes wrong
 _SEPARATORS = ",;\t|"
 _LINES = 50  # by which a separator is told
-_TAIL_BYTES = 1_000_000
+_TAIL_BYTES, _CHUNK_BYTES = 1_000_000, 16_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,8 +186,8 @@ def open_table(
         if ending in (".csv", ".tsv"):
             usual = "\t" if ending == ".tsv" else ","
             separator = usual if separator is None else separator
-            table = _csv(where, told, separator, text_columns, exported)
-            return _spelled(table, text_columns, times=exported, comma=separator != ",")
+            table, texts = _csv(where, told, separator, text_columns, exported)
+            return _spelled(table, texts, times=exported, comma=separator != ",")
         return _arrow(where, told)
 
 
@@ -271,9 +273,16 @@ def _arrow_stream(file: Path, told: str) -> TableFile:
     return _parquet(folder.path / "*.parquet", told, folder)
 
 
-def _csv(file: Path, told: str, separator: str, text_columns: Sequence[str], indexed: bool) -> TableFile:
-    header = _header(file, told, separator, indexed)
-    texts = {name: pl.String() for name in header if name in text_columns}
+def _csv(
+    file: Path, told: str, separator: str, text_columns: Sequence[str], indexed: bool
+) -> tuple[TableFile, list[str]]:
+    """The table, and the columns that stay text whatever they hold."""
+    header, first = _header(file, told, separator, indexed)
+    texts = {
+        name: pl.String()
+        for at, name in enumerate(header)
+        if name in text_columns or any(len(row) > at and _LEADING_ZERO.match(row[at]) for row in first)
+    }
 
     def scan(sniffed: int | None) -> pl.LazyFrame:
         return pl.scan_csv(
@@ -296,7 +305,7 @@ def _csv(file: Path, told: str, separator: str, text_columns: Sequence[str], ind
     try:
         table = columns(_SNIFFED)
     except pl.exceptions.ComputeError as error:
-        ragged = _ragged(file, separator, len(header))
+        ragged = _ragged(file, separator, len(header)) if "found more fields" in str(error) else None
         if ragged is not None:
             raise DataError(f"{told}: {ragged}") from error
         table = columns(None)  # a later row has another type than the first ones: look at all of them
@@ -305,6 +314,36 @@ def _csv(file: Path, told: str, separator: str, text_columns: Sequence[str], ind
             f"{told}: the header is {', '.join(map(repr, header[:8]))}, but as columns it reads "
             f"{', '.join(map(repr, list(table.schema)[:8]))}: lines must end in \\n or \\r\\n"
         )
+    return _without_blank_lines(file, told, separator, table), list(texts)
+
+
+def _without_blank_lines(file: Path, told: str, separator: str, table: TableFile) -> TableFile:
+    """The table without the rows that were lines of nothing; ``DataError`` where a line has too few fields.
+
+    Polars makes nulls of both without a word. Fields are counted by their separators, which only files without quoted
+    fields allow; a file of one column has no lines of nothing, only values that are missing.
+    """
+    separators = blank = 0
+    ended = False
+    with file.open("rb") as opened:
+        while chunk := opened.read(_CHUNK_BYTES):
+            if b'"' in chunk:
+                return table
+            separators += chunk.count(separator.encode())
+            ends = np.frombuffer(chunk.replace(b"\r", b""), dtype=np.uint8) == ord("\n")
+            blank += int((ends[1:] & ends[:-1]).sum()) + bool(ended and ends[:1].any())
+            ended = bool(ends[-1:].any())
+    width = len(table.schema)
+    if width < 2:
+        return table
+    if blank:
+        nothing = pl.all_horizontal(pl.col(name).is_null() for name in table.schema)
+        scan = table._scan
+        if int(scan().select(nothing.sum()).collect().item()) != blank:
+            return table  # rows of nothing but separators among them: which are which is not known
+        table = replace(table, rows=table.rows - blank, _scan=lambda: scan().filter(~nothing), _whole=None)
+    if separators < (table.rows + 1) * (width - 1):
+        raise DataError(f"{told}: {_short(file, separator, width)}")
     return table
 
 
@@ -330,7 +369,12 @@ def _spelled(table: TableFile, kept: Sequence[str], *, times: bool, comma: bool)
     decimal = {}
     if comma:
         decimal = {
-            name: one.str.replace(_DECIMAL, "${1}.${2}").cast(pl.Float64, strict=False)
+            name: pl.when(
+                one.str.contains(".", literal=True)
+            )  # beside decimal commas a point parts thousands
+            .then(None)
+            .otherwise(one.str.replace(_DECIMAL, "${1}.${2}"))
+            .cast(pl.Float64, strict=False)
             for name, one in value.items()
         }
     moment = {}
@@ -367,16 +411,28 @@ def _spelled(table: TableFile, kept: Sequence[str], *, times: bool, comma: bool)
     return table.mapped({name: one.alias(name) for name, one in told.items()})
 
 
-def _header(file: Path, told: str, separator: str, indexed: bool) -> list[str]:
-    """The names of a CSV file's columns; an error where they cannot be what was meant."""
+def _header(file: Path, told: str, separator: str, indexed: bool) -> tuple[list[str], list[list[str]]]:
+    """The names of a CSV file's columns, and the fields of its first lines; an error where they cannot be what was meant."""
     if len(separator) != 1 or not separator.isascii() or separator in '"\r\n':
         raise ValueError(f"separator={separator!r}: must be one character, such as ';'")
-    counts = {one: _field_counts(file, one) for one in dict.fromkeys([separator, *_SEPARATORS])}
-    names, ours = counts[separator]
+    counts = {one: _first_lines(file, one) for one in dict.fromkeys([separator, *_SEPARATORS])}
+    lines = counts[separator]
+    names, ours = (lines[0] if lines else []), [len(fields) for fields in lines]
+    if not names and file.stat().st_size > csv.field_size_limit():
+        raise DataError(
+            f"{told}: read with the separator {separator!r} the first line has a field of more than "
+            f"{csv.field_size_limit():,} characters: is it another separator?"
+        )
+    if len(names) == 2 and names[0] == "sep=":
+        raise DataError(f"{told}: the first line, 'sep={separator}', is a word to Excel: take it out")
     fits = {
-        one: sizes[0] for one, (_, sizes) in counts.items() if sizes and len(set(sizes)) == 1 and sizes[0] > 1
+        one: len(rows[0])
+        for one, rows in counts.items()
+        if rows and len(rows[0]) > 1 and len({len(row) for row in rows}) == 1
     }
-    if separator not in fits and fits:
+    if len(names) == 1 and not fits:  # some line is ragged: the header alone tells
+        fits = {one: names[0].count(one) + 1 for one in _SEPARATORS if one != separator and one in names[0]}
+    if names and separator not in fits and fits:
         other = max(fits, key=lambda one: fits[one])
         some = "one column" if set(ours) == {1} else f"{min(ours)} to {max(ours)} columns a line"
         raise DataError(
@@ -392,11 +448,11 @@ def _header(file: Path, told: str, separator: str, indexed: bool) -> list[str]:
         raise SchemaError(
             f"{told}: column {[not name.strip() for name in names].index(True) + 1} has no name in the header"
         )
-    return names
+    return names, lines[1:]
 
 
-def _field_counts(file: Path, separator: str) -> tuple[list[str], list[int]]:
-    """The fields of the header, and the number of fields of the first lines; empty lines do not count."""
+def _first_lines(file: Path, separator: str) -> list[list[str]]:
+    """The fields of the first lines; empty lines do not count."""
     with file.open(newline="", encoding="utf-8-sig") as opened:
         reader = csv.reader(opened, delimiter=separator)
         lines: list[list[str]] = []
@@ -404,17 +460,33 @@ def _field_counts(file: Path, separator: str) -> tuple[list[str], list[int]]:
             lines.extend(fields for fields in islice(reader, _LINES) if fields)
         except csv.Error:  # a field of more than 131,072 characters: the lines before it tell as much
             log.debug("%s: separators are told by its first %d lines", file, len(lines))
-    return (lines[0] if lines else []), [len(fields) for fields in lines]
+    return lines
 
 
 def _ragged(file: Path, separator: str, fields: int) -> str | None:
     """The first line with more fields than the header, in words."""
     with file.open(newline="", encoding="utf-8-sig") as opened:
         reader = csv.reader(opened, delimiter=separator)
-        for line in reader:
-            if len(line) > fields:
-                return f"line {reader.line_num} has {len(line)} fields, the header {fields}"
+        try:
+            for line in reader:
+                if len(line) > fields:
+                    return f"line {reader.line_num} has {len(line)} fields, the header {fields}"
+        except csv.Error as error:  # a field of more than 131,072 characters: Polars' own words have to do
+            log.debug("%s: lines cannot be told apart: %s", file, error)
     return None
+
+
+def _short(file: Path, separator: str, fields: int) -> str:
+    """The first line with fewer fields than the header, in words."""
+    with file.open(newline="", encoding="utf-8-sig") as opened:
+        reader = csv.reader(opened, delimiter=separator)
+        try:
+            for line in reader:
+                if line and len(line) < fields:
+                    return f"line {reader.line_num} has {len(line)} fields, the header {fields}"
+        except csv.Error as error:
+            log.debug("%s: lines cannot be told apart: %s", file, error)
+    return f"some line has fewer than {fields} fields"
 
 
 def _check_end(file: Path, told: str, separator: str, fields: int) -> None:
@@ -424,11 +496,11 @@ def _check_end(file: Path, told: str, separator: str, fields: int) -> None:
         tail = opened.read()
     if tail.endswith((b"\n", b"\r")) or b"\n" not in tail:
         return
-    last = tail.rpartition(b"\n")[2].decode("utf-8", "replace")
-    found = next(csv.reader([last], delimiter=separator), [])
-    if '"' not in last and len(found) < fields:
+    last = tail.rpartition(b"\n")[2].decode("utf-8", "replace").strip(" \x1a\r")  # \x1a ends files of DOS
+    found = last.count(separator) + 1
+    if last and '"' not in last and found < fields:
         raise DataError(
-            f"{told}: the last line has {len(found)} of {fields} fields and no end: the file was cut off (truncated?)"
+            f"{told}: the last line has {found} of {fields} fields and no end: the file was cut off (truncated?)"
         )
 
 

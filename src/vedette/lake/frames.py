@@ -6,7 +6,7 @@ Types follow the closed table of ``records.Physical``; what is outside it is ref
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -76,8 +76,9 @@ def frame_of(data: Any, text_columns: Sequence[str] = ()) -> pl.DataFrame:
         return _pandas(data)
     if hasattr(data, "__arrow_c_stream__"):
         _check_names(getattr(data, "column_names", None) or ())
-        for field in getattr(data, "schema", None) or ():
-            if str(getattr(field, "type", "")).startswith("decimal256"):
+        schema = getattr(data, "schema", None)
+        for field in schema if isinstance(schema, Iterable) else ():
+            if "decimal256" in str(getattr(field, "type", "")):
                 raise SchemaError(
                     f"column {field.name!r} has the type {field.type}: cast it to decimal128 or float64"
                 )
@@ -143,10 +144,19 @@ def _series(name: str, values: Any) -> pl.Series:
     if len(kinds) == 1:
         told = f"holds values of the type {kinds[0]}: must be numbers, text or times"
     else:
-        first = type(values[0]).__name__
-        row = next((row for row, value in enumerate(values) if type(value).__name__ != first), 0)
-        told += f" (row {row}: {values[row]!r:.60})"
+        told += _odd_one(values)
     raise DataError(f"column {name!r} {told}")
+
+
+def _odd_one(values: Sequence[Any]) -> str:
+    """The first value of another kind than those before it, and its row; whole numbers and fractions are one kind."""
+
+    def kind(value: Any) -> type:
+        return float if isinstance(value, int) and not isinstance(value, bool) else type(value)
+
+    there = [(row, value) for row, value in enumerate(values) if value is not None]
+    row, value = next((one for one in there if kind(one[1]) is not kind(there[0][1])), there[0])
+    return f" (row {row}: {value!r:.60})"
 
 
 def _array(values: np.ndarray[Any, Any]) -> Any:

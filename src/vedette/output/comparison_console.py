@@ -220,7 +220,8 @@ def _held(say: _Writer, one: Column) -> str:
     mean, sd = side.figures.get("mean"), side.figures.get("sd")
     if mean is None or mean.value is None:
         return ends
-    return f"mean {say.estimate(mean, '')}, sd {number(sd.value) if sd else ''}, {ends}"
+    spread = f"sd {number(sd.value)}, " if sd is not None and sd.value is not None else ""
+    return f"mean {say.estimate(mean, '')}, {spread}{ends}"
 
 
 def _said(one: Column) -> str:

@@ -137,7 +137,12 @@ def _plain(many: tuple[float, ...], by: float = 0.0) -> tuple[str, ...]:
     else:
         decimals = 2 - magnitude
     if magnitude >= 9 or magnitude < -4:
-        return tuple(_scientific(one, max(0, min(decimals + magnitude, 4))) for one in many)
+        digits = max(0, min(decimals + magnitude, 4))
+        plain = [0 < abs(one) < 1e6 and abs(one) >= 1e-3 and largest >= 1e9 for one in many]
+        return tuple(
+            f"{one:.3g}" if short else _scientific(one, digits)
+            for one, short in zip(many, plain, strict=True)
+        )
     if decimals < 0 and apart:
         many = tuple(round(one, decimals) for one in many)
     decimals = max(0, decimals)

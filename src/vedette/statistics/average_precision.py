@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
+from vedette.statistics.confusion import is_binary
 from vedette.statistics.estimates import Estimates, check_kind, check_level
 from vedette.statistics.ranking import macro_limits, paired, ranked, widened
 from vedette.statistics.summary import Summary
@@ -65,14 +66,20 @@ class AveragePrecision:
         check_kind(self.name, self.kinds, current)
         check_level(level)
         positive, negative, n, reasons = ranked(current, self.name)
-        value, own, others = _average(positive, negative, alone=current.grid.discrete)
+        alone = (
+            current.grid.single_scores if is_binary(current) else np.zeros(positive.shape[-1], dtype=np.bool_)
+        )
+        if current.grid.discrete:
+            alone = ~np.zeros_like(alone)
+        value, own, others = _average(positive, negative, alone)
         low, high = _limits(value, own + others, level)
-        mixed = _average(*_with_chance(positive, negative), alone=current.grid.discrete)
+        mixed = _average(*_with_chance(positive, negative), alone)
         z = float(special.ndtri((1 + level) / 2))
         low = np.minimum(low, np.maximum(mixed[0] - z * np.sqrt(mixed[1] + mixed[2]), 0.0))
         limits = macro_limits(value, low, high, own, others)
         if not current.grid.discrete:
-            rough = _average(paired(positive), paired(negative), alone=False)[0]
+            ours, theirs = paired(positive), paired(negative)
+            rough = _average(ours, theirs, np.zeros(ours.shape[-1], dtype=np.bool_))[0]
             limits = widened(*limits, rough.mean(axis=1))
         return Estimates.of(*limits, n, reasons)
 
@@ -86,28 +93,27 @@ def _with_chance(positive: Integers, negative: Integers) -> tuple[Floats, Floats
 
 
 def _average(
-    positive: Integers | Floats, negative: Integers | Floats, *, alone: bool
+    positive: Integers | Floats, negative: Integers | Floats, alone: npt.NDArray[np.bool_]
 ) -> tuple[Floats, Floats, Floats]:
     """Average precision, and the parts of its variance of positives and of negatives, from counts [..., bins].
 
-    Bins come by score, lowest first; ``alone`` where the rows of a bin have the same score.
+    Bins come by score, lowest first; ``alone`` [bins] where the rows of a bin have the same score.
     """
     p, f = positive[..., ::-1].astype(np.float64), negative[..., ::-1].astype(np.float64)
     before, rows = np.cumsum(p, axis=-1) - p, np.cumsum(p + f, axis=-1) - p - f
     total = np.maximum(p.sum(axis=-1, keepdims=True), 1.0)
     held = p > 0
-    if alone:
-        precision = (before + p) / np.maximum(rows + p + f, 1.0)
-        above = rows + p + f
-    else:
-        precision = np.where(held, _within(before, rows, p, f), 0.0)
-        above = rows + (p + f) / 2
+    tied = alone[::-1]
+    precision = np.where(
+        tied, (before + p) / np.maximum(rows + p + f, 1.0), np.where(held, _within(before, rows, p, f), 0.0)
+    )
+    above = rows + np.where(tied, p + f, (p + f) / 2)
     value = (p * precision).sum(axis=-1, keepdims=True) / total
     weight = np.where(held, p / np.maximum(above, 0.5), 0.0)
 
     def at_or_below(part: Floats) -> Floats:
         below = np.cumsum(part[..., ::-1], axis=-1)[..., ::-1]
-        return below if alone else below - part / 2
+        return np.where(tied, below, below - part / 2)
 
     g, h = at_or_below(weight), at_or_below(weight * precision)
     own = (p * (precision - value + g - h) ** 2).sum(axis=-1) / total[..., 0] ** 2

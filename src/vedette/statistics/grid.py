@@ -39,6 +39,9 @@ KINDS = ("numeric", "category", "quality", "error", "latency")
 
 NUMERIC_CELLS = 128  # fine enough for Wasserstein and p99, a kilobyte a window
 TAIL_SHARES = np.array([1 / 256, 1 / 512, 1 / 1024])  # without them p99 and long tails have the widest cells
+ENDS = np.array(
+    [1, 2, 4]
+)  # ranks from either end: else one wild value makes a cell of which nothing is known
 LEVELS_MAX = 128  # levels with a cell of their own
 KNOWN_MAX = 4096  # further levels that are known, but share a cell: 4096 names are about 64 kB in a grid
 CLASSES_MAX = 128  # label x prediction counts grow with the square: 128 classes are 130 kB a window
@@ -51,6 +54,7 @@ SCORE_QUANTILES, SCORE_TOP, SCORE_BEYOND, SCORE_LOGITS = (
     8,
     38,
 )  # of two classes, with those far out 126 edges
+ATOM_OF, ATOMS_MAX = 32, 16  # a score of a 32nd of the pilot or more has a bin of its own
 SCORE_FAR = (7.8, 8.8, 10.0, 12.0, 15.0)  # logits: scores of a model that is much too sure
 SCORE_PILOT_MIN = 200  # fewer pilot scores give quantiles too rough to cut 128 cells
 
@@ -143,6 +147,15 @@ class Grid:
         return scores, len(self.classes) + 1, len(self.classes) + 2
 
     @property
+    def single_scores(self) -> npt.NDArray[np.bool_]:
+        """Which score bins of a quality grid hold one value, so that rows in them are tied."""
+        if self.discrete:
+            return np.ones(len(self.score_edges) + 1, dtype=np.bool_)
+        lower = np.concatenate([[0.0], self.score_edges])
+        upper = np.concatenate([self.score_edges, [np.nextafter(1.0, 2.0)]])
+        return np.asarray(np.nextafter(lower, 2.0) >= upper)
+
+    @property
     def one_vs_rest(self) -> tuple[int, int, int]:
         """Classes, score bins and sides of the cells that come last; no classes where there are no such cells."""
         counted = len(self.classes) in ONE_VS_REST_CLASSES and len(self.score_edges)
@@ -219,14 +232,14 @@ def numeric_grid(column: str, pilot: npt.ArrayLike) -> Grid:
 
     A pilot of at most 128 distinct values, each seen twice on average or more, makes a discrete grid: every
     value its own cell, with cells for what lies between, below and above. Otherwise edges are the 127 inner
-    quantiles of the pilot, three more towards either end, and its least and greatest value; a value that
-    fills a 64th of the pilot is cut out into its own cell. NaN and infinities in the pilot are left out. An
-    empty pilot gives edges at both signs of 64 powers between 1e-6 and 1e12, coarse but never useless.
+    quantiles of the pilot, three more towards either end, its least and greatest value, and the second, third and
+    fifth from either end; a value that fills a 64th of the pilot is cut out into its own cell. NaN and infinities in
+    the pilot are left out. An empty pilot gives edges at both signs of 64 powers between 1e-6 and 1e12, coarse but never useless.
 
     >>> numeric_grid("flag", [0, 1, 1, 0, 1]).cells     # below 0, 0, between, 1, above 1
     5
     >>> numeric_grid("x", np.linspace(0, 1, 2000)).cells
-    136
+    140
     """
     values = np.asarray(pilot, dtype=np.float64).ravel()
     values = np.sort(values[np.isfinite(values)])
@@ -242,6 +255,7 @@ def numeric_grid(column: str, pilot: npt.ArrayLike) -> Grid:
         n_cells = min(NUMERIC_CELLS, n)
         shares = np.concatenate([np.arange(1, n_cells) / n_cells, TAIL_SHARES, 1 - TAIL_SHARES])
         ranks = np.clip(np.ceil(shares * n).astype(np.int64) - 1, 0, n - 1)
+        ranks = np.concatenate([ranks, np.minimum(ENDS, n - 1), np.maximum(n - 1 - ENDS, 0)])
         atoms = distinct[(times > 1) & (times * 64 >= n)]
         edges = np.concatenate([values[[0]], values[ranks], _next(values[[-1]]), atoms, _next(atoms)])
     edges = np.unique(edges[np.isfinite(edges)])
@@ -321,7 +335,8 @@ def quality_grid(classes: Sequence[str], pilot: npt.ArrayLike | None = None, col
     cut 128 bins: 40 edges at their quantiles, 30 at ranks from the greatest on that grow by equal ratios and 8 above it
     (where rare positives are: a change of precision goes with the logarithm of the rank), 38 in equal steps of the logit
     from -7 to 7 and 10 beyond, to 15 (logits have no edges where all scores are alike, quantiles none where the next
-    windows' may be). Where they have at most 128 values each has a bin, and the grid is ``discrete``. Fewer valid scores
+    windows' may be); a score of a 32nd of the pilot or more has a bin of its own besides. Where they have at most 128
+    values each has a bin, and the grid is ``discrete``. Fewer valid scores
     leave 128 steps of the logit from -20 to 20.
     With 3 to 32 classes there are 128 to 32 bins, the same for all, and no more than 1,024 in all: half are cut where
     the rows of a class are to be expected, a quarter at quantiles of scores that are not the greatest of their row, the
@@ -367,8 +382,11 @@ def _score_edges(scores: Floats) -> tuple[Floats, bool]:
         ranks = np.ceil(np.arange(1, SCORE_QUANTILES + 1) * n / (SCORE_QUANTILES + 1)).astype(np.int64) - 1
         from_top = np.rint(np.geomspace(1, n / 2, SCORE_TOP)).astype(np.int64)
         logits = _at_logits([*_logits(SCORE_LOGITS), *SCORE_FAR, *(-far for far in SCORE_FAR)])
-        edges = np.unique(np.concatenate([scores[ranks], scores[n - from_top], _beyond(scores), logits]))
-        return edges[edges > 0], False
+        times = np.unique(scores, return_counts=True)[1]
+        atoms = distinct[times * ATOM_OF >= n][:ATOMS_MAX]  # saturated scores, 0 and 1 above all, are ties
+        edges = [scores[ranks], scores[n - from_top], _beyond(scores), logits, atoms, _next(atoms)]
+        cut = np.unique(np.concatenate(edges))
+        return cut[(cut > 0) & (cut <= 1)], False
     if n >= SCORE_PILOT_MIN and len(distinct) > 1:
         return distinct[1:], True
     return _wide_logit_edges(SCORE_CELLS - 1), False

@@ -56,8 +56,9 @@ def ranked(current: Summary, name: str) -> tuple[Integers, Integers, Integers, R
     if is_binary(current):
         reasons.add(labelled[:, 0] < CLASS_MIN, f"fewer than {CLASS_MIN} positive labels", labelled[:, 0])
         reasons.add(others[:, 0] < CLASS_MIN, f"fewer than {CLASS_MIN} negative labels", others[:, 0])
-        tied = (positive * negative).sum(axis=2)[:, 0] > TIED_MAX * np.maximum(labelled * others, 1)[:, 0]
-        reasons.add(tied & (not current.grid.discrete), "scores lie in too few bins")
+        blurred = (positive * negative)[:, 0, ~current.grid.single_scores].sum(axis=1)
+        tied = blurred > TIED_MAX * np.maximum(labelled * others, 1)[:, 0]
+        reasons.add(tied, "scores lie in too few bins")
     else:
         least = np.minimum(labelled, others).min(axis=1)
         reasons.add(least < CLASS_MIN, f"fewer than {CLASS_MIN} labels of a class", least)

@@ -26,6 +26,8 @@ HEAVY, MANY = 6.0, 3000
 VALUES_MIN = 30
 """With fewer values a log-normal sample too often looks as if it had no tail at all."""
 
+CELLS_MANY = 32
+
 FURTHEST = 100.0
 """Standard deviations above which an upper limit tells nothing."""
 
@@ -82,7 +84,8 @@ class Sd:
             reasons.add(plain & (furthest > FURTHEST), "too few rows for so heavy tails", n)
             low, high = found.sd * nearest, found.sd * furthest
             if of_pilot(grid):
-                high = np.maximum(high, _with_unseen(found, n, grid, level))
+                unseen = _with_unseen(found, n, grid, level)
+                high = np.where(unseen <= FURTHEST * found.sd, np.maximum(high, unseen), high)
             same_low, same_high = _of_share(np.zeros_like(n), n, level)
             reach = np.maximum(current.maximum, grid.edges[-1]) - np.minimum(current.minimum, grid.edges[0])
             low, high = np.where(constant, same_low, low), np.where(constant, same_high * reach, high)
@@ -106,8 +109,14 @@ def _bonett(kurtosis: Floats, n: Integers, level: float) -> tuple[Floats, Floats
 
 
 def _with_unseen(found: Moments, n: Integers, grid: Grid, level: float) -> Floats:
-    """The deviation if the greatest share of rows that ``n`` rows can all miss lay as far out as the pilot's furthest."""
-    reach = np.abs(grid.edges[[0, -1]] - grid.centre).max()
+    """The deviation if the greatest share of rows that ``n`` rows can all miss lay as far out as the pilot's furthest.
+
+    How far that is is told from the nearer end of the middle half of the grid's cells, if there are many: a pilot of two
+    files whose values lie far apart is no pilot with far values.
+    """
+    ends, places = grid.edges[[0, -1]], [len(grid.edges) // 4, 3 * len(grid.edges) // 4]
+    inner = grid.edges[places] if len(grid.edges) >= CELLS_MANY else np.array([grid.centre, grid.centre])
+    reach = max(inner[0] - ends[0], ends[1] - inner[1])
     missed = unlike(n, level)
     return np.asarray(np.sqrt((1 - missed) * (found.sd**2 + missed * reach**2)))
 

@@ -8,7 +8,7 @@ from dataclasses import fields, replace
 import numpy as np
 
 from vedette.statistics.summary import Summary
-from vedette.strategy.records import Bools, Floats, Ints, State
+from vedette.strategy.records import Bools, Floats, Ints, Measure, State
 from vedette.strategy.watches import BINS, Plan
 
 __all__ = ["BETS", "COMMON_STEPS", "RING", "accept", "begin", "extend"]
@@ -99,15 +99,26 @@ def accept(state: State, watches: Bools) -> State:
     """The state after a person accepted the present as normal for some watches (a mask of length K).
 
     What was judged since the alarm opened becomes reference and pool of the watch, its evidence starts at
-    nothing, and its verdict is no longer latched. Watches without an open alarm stay as they are. Their
-    cells stay too: after a large change a new reference (``begin``) resolves more.
+    nothing, and its verdict is no longer latched. Watches without an open alarm stay as they are, but that a column's
+    spread is judged against the same rows as its location. Their cells stay too: after a large change a new reference
+    (``begin``) resolves more.
     """
     chosen = state.latched & np.asarray(watches, dtype=np.bool_)
-    rows = chosen[state.group][:, None]
+    own = chosen[state.group]
+    present = state.aside.copy()
+    spread = (
+        np.flatnonzero((state.measure[1:] == Measure.SPREAD) & (state.measure[:-1] == Measure.LOCATION)) + 1
+    )
+    for one, other in ((spread, spread - 1), (spread - 1, spread)):
+        tied = ~state.latched[state.group[one]] & own[other]
+        tied &= (state.reference[one] == state.reference[other]).all(axis=1)
+        present[one[tied]] = state.aside[other[tied]]
+        own[one[tied]] = True
+    rows = own[:, None]
     return replace(
         state,
-        pool=np.where(rows, state.aside, state.pool),
-        reference=np.where(rows, state.aside, state.reference),
+        pool=np.where(rows, present, state.pool),
+        reference=np.where(rows, present, state.reference),
         aside=np.where(rows, 0, state.aside),
         log_bets=np.where(rows, -np.inf, state.log_bets),
         cusum=np.where(rows, 0.0, state.cusum),

@@ -43,7 +43,7 @@ EXPECTED_MIN = 10.0
 """Rows that a cell should expect on either side: with fewer, chi-square's tail is wrong far out."""
 
 GROUPS_MAX = 20
-TAILS = (0.0005, 0.002, 0.008, 0.03)  # of the rows of both files
+TAILS = (0.0005, 0.002, 0.004, 0.008, 0.03)  # of the rows of both files
 TAIL_MAX = 0.1  # a cell that holds more is no tail
 DEPENDENT_MIN = 100  # fewer values say too little about autocorrelation
 CORRELATED_MIN = 0.1  # six standard errors of 4,000 independent values
@@ -125,7 +125,7 @@ def number_parts(
     Chi-square over up to 20 groups of about equal counts; the rank sum (Wilcoxon 1945) and the sum of squared ranks
     about the middle (Mood 1954), both with mid-ranks and the variance of sampling without putting back, where the
     scores are not so uneven that their sum is far from normal; and Fisher's exact test of the share of rows in either
-    tail and of both, at four depths (times their number), for what a few wild values do that no rank sees. None where a side has
+    tail and of both, at five depths (times their number), for what a few wild values do that no rank sees. None where a side has
     under 50 values or all lie in one cell.
     """
     n, m = int(current.sum()), int(reference.sum())
@@ -223,19 +223,23 @@ def means(a: tuple[float, float, int], b: tuple[float, float, int]) -> float | N
 
 
 def _enough(current: Floats | Integers, reference: Floats | Integers) -> tuple[Floats, Floats]:
-    """Cells that expect enough rows on either side on their own, and all others as one."""
+    """Cells that expect enough rows on either side on their own, and all others as one.
+
+    Where these together expect too few, they are left out; but not where they are all that a side has.
+    """
     a, b = np.asarray(current, dtype=np.float64), np.asarray(reference, dtype=np.float64)
     pooled = a + b
     own = pooled * min(a.sum(), b.sum()) / max(pooled.sum(), 1.0) >= EXPECTED_MIN
     a, b = np.append(a[own], a[~own].sum()), np.append(b[own], b[~own].sum())
     few = (a + b)[-1] * min(a.sum(), b.sum()) / max(pooled.sum(), 1.0) < EXPECTED_MIN
-    return (a[:-1], b[:-1]) if few else (a, b)
+    all_of_a_side = not a[:-1].sum() or not b[:-1].sum()
+    return (a[:-1], b[:-1]) if few and not all_of_a_side else (a, b)
 
 
 def _chi_square(current: Floats, reference: Floats, inflated: float = 1.0) -> float | None:
-    if len(current) < 2:
-        return None
     n, m, pooled = current.sum(), reference.sum(), current + reference
+    if len(current) < 2 or not min(n, m):
+        return None
     gap = current - pooled * (n / (n + m))
     statistic = float((gap**2 / pooled).sum() * (n + m) ** 2 / (n * m)) / inflated
     return float(special.gammaincc((len(current) - 1) / 2, statistic / 2))

@@ -12,11 +12,11 @@ import polars as pl
 
 from vedette.engine.two_files import words
 from vedette.engine.two_files.described import Compared
-from vedette.engine.two_files.findings import findings_of
+from vedette.engine.two_files.findings import fell_silent, findings_of
 from vedette.engine.two_files.levels import compare_levels
 from vedette.engine.two_files.numbers import NUMBERED, compare_numbers, few_whole
 from vedette.engine.two_files.other import compare_other
-from vedette.engine.two_files.quality import Quality, compare_quality
+from vedette.engine.two_files.quality import Quality, Task, compare_quality
 from vedette.engine.two_files.source import (
     Source,
     family_of,
@@ -30,6 +30,7 @@ from vedette.errors import DataError, SchemaError
 from vedette.lake.files import TableFile, open_frame, open_table
 from vedette.lake.frames import check_mapping, frame_of
 from vedette.output.comparison import Column, Comparison
+from vedette.output.numbers import percent
 from vedette.records import Status
 from vedette.strategy import discoveries
 from vedette.strategy.two_samples import together
@@ -66,6 +67,7 @@ def compare(
     columns: Mapping[str, str] | None = None,
     by: Sequence[str] = (),
     separator: str | None = None,
+    task: Task | None = None,
     progress: Progress | None = None,
 ) -> Comparison:
     """Compare a file (or a frame in memory) with a reference, or describe it alone.
@@ -88,7 +90,7 @@ def compare(
     if progress is not None:
         progress(len(drafts), len(drafts), "figures of the model")
     named = [_named_rows(table, by) for table in pair.tables()]
-    quality = compare_quality(named[0], named[1] if len(named) > 1 else None, by)
+    quality = compare_quality(named[0], named[1] if len(named) > 1 else None, by, task)
     return _judged(pair, drafts, quality, now)
 
 
@@ -281,7 +283,8 @@ def _alone(name: str, role: str, found: Compared, *, here: bool) -> Column:
 
 def _retyped(name: str, role: str, sources: Sequence[Source]) -> Column:
     now, before = (_compared(name, role, kind_of(one.dtype), [one]) for one in sources)
-    types = [_typed(one) for one in sources]
+    mixed = {family_of(one.dtype) for one in sources} == {"numeric", "text"}
+    types = [_typed(one, mixed) for one in sources]
     said = f"has another type: {types[1]} in the reference, {types[0]} in the current file"
     return replace(
         _draft(name, role, now),
@@ -295,13 +298,20 @@ def _retyped(name: str, role: str, sources: Sequence[Source]) -> Column:
     )
 
 
-def _typed(source: Source) -> str:
-    """The type of a column, with a value that it holds."""
-    some = source.pilot().head(1).to_list() if kind_of(source.dtype) != "other" else []
-    if not some:
+def _typed(source: Source, mixed: bool) -> str:
+    """The type of a column, with a value that it holds; of texts against numbers one that is no number."""
+    if kind_of(source.dtype) == "other":
         return str(source.dtype)
-    value = some[0] if isinstance(some[0], str | bytes | float | int) else str(some[0])
-    return f"{source.dtype} (such as {repr(value)[:40]})"
+    pilot, many = source.pilot(), ""
+    if mixed and kind_of(source.dtype) == "text" and source.dtype != pl.Binary:
+        odd = pilot.filter(pilot.cast(pl.String).cast(pl.Float64, strict=False).is_null())
+        if len(odd):
+            many = f", {percent(len(odd) / len(pilot))} no numbers"
+            pilot = odd
+    if not len(pilot):
+        return str(source.dtype)
+    value = pilot[0] if isinstance(pilot[0], str | bytes | float | int) else str(pilot[0])
+    return f"{source.dtype} (such as {repr(value)[:40]}{many})"
 
 
 def _judged(
@@ -409,7 +419,8 @@ def _verdict(report: Comparison) -> Status:
         return Status.UNKNOWN
     if Status.WARN in found:
         return Status.WARN
-    return Status.UNKNOWN if any(map(_unjudged, report.columns)) else Status.OK
+    silent = any(map(_unjudged, report.columns)) or any(map(fell_silent, report.figures))
+    return Status.UNKNOWN if silent else Status.OK
 
 
 def _unjudged(column: Column) -> bool:

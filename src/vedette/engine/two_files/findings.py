@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from vedette.output.comparison import Column, Comparison, Figures, Finding, Side
-from vedette.output.comparison_words import column_status, figure_status, metric_words
+from vedette.output.comparison_words import column_status, figure_status, is_main, metric_words
 from vedette.output.numbers import estimate, number, percent, unit_of, width
 from vedette.records import Status
 
@@ -75,6 +75,15 @@ def _figures(report: Comparison) -> Iterator[Finding]:
         for one in report.figures:
             if one.segment and _is(one, status):
                 yield Finding(status, one.metric, f"{_from_to(one)}, {one.current.n:,} rows of {one.segment}")
+    reasons: dict[str, list[str]] = {}
+    for one in filter(fell_silent, report.figures):
+        if is_main(one.metric):
+            reasons.setdefault(one.current.reason or "unknown", []).append(one.metric)
+    for reason, metrics in reasons.items():
+        names = ", ".join(metric_words(metric) for metric in metrics[1:NAMED])
+        more = f" and {len(metrics) - NAMED} more" if len(metrics) > NAMED else ""
+        also = f"; so are {names}{more}" if names else ""
+        yield Finding(Status.UNKNOWN, metrics[0], f"cannot be computed any more: {reason}{also}")
     for one in report.figures:
         if (
             one.metric == "roc_auc"
@@ -84,6 +93,12 @@ def _figures(report: Comparison) -> Iterator[Finding]:
         ):
             said = f"{' '.join(estimate(one.current))}, worse than chance: is the probability that of the other class?"
             yield Finding(Status.WARN, one.metric, said)
+
+
+def fell_silent(one: Figures) -> bool:
+    """True for a figure of all rows that the reference has, and that cannot be computed any more."""
+    before = one.reference
+    return not one.segment and one.current.value is None and before is not None and before.value is not None
 
 
 def _is(one: Figures, status: Status) -> bool:
@@ -132,7 +147,13 @@ def _odd(report: Comparison) -> Iterator[Finding]:
         told = one.changed and one.p_value is not None and one.matters  # with the change
         several = side.rows - side.missing - side.nan - side.inf >= 2
         if side.missing + side.nan == side.rows and not told:
-            yield Finding(Status.WARN, one.name, "all values are missing")
+            before = one.reference
+            always = before is not None and 0 < before.rows == before.missing + before.nan
+            yield Finding(
+                Status.OK if always else Status.WARN,
+                one.name,
+                "all values are missing" + (", as in the reference" if always else ""),
+            )
         elif one.kind == "numeric" and several and side.minimum == side.maximum and not told:
             yield Finding(Status.OK, one.name, f"holds one value only, {number(side.minimum)}")
         yield from _gaps(one, side)

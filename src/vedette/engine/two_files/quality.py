@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -39,9 +40,12 @@ from vedette.statistics import (
 )
 from vedette.statistics.grid import CLASSES_MAX
 
-__all__ = ["Quality", "compare_quality"]
+__all__ = ["Quality", "Task", "compare_quality"]
 
 CLASSES_TOLD = 20  # of more classes the figures of each are left out; the averages are there
+LABELS_MIN = 50  # of fewer the classes that they name say little
+STRAY_SHARE = 0.01  # of the labels: a class that comes up less often, and that no prediction names, is a slip
+MANY = 10  # whole numbers that are more than this could be counts
 _BY_CLASS = ("precision_per_class", "recall_per_class", "f1_per_class", "roc_auc_per_class")
 _LEFT_OUT = ("rows", "throughput_per_s", "error_rate")
 
@@ -56,7 +60,20 @@ class Quality:
     warnings: tuple[str, ...] = field(default=())
 
 
-def compare_quality(current: TableFile, reference: TableFile | None, by: Sequence[str] = ()) -> Quality:
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What the caller says of the model; empty where it is to be told from the rows.
+
+    ``kind`` is classification or regression; of two ``classes`` the second is the positive one.
+    """
+
+    kind: str = ""
+    classes: tuple[str, ...] = ()
+
+
+def compare_quality(
+    current: TableFile, reference: TableFile | None, by: Sequence[str] = (), task: Task | None = None
+) -> Quality:
     """Compare the figures of all rows and of the segments of the columns ``by``.
 
     Raises ``SchemaError`` where a file has no such column, ``ValueError`` where there are too many segments.
@@ -74,8 +91,9 @@ def compare_quality(current: TableFile, reference: TableFile | None, by: Sequenc
             tables[:1],
             ("The reference has no labels: whether predictions got worse cannot be told.",),
         )
-    tables, unlike = _without_fractions(tables)
-    labels, notes, warnings = _labels(tables, tuple(by))
+    task = task if task is not None else Task()
+    tables, unlike = (tables, ()) if task.kind == "regression" else _without_fractions(tables)
+    labels, notes, warnings = _labels(tables, tuple(by), task)
     notes = (*alone, *unlike, *notes)
     if labels is None:
         return Quality(notes=notes, warnings=warnings)
@@ -155,13 +173,17 @@ def _without_fractions(tables: Sequence[TableFile]) -> tuple[list[TableFile], tu
     def of(name: str) -> list[Source]:
         return [Source(table, name) for table in tables if name in table.schema]
 
-    scored = all(
-        any(name.split("_")[0] == "probability" for name in table.schema if table.schema[name].is_numeric())
-        for table in tables
-    )
     told = of("prediction")
     fractions = told and all(kind_of(one.dtype) == "numeric" for one in told) and not few_whole(told)
-    if not scored or not fractions or (_numeric(tables, "label") and not few_whole(of("label"))):
+    if not fractions or (_numeric(tables, "label") and not few_whole(of("label"))):
+        return list(tables), ()
+    labelled = classes_of(set().union(*(set(_classes(table)[0]) for table in tables)))
+    wanted = {"probability"} if len(labelled) == 2 else set()
+    scored = all(
+        wanted & set(table.schema) or {f"probability_{name}" for name in labelled} <= set(table.schema)
+        for table in tables
+    )
+    if not scored:
         return list(tables), ()
     note = "`prediction` holds fractions and labels are classes: it is left out, the figures are those of `probability`."
     return [
@@ -207,21 +229,25 @@ def _holds_0_and_1(tables: Sequence[TableFile]) -> bool:
 
 
 def _labels(
-    tables: Sequence[TableFile], by: tuple[str, ...]
+    tables: Sequence[TableFile], by: tuple[str, ...], task: Task
 ) -> tuple[Labels | None, tuple[str, ...], tuple[str, ...]]:
     """What is to be counted, or None; notes and warnings."""
     segments = segments_of(tables, by)
-    tables, numeric, notes = _regression(tables)
+    numbers = _numeric(tables, "label") and _numeric(tables, "prediction")
+    if task.kind == "regression" and not numbers:
+        return None, ("Labels and predictions are no numbers: there are no figures of a regression.",), ()
+    tables, numeric, notes = _regression(tables) if not task.kind else (tables, task.kind == "regression", ())
     if numeric:
         pilot = _sample(tables, ("label", "prediction"))
         grid = error_grid(numbers_of(pilot, "label"), numbers_of(pilot, "prediction"))
         return Labels(grid, (), by, segments), notes, ()
     named = [_classes(table) for table in tables]
-    truth = set().union(*(one for one, _ in named))
+    truth = sum((one for one, _ in named), Counter[str]())
     told = set().union(*(one for _, one in named))
-    if not truth | told:
+    if not truth and not told:
         return None, ("Neither labels nor predictions hold a class: how right they are cannot be told.",), ()
-    classes = classes_of(truth | told)
+    classes = task.classes or classes_of(_meant(truth, told))
+    stray = {name: n for name, n in truth.items() if name not in classes}
     if not 2 <= len(classes) <= CLASSES_MAX:
         say = f"Labels and predictions name {len(classes):,} classes: 2 to {CLASSES_MAX} can be told apart."
         return None, (say,), ()
@@ -229,30 +255,73 @@ def _labels(
         f"labels and predictions name different classes in {table.path}: labels {', '.join(in_order(labelled)[:6])}; "
         f"predictions {', '.join(in_order(predicted)[:6])}"
         for table, (labelled, predicted) in zip(tables, named, strict=True)
-        if labelled - predicted and predicted - labelled
+        if set(labelled) - predicted and predicted - set(labelled) and labelled.total() >= LABELS_MIN
     ]
+    if stray:
+        rows = sum(stray.values())
+        warnings.append(
+            f"{rows:,} label{'s name' if rows > 1 else ' names'} {', '.join(map(repr, in_order(stray)[:5]))}, which is none "
+            f"of the classes {', '.join(classes[:6])}: left out of the figures"
+        )
+    notes = (*_positive(tables, classes, task), *_many(classes, numbers, task))
     grid = quality_grid(
         classes, scores(_sample(tables, [f"probability_{name}" for name in classes]), classes)
     )
-    return Labels(grid, classes, by, segments), (), tuple(warnings)
+    return Labels(grid, classes, by, segments), notes, tuple(warnings)
 
 
-def _classes(table: TableFile) -> tuple[set[str], set[str]]:
-    """The classes that labels name, and those that predictions and probabilities do."""
-    found: list[set[str]] = []
+def _meant(truth: Counter[str], told: set[str]) -> set[str]:
+    """The classes of the model: what predictions or probabilities name, and labels that are no slip of a pen."""
+    rare = {name for name, n in truth.items() if name not in told and n < STRAY_SHARE * truth.total()}
+    meant = (set(truth) - rare) | told
+    return meant if told and len(meant) > 1 else set(truth) | told
+
+
+def _positive(tables: Sequence[TableFile], classes: Sequence[str], task: Task) -> tuple[str, ...]:
+    """A word about which of two named classes is the positive one, and about probabilities of two of more."""
+    plain = any("probability" in table.schema for table in tables)
+    if len(classes) > 2 and plain and not any(n.startswith("probability_") for n in tables[0].schema):
+        return (
+            f"`probability` is that of one of two classes; there are {len(classes)}: it is not used. Give probability_<class>.",
+        )
+    if len(classes) != 2 or task.classes or set(classes) == {"0", "1"}:
+        return ()
+    return (
+        f"{classes[1]!r} is taken as the positive class, the one of precision, recall and `probability`; "
+        f"if it is {classes[0]!r}, say so: classes {classes[1]},{classes[0]}.",
+    )
+
+
+def _many(classes: Sequence[str], numbers: bool, task: Task) -> tuple[str, ...]:
+    """A word about whole numbers that were taken as the names of classes."""
+    if not numbers or len(classes) < MANY or task.kind or task.classes:
+        return ()
+    return (
+        f"Labels and predictions are taken as {len(classes)} classes; if they are numbers, say so: task regression.",
+    )
+
+
+def _classes(table: TableFile) -> tuple[Counter[str], set[str]]:
+    """The classes that labels name and how often, and those that predictions and probabilities name."""
+    found: list[Counter[str]] = []
     for name in ("label", "prediction"):
-        seen: set[str] = set()
+        seen: Counter[str] = Counter()
         if name in table.schema:
             for column in Source(table, name).slices():
-                seen |= set(names_of(column.drop_nulls().unique()).drop_nulls().to_list())
+                counts = column.drop_nulls().value_counts(name="_n")
+                names = names_of(counts.to_series(0)).to_list()
+                for one, n in zip(names, counts.to_series(1).to_list(), strict=True):
+                    if one is not None:
+                        seen[one] += n
                 if len(seen) > 10 * CLASSES_MAX:
                     break
         found.append(seen)
+    told = set(found[1])
     if "prediction" not in table.schema:  # a feature can have such a name, of rain and the like
-        found[1] |= {
+        told |= {
             name.removeprefix("probability_") for name in table.schema if name.startswith("probability_")
         }
-    return found[0], found[1]
+    return found[0], told
 
 
 def _sample(tables: Sequence[TableFile], wanted: Sequence[str]) -> pl.DataFrame:
@@ -275,7 +344,8 @@ def _count(table: TableFile, labels: Labels) -> Summary:
         if segments:
             codes = codes_of(segment_of(rows, labels.by), labels.segments)
             window, n_windows = codes.astype(np.int64), segments
-        part = _summarise(rows, labels, window, n_windows)
+        known = [name for name in rows.columns if name in table.schema]  # segments may be of what is left out
+        part = _summarise(rows.select(known), labels, window, n_windows)
         total = total + (Summary.stack([part.merged(), part]) if segments else part)
     return total
 

@@ -8,7 +8,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from vedette.config import settings
 from vedette.engine.two_files.compare import compare
+from vedette.engine.two_files.quality import Task
 from vedette.errors import DataError
 from vedette.output.comparison import Comparison
 from vedette.output.comparison_page import page
@@ -23,6 +25,8 @@ def report(
     columns: Mapping[str, str] | None = None,
     by: str | Sequence[str] = (),
     separator: str | None = None,
+    task: str | None = None,
+    classes: Sequence[str] = (),
     html: str | Path | None = None,
     progress: Callable[[int, int, str], None] | None = None,
 ) -> Comparison:
@@ -40,6 +44,9 @@ def report(
         A column, or a pair of columns, whose values are segments: the model's figures are told for each.
     separator:
         Of a CSV file; a comma by default.
+    task, classes:
+        ``classification`` or ``regression``, and the names of the classes, the second of two the positive one; told
+        from labels and predictions where they are not given.
     html:
         Where to write the page, one file that opens offline.
     progress:
@@ -82,11 +89,23 @@ def report(
         columns=columns,
         by=segments,
         separator=separator,
+        task=_task(task, classes),
         progress=progress,
     )
     if html is not None:
         write_page(found, Path(html))
     return found
+
+
+def _task(task: str | None, classes: Sequence[str]) -> Task:
+    """What the caller says of the model, checked as for a monitor."""
+    given = {"task": task, "classes": list(classes) or None}
+    if isinstance(classes, str):
+        given["classes"] = [name.strip() for name in classes.split(",")]
+    told = settings(given)
+    if told.classes and task == "regression":
+        raise ValueError(f"classes={list(told.classes)!r}: a regression has none")
+    return Task(told.task or "", told.classes or ())
 
 
 def _segments(by: str | Sequence[str]) -> tuple[str, ...]:

@@ -21,8 +21,8 @@ NORMAL_QUARTILES = 1.349
 the quartiles decide,"""
 
 SAME_MEAN = 0.1
-"""Of the reference's standard deviation: a mean that moved by less is not said to be what changed where the surest test
-was not one of the mean."""
+"""Of the reference's standard deviation: a mean that moved by less, and within both intervals, is not said to be what
+changed where the surest test was not one of the mean."""
 
 SHARE_MIN = 0.01
 """and so are shares of rows (missing, infinite, of another level) that changed by less than one in a hundred,"""
@@ -52,7 +52,9 @@ def _numbers(found: Compared) -> str:
         for name in ("mean", "sd")
         for one in (now, before)
     )
-    if now.minimum is not None and now.minimum == now.maximum and before.minimum != before.maximum:
+    every = now.rows - now.missing - now.nan - now.inf
+    stuck = now.minimum is not None and now.minimum == now.maximum and before.minimum != before.maximum
+    if stuck and not now.inf and 2 * every >= now.rows:
         held = f"; in the reference the mean is {number(was, found.unit)}" if was is not None else ""
         return f"stuck: every value is {number(now.minimum, found.unit)}{held}"
     moved, wider = "", ""
@@ -61,13 +63,27 @@ def _numbers(found: Compared) -> str:
     if _ratio(sd, sd_was) > 1.05 and sd is not None and sd_was is not None:
         wider = f"standard deviation {_pair(sd_was, sd, found.unit)}"
     parts = [moved or _latency(now, before), wider, _moved_by(found)]
-    told = found.surest in ("", "location")  # else a mean that hardly moved is not what was seen
-    if not told and mean is not None and was is not None and abs(mean - was) < SAME_MEAN * (sd_was or 0.0):
+    if mean is not None and found.surest not in ("", "location") and not _means_apart(now, before):
+        # a mean that hardly moved is not what was seen
         ends = _ends(now, before, found.unit) if found.surest == "tails" else ""
-        shape = "another shape about the same mean" if found.surest in ("shape", "spread") else ""
+        shape = {
+            "shape": "another shape about the same mean",
+            "spread": "another spread about the same mean",
+        }.get(found.surest, "")
         other = [one for one in (wider, ends, shape if not wider else "") if one]
         parts = [*(other or [moved]), _moved_by(found)]
     return ", ".join(part for part in parts if part)
+
+
+def _means_apart(now: Side, before: Side) -> bool:
+    """True where two means differ by more than a tenth of a deviation, or by more than both intervals allow."""
+    mean, was, sd = now.figures.get("mean"), before.figures.get("mean"), before.figures.get("sd")
+    if mean is None or was is None or mean.value is None or was.value is None:
+        return False
+    if abs(mean.value - was.value) >= SAME_MEAN * (sd.value if sd is not None and sd.value else 0.0):
+        return True
+    known = mean.low is not None and mean.high is not None and was.low is not None and was.high is not None
+    return known and (mean.low > was.high or mean.high < was.low)  # type: ignore[operator]
 
 
 def _latency(now: Side, before: Side) -> str:
@@ -212,7 +228,9 @@ def matters(found: Compared) -> bool:
     empty = abs(_share(one, one.missing + one.nan) - _share(other, other.missing + other.nan))
     if max(empty, abs(_share(one, one.inf) - _share(other, other.inf))) >= SHARE_MIN:
         return True
-    limits = {"wasserstein": SD_MIN * _scale(other), "total_variation": SHARE_MIN, "psi": PSI_MIN}
+    scale = _scale(other)
+    limits = {"total_variation": SHARE_MIN, "psi": PSI_MIN}
+    limits |= {"wasserstein": SD_MIN * scale} if scale else {"wasserstein_sd": SD_MIN}
     known = {name: found.distances[name].high for name in limits if name in found.distances}
     if found.kind == "text":
         now, before = (side.figures["length_mean"].value for side in found.sides)
