@@ -7,6 +7,7 @@ vedette's own work failed.
 
 from __future__ import annotations
 
+import getpass
 import os
 import signal
 import sys
@@ -148,6 +149,66 @@ def ledger(model: ModelArgument, lake: LakeOption = None, json: JsonOption = Fal
         found = commands.ledger(_where(lake), model)
     console.print_ledger(found, as_json=json)
     raise typer.Exit(0 if found.balanced else 1)
+
+
+@app.command()
+def alerts(model: ModelArgument, lake: LakeOption = None, json: JsonOption = False) -> None:
+    """Alerts and what was said of them, the newest first. Exit 1 where any is firing."""
+    from vedette.engine import commands
+    from vedette.output import console
+    from vedette.output.progress import told
+
+    with told(f"alerts of {model}"):
+        found = commands.alerts(_where(lake), model)
+    console.print_alerts(found, as_json=json)
+    raise typer.Exit(1 if any(one.state == "firing" for one in found) else 0)
+
+
+AlertArgument = Annotated[str, typer.Argument(help="Id of the alert, as 'vedette alerts' shows it.")]
+ByOption = Annotated[str | None, typer.Option(help="Who says so; default the user.", show_default=False)]
+
+
+@app.command()
+def ack(
+    alert: AlertArgument,
+    reason: Annotated[str | None, typer.Option(help="What was found.", show_default=False)] = None,
+    by: ByOption = None,
+    lake: LakeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Say that someone has seen an alert; it stays open until the alarm recovers."""
+    from vedette.engine import commands
+    from vedette.output import console
+
+    found = commands.acknowledge(_where(lake), alert, by=_user(by), reason=reason)
+    console.print_alerts([found], as_json=json)
+
+
+@app.command()
+def silence(
+    alert: AlertArgument,
+    reason: Annotated[str, typer.Option(help="Why.")],
+    duration: Annotated[str, typer.Option("--for", help="How long: 30m, 4h, 2d.")] = "4h",
+    by: ByOption = None,
+    lake: LakeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Tell nobody of an alert for a while; if the alarm is still there then, it fires again."""
+    from vedette.engine import commands
+    from vedette.output import console
+
+    found = commands.silence(_where(lake), alert, by=_user(by), reason=reason, duration=duration)
+    console.print_alerts([found], as_json=json)
+
+
+def _user(by: str | None) -> str:
+    """Who is at the keyboard, where nobody else is named."""
+    if by is not None:
+        return by
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"
 
 
 @app.command()

@@ -11,6 +11,7 @@
     ├── JournalError         a journal cannot be opened or is not one
     ├── IngestError          the ingester did not do what it was asked to do
     ├── GridError            summaries over different grids were added
+    ├── AlertError           there is no such alert, or it is closed
     └── MissingExtraError    an optional dependency is not installed
 
 A bad argument is a plain ``ValueError``. Messages say what, the value got, and what is right.
@@ -19,6 +20,7 @@ A bad argument is a plain ``ValueError``. Messages say what, the value got, and 
 from __future__ import annotations
 
 __all__ = [
+    "AlertError",
     "ConfigError",
     "DataError",
     "GridError",
@@ -34,6 +36,10 @@ __all__ = [
 
 class VedetteError(Exception):
     """The root of all errors that vedette raises on purpose."""
+
+
+class AlertError(VedetteError):
+    """There is no such alert, or nothing can be done about it any more."""
 
 
 class ConfigError(VedetteError):

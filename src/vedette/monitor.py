@@ -271,6 +271,20 @@ class Monitor:
         self.flush(timeout_s)
         return health(self._lake(), self.model, now_of(time_module.time()))
 
+    def alerts(self) -> pl.DataFrame:
+        """The alerts of this model, the newest first, as the last round left them: one row for each alarm.
+
+        Columns: ``id, watch, segment, state, opened, closed, evidence, incident, by, reason, until, changed``. ``state``
+        is firing, acknowledged, silenced or resolved; ``opened`` is the start of the window that told, ``closed`` the end
+        of the window that closed it; alerts that opened together have one ``incident``; ``by`` and ``reason`` are those
+        of the last step.
+        """
+        from vedette.engine.alerts import alerts, frame_of_alerts
+        from vedette.lake.ingest import now_of
+
+        tables = self._lake().model(self.model)
+        return frame_of_alerts(alerts(tables, now_of(time_module.time())))
+
     def ledger(self) -> Ledger:
         """The equation of the rows: seen = in journal + in lake + sampled out + dropped + rejected + torn."""
         from vedette.lake.ledger import ledger

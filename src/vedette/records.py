@@ -174,6 +174,38 @@ class Verdict:
     reason: str | None = None
 
 
+class AlertState(StrEnum):
+    """What has become of an alert."""
+
+    FIRING = "firing"
+    ACKNOWLEDGED = "acknowledged"
+    SILENCED = "silenced"
+    RESOLVED = "resolved"
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """One alarm of one watch, as a person deals with it.
+
+    ``opened`` is the start of the window that told of it, ``closed`` the end of the one that closed it. ``incident`` is
+    the same for alerts that opened together. ``by`` and ``reason`` are of the last step, taken at ``changed``; ``until``
+    is when a silence ends.
+    """
+
+    id: str
+    incident: str
+    watch: str
+    segment: str
+    state: AlertState
+    opened: datetime
+    closed: datetime | None
+    evidence: str
+    by: str | None
+    reason: str | None
+    until: datetime | None
+    changed: datetime
+
+
 @dataclass(frozen=True, slots=True)
 class Health:
     """The verdicts of a model. ``verdict`` is the gravest: ALARM, then UNKNOWN, then WARN, then OK."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -13,18 +14,30 @@ import polars as pl
 
 from vedette import config
 from vedette.capture.journal import producers
-from vedette.engine import cycle
+from vedette.engine import alerts as alerts_module
+from vedette.engine import cycle, requests
 from vedette.engine import figures as figures_module
 from vedette.engine.health import health as model_health
 from vedette.engine.state import due
-from vedette.errors import LakeError, LockedError
+from vedette.errors import AlertError, LakeError, LockedError
 from vedette.lake import ingest as lake_ingest
 from vedette.lake.ledger import identifier
 from vedette.lake.ledger import ledger as read_ledger
+from vedette.lake.locks import lock
 from vedette.lake.tables import Lake
-from vedette.records import Health, Ledger, check_model_name
+from vedette.records import Alert, AlertState, Health, Ledger, check_model_name
 
-__all__ = ["check", "figures", "follow", "ingest", "ledger", "open_lake"]
+__all__ = [
+    "acknowledge",
+    "alerts",
+    "check",
+    "figures",
+    "follow",
+    "ingest",
+    "ledger",
+    "open_lake",
+    "silence",
+]
 
 
 def open_lake(location: str | Path, model: str | None = None) -> Lake:
@@ -86,6 +99,39 @@ def figures(
         window_s=length,
         **when,
     )
+
+
+def alerts(location: str, model: str) -> list[Alert]:
+    """The alerts of a model, the newest first, after a round where there is something to do."""
+    lake = open_lake(location, model)
+    if _work(lake, model):
+        cycle.once(lake, models=[model])
+    return alerts_module.alerts(lake.model(model), lake_ingest.now_of(time.time()))
+
+
+def acknowledge(location: str, alert: str, *, by: str, reason: str | None) -> Alert:
+    """Say that someone has seen an alert of the lake."""
+    return _on_alert(location, alert, alerts_module.acknowledge, by=by, reason=reason)
+
+
+def silence(location: str, alert: str, *, by: str, reason: str, duration: str) -> Alert:
+    """Tell nobody of an alert of the lake for a while."""
+    until = lake_ingest.now_of(time.time()) + timedelta(seconds=config.duration_s(duration, "for"))
+    return _on_alert(location, alert, alerts_module.silence, by=by, reason=reason, until=until)
+
+
+def _on_alert(location: str, alert: str, act: Callable[..., Alert], **said: Any) -> Alert:
+    """Do something with an alert of whichever model has it."""
+    lake = open_lake(location)
+    with lock(requests.work_lock(lake), wait_s=cycle.LOCK_WAIT_S):
+        known: list[str] = []
+        for model in lake.models():
+            tables, now = lake.model(model), lake_ingest.now_of(time.time())
+            ids = {one.id: one for one in alerts_module.alerts(tables, now)}
+            if alert in ids:
+                return act(tables, alert, now=now, **said)
+            known += [name for name, one in ids.items() if one.state is not AlertState.RESOLVED]
+    raise AlertError(f"alert={alert!r}: not in the lake {lake.path}; open are {', '.join(known) or 'none'}")
 
 
 def _names(said: str | None) -> list[str] | None:

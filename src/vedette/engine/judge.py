@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -86,8 +86,10 @@ def judge(tables: ModelTables, now: datetime, *, receipt: datetime | None = None
     if not steps and not fresh:
         return False
     detector = next(iter(strategy.STRATEGIES.values()))()
+    alarms: list[dict[str, Any]] = []
     for step in _steps(plan, ready, steps, shape) if steps else ():
-        _, state = detector.judge(step, state)
+        evidence, state = detector.judge(step, state)
+        alarms += _alarms(plan, evidence, state, step.start, closing.window)
     known = steps[-1] if steps else mark.known
     still_open = rows.filter(pl.col("known") > known)
     judged = strategy.verdicts(plan, state, _number(known, shape), detector.guarantee)
@@ -105,13 +107,33 @@ def judge(tables: ModelTables, now: datetime, *, receipt: datetime | None = None
         version=_version(tables, mark.version),
         block=state.to_bytes(),
         verdicts=json.dumps(verdicts),
-        changes=json.dumps({"time": now.isoformat(), "rows": changes}),
+        changes=json.dumps({"time": now.isoformat(), "rows": changes, "alarms": alarms}),
     )
     content = {name: getattr(row, name) for name in Kept.__slots__}
     frame = pl.DataFrame([content], schema_overrides={"due": UTC_TYPE, "known": UTC_TYPE})
     tables["state"].write(frame, {}, replace=True)
     _repeat_changes(tables, row)
     return True
+
+
+def _alarms(
+    plan: strategy.Plan, evidence: strategy.Evidence, state: strategy.State, start: float, window: timedelta
+) -> Iterator[dict[str, Any]]:
+    """The alarms that a step opened, by the start of its window, and closed, by the end."""
+    begun = datetime.fromtimestamp(start, UTC)
+    for opens, which, at in (
+        (False, evidence.recovered, begun + window),
+        (True, evidence.alarm, begun),
+    ):
+        for k in np.flatnonzero(which).tolist():
+            words = strategy.describe(plan, state, k) if opens else ""
+            yield {
+                "watch": plan.watches[k].id,
+                "segment": "",
+                "opens": opens,
+                "at": at.isoformat(),
+                "evidence": words,
+            }
 
 
 def _begin(

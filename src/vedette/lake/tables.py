@@ -110,6 +110,22 @@ SCHEMAS: dict[str, dict[str, pl.DataType]] = {
         "guarantee": pl.String(),
         "reason": pl.String(),
     },
+    # history of alerts: a row for each step of each; an alert is the last of its rows
+    "alerts": {
+        "step": pl.Int64(),
+        "time": UTC,
+        "alert": pl.String(),
+        "incident": pl.String(),
+        "watch": pl.String(),
+        "segment": pl.String(),
+        "state": pl.String(),  # firing, acknowledged, silenced or resolved
+        "opened": UTC,  # start of the window that told
+        "closed": UTC,  # end of the window that closed it
+        "evidence": pl.String(),
+        "by": pl.String(),  # who, where it was a person
+        "reason": pl.String(),
+        "until": UTC,  # of a silence
+    },
     # what each producer had counted at each ingest, committed last
     "ledger": {
         "time": UTC,
@@ -169,6 +185,11 @@ class Table:
     @cached_property
     def _writer(self) -> WriterProperties:
         return WriterProperties(compression="ZSTD", compression_level=3)
+
+    @property
+    def schema(self) -> dict[str, pl.DataType]:
+        """The columns that the table has from the start."""
+        return SCHEMAS[self.name]
 
     def snapshot(self) -> DeltaTable | None:
         """The table as it was when first asked for (or last written here), None where it was never written to."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -13,12 +13,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from vedette.output.names import visible
 from vedette.output.pipes import hush
-from vedette.records import Health, Ledger, Status, Verdict
+from vedette.records import Alert, Health, Ledger, Status, Verdict
 
 __all__ = [
     "health_json",
     "ledger_json",
+    "print_alerts",
     "print_figures",
     "print_health",
     "print_ingested",
@@ -167,6 +169,34 @@ def print_figures(frame: pl.DataFrame, *, as_json: bool = False) -> None:
 
 def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.4g}"
+
+
+def print_alerts(many: Sequence[Alert], *, as_json: bool = False) -> None:
+    """Print alerts, the open ones with what is known of them."""
+    if as_json:
+        _say([_alert(one) for one in many])
+        return
+    console = Terminal()
+    if not many:
+        console.print("no alerts")
+    for one in many:
+        colour = {"firing": "bold red", "resolved": "green"}.get(one.state.value, "yellow")
+        head = Text.assemble((one.state.value, colour), f" {one.id} ", (visible(one.watch, 60), "bold"))
+        closed = f", closed {one.closed:%Y-%m-%d %H:%M}" if one.closed is not None else ""
+        until = f" until {one.until:%Y-%m-%d %H:%M}" if one.until is not None else ""
+        console.print(head.append(f" since {one.opened:%Y-%m-%d %H:%M} UTC{closed}"), highlight=False)
+        console.print(f"  {visible(one.evidence, 600)}", highlight=False, markup=False)
+        if one.by or one.reason:
+            said = f"{one.state.value}{until}{f' by {one.by}' if one.by else ''}{f': {one.reason}' if one.reason else ''}"
+            console.print(f"  {visible(said, 300)}", highlight=False, markup=False)
+
+
+def _alert(one: Alert) -> dict[str, Any]:
+    found = {name: getattr(one, name) for name in Alert.__slots__}
+    return {
+        name: value.isoformat() if isinstance(value, datetime) else value.value if name == "state" else value
+        for name, value in found.items()
+    }
 
 
 def print_ledger(ledger: Ledger, *, as_json: bool = False) -> None:

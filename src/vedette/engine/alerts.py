@@ -1,0 +1,275 @@
+"""Alerts: what a person is told of alarms, and what the person said of it, as a history that is only added to.
+
+An alert is one alarm of one watch, from the window that told it to the window that closed it. Its states::
+
+    firing -> acknowledged -> resolved         someone has seen it
+    firing -> silenced (until a time) -> firing, or resolved before
+    any    -> resolved                         the alarm recovered, or a new reference was given, or accepted
+
+Each row of the table ``alerts`` is one such step: who, when, why. An alert is the last of its rows. What judging found
+is written once, in the order of the windows, whatever crashed between; an alarm that opened and recovered while rows of
+many windows came in at once is there too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import polars as pl
+
+from vedette.engine.state import Kept, kept_row
+from vedette.errors import AlertError
+from vedette.lake.tables import UTC, ModelTables
+from vedette.records import Alert, AlertState, Status
+
+__all__ = ["acknowledge", "advance", "alerts", "frame_of_alerts", "history", "silence"]
+
+OPEN_STATES = frozenset({AlertState.FIRING, AlertState.ACKNOWLEDGED, AlertState.SILENCED})
+INCIDENT_WINDOWS = 3
+"""An alert that opens within so many windows of the last one of an open incident belongs to it."""
+
+SILENCE_MAX = timedelta(days=366)
+
+SCHEMA: dict[str, Any] = {
+    "id": pl.String(),
+    "watch": pl.String(),
+    "segment": pl.String(),
+    "state": pl.String(),
+    "opened": UTC,
+    "closed": UTC,
+    "evidence": pl.String(),
+    "incident": pl.String(),
+    "by": pl.String(),
+    "reason": pl.String(),
+    "until": UTC,
+    "changed": UTC,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What judging found in one window: an alarm that opened, or one that closed."""
+
+    watch: str
+    segment: str
+    opens: bool
+    at: datetime  # start of the window that told, or end of the one that closed
+    evidence: str
+
+
+def history(tables: ModelTables) -> pl.DataFrame:
+    """All steps of all alerts, the oldest first."""
+    return tables["alerts"].scan().sort("step", maintain_order=True).collect()
+
+
+def alerts(tables: ModelTables, now: datetime | None = None) -> list[Alert]:
+    """The alerts of a model as they stand (at a time: a silence that has ended by then is none), the newest first."""
+    found: dict[str, Alert] = {}
+    for row in history(tables).iter_rows(named=True):
+        state = AlertState(row["state"])
+        found[row["alert"]] = Alert(
+            id=row["alert"],
+            incident=row["incident"],
+            watch=row["watch"],
+            segment=row["segment"],
+            state=state,
+            opened=row["opened"],
+            closed=row["closed"] if state is AlertState.RESOLVED else None,
+            evidence=row["evidence"],
+            by=row["by"],
+            reason=row["reason"],
+            until=row["until"] if state is AlertState.SILENCED else None,
+            changed=row["time"],
+        )
+    every = [one if now is None or not _ended(one, now) else _fires_again(one, now) for one in found.values()]
+    return sorted(every, key=lambda one: (one.opened, one.id), reverse=True)
+
+
+def frame_of_alerts(many: Sequence[Alert]) -> pl.DataFrame:
+    """Alerts as a frame: id, watch, segment, state, opened, closed, evidence, and what was said of each."""
+    columns = {
+        name: [getattr(one, name).value if name == "state" else getattr(one, name) for one in many]
+        for name in SCHEMA
+    }
+    return pl.DataFrame(columns, schema=SCHEMA)
+
+
+def advance(tables: ModelTables, now: datetime, window: timedelta) -> None:
+    """Write what judging found since, and what time brought: silences that ended, alarms that are there no more.
+
+    The caller holds the work lock.
+    """
+    kept = kept_row(tables)
+    if kept is None:
+        return
+    if tables["alerts"].through("judge") < kept.step:
+        _write(tables, _found(tables, kept, now, window), {"judge": kept.step})
+    _write(tables, _passed(alerts(tables), kept, now))
+
+
+def acknowledge(tables: ModelTables, alert: str, *, by: str, reason: str | None, now: datetime) -> Alert:
+    """Say that someone has seen an alert; it stays open until the alarm recovers.
+
+    The caller holds the work lock. Raises ``AlertError`` where there is no such alert, or it is not open.
+    """
+    who = _who(by)
+    one = _open(tables, alert)
+    told = replace(one, state=AlertState.ACKNOWLEDGED, by=who, reason=reason, until=None, changed=now)
+    _write(tables, [told])
+    return told
+
+
+def silence(
+    tables: ModelTables, alert: str, *, by: str, reason: str, until: datetime, now: datetime
+) -> Alert:
+    """Tell nobody of an alert until a time; if the alarm is still there then, it fires again.
+
+    The caller holds the work lock. Raises ``AlertError`` where there is no such alert, or it is not open, and
+    ``ValueError`` for a time that has passed or is over a year away, or without a reason.
+    """
+    who = _who(by)
+    if not reason.strip():
+        raise ValueError("reason='': must say why an alert is silenced")
+    if not now < until <= now + SILENCE_MAX:
+        raise ValueError(f"until={until.isoformat()}: must be a time to come, at most a year away")
+    one = _open(tables, alert)
+    told = replace(one, state=AlertState.SILENCED, by=who, reason=reason, until=until, changed=now)
+    _write(tables, [told])
+    return told
+
+
+def _who(by: str) -> str:
+    if not by.strip():
+        raise ValueError("by='': must name who it was")
+    return by
+
+
+def _open(tables: ModelTables, alert: str) -> Alert:
+    every = alerts(tables)
+    one = next((one for one in every if one.id == alert), None)
+    if one is None:
+        known = ", ".join(one.id for one in every if one.state in OPEN_STATES)
+        raise AlertError(f"alert={alert!r}: there is none; open are {known or 'none'}")
+    if one.state not in OPEN_STATES:
+        raise AlertError(f"alert={alert!r}: was resolved {one.closed:%Y-%m-%d %H:%M} UTC")
+    return one
+
+
+def _found(tables: ModelTables, kept: Kept, now: datetime, window: timedelta) -> list[Alert]:
+    """The alerts that the last step of judging opened and closed, in the order of the windows."""
+    current = {(one.watch, one.segment): one for one in reversed(alerts(tables)) if one.state in OPEN_STATES}
+    words = {(one["watch"], one["segment"]): one["evidence"] for one in json.loads(kept.verdicts)}
+    out: list[Alert] = []
+    for told in _told(kept):
+        key = (told.watch, told.segment)
+        before = current.get(key)
+        if told.opens:
+            if before is not None and before.opened == told.at:
+                continue
+            if before is not None:  # a step without its closing: a new reference came between
+                out.append(_resolved(before, told.at, now, "a new reference was given"))
+            name = _digest(tables.path.name, *key, told.at.isoformat())
+            current[key] = Alert(
+                id=name,
+                incident=_incident(current.values(), told.at, window) or name,
+                watch=told.watch,
+                segment=told.segment,
+                state=AlertState.FIRING,
+                opened=told.at,
+                closed=None,
+                evidence=told.evidence,
+                by=None,
+                reason=None,
+                until=None,
+                changed=now,
+            )
+            out.append(current[key])
+        elif before is not None:
+            out.append(_resolved(current.pop(key), told.at, now, "recovered"))
+    still = {key for key, one in current.items() if one in out}
+    return [
+        replace(one, evidence=words.get((one.watch, one.segment), one.evidence))
+        if (one.watch, one.segment) in still and one.state is AlertState.FIRING
+        else one
+        for one in out
+    ]
+
+
+def _told(kept: Kept) -> list[_Told]:
+    changes = json.loads(kept.changes)
+    return [
+        _Told(one["watch"], one["segment"], one["opens"], datetime.fromisoformat(one["at"]), one["evidence"])
+        for one in (changes.get("alarms", []) if changes else [])
+    ]
+
+
+def _passed(every: Iterable[Alert], kept: Kept, now: datetime) -> list[Alert]:
+    """Alerts whose alarm is no more, and silences that have ended."""
+    alarms = {
+        (one["watch"], one["segment"]) for one in json.loads(kept.verdicts) if one["verdict"] == Status.ALARM
+    }
+    out = []
+    for one in every:
+        if one.state not in OPEN_STATES:
+            continue
+        if (one.watch, one.segment) not in alarms:
+            out.append(_resolved(one, now, now, "the watch alarms no more: a new reference was given"))
+        elif _ended(one, now):
+            out.append(_fires_again(one, now))
+    return out
+
+
+def _ended(one: Alert, now: datetime) -> bool:
+    """True for a silence whose time is over."""
+    return one.state is AlertState.SILENCED and one.until is not None and one.until <= now
+
+
+def _fires_again(one: Alert, now: datetime) -> Alert:
+    reason = f"the silence of {one.by} ended: {one.reason}"
+    return replace(one, state=AlertState.FIRING, reason=reason, by=None, until=None, changed=now)
+
+
+def _resolved(one: Alert, at: datetime, now: datetime, reason: str) -> Alert:
+    return replace(one, state=AlertState.RESOLVED, closed=at, reason=reason, by=None, until=None, changed=now)
+
+
+def _incident(open_alerts: Iterable[Alert], at: datetime, window: timedelta) -> str | None:
+    """The incident of an alert that opens now: that of the open alert which opened last, if not long ago."""
+    last = max(open_alerts, key=lambda one: (one.opened, one.id), default=None)
+    return last.incident if last is not None and at - last.opened <= INCIDENT_WINDOWS * window else None
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.blake2b("\x1f".join(parts).encode(), digest_size=6).hexdigest()
+
+
+def _write(tables: ModelTables, many: Sequence[Alert], through: Mapping[str, int] | None = None) -> None:
+    """Add steps to the history, as many in one commit as came together."""
+    if not many and not through:
+        return
+    table = tables["alerts"]
+    first = 1 + int(history(tables)["step"].max() or 0)  # type: ignore[arg-type]
+    rows = [
+        {
+            "step": first + at,
+            "time": one.changed,
+            "alert": one.id,
+            "incident": one.incident,
+            "watch": one.watch,
+            "segment": one.segment,
+            "state": one.state.value,
+            "opened": one.opened,
+            "closed": one.closed,
+            "evidence": one.evidence,
+            "by": one.by,
+            "reason": one.reason,
+            "until": one.until,
+        }
+        for at, one in enumerate(many)
+    ]
+    table.write(pl.DataFrame(rows, schema=table.schema), through or {})
