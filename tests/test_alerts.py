@@ -14,7 +14,7 @@ from tests.world import DAY, START, World
 from vedette.engine import alerts as engine
 from vedette.engine import cycle
 from vedette.errors import AlertError
-from vedette.records import Alert, AlertState
+from vedette.records import Alert, AlertState, Status
 
 FAULT = 4  # the first day of the fault
 
@@ -202,3 +202,26 @@ def test_the_commands_tell_and_take_what_is_said(world: World) -> None:
     code, _, error = run("silence", found[0]["id"], "--reason", "x", "--for", "soon", "--lake", lake)
     assert code == 64
     assert "for='soon'" in error
+
+
+def test_what_is_accepted_is_normal_from_now_on(world: World) -> None:
+    """The alert closes, the watch is judged against the new level, and its end is an alarm again."""
+    live(world, 14)
+    tables = world.lake.model("m")
+    one = next(one for one in told(world) if one.watch == "x.location")
+    closed = engine.accept(tables, one.id, by="ada", reason="a new kind of customer", now=datetime.now(UTC))
+    assert (closed.state, closed.by, closed.reason) == (AlertState.RESOLVED, "ada", "a new kind of customer")
+    assert world.verdict("x.location").verdict is not Status.ALARM
+    changes = world.lake.model("m")["verdicts"].scan().filter(pl.col("watch") == "x.location")
+    assert changes.sort("step").collect()["verdict"].to_list()[-2] == "ALARM"
+    for _ in range(8):
+        world.log_day(world.rows(400, shift=1.0))
+        world.round()
+    assert [one.state for one in told(world) if one.watch == "x.location"] == [AlertState.RESOLVED]
+    for _ in range(4):
+        world.log_day(world.rows(400))
+        world.round()
+    states = [one.state for one in told(world) if one.watch == "x.location"]
+    assert states == [AlertState.RESOLVED, AlertState.FIRING]
+    with pytest.raises(AlertError, match="was resolved"):
+        engine.accept(world.lake.model("m"), one.id, by="ada", reason=None, now=datetime.now(UTC))

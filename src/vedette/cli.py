@@ -172,6 +172,9 @@ ByOption = Annotated[str | None, typer.Option(help="Who says so; default the use
 def ack(
     alert: AlertArgument,
     reason: Annotated[str | None, typer.Option(help="What was found.", show_default=False)] = None,
+    accept: Annotated[
+        bool, typer.Option("--accept", help="What it found is normal from now on: close it.")
+    ] = False,
     by: ByOption = None,
     lake: LakeOption = None,
     json: JsonOption = False,
@@ -180,7 +183,7 @@ def ack(
     from vedette.engine import commands
     from vedette.output import console
 
-    found = commands.acknowledge(_where(lake), alert, by=_user(by), reason=reason)
+    found = commands.acknowledge(_where(lake), alert, by=_user(by), reason=reason, accept=accept)
     console.print_alerts([found], as_json=json)
 
 

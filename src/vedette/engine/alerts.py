@@ -22,12 +22,13 @@ from typing import Any
 
 import polars as pl
 
+from vedette.engine import judge
 from vedette.engine.state import Kept, kept_row
 from vedette.errors import AlertError
 from vedette.lake.tables import UTC, ModelTables
 from vedette.records import Alert, AlertState, Status
 
-__all__ = ["acknowledge", "advance", "alerts", "frame_of_alerts", "history", "silence"]
+__all__ = ["accept", "acknowledge", "advance", "alerts", "frame_of_alerts", "history", "silence"]
 
 OPEN_STATES = frozenset({AlertState.FIRING, AlertState.ACKNOWLEDGED, AlertState.SILENCED})
 INCIDENT_WINDOWS = 3
@@ -120,6 +121,20 @@ def acknowledge(tables: ModelTables, alert: str, *, by: str, reason: str | None,
     who = _who(by)
     one = _open(tables, alert)
     told = replace(one, state=AlertState.ACKNOWLEDGED, by=who, reason=reason, until=None, changed=now)
+    _write(tables, [told])
+    return told
+
+
+def accept(tables: ModelTables, alert: str, *, by: str, reason: str | None, now: datetime) -> Alert:
+    """Take what the alarm found as normal from now on, and close the alert.
+
+    The caller holds the work lock. Raises ``AlertError`` where there is no such alert, or it is not open.
+    """
+    who = _who(by)
+    one = _open(tables, alert)
+    if not judge.accept(tables, one.watch, one.segment, now):
+        raise AlertError(f"alert={alert!r}: {one.watch} alarms no more")
+    told = replace(_resolved(one, now, now, reason or "accepted as normal"), by=who)
     _write(tables, [told])
     return told
 
@@ -218,7 +233,7 @@ def _passed(every: Iterable[Alert], kept: Kept, now: datetime) -> list[Alert]:
         if one.state not in OPEN_STATES:
             continue
         if (one.watch, one.segment) not in alarms:
-            out.append(_resolved(one, now, now, "the watch alarms no more: a new reference was given"))
+            out.append(_resolved(one, now, now, "a new reference was given, or what there is was accepted"))
         elif _ended(one, now):
             out.append(_fires_again(one, now))
     return out

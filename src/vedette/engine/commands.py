@@ -109,9 +109,10 @@ def alerts(location: str, model: str) -> list[Alert]:
     return alerts_module.alerts(lake.model(model), lake_ingest.now_of(time.time()))
 
 
-def acknowledge(location: str, alert: str, *, by: str, reason: str | None) -> Alert:
-    """Say that someone has seen an alert of the lake."""
-    return _on_alert(location, alert, alerts_module.acknowledge, by=by, reason=reason)
+def acknowledge(location: str, alert: str, *, by: str, reason: str | None, accept: bool) -> Alert:
+    """Say that someone has seen an alert of the lake, or that what it found is normal from now on."""
+    act = alerts_module.accept if accept else alerts_module.acknowledge
+    return _on_alert(location, alert, act, by=by, reason=reason)
 
 
 def silence(location: str, alert: str, *, by: str, reason: str, duration: str) -> Alert:

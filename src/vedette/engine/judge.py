@@ -28,7 +28,7 @@ from vedette.statistics import STATISTICS
 from vedette.statistics.grid import Grid
 from vedette.statistics.summary import Summary
 
-__all__ = ["judge", "reference_plan"]
+__all__ = ["accept", "judge", "reference_plan"]
 
 MONTH_S = 30 * 86400.0
 
@@ -109,11 +109,49 @@ def judge(tables: ModelTables, now: datetime, *, receipt: datetime | None = None
         verdicts=json.dumps(verdicts),
         changes=json.dumps({"time": now.isoformat(), "rows": changes, "alarms": alarms}),
     )
+    _keep(tables, row)
+    return True
+
+
+def accept(tables: ModelTables, watch: str, segment: str, now: datetime) -> bool:
+    """Take what a watch sees since its alarm opened as normal from now on; False where it does not alarm.
+
+    Its evidence starts at nothing, in one commit with its verdict. The caller holds the work lock.
+    """
+    kept = kept_row(tables)
+    if kept is None:
+        return False
+    _repeat_changes(tables, kept)
+    shape = Shape.of(tables)
+    found = reference_plan(tables, shape.grids)
+    before = {_key(one): one for one in json.loads(kept.verdicts)}
+    old = before.get((watch, segment))
+    if found is None or old is None or old["verdict"] != Status.ALARM:
+        return False
+    plan, state = found[0], strategy.State.from_bytes(kept.block)
+    state = strategy.accept(state, np.array([one.id == watch for one in plan.watches]))
+    guarantee = next(iter(strategy.STRATEGIES.values())).guarantee
+    judged = strategy.verdicts(plan, state, _number(kept.known, shape), guarantee)
+    rows = {(one.watch, one.segment): _row(one) | {"told": one.evidence} for one in judged}
+    new = rows[watch, segment]
+    verdicts = [new if key == (watch, segment) else one for key, one in before.items()]
+    row = replace(
+        kept,
+        step=kept.step + 1,
+        block=state.to_bytes(),
+        verdicts=json.dumps(verdicts),
+        changes=json.dumps({"time": now.isoformat(), "rows": [new], "alarms": []}),
+    )
+    _keep(tables, row)
+    return True
+
+
+def _keep(tables: ModelTables, row: Kept) -> None:
+    """State, watermark and verdicts in one commit, and then the history."""
     content = {name: getattr(row, name) for name in Kept.__slots__}
     frame = pl.DataFrame([content], schema_overrides={"due": UTC_TYPE, "known": UTC_TYPE})
     tables["state"].write(frame, {}, replace=True)
     _repeat_changes(tables, row)
-    return True
 
 
 def _alarms(
