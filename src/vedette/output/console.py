@@ -15,7 +15,7 @@ from rich.text import Text
 
 from vedette.output.names import visible
 from vedette.output.pipes import hush
-from vedette.records import Alert, Health, Ledger, Status, Verdict
+from vedette.records import Alert, AlertState, Health, Ledger, Status, Verdict
 
 __all__ = [
     "health_json",
@@ -31,6 +31,7 @@ __all__ = [
 COLOURS = {Status.OK: "green", Status.WARN: "yellow", Status.ALARM: "bold red", Status.UNKNOWN: "magenta"}
 ROWS_SHOWN = 200
 QUIET_SHOWN = 12
+RESOLVED_SHOWN = 10
 
 
 class Terminal(Console):
@@ -172,14 +173,16 @@ def _number(value: float | None) -> str:
 
 
 def print_alerts(many: Sequence[Alert], *, as_json: bool = False) -> None:
-    """Print alerts, the open ones with what is known of them."""
+    """Print alerts with what is known of them: all that are open, and the last that were resolved."""
     if as_json:
         _say([_alert(one) for one in many])
         return
     console = Terminal()
     if not many:
         console.print("no alerts")
-    for one in many:
+    resolved = [one for one in many if one.state is AlertState.RESOLVED]
+    shown = [one for one in many if one.state is not AlertState.RESOLVED] + resolved[:RESOLVED_SHOWN]
+    for one in shown:
         colour = {"firing": "bold red", "resolved": "green"}.get(one.state.value, "yellow")
         head = Text.assemble((one.state.value, colour), f" {one.id} ", (visible(one.watch, 60), "bold"))
         closed = f", closed {one.closed:%Y-%m-%d %H:%M}" if one.closed is not None else ""
@@ -189,6 +192,9 @@ def print_alerts(many: Sequence[Alert], *, as_json: bool = False) -> None:
         if one.by or one.reason:
             said = f"{one.state.value}{until}{f' by {one.by}' if one.by else ''}{f': {one.reason}' if one.reason else ''}"
             console.print(f"  {visible(said, 300)}", highlight=False, markup=False)
+
+    if len(many) > len(shown):
+        console.print(f"... and {len(many) - len(shown):,} more that were resolved, with --json")
 
 
 def _alert(one: Alert) -> dict[str, Any]:
