@@ -30,8 +30,8 @@ def told(world: World) -> list[Alert]:
     return engine.alerts(world.lake.model("m"))[::-1]
 
 
-def live(world: World, days: int, *, rounds: bool = True, until: int = 10**6) -> None:
-    """A reference, and days of which those from ``FAULT`` on are shifted."""
+def live(world: World, days: int, *, rounds: bool = False, until: int = 10**6) -> None:
+    """A reference, and days of which those from ``FAULT`` on are shifted; a round after each, or one at the end."""
     world.monitor.reference(world.rows(3000))
     for day in range(days):
         world.log_day(world.rows(400, shift=1.0 if FAULT <= day < until else 0.0))
@@ -55,7 +55,7 @@ def test_an_alert_opens_with_the_alarm_and_closes_with_its_recovery(world: World
     assert world.monitor.alerts().filter(pl.col("id") == one.id)["state"].to_list() == ["firing"]
     for _ in range(14):
         world.log_day(world.rows(400))
-        world.round()
+    world.round()
     [after] = [one for one in told(world) if one.watch == "x.location"]
     assert (after.id, after.state, after.reason) == (one.id, AlertState.RESOLVED, "recovered")
     assert after.closed is not None
@@ -216,11 +216,11 @@ def test_what_is_accepted_is_normal_from_now_on(world: World) -> None:
     assert changes.sort("step").collect()["verdict"].to_list()[-2] == "ALARM"
     for _ in range(8):
         world.log_day(world.rows(400, shift=1.0))
-        world.round()
+    world.round()
     assert [one.state for one in told(world) if one.watch == "x.location"] == [AlertState.RESOLVED]
     for _ in range(4):
         world.log_day(world.rows(400))
-        world.round()
+    world.round()
     states = [one.state for one in told(world) if one.watch == "x.location"]
     assert states == [AlertState.RESOLVED, AlertState.FIRING]
     with pytest.raises(AlertError, match="was resolved"):
