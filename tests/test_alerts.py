@@ -6,14 +6,17 @@ import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 
+import vedette
 from tests.test_cli import run as command
 from tests.world import DAY, START, World
 from vedette.engine import alerts as engine
 from vedette.engine import cycle
 from vedette.errors import AlertError
+from vedette.lake.tables import Lake
 from vedette.records import Alert, AlertState, Status
 
 FAULT = 4  # the first day of the fault
@@ -225,3 +228,28 @@ def test_what_is_accepted_is_normal_from_now_on(world: World) -> None:
     assert states == [AlertState.RESOLVED, AlertState.FIRING]
     with pytest.raises(AlertError, match="was resolved"):
         engine.accept(world.lake.model("m"), one.id, by="ada", reason=None, now=datetime.now(UTC))
+
+
+def test_rows_that_stop_coming_are_an_alert(tmp_path: Path) -> None:
+    """A producer by the wall's clock falls silent: one alert, until rows come again; nobody has to be told twice."""
+    monitor = vedette.Monitor("m", lake=tmp_path, window="1m", task="classification")
+    rng = np.random.default_rng(1)
+
+    def rows(n: int) -> pl.DataFrame:
+        return pl.DataFrame({"x": rng.normal(size=n), "prediction": rng.integers(0, 2, n)})
+
+    lake, now = Lake.at(tmp_path), datetime.now(UTC)
+    monitor.reference(rows(1000))
+    monitor.log_many(rows(200))
+    for minutes in (0, 3, 120, 240):
+        cycle.round_of(lake, "m", now + timedelta(minutes=minutes))
+    [one] = engine.alerts(lake.model("m"))
+    assert (one.watch, one.state) == ("no_data", AlertState.FIRING)
+    assert one.evidence.startswith("no rows since")
+    assert abs(one.opened - now) < timedelta(minutes=1)
+    monitor.log_many(rows(200))
+    cycle.round_of(lake, "m", now + timedelta(minutes=2))
+    [after] = engine.alerts(lake.model("m"))
+    assert (after.id, after.state, after.reason) == (one.id, AlertState.RESOLVED, "rows come again")
+    assert engine.history(lake.model("m"))["state"].to_list() == ["firing", "resolved"]
+    monitor.close()

@@ -23,7 +23,8 @@ from typing import Any
 import polars as pl
 
 from vedette.engine import judge
-from vedette.engine.state import Kept, kept_row
+from vedette.engine.health import silence_of
+from vedette.engine.state import Kept, kept_row, receipts
 from vedette.errors import AlertError
 from vedette.lake.tables import UTC, ModelTables
 from vedette.records import Alert, AlertState, Status
@@ -33,6 +34,9 @@ __all__ = ["accept", "acknowledge", "advance", "alerts", "frame_of_alerts", "his
 OPEN_STATES = frozenset({AlertState.FIRING, AlertState.ACKNOWLEDGED, AlertState.SILENCED})
 INCIDENT_WINDOWS = 3
 """An alert that opens within so many windows of the last one of an open incident belongs to it."""
+
+NO_DATA = "no_data"
+"""What watches that rows come at all: it fires where they came by the wall's clock and have stopped."""
 
 SILENCE_MAX = timedelta(days=366)
 
@@ -110,7 +114,7 @@ def advance(tables: ModelTables, now: datetime, window: timedelta) -> None:
         return
     if tables["alerts"].through("judge") < kept.step:
         _write(tables, _found(tables, kept, now, window), {"judge": kept.step})
-    _write(tables, _passed(alerts(tables), kept, now))
+    _write(tables, [*_passed(alerts(tables), kept, now), *_silent(tables, kept, now)])
 
 
 def acknowledge(tables: ModelTables, alert: str, *, by: str, reason: str | None, now: datetime) -> Alert:
@@ -232,11 +236,26 @@ def _passed(every: Iterable[Alert], kept: Kept, now: datetime) -> list[Alert]:
     for one in every:
         if one.state not in OPEN_STATES:
             continue
-        if (one.watch, one.segment) not in alarms:
+        if (one.watch, one.segment) not in alarms and one.watch != NO_DATA:
             out.append(_resolved(one, now, now, "a new reference was given, or what there is was accepted"))
         elif _ended(one, now):
             out.append(_fires_again(one, now))
     return out
+
+
+def _silent(tables: ModelTables, kept: Kept, now: datetime) -> list[Alert]:
+    """The alert that rows have stopped coming, and its end; a rule, outside the budget."""
+    reason = silence_of(tables, kept, now)
+    before = next((one for one in alerts(tables) if one.watch == NO_DATA and one.state in OPEN_STATES), None)
+    if reason is None:
+        return [] if before is None else [_resolved(before, now, now, "rows come again")]
+    if before is not None:
+        return []
+    last = receipts(tables, now, None)[0]
+    name = _digest(tables.path.name, NO_DATA, last.isoformat())
+    return [
+        Alert(name, name, NO_DATA, "", AlertState.FIRING, last, None, reason, None, None, None, now),
+    ]
 
 
 def _ended(one: Alert, now: datetime) -> bool:

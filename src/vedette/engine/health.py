@@ -12,7 +12,7 @@ from vedette.lake.events import settings_of
 from vedette.lake.tables import Lake, ModelTables
 from vedette.records import Health, Status, Verdict
 
-__all__ = ["health"]
+__all__ = ["health", "silence_of"]
 
 
 def health(lake: Lake, model: str, now: datetime | None = None) -> Health:
@@ -28,7 +28,7 @@ def health(lake: Lake, model: str, now: datetime | None = None) -> Health:
             model, "", Status.UNKNOWN, (Verdict("model", "", Status.UNKNOWN, None, "", "rule", reason),)
         )
     verdicts = []
-    silent = _silence(tables, kept, now)
+    silent = silence_of(tables, kept, now)
     for row in json.loads(kept.verdicts):
         since = None if row["since"] is None else datetime.fromisoformat(row["since"])
         status, reason = Status(row["verdict"]), row["reason"]
@@ -50,7 +50,7 @@ def health(lake: Lake, model: str, now: datetime | None = None) -> Health:
     return Health(model, kept.version, gravest, tuple(verdicts))
 
 
-def _silence(tables: ModelTables, kept: Kept, now: datetime | None) -> str | None:
+def silence_of(tables: ModelTables, kept: Kept, now: datetime | None) -> str | None:
     """Why an OK is too old to be believed: rows that came by the wall's clock have stopped coming."""
     if now is None or kept.known == NEVER:
         return None
