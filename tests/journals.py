@@ -82,6 +82,6 @@ def read(root: Path, stream: str = "predictions", folders: list[ProducerFolder] 
 def run(program: str, *arguments: object, wrapper: list[str] | None = None, check: bool = True) -> str:
     """Run a Python program in a process of its own and return what it printed."""
     command = [*(wrapper or []), sys.executable, "-W", "error", "-c", program, *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=240)
     assert not check or done.returncode == 0, done.stderr
     return done.stdout
