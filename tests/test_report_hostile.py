@@ -79,21 +79,18 @@ def scored(seed: int, n: int = 3000) -> pd.DataFrame:
 
 
 def test_a_stray_label_is_told_and_leaves_the_figures() -> None:
-    """One label of a class that nobody predicts: the other rows keep their figures."""
+    """One label of a class that nobody predicts: it is counted as wrong, and the others keep their figures."""
     now, before = scored(1), scored(2)
     now.loc[7, "label"] = 2
     found = vedette.report(now, before)
     assert found.verdict is Status.WARN
     assert [one.about for one in found.findings] == ["label"]
-    assert (
-        "1 label names '2', which is none of the classes 0, 1: left out of the figures"
-        in found.findings[0].words
-    )
+    assert "1 label names '2', which is none of the classes 0, 1: counted as wrong" in found.findings[0].words
     rest = now.drop(index=7)
     assert value(found, "roc_auc") == pytest.approx(
         metrics.roc_auc_score(rest.label, rest.probability), abs=0.001
     )
-    assert value(found, "accuracy") == pytest.approx((rest.label == rest.prediction).mean())
+    assert value(found, "accuracy") == pytest.approx((now.label == now.prediction).mean())
 
 
 def test_a_rare_class_that_is_predicted_is_a_class() -> None:

@@ -26,6 +26,7 @@ from vedette.engine import judge
 from vedette.engine.health import silence_of
 from vedette.engine.state import Kept, kept_row, receipts
 from vedette.errors import AlertError
+from vedette.lake.events import settings_of
 from vedette.lake.tables import UTC, ModelTables
 from vedette.records import Alert, AlertState, Status
 
@@ -104,7 +105,7 @@ def frame_of_alerts(many: Sequence[Alert]) -> pl.DataFrame:
     return pl.DataFrame(columns, schema=SCHEMA)
 
 
-def advance(tables: ModelTables, now: datetime, window: timedelta) -> None:
+def advance(tables: ModelTables, now: datetime) -> None:
     """Write what judging found since, and what time brought: silences that ended, alarms that are there no more.
 
     The caller holds the work lock.
@@ -112,9 +113,10 @@ def advance(tables: ModelTables, now: datetime, window: timedelta) -> None:
     kept = kept_row(tables)
     if kept is None:
         return
-    if tables["alerts"].through("judge") < kept.step:
-        _write(tables, _found(tables, kept, now, window), {"judge": kept.step})
-    _write(tables, [*_passed(alerts(tables), kept, now), *_silent(tables, kept, now)])
+    if _told(kept) and tables["alerts"].through("judge") < kept.step:
+        _write(tables, _found(tables, kept, now), {"judge": kept.step})
+    every = alerts(tables)
+    _write(tables, [*_passed(every, kept, now), *_silent(tables, every, kept, now)])
 
 
 def acknowledge(tables: ModelTables, alert: str, *, by: str, reason: str | None, now: datetime) -> Alert:
@@ -179,8 +181,9 @@ def _open(tables: ModelTables, alert: str) -> Alert:
     return one
 
 
-def _found(tables: ModelTables, kept: Kept, now: datetime, window: timedelta) -> list[Alert]:
+def _found(tables: ModelTables, kept: Kept, now: datetime) -> list[Alert]:
     """The alerts that the last step of judging opened and closed, in the order of the windows."""
+    window = timedelta(seconds=settings_of(tables).window_s)
     current = {(one.watch, one.segment): one for one in reversed(alerts(tables)) if one.state in OPEN_STATES}
     words = {(one["watch"], one["segment"]): one["evidence"] for one in json.loads(kept.verdicts)}
     out: list[Alert] = []
@@ -243,10 +246,10 @@ def _passed(every: Iterable[Alert], kept: Kept, now: datetime) -> list[Alert]:
     return out
 
 
-def _silent(tables: ModelTables, kept: Kept, now: datetime) -> list[Alert]:
+def _silent(tables: ModelTables, every: Iterable[Alert], kept: Kept, now: datetime) -> list[Alert]:
     """The alert that rows have stopped coming, and its end; a rule, outside the budget."""
     reason = silence_of(tables, kept, now)
-    before = next((one for one in alerts(tables) if one.watch == NO_DATA and one.state in OPEN_STATES), None)
+    before = next((one for one in every if one.watch == NO_DATA and one.state in OPEN_STATES), None)
     if reason is None:
         return [] if before is None else [_resolved(before, now, now, "rows come again")]
     if before is not None:

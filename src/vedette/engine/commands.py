@@ -130,6 +130,7 @@ def _on_alert(location: str, alert: str, act: Callable[..., Alert], **said: Any)
             tables, now = lake.model(model), lake_ingest.now_of(time.time())
             ids = {one.id: one for one in alerts_module.alerts(tables, now)}
             if alert in ids:
+                alerts_module.advance(tables, now)  # what a crash kept, before a step of ours
                 return act(tables, alert, now=now, **said)
             known += [name for name, one in ids.items() if one.state is not AlertState.RESOLVED]
     raise AlertError(f"alert={alert!r}: not in the lake {lake.path}; open are {', '.join(known) or 'none'}")

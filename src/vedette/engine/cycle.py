@@ -9,7 +9,7 @@ import logging
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import polars as pl
 
@@ -21,7 +21,6 @@ from vedette.engine.stored import to_frame
 from vedette.engine.summarise import Shape, increments
 from vedette.lake import ingest
 from vedette.lake.arrivals import Arrivals, collect
-from vedette.lake.events import settings_of
 from vedette.lake.ledger import identifier
 from vedette.lake.locks import lock
 from vedette.lake.rows import matches
@@ -47,11 +46,10 @@ def round_of(lake: Lake, model: str, now: datetime) -> int:
     if not arrivals.empty:
         ingest.append(tables, arrivals, now)
         _summarise(tables, arrivals, now)
-    window = timedelta(seconds=settings_of(tables).window_s)
-    alerts.advance(tables, now, window)  # what a crash kept from the last round, before its step is gone
+    alerts.advance(tables, now)  # what a crash kept from the last round, before its step is gone
     received = [frame["received"].max() for frame in (arrivals.predictions, arrivals.labels) if frame.height]
     judge.judge(tables, now, receipt=max(received, default=None))  # type: ignore[type-var, arg-type]
-    alerts.advance(tables, now, window)
+    alerts.advance(tables, now)
     if not arrivals.empty:
         ingest.close(tables, arrivals, now)
     return arrivals.predictions.height + arrivals.labels.height

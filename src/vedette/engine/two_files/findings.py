@@ -82,7 +82,7 @@ def _figures(report: Comparison) -> Iterator[Finding]:
     for reason, metrics in reasons.items():
         names = ", ".join(metric_words(metric) for metric in metrics[1:NAMED])
         more = f" and {len(metrics) - NAMED} more" if len(metrics) > NAMED else ""
-        also = f"; so are {names}{more}" if names else ""
+        also = f"; neither can {names}{more}" if names else ""
         yield Finding(Status.UNKNOWN, metrics[0], f"cannot be computed any more: {reason}{also}")
     for one in report.figures:
         if (

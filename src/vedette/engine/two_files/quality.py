@@ -261,13 +261,14 @@ def _labels(
         rows = sum(stray.values())
         warnings.append(
             f"{rows:,} label{'s name' if rows > 1 else ' names'} {', '.join(map(repr, in_order(stray)[:5]))}, which is none "
-            f"of the classes {', '.join(classes[:6])}: left out of the figures"
+            f"of the classes {', '.join(classes[:6])}: counted as wrong, and left out of the figures of probabilities"
         )
     notes = (*_positive(tables, classes, task), *_many(classes, numbers, task))
     grid = quality_grid(
         classes, scores(_sample(tables, [f"probability_{name}" for name in classes]), classes)
     )
-    return Labels(grid, classes, by, segments), notes, tuple(warnings)
+    others = tuple(in_order((set(truth) | told) - set(classes)))
+    return Labels(grid, classes, by, segments, others), notes, tuple(warnings)
 
 
 def _meant(truth: Counter[str], told: set[str]) -> set[str]:
@@ -354,11 +355,12 @@ def _summarise(rows: pl.DataFrame, labels: Labels, window: np.ndarray | None, n_
     if not labels.classes:
         told = numbers_of(rows, "label"), numbers_of(rows, "prediction")
         return summarise_error(labels.grid, *told, window, n_windows)
+    names = (*labels.classes, *labels.stray)
     return summarise_quality(
         labels.grid,
-        codes_of(column_of(rows, "label"), labels.classes),
-        codes_of(column_of(rows, "prediction"), labels.classes),
-        labels.classes,
+        codes_of(column_of(rows, "label"), names),
+        codes_of(column_of(rows, "prediction"), names),
+        names,
         scores(rows, labels.classes),
         window,
         n_windows,

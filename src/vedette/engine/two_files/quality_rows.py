@@ -32,12 +32,16 @@ SLICE_BYTES = 64_000_000
 
 @dataclass(frozen=True, slots=True)
 class Labels:
-    """What the labels and predictions of both files are: numbers, or classes by name."""
+    """What the labels and predictions of both files are: numbers, or classes by name.
+
+    ``stray`` are names that labels and predictions have besides: counted as another class, which is never right.
+    """
 
     grid: Grid
     classes: tuple[str, ...]
     by: tuple[str, ...]
     segments: tuple[str, ...]
+    stray: tuple[str, ...] = ()
 
 
 def slices(table: TableFile, by: Sequence[str]) -> Iterator[pl.DataFrame]:
