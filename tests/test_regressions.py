@@ -281,7 +281,7 @@ def test_a_type_change_against_the_reference_is_said(world: World) -> None:
     world.round()
     events = world.lake.model("m")["events"].scan().select("kind", "name").collect().rows()
     assert ("type_changed", "x") in events
-    assert "the column changed its type: text" in world.verdict("x.missing").evidence
+    assert "changed its type to text" in world.verdict("x.missing").evidence
 
 
 def test_settings_know_what_was_given() -> None:

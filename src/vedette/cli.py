@@ -7,7 +7,6 @@ vedette's own work failed.
 
 from __future__ import annotations
 
-import getpass
 import os
 import signal
 import sys
@@ -183,7 +182,7 @@ def ack(
     from vedette.engine import commands
     from vedette.output import console
 
-    found = commands.acknowledge(_where(lake), alert, by=_user(by), reason=reason, accept=accept)
+    found = commands.acknowledge(_where(lake), alert, by=by, reason=reason, accept=accept)
     console.print_alerts([found], as_json=json)
 
 
@@ -200,18 +199,49 @@ def silence(
     from vedette.engine import commands
     from vedette.output import console
 
-    found = commands.silence(_where(lake), alert, by=_user(by), reason=reason, duration=duration)
+    found = commands.silence(_where(lake), alert, by=by, reason=reason, duration=duration)
     console.print_alerts([found], as_json=json)
 
 
-def _user(by: str | None) -> str:
-    """Who is at the keyboard, where nobody else is named."""
-    if by is not None:
-        return by
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "unknown"
+rules_app = typer.Typer(
+    help="Plain rules: facts that somebody is told of, outside the budget.", no_args_is_help=True
+)
+app.add_typer(rules_app, name="rules")
+
+
+@rules_app.command("show")
+def rules_show(model: ModelArgument, lake: LakeOption = None, json: JsonOption = False) -> None:
+    """The rules of a model, and what became of each."""
+    from vedette.engine import commands
+    from vedette.output import console
+    from vedette.output.progress import told
+
+    with told(f"rules of {model}"):
+        found = commands.rules(_where(lake), model)
+    console.print_rules(found, as_json=json)
+
+
+@rules_app.command("test")
+def rules_test(
+    files: Annotated[list[Path], typer.Argument(help="Files of cases; docs/rules.md has the form.")],
+    json: JsonOption = False,
+) -> None:
+    """Series and the alerts expected of them, as text: exit 1 where any comes otherwise."""
+    from vedette import testing
+    from vedette.output import console
+
+    found = [testing.run_file(path) for path in files]
+    console.print_cases(found, as_json=json)
+    raise typer.Exit(0 if all(one.passed for one in found) else 1)
+
+
+@app.command()
+def audit(model: ModelArgument, lake: LakeOption = None, json: JsonOption = False) -> None:
+    """Who did what: alerts acknowledged, silenced and accepted, rules, channels and settings changed, references given."""
+    from vedette.engine import commands
+    from vedette.output import console
+
+    console.print_audit(commands.history(_where(lake), model), as_json=json)
 
 
 @app.command()

@@ -11,6 +11,10 @@ the file over the defaults. Unknown keys are refused, so that a slip of the pen 
     classes = ["0", "1"]          # names of the classes; the second of two is the positive one
     timezone = "UTC"              # whose days and weeks a person means
     budget_per_month = 1.0        # false alarms a month that the owner will stand, over everything watched
+
+    [models.delays.rules]         # facts that somebody is told of, outside the budget; see ``strategy.rules``
+    low = "accuracy < 0.9 for 3 windows"
+    age = { when = "values(age) outside 0 to 120", severity = "warn" }
 """
 
 from __future__ import annotations
@@ -28,6 +32,7 @@ from vedette.records import Settings, check_model_name, class_name
 __all__ = [
     "DEFAULT_LAKE",
     "MODEL_KEYS",
+    "RULE_KEYS",
     "TOP_KEYS",
     "Config",
     "duration_s",
@@ -45,6 +50,13 @@ MODEL_KEYS = {
     "classes": "names of the classes; the second of two is the positive one",
     "timezone": "whose days and weeks a person means",
     "budget_per_month": "false alarms a month that the owner will stand, over everything watched",
+    "rules": "plain rules by name: a line of text, or a table with the keys of a rule",
+}
+RULE_KEYS = {
+    "when": "what must not be, such as 'accuracy < 0.9 for 3 windows'",
+    "severity": "alarm, or warn that pages nobody",
+    "min_rows": "rows that the figure must rest on to be held against the threshold",
+    "clear_after": "windows in a row without, until it closes",
 }
 TASKS = ("classification", "regression")
 
@@ -58,6 +70,11 @@ class Config:
 
     lake: str | None = None
     models: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def rules_of(self, model: str) -> Mapping[str, Any] | None:
+        """The rules of a model by name, as they were written; None where the file says nothing of the model."""
+        table = self.models.get(model)
+        return None if table is None else table.get("rules", {})
 
 
 def duration_s(value: str | float, name: str = "window") -> float:
@@ -108,9 +125,29 @@ def read(path: Path | None = None) -> Config:
                 raise ConfigError(f"models.{name}={table!r}: must be a table")
             _refuse_unknown(table, MODEL_KEYS, f"{path}: [models.{name}]")
             settings(table)
+            _check_rules(table.get("rules", {}))
         except ValueError as error:
             raise ConfigError(f"{path}: [models.{name}]: {error}") from error
     return Config(values.get("lake"), models)
+
+
+def _check_rules(rules: Any) -> None:
+    """Raise ``ValueError`` where rules are not named lines of text or tables with the keys of a rule.
+
+    What a line says is read where rules are judged: ``strategy.rules.parse``.
+    """
+    if not isinstance(rules, Mapping):
+        raise ValueError(f"rules={rules!r}: must be a table, such as low = 'accuracy < 0.9 for 3 windows'")
+    for name, said in rules.items():
+        if isinstance(said, str):
+            continue
+        if not isinstance(said, Mapping) or "when" not in said:
+            raise ValueError(f"rules.{name}={said!r}: must be text, or a table with the key 'when'")
+        unknown = sorted(set(said) - set(RULE_KEYS))
+        if unknown:
+            raise ValueError(
+                f"rules.{name}: unknown key {unknown[0]!r}: must be one of {', '.join(RULE_KEYS)}"
+            )
 
 
 def _refuse_unknown(values: Mapping[str, Any], known: Mapping[str, str], where: str) -> None:
@@ -145,7 +182,12 @@ def settings(values: Mapping[str, Any], base: Settings | None = None) -> Setting
                 f"budget_per_month={budget!r}: must be above 0 and at most 10,000 (without a budget there is no alarm)"
             )
         result = replace(result, budget_per_month=float(budget))
-    said = ["window_s" if name == "window" else name for name in MODEL_KEYS if values.get(name) is not None]
+    said = [
+        "window_s" if name == "window" else name
+        for name in MODEL_KEYS
+        if name != "rules"
+        and values.get(name) is not None  # rules are no settings: whoever judges reads them
+    ]
     return replace(result, given=tuple(sorted({*result.given, *said})))
 
 

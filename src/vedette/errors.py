@@ -11,6 +11,7 @@
     ├── JournalError         a journal cannot be opened or is not one
     ├── IngestError          the ingester did not do what it was asked to do
     ├── GridError            summaries over different grids were added
+    ├── CaseError            a file of cases for ``vedette rules test`` cannot be read
     ├── AlertError           there is no such alert, or it is closed
     └── MissingExtraError    an optional dependency is not installed
 
@@ -21,6 +22,7 @@ from __future__ import annotations
 
 __all__ = [
     "AlertError",
+    "CaseError",
     "ConfigError",
     "DataError",
     "GridError",
@@ -40,6 +42,10 @@ class VedetteError(Exception):
 
 class AlertError(VedetteError):
     """There is no such alert, or nothing can be done about it any more."""
+
+
+class CaseError(VedetteError):
+    """A file of test cases cannot be read."""
 
 
 class ConfigError(VedetteError):

@@ -177,6 +177,7 @@ class Verdict:
 class AlertState(StrEnum):
     """What has become of an alert."""
 
+    PENDING = "pending"
     FIRING = "firing"
     ACKNOWLEDGED = "acknowledged"
     SILENCED = "silenced"
@@ -187,9 +188,10 @@ class AlertState(StrEnum):
 class Alert:
     """One alarm of one watch, as a person deals with it.
 
-    ``opened`` is the start of the window that told of it, ``closed`` the end of the one that closed it. ``incident`` is
-    the same for alerts that opened together. ``by`` and ``reason`` are of the last step, taken at ``changed``; ``until``
-    is when a silence ends.
+    A plain rule that is broken, and not yet for as long as it says, is ``pending``: nobody is told. ``opened`` is the
+    start of the window that told of it, ``closed`` the end of the one that closed it. ``incident`` is the same for
+    alerts that opened together. ``by`` and ``reason`` are of the last step, taken at ``changed``; ``until`` is when a
+    silence ends.
     """
 
     id: str

@@ -2,6 +2,7 @@
 
 An alert is one alarm of one watch, from the window that told it to the window that closed it. Its states::
 
+    pending -> firing, or resolved             a plain rule is broken, and not yet for as long as it says
     firing -> acknowledged -> resolved         someone has seen it
     firing -> silenced (until a time) -> firing, or resolved before
     any    -> resolved                         the alarm recovered, or a new reference was given, or accepted
@@ -15,7 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -23,23 +24,24 @@ from typing import Any
 import polars as pl
 
 from vedette.engine import judge
-from vedette.engine.health import silence_of
-from vedette.engine.state import Kept, kept_row, receipts
+from vedette.engine.health import NO_DATA, silences_of
+from vedette.engine.rules import PREFIX
+from vedette.engine.state import Kept, kept_row, key_of, receipts
 from vedette.errors import AlertError
 from vedette.lake.events import settings_of
 from vedette.lake.tables import UTC, ModelTables
 from vedette.records import Alert, AlertState, Status
 
-__all__ = ["accept", "acknowledge", "advance", "alerts", "frame_of_alerts", "history", "silence"]
+__all__ = ["accept", "acknowledge", "advance", "alerts", "due", "frame_of_alerts", "history", "silence"]
 
-OPEN_STATES = frozenset({AlertState.FIRING, AlertState.ACKNOWLEDGED, AlertState.SILENCED})
+OPEN_STATES = frozenset({AlertState.PENDING, AlertState.FIRING, AlertState.ACKNOWLEDGED, AlertState.SILENCED})
 INCIDENT_WINDOWS = 3
 """An alert that opens within so many windows of the last one of an open incident belongs to it."""
 
-NO_DATA = "no_data"
-"""What watches that rows come at all: it fires where they came by the wall's clock and have stopped."""
-
 SILENCE_MAX = timedelta(days=366)
+
+_RULE_GONE = "the rule was changed or removed"
+_ALARM_GONE = "a new reference was given, or what there is was accepted"
 
 SCHEMA: dict[str, Any] = {
     "id": pl.String(),
@@ -59,13 +61,14 @@ SCHEMA: dict[str, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class _Told:
-    """What judging found in one window: an alarm that opened, or one that closed."""
+    """What judging found in one window: an alarm that is pending, opens or closes."""
 
     watch: str
     segment: str
-    opens: bool
+    kind: str
     at: datetime  # start of the window that told, or end of the one that closed
     evidence: str
+    reason: str
 
 
 def history(tables: ModelTables) -> pl.DataFrame:
@@ -115,8 +118,18 @@ def advance(tables: ModelTables, now: datetime) -> None:
         return
     if _told(kept) and tables["alerts"].through("judge") < kept.step:
         _write(tables, _found(tables, kept, now), {"judge": kept.step})
-    every = alerts(tables)
-    _write(tables, [*_passed(every, kept, now), *_silent(tables, every, kept, now)])
+    _write(tables, _brought_by_time(tables, kept, now))
+
+
+def due(tables: ModelTables, now: datetime) -> bool:
+    """True where time alone has brought a step: a silence that ended, rows that no longer come."""
+    kept = kept_row(tables)
+    return kept is not None and bool(_brought_by_time(tables, kept, now))
+
+
+def _brought_by_time(tables: ModelTables, kept: Kept, now: datetime) -> list[Alert]:
+    every, silences = alerts(tables), silences_of(tables, kept, now)
+    return [*_passed(every, kept, silences, now), *_silent(tables, every, silences, now)]
 
 
 def acknowledge(tables: ModelTables, alert: str, *, by: str, reason: str | None, now: datetime) -> Alert:
@@ -138,6 +151,8 @@ def accept(tables: ModelTables, alert: str, *, by: str, reason: str | None, now:
     """
     who = _who(by)
     one = _open(tables, alert)
+    if one.watch.startswith(PREFIX) or one.watch == NO_DATA:
+        raise AlertError(f"alert={alert!r}: {one.watch} is a rule, which knows no normal: change the rule")
     if not judge.accept(tables, one.watch, one.segment, now):
         raise AlertError(f"alert={alert!r}: {one.watch} alarms no more")
     told = replace(_resolved(one, now, now, reason or "accepted as normal"), by=who)
@@ -176,6 +191,8 @@ def _open(tables: ModelTables, alert: str) -> Alert:
     if one is None:
         known = ", ".join(one.id for one in every if one.state in OPEN_STATES)
         raise AlertError(f"alert={alert!r}: there is none; open are {known or 'none'}")
+    if one.state is AlertState.PENDING:
+        raise AlertError(f"alert={alert!r}: is pending: nobody was told of it yet")
     if one.state not in OPEN_STATES:
         raise AlertError(f"alert={alert!r}: was resolved {one.closed:%Y-%m-%d %H:%M} UTC")
     return one
@@ -190,29 +207,22 @@ def _found(tables: ModelTables, kept: Kept, now: datetime) -> list[Alert]:
     for told in _told(kept):
         key = (told.watch, told.segment)
         before = current.get(key)
-        if told.opens:
-            if before is not None and before.opened == told.at:
-                continue
-            if before is not None:  # a step without its closing: a new reference came between
-                out.append(_resolved(before, told.at, now, "a new reference was given"))
-            name = _digest(tables.path.name, *key, told.at.isoformat())
-            current[key] = Alert(
-                id=name,
-                incident=_incident(current.values(), told.at, window) or name,
-                watch=told.watch,
-                segment=told.segment,
-                state=AlertState.FIRING,
-                opened=told.at,
-                closed=None,
-                evidence=told.evidence,
-                by=None,
-                reason=None,
-                until=None,
-                changed=now,
+        if told.kind == "closes":
+            if before is not None:
+                out.append(_resolved(current.pop(key), told.at, now, told.reason))
+            continue
+        if before is not None and before.state is AlertState.PENDING and told.kind == "opens":
+            current[key] = replace(
+                before, state=AlertState.FIRING, opened=told.at, evidence=told.evidence, changed=now
             )
             out.append(current[key])
-        elif before is not None:
-            out.append(_resolved(current.pop(key), told.at, now, "recovered"))
+            continue
+        if before is not None and before.opened == told.at:
+            continue
+        if before is not None:  # a step without its closing: a new reference came between
+            out.append(_resolved(before, told.at, now, "a new reference was given"))
+        current[key] = _opened(tables.path.name, told, current.values(), window, now)
+        out.append(current[key])
     still = {key for key, one in current.items() if one in out}
     return [
         replace(one, evidence=words.get((one.watch, one.segment), one.evidence))
@@ -222,43 +232,68 @@ def _found(tables: ModelTables, kept: Kept, now: datetime) -> list[Alert]:
     ]
 
 
+def _opened(model: str, told: _Told, current: Iterable[Alert], window: timedelta, now: datetime) -> Alert:
+    name = _digest(model, told.watch, told.segment, told.at.isoformat())
+    return Alert(
+        id=name,
+        incident=_incident(current, told.at, window) or name,
+        watch=told.watch,
+        segment=told.segment,
+        state=AlertState.PENDING if told.kind == "pending" else AlertState.FIRING,
+        opened=told.at,
+        closed=None,
+        evidence=told.evidence,
+        by=None,
+        reason=None,
+        until=None,
+        changed=now,
+    )
+
+
 def _told(kept: Kept) -> list[_Told]:
     changes = json.loads(kept.changes)
     return [
-        _Told(one["watch"], one["segment"], one["opens"], datetime.fromisoformat(one["at"]), one["evidence"])
+        _Told(**{**one, "at": datetime.fromisoformat(one["at"])})
         for one in (changes.get("alarms", []) if changes else [])
     ]
 
 
-def _passed(every: Iterable[Alert], kept: Kept, now: datetime) -> list[Alert]:
-    """Alerts whose alarm is no more, and silences that have ended."""
-    alarms = {
-        (one["watch"], one["segment"]) for one in json.loads(kept.verdicts) if one["verdict"] == Status.ALARM
-    }
+def _passed(every: Iterable[Alert], kept: Kept, clocked: Collection[str], now: datetime) -> list[Alert]:
+    """Alerts whose alarm is no more (but of those that go by the clock), and silences that have ended."""
+    standing = {key_of(one) for one in json.loads(kept.verdicts) if _stands(one)}
     out = []
     for one in every:
         if one.state not in OPEN_STATES:
             continue
-        if (one.watch, one.segment) not in alarms and one.watch != NO_DATA:
-            out.append(_resolved(one, now, now, "a new reference was given, or what there is was accepted"))
+        if (one.watch, one.segment) not in standing and one.watch not in clocked:
+            out.append(_resolved(one, now, now, _RULE_GONE if one.watch.startswith(PREFIX) else _ALARM_GONE))
         elif _ended(one, now):
             out.append(_fires_again(one, now))
     return out
 
 
-def _silent(tables: ModelTables, every: Iterable[Alert], kept: Kept, now: datetime) -> list[Alert]:
-    """The alert that rows have stopped coming, and its end; a rule, outside the budget."""
-    reason = silence_of(tables, kept, now)
-    before = next((one for one in every if one.watch == NO_DATA and one.state in OPEN_STATES), None)
-    if reason is None:
-        return [] if before is None else [_resolved(before, now, now, "rows come again")]
-    if before is not None:
-        return []
+def _stands(row: Mapping[str, Any]) -> bool:
+    """True for a verdict that an alert stands behind: an alarm, or a rule that is broken."""
+    status = Status(row["verdict"])
+    return status is Status.ALARM or (status is Status.WARN and str(row["guarantee"]) == "rule")
+
+
+def _silent(
+    tables: ModelTables, every: Sequence[Alert], silences: Mapping[str, str | None], now: datetime
+) -> list[Alert]:
+    """The alerts that rows have stopped coming, and their ends; rules, outside the budget."""
+    out = []
     last = receipts(tables, now, None)[0]
-    name = _digest(tables.path.name, NO_DATA, last.isoformat())
-    return [
-        Alert(name, name, NO_DATA, "", AlertState.FIRING, last, None, reason, None, None, None, now),
-    ]
+    for watch, reason in silences.items():
+        before = next((one for one in every if one.watch == watch and one.state in OPEN_STATES), None)
+        if reason is None and before is not None:
+            out.append(_resolved(before, now, now, "rows come again"))
+        elif reason is not None and before is None:
+            name = _digest(tables.path.name, watch, last.isoformat())
+            out.append(
+                Alert(name, name, watch, "", AlertState.FIRING, last, None, reason, None, None, None, now)
+            )
+    return out
 
 
 def _ended(one: Alert, now: datetime) -> bool:

@@ -15,8 +15,10 @@ import polars as pl
 from vedette import config
 from vedette.capture.journal import producers
 from vedette.engine import alerts as alerts_module
+from vedette.engine import audit as audit_module
 from vedette.engine import cycle, requests
 from vedette.engine import figures as figures_module
+from vedette.engine import rules as rules_module
 from vedette.engine.health import health as model_health
 from vedette.engine.state import due
 from vedette.errors import AlertError, LakeError, LockedError
@@ -25,7 +27,7 @@ from vedette.lake.ledger import identifier
 from vedette.lake.ledger import ledger as read_ledger
 from vedette.lake.locks import lock
 from vedette.lake.tables import Lake
-from vedette.records import Alert, AlertState, Health, Ledger, check_model_name
+from vedette.records import Alert, AlertState, Health, Ledger, Status, Verdict, check_model_name
 
 __all__ = [
     "acknowledge",
@@ -33,9 +35,11 @@ __all__ = [
     "check",
     "figures",
     "follow",
+    "history",
     "ingest",
     "ledger",
     "open_lake",
+    "rules",
     "silence",
 ]
 
@@ -64,7 +68,7 @@ def check(location: str, model: str) -> Health:
 
 
 def _work(lake: Lake, model: str) -> bool:
-    """True where the journals hold rows, or a window can be judged, so that a round has something to do."""
+    """True where a round has something to do: rows in the journals, a window to judge, other rules, what time brings."""
     tables = lake.model(model)
     for folder in producers(lake.journal, model):
         done = {
@@ -75,7 +79,12 @@ def _work(lake: Lake, model: str) -> bool:
             folder.highest(stream) > done[stream] for stream in ("predictions", "labels")
         ) or folder.batches(done["batch"]):
             return True
-    return due(tables, lake_ingest.now_of(time.time()))
+    now = lake_ingest.now_of(time.time())
+    return (
+        rules_module.news(tables, config.read().rules_of(model))
+        or due(tables, now)
+        or alerts_module.due(tables, now)
+    )
 
 
 def figures(
@@ -109,16 +118,40 @@ def alerts(location: str, model: str) -> list[Alert]:
     return alerts_module.alerts(lake.model(model), lake_ingest.now_of(time.time()))
 
 
-def acknowledge(location: str, alert: str, *, by: str, reason: str | None, accept: bool) -> Alert:
+def history(location: str, model: str) -> pl.DataFrame:
+    """Who did what to the watching of a model, the oldest first."""
+    return audit_module.audit(open_lake(location, model).model(model))
+
+
+def rules(location: str, model: str) -> list[tuple[str, Verdict]]:
+    """The rules of a model in force, each as it was written and with its verdict, after a round."""
+    health = check(location, model)
+    said = rules_module.in_force(open_lake(location, model).model(model))
+    verdicts = {one.watch: one for one in health.verdicts}
+    new = "no row has come since the rule was made"
+
+    def of(name: str) -> Verdict:
+        watch = f"{rules_module.PREFIX}{name}"
+        return verdicts.get(watch) or Verdict(watch, "", Status.UNKNOWN, None, "", "rule", new)
+
+    return [(text if isinstance(text, str) else text["when"], of(name)) for name, text in said.items()]
+
+
+def acknowledge(location: str, alert: str, *, by: str | None, reason: str | None, accept: bool) -> Alert:
     """Say that someone has seen an alert of the lake, or that what it found is normal from now on."""
     act = alerts_module.accept if accept else alerts_module.acknowledge
-    return _on_alert(location, alert, act, by=by, reason=reason)
+    return _on_alert(location, alert, act, by=_who(by), reason=reason)
 
 
-def silence(location: str, alert: str, *, by: str, reason: str, duration: str) -> Alert:
+def silence(location: str, alert: str, *, by: str | None, reason: str, duration: str) -> Alert:
     """Tell nobody of an alert of the lake for a while."""
     until = lake_ingest.now_of(time.time()) + timedelta(seconds=config.duration_s(duration, "for"))
-    return _on_alert(location, alert, alerts_module.silence, by=by, reason=reason, until=until)
+    return _on_alert(location, alert, alerts_module.silence, by=_who(by), reason=reason, until=until)
+
+
+def _who(by: str | None) -> str:
+    """Who is at the keyboard, where nobody else is named."""
+    return audit_module.user() if by is None else by
 
 
 def _on_alert(location: str, alert: str, act: Callable[..., Alert], **said: Any) -> Alert:

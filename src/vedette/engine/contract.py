@@ -34,7 +34,8 @@ def _violations(predictions: pl.DataFrame) -> list[dict[str, str]]:
 
 def schema_events(shape: Shape, predictions: pl.DataFrame) -> list[dict[str, str]]:
     """How the columns that came differ from those of the reference: appeared, vanished, or of another kind; and how
-    many of their values cannot be.
+    many of their values cannot be. Columns that are as they should be are said to have returned, which is news only
+    of those that were away.
     """
     events = _violations(predictions)
     if not shape.expected:
@@ -58,5 +59,9 @@ def schema_events(shape: Shape, predictions: pl.DataFrame) -> list[dict[str, str
                     detail = json.dumps({"type": kinds[0].value})
                     events.append(
                         {"kind": "type_changed", "name": name, "version": version, "detail": detail}
+                    )
+                elif kinds:
+                    events.append(
+                        {"kind": "column_returned", "name": name, "version": version, "detail": "{}"}
                     )
     return events

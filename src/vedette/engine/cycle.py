@@ -13,12 +13,14 @@ from datetime import datetime
 
 import polars as pl
 
+from vedette import config
 from vedette.capture.journal import producers
-from vedette.engine import alerts, judge, requests
+from vedette.engine import alerts, audit, judge, requests, rules
 from vedette.engine.contract import schema_events
 from vedette.engine.reference import take, write_grids
 from vedette.engine.stored import to_frame
 from vedette.engine.summarise import Shape, increments
+from vedette.errors import ConfigError
 from vedette.lake import ingest
 from vedette.lake.arrivals import Arrivals, collect
 from vedette.lake.ledger import identifier
@@ -34,12 +36,15 @@ LOCK_WAIT_S = 60.0
 _STREAMS = ("predictions", "labels", "batch")
 
 
-def round_of(lake: Lake, model: str, now: datetime) -> int:
+def round_of(lake: Lake, model: str, now: datetime, written: config.Config | None = None) -> int:
     """Bring in what the journals of a model hold, and judge it; returns the rows that came in.
 
-    The caller holds the work lock.
+    ``written`` is what ``vedette.toml`` says; without it the rules stay those that the lake has. The caller holds the
+    work lock.
     """
     tables = lake.model(model)
+    if written is not None:
+        rules.register(tables, written.rules_of(model), audit.user(), now)
     folders = producers(lake.journal, model)
     keys = [identifier(folder.name, stream) for folder in folders for stream in _STREAMS]
     arrivals = collect(lake, model, ingest.watermarks(tables, "ledger", keys))
@@ -82,11 +87,16 @@ def once(
     clock: Callable[[], float] = time.time,
     models: list[str] | None = None,
     wait_s: float = LOCK_WAIT_S,
+    written: config.Config | None = None,
 ) -> int:
-    """One round over the models of a lake (default all), under the lake's lock; returns the rows that came in."""
+    """One round over the models of a lake (default all), under the lake's lock; returns the rows that came in.
+
+    ``written`` is what ``vedette.toml`` says; read where it is not given, with ``ConfigError`` where it is wrong.
+    """
+    said = config.read() if written is None else written
     with lock(requests.work_lock(lake), wait_s=wait_s):
         return sum(
-            round_of(lake, model, ingest.now_of(clock()))
+            round_of(lake, model, ingest.now_of(clock()), said)
             for model in (models if models is not None else lake.models())
         )
 
@@ -108,6 +118,7 @@ def follow(
         stack.enter_context(lock(requests.follower_lock(lake), wait_s=0.2))
         quiet_since = time.monotonic()
         due = 0.0
+        written = _written(config.Config())
         while not stop():
             asked = requests.pending(lake)
             now = time.monotonic()
@@ -117,10 +128,10 @@ def follow(
                 time.sleep(0.02)
                 continue
             failures: dict[str, str] = {}  # by model
-            rows = 0
+            rows, written = 0, _written(written)
             for model in lake.models():
                 try:
-                    rows += once(lake, clock=clock, models=[model])
+                    rows += once(lake, clock=clock, models=[model], written=written)
                 except Exception as error:
                     log.exception("model %s: the round failed", model)
                     failures[model] = f"{model}: {error}"
@@ -133,3 +144,12 @@ def follow(
             if rows or asked:
                 quiet_since = time.monotonic()
             due = time.monotonic() + interval_s
+
+
+def _written(before: config.Config) -> config.Config:
+    """What ``vedette.toml`` says now; as long as it is wrong, what it said before: rows go on coming in."""
+    try:
+        return config.read()
+    except ConfigError as error:
+        log.error("%s; what it said before goes on to hold", error)
+        return before

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime, timedelta
+import math
+from datetime import datetime
 
 import polars as pl
 
+from vedette.engine.rules import PREFIX, Standing, silence_rules
 from vedette.engine.state import GRACE, LIVE, NEVER, OPEN, Kept, kept_row, receipts
 from vedette.lake.events import settings_of
 from vedette.lake.tables import Lake, ModelTables
 from vedette.records import Health, Status, Verdict
 
-__all__ = ["health", "silence_of"]
+__all__ = ["NO_DATA", "health", "silences_of"]
+
+NO_DATA = "no_data"
+"""What watches that rows come at all: it fires where they came by the wall's clock and have stopped."""
 
 
 def health(lake: Lake, model: str, now: datetime | None = None) -> Health:
@@ -28,7 +33,7 @@ def health(lake: Lake, model: str, now: datetime | None = None) -> Health:
             model, "", Status.UNKNOWN, (Verdict("model", "", Status.UNKNOWN, None, "", "rule", reason),)
         )
     verdicts = []
-    silent = silence_of(tables, kept, now)
+    silent = silences_of(tables, kept, now)[NO_DATA]
     for row in json.loads(kept.verdicts):
         since = None if row["since"] is None else datetime.fromisoformat(row["since"])
         status, reason = Status(row["verdict"]), row["reason"]
@@ -43,6 +48,10 @@ def health(lake: Lake, model: str, now: datetime | None = None) -> Health:
         verdicts.append(
             Verdict(row["watch"], row["segment"], status, since, row["evidence"], row["guarantee"], reason)
         )
+    verdicts += _silence_verdicts(tables, kept, now)
+    if not kept.reference:
+        words = "no reference: rules alone are watched; give one with monitor.reference(frame)"
+        verdicts.append(Verdict("model", "", Status.WARN, None, words, "rule"))
     order = (Status.ALARM, Status.UNKNOWN, Status.WARN, Status.OK)
     gravest = next(
         (status for status in order if any(one.verdict is status for one in verdicts)), Status.UNKNOWN
@@ -50,12 +59,50 @@ def health(lake: Lake, model: str, now: datetime | None = None) -> Health:
     return Health(model, kept.version, gravest, tuple(verdicts))
 
 
-def silence_of(tables: ModelTables, kept: Kept, now: datetime | None) -> str | None:
-    """Why an OK is too old to be believed: rows that came by the wall's clock have stopped coming."""
-    if now is None or kept.known == NEVER:
-        return None
+def silences_of(tables: ModelTables, kept: Kept, now: datetime | None) -> dict[str, str | None]:
+    """By watch why rows that came by the wall's clock are missed, None where they are not: ``no_data`` and rules.
+
+    ``no_data`` waits for three windows of the model, a rule for as long as it says.
+    """
+    window_s = settings_of(tables).window_s
+    limits = {NO_DATA: 3 * window_s + GRACE.total_seconds() if kept.known != NEVER else math.inf}
+    limits |= {
+        f"{PREFIX}{name}": rule.after_s
+        for name, rule in silence_rules(Standing.rules_of(kept)).items()
+        if rule.severity == "alarm"
+    }
+    silence_s, newest = _silence(tables, now)
+    return {
+        watch: f"no rows since {newest:%Y-%m-%d %H:%M} UTC" if silence_s > limit else None
+        for watch, limit in limits.items()
+    }
+
+
+def _silence(tables: ModelTables, now: datetime | None) -> tuple[float, datetime]:
+    """For how long no rows have come, and the last receipt; NaN where their clock is not the wall's, as in a replay."""
+    if now is None:
+        return math.nan, NEVER
     newest, ingested = receipts(tables, now, None)
-    window = timedelta(seconds=settings_of(tables).window_s)
-    if abs(ingested - newest) < LIVE and now - ingested > 3 * window + GRACE:
-        return f"no rows since {newest:%Y-%m-%d %H:%M} UTC"
-    return None
+    live = abs(ingested - newest) < LIVE
+    return (now - ingested).total_seconds() if live else math.nan, newest
+
+
+def _silence_verdicts(tables: ModelTables, kept: Kept, now: datetime | None) -> list[Verdict]:
+    """The verdicts of the rules on rows that do not come, as they stand now."""
+    rules = silence_rules(Standing.rules_of(kept))
+    if not rules:
+        return []
+    silence_s, newest = _silence(tables, now)
+    words = f"the last rows came {newest:%Y-%m-%d %H:%M} UTC"
+    out = []
+    for name, rule in rules.items():
+        watch, evidence = f"{PREFIX}{name}", f"{words}; {rule.when}"
+        if math.isnan(silence_s):
+            reason = "the rows' clock is not the wall's: how long none came cannot be told"
+            out.append(Verdict(watch, "", Status.UNKNOWN, None, "", "rule", reason))
+        elif silence_s > rule.after_s:
+            status = Status.ALARM if rule.severity == "alarm" else Status.WARN
+            out.append(Verdict(watch, "", status, newest, evidence, "rule", None))
+        else:
+            out.append(Verdict(watch, "", Status.OK, None, evidence, "rule", None))
+    return out

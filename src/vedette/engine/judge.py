@@ -17,14 +17,15 @@ import numpy as np
 import polars as pl
 
 from vedette import strategy
-from vedette.engine.state import GRACE, LIVE, NEVER, OPEN, Kept, kept_row, receipts
+from vedette.engine import rules
+from vedette.engine.state import GRACE, LIVE, NEVER, Kept, kept_row, key_of, receipts, row_of, told_of
 from vedette.engine.stored import of_frame
-from vedette.engine.summarise import LABELLED, Shape
+from vedette.engine.summarise import Shape
+from vedette.engine.words import explained, waits
 from vedette.lake.events import latest_reference
 from vedette.lake.tables import UTC as UTC_TYPE
 from vedette.lake.tables import ModelTables
-from vedette.records import Status, Verdict
-from vedette.statistics import STATISTICS
+from vedette.records import Status
 from vedette.statistics.grid import Grid
 from vedette.statistics.summary import Summary
 
@@ -58,10 +59,12 @@ def judge(tables: ModelTables, now: datetime, *, receipt: datetime | None = None
     kept = kept_row(tables)
     if kept is not None:
         _repeat_changes(tables, kept)
-    event, snapshot = latest_reference(tables), tables["summaries"].snapshot()
-    if event is None or snapshot is None:
+    event, snapshot, said = latest_reference(tables), tables["summaries"].snapshot(), rules.in_force(tables)
+    standing = _standing(kept)
+    if snapshot is None or (event is None and not said and not standing.said):
         return False
-    fresh = kept is None or kept.reference != event[0]
+    name, detail = event if event is not None else ("", {"inflation": []})
+    fresh = kept is None or kept.reference != name or standing.said != said
     if (
         kept is not None
         and not fresh
@@ -70,47 +73,72 @@ def judge(tables: ModelTables, now: datetime, *, receipt: datetime | None = None
     ):
         return False
     shape = Shape.of(tables)
-    found = reference_plan(tables, shape.grids)
+    found = reference_plan(tables, shape.grids) if event else (strategy.plan({}, tables.path.name), {}, 0)
     if found is None:
         return False
     plan, reference, arrival = found
-    if kept is None or fresh:
-        mark, state = _begin(kept, plan, reference, event, arrival, shape)
+    if kept is None or kept.reference != name:
+        mark, state = _begin(kept, plan, reference, (name, detail), arrival, shape)
     else:
         mark, state = kept, strategy.State.from_bytes(kept.block)
-    rows = _waiting(tables, mark)
     closing = _Closing(timedelta(seconds=shape.settings.window_s), *receipts(tables, now, receipt), now)
-    ends = (rows["known"] + closing.window).to_list()
-    ready = rows.filter(pl.Series([closing.closed(end) for end in ends], dtype=pl.Boolean))
-    steps = sorted(known for known in ready["known"].unique().to_list() if known > mark.known)
-    if not steps and not fresh:
+    rows = _waiting(tables, mark.origin, mark.arrival, mark.known)
+    ready, steps = closing.ready(rows, mark.known)
+    rule_rows = _waiting(tables, -1, standing.arrival, standing.known) if said else rows.clear()
+    rule_ready, rule_steps = closing.ready(rule_rows, standing.known)
+    if not steps and not rule_steps and not fresh:
         return False
     detector = next(iter(strategy.STRATEGIES.values()))()
-    alarms: list[dict[str, Any]] = []
-    for step in _steps(plan, ready, steps, shape) if steps else ():
+    changed: list[dict[str, Any]] = []
+    for step in _steps(plan, ready, steps, shape) if steps and plan.watches else ():
         evidence, state = detector.judge(step, state)
-        alarms += _alarms(plan, evidence, state, step.start, closing.window)
-    known = steps[-1] if steps else mark.known
-    still_open = rows.filter(pl.col("known") > known)
+        changed += _alarms(plan, evidence, state, step.start, closing.window)
+    known = max([mark.known, standing.known, *steps[-1:], *rule_steps[-1:]])
+    arrived = _arrived(rule_ready, shape.grids, rule_steps)
+    newest = max(rule_rows["known"].to_list(), default=None) if rule_steps else None
+    standing, broken = rules.judge_rules(
+        tables, shape, standing.of(said), arrived, reference, rule_steps, newest
+    )
+    standing = replace(standing, arrival=snapshot.version(), known=known)
+    open_rows = rows.filter(pl.col("known") > (steps[-1] if steps else mark.known))
     judged = strategy.verdicts(plan, state, _number(known, shape), detector.guarantee)
-    verdicts, changes = _told_now(tables, plan, reference, judged, mark, set(still_open["column"].to_list()))
+    told = explained(tables, plan, reference, judged, {key_of(one): one for one in json.loads(mark.verdicts)})
+    columns = set(open_rows["column"].to_list())
+    verdicts = [row_of(waits(one, plan, columns)) | {"told": words} for one, words in told]
+    verdicts += [
+        row_of(one) | {"told": one.evidence}
+        for one in rules.rule_verdicts(standing, known, shape.settings.window_s)
+    ]
+    waiting = {*open_rows["known"].to_list(), *rule_rows.filter(pl.col("known") > known)["known"].to_list()}
     row = Kept(
         step=mark.step + 1,
-        reference=event[0],
+        reference=name,
         origin=mark.origin,
         arrival=snapshot.version() if steps else mark.arrival,
-        known=known,
-        due=min(
-            (closing.due(one + closing.window) for one in still_open["known"].unique().to_list()),
-            default=None,
-        ),
+        known=steps[-1] if steps else mark.known,
+        due=min((closing.due(one + closing.window) for one in waiting), default=None),
         version=_version(tables, mark.version),
         block=state.to_bytes(),
         verdicts=json.dumps(verdicts),
-        changes=json.dumps({"time": now.isoformat(), "rows": changes, "alarms": alarms}),
+        changes=json.dumps(
+            {
+                "time": now.isoformat(),
+                "rows": _news(verdicts, mark),
+                "alarms": sorted([*changed, *broken], key=lambda one: one["at"]),
+            }
+        ),
+        rules=standing.to_text(),
     )
     _keep(tables, row)
     return True
+
+
+def _standing(kept: Kept | None) -> rules.Standing:
+    """Where the rules stand; those of a model that had none begin where judging is."""
+    found = None if kept is None else rules.Standing.read(kept.rules)
+    if found is not None:
+        return found
+    return rules.Standing(-1 if kept is None else kept.arrival, NEVER if kept is None else kept.known, {}, {})
 
 
 def accept(tables: ModelTables, watch: str, segment: str, now: datetime) -> bool:
@@ -124,7 +152,7 @@ def accept(tables: ModelTables, watch: str, segment: str, now: datetime) -> bool
     _repeat_changes(tables, kept)
     shape = Shape.of(tables)
     found = reference_plan(tables, shape.grids)
-    before = {_key(one): one for one in json.loads(kept.verdicts)}
+    before = {key_of(one): one for one in json.loads(kept.verdicts)}
     old = before.get((watch, segment))
     if found is None or old is None or old["verdict"] != Status.ALARM:
         return False
@@ -132,7 +160,7 @@ def accept(tables: ModelTables, watch: str, segment: str, now: datetime) -> bool
     state = strategy.accept(state, np.array([one.id == watch for one in plan.watches]))
     guarantee = next(iter(strategy.STRATEGIES.values())).guarantee
     judged = strategy.verdicts(plan, state, _number(kept.known, shape), guarantee)
-    rows = {(one.watch, one.segment): _row(one) | {"told": one.evidence} for one in judged}
+    rows = {(one.watch, one.segment): row_of(one) | {"told": one.evidence} for one in judged}
     new = rows[watch, segment]
     verdicts = [new if key == (watch, segment) else one for key, one in before.items()]
     row = replace(
@@ -168,9 +196,10 @@ def _alarms(
             yield {
                 "watch": plan.watches[k].id,
                 "segment": "",
-                "opens": opens,
+                "kind": "opens" if opens else "closes",
                 "at": at.isoformat(),
                 "evidence": words,
+                "reason": "" if opens else "recovered",
             }
 
 
@@ -192,24 +221,15 @@ def _begin(
         budget=shape.settings.budget_per_month,
     )
     # of a model that had no reference yet, all that came before is judged against it too
-    origin = -1 if kept is None else arrival - 1
+    origin = -1 if kept is None or not kept.reference else arrival - 1
     step, said = (0, "[]") if kept is None else (kept.step, kept.verdicts)
-    return Kept(step, name, origin, origin, NEVER, None, "", b"", said, "[]"), state
+    return Kept(step, name, origin, origin, NEVER, None, "", b"", said, "[]", ""), state
 
 
-def _told_now(
-    tables: ModelTables,
-    plan: strategy.Plan,
-    reference: Mapping[str, Summary],
-    judged: Sequence[Verdict],
-    mark: Kept,
-    open_columns: set[str],
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """The verdicts as they are kept, and those of them that are news."""
-    before = {_key(one): one for one in json.loads(mark.verdicts)}
-    told = _explained(tables, plan, reference, judged, before)
-    verdicts = [_row(_waits(one, plan, open_columns)) | {"told": words} for one, words in told]
-    return verdicts, [one for one in verdicts if _told(before.get(_key(one))) != _told(one)]
+def _news(verdicts: Sequence[Mapping[str, Any]], mark: Kept) -> list[Mapping[str, Any]]:
+    """Those of the verdicts that are others than before."""
+    before = {key_of(one): one for one in json.loads(mark.verdicts)}
+    return [one for one in verdicts if told_of(before.get(key_of(one))) != told_of(one)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,16 +255,22 @@ class _Closing:
         """True where a window with this end takes no more rows."""
         return end <= self.newest or (self.live and end + GRACE <= self.now) or self.due(end) <= self.now
 
+    def ready(self, rows: pl.DataFrame, known: datetime) -> tuple[pl.DataFrame, list[datetime]]:
+        """The increments whose window of knowledge has closed, and the starts of those windows after ``known``."""
+        ends = (rows["known"] + self.window).to_list()
+        closed = rows.filter(pl.Series([self.closed(end) for end in ends], dtype=pl.Boolean))
+        return closed, sorted(one for one in closed["known"].unique().to_list() if one > known)
 
-def _waiting(tables: ModelTables, mark: Kept) -> pl.DataFrame:
+
+def _waiting(tables: ModelTables, origin: int, arrival: int, known: datetime) -> pl.DataFrame:
     """The increments that were not judged yet."""
     return (
         tables["summaries"]
         .scan()
         .filter(
             (pl.col("part") == "live")
-            & (pl.col("arrival") > mark.origin)
-            & ((pl.col("arrival") > mark.arrival) | (pl.col("known") > mark.known))
+            & (pl.col("arrival") > origin)
+            & ((pl.col("arrival") > arrival) | (pl.col("known") > known))
         )
         .collect()
     )
@@ -253,110 +279,25 @@ def _waiting(tables: ModelTables, mark: Kept) -> pl.DataFrame:
 def _steps(
     plan: strategy.Plan, rows: pl.DataFrame, known: Sequence[datetime], shape: Shape
 ) -> Iterator[strategy.Step]:
-    """One step for each closed window; what came late for an older one goes with the first."""
-    edges = pl.Series(known).dt.timestamp("us").to_numpy()
+    """One step for each closed window."""
+    whole = _arrived(rows, plan.grids, known)
+    return plan.steps(whole, [_number(one, shape) for one in known], [one.timestamp() for one in known])
+
+
+def _arrived(rows: pl.DataFrame, grids: Mapping[str, Grid], known: Sequence[datetime]) -> dict[str, Summary]:
+    """By column the summary over closed windows; what came late for an older one goes with the first."""
+    edges = pl.Series(known, dtype=UTC_TYPE).dt.timestamp("us").to_numpy()
     whole: dict[str, Summary] = {}
     for (column, grid), some in rows.group_by(["column", "grid"]):
         name = str(column)
-        if name in plan.grids and plan.grids[name].id == grid:
+        if len(known) and name in grids and grids[name].id == grid:
             place = np.searchsorted(edges, some["known"].dt.timestamp("us").to_numpy(), side="left")
-            whole[name] = of_frame(some, plan.grids[name]).grouped(place, len(known))
-    return plan.steps(whole, [_number(one, shape) for one in known], [one.timestamp() for one in known])
+            whole[name] = of_frame(some, grids[name]).grouped(place, len(known))
+    return whole
 
 
 def _number(start: datetime, shape: Shape) -> int:
     return round(start.timestamp() * 1e6) // shape.window_us
-
-
-def _explained(
-    tables: ModelTables,
-    plan: strategy.Plan,
-    reference: Mapping[str, Summary],
-    verdicts: Sequence[Verdict],
-    before: Mapping[tuple[str, str], Mapping[str, Any]],
-) -> list[tuple[Verdict, str]]:
-    """The verdicts, each with the words that are kept for the next round.
-
-    An alarm keeps the words with which it was told, says how things are now, and leads with its cause.
-    """
-    watches = {watch.id: watch for watch in plan.watches}
-    open_since = {v.watch: v.since for v in verdicts if v.verdict is Status.ALARM and v.since is not None}
-    if not open_since:
-        return [(one, one.evidence) for one in verdicts]
-    rows = (
-        tables["summaries"]
-        .scan()
-        .filter(
-            (pl.col("part") == "live")
-            & pl.col("column").is_in([watches[name].column for name in open_since])
-            & (pl.col("known") >= min(open_since.values()))
-        )
-        .collect()
-    )
-    changed = _changed_columns(tables)
-    out: list[tuple[Verdict, str]] = []
-    for one in verdicts:
-        if one.watch in open_since:
-            watch, old = watches[one.watch], before.get((one.watch, one.segment))
-            grid = plan.grids[watch.column]
-            own = (pl.col("column") == watch.column) & (pl.col("grid") == grid.id)
-            some = rows.filter(own & (pl.col("known") >= open_since[one.watch]))
-            found = strategy.causes(reference[watch.column], of_frame(some, grid)) if some.height else ()
-            fitting = [cause for cause in found if cause.startswith("missing") == (watch.kind == "missing")]
-            if watch.kind in ("location", "bias", "errors") and some.height:
-                fitting += _in_own_unit(watch.kind, reference[watch.column], of_frame(some, grid).merged())
-            if watch.kind == "missing" and watch.column in changed:
-                fitting = [changed[watch.column]]
-            same = old is not None and _told(old) == _told(_row(one))
-            told = str(old["told"]) if same and old is not None else one.evidence
-            now = [f"now {one.evidence.partition('; evidence')[0]}"] if told != one.evidence else []
-            out.append((replace(one, evidence="; ".join([*fitting, told, *now])), told))
-        else:
-            out.append((one, one.evidence))
-    return out
-
-
-def _in_own_unit(kind: str, before: Summary, after: Summary) -> list[str]:
-    """How the mean of a numeric column or of errors changed, or the errors' mean size, in the column's own unit."""
-    if not (before.used[0] and after.used[0]):
-        return []
-    if kind == "errors":
-        old, new = (float(STATISTICS["mae"].figures(one).value[0]) for one in (before, after))
-        if np.isnan([old, new]).any():
-            return []
-        return [f"mean absolute error went from {old:,.4g} to {new:,.4g}"]
-    old, new = (float(one.grid.centre + one.total[0] / one.used[0]) for one in (before, after))
-    what = "mean error" if kind == "bias" else "mean"
-    return [f"{what} went from {old:,.4g} to {new:,.4g}"]
-
-
-def _changed_columns(tables: ModelTables) -> dict[str, str]:
-    """What the newest event says of each column that vanished or changed its type."""
-    events = (
-        tables["events"]
-        .scan()
-        .filter(pl.col("kind").is_in(["type_changed", "column_vanished", "column_appeared"]))
-    )
-    said: dict[str, str] = {}
-    for kind, name, detail in (
-        events.sort("time", maintain_order=True).select("kind", "name", "detail").collect().iter_rows()
-    ):
-        said.pop(name, None)
-        if kind == "column_vanished":
-            said[name] = "the column no longer comes"
-        elif kind == "type_changed":
-            said[name] = f"the column changed its type: {json.loads(detail).get('type')}, no number"
-    return said
-
-
-def _waits(one: Verdict, plan: strategy.Plan, open_columns: set[str]) -> Verdict:
-    """The verdict; where it lacks rows, whether none came or their window is still open."""
-    if one.reason != "no rows":
-        return one
-    column = next((watch.column for watch in plan.watches if watch.id == one.watch), "")
-    if column in open_columns:
-        return replace(one, reason=OPEN)
-    return replace(one, reason="no labels") if column in LABELLED else one
 
 
 def _version(tables: ModelTables, before: str) -> str:
@@ -367,27 +308,6 @@ def _version(tables: ModelTables, before: str) -> str:
         said = tables["events"].scan().filter(pl.col("kind") == "reference").sort("time").tail(1).collect()
         return str(said["version"][0]) if said.height else before
     return str(last["version"][0])
-
-
-def _row(one: Verdict) -> dict[str, Any]:
-    return {
-        "watch": one.watch,
-        "segment": one.segment,
-        "verdict": one.verdict.value,
-        "since": None if one.since is None else one.since.isoformat(),
-        "evidence": one.evidence,
-        "guarantee": one.guarantee,
-        "reason": one.reason,
-    }
-
-
-def _key(row: Mapping[str, Any]) -> tuple[str, str]:
-    return row["watch"], row["segment"]
-
-
-def _told(row: Mapping[str, Any] | None) -> tuple[str, str | None] | None:
-    """What makes a verdict another one: its word, and since when where it is an alarm."""
-    return None if row is None else (row["verdict"], row["since"] if row["verdict"] == Status.ALARM else None)
 
 
 def _repeat_changes(tables: ModelTables, kept: Kept) -> None:

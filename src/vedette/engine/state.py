@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import polars as pl
 
 from vedette.lake.tables import ModelTables
+from vedette.records import Status, Verdict
 
-__all__ = ["GRACE", "LIVE", "NEVER", "OPEN", "Kept", "due", "kept_row", "receipts"]
+__all__ = [
+    "GRACE",
+    "LIVE",
+    "NEVER",
+    "OPEN",
+    "Kept",
+    "due",
+    "kept_row",
+    "key_of",
+    "receipts",
+    "row_of",
+    "told_of",
+]
 
 GRACE = timedelta(minutes=1)
 """How long after its end a window waits for rows that are on their way, where the producers' clock is the wall's."""
@@ -36,6 +51,7 @@ class Kept:
     block: bytes
     verdicts: str
     changes: str
+    rules: str = ""
 
 
 def kept_row(tables: ModelTables) -> Kept | None:
@@ -55,3 +71,26 @@ def receipts(tables: ModelTables, now: datetime, receipt: datetime | None) -> tu
     last = tables["ledger"].scan().select(pl.col("newest").max(), pl.col("time").max()).collect().row(0)
     newest = max((one for one in (last[0], receipt) if one is not None), default=NEVER)
     return newest, now if receipt is not None else (last[1] or now)
+
+
+def row_of(one: Verdict) -> dict[str, Any]:
+    """A verdict as it is kept."""
+    return {
+        "watch": one.watch,
+        "segment": one.segment,
+        "verdict": one.verdict.value,
+        "since": None if one.since is None else one.since.isoformat(),
+        "evidence": one.evidence,
+        "guarantee": one.guarantee,
+        "reason": one.reason,
+    }
+
+
+def key_of(row: Mapping[str, Any]) -> tuple[str, str]:
+    """Watch and segment of a verdict that is kept."""
+    return row["watch"], row["segment"]
+
+
+def told_of(row: Mapping[str, Any] | None) -> tuple[str, str | None] | None:
+    """What makes a verdict another one: its word, and since when where it is an alarm."""
+    return None if row is None else (row["verdict"], row["since"] if row["verdict"] == Status.ALARM else None)

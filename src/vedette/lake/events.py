@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import polars as pl
 
 from vedette.lake.tables import ModelTables
-from vedette.records import Settings
+from vedette.records import RESERVED, Settings
 
 __all__ = [
     "latest_reference",
     "latest_settings",
     "merged",
     "news",
+    "schema_words",
     "settings_from",
     "settings_json",
     "settings_of",
@@ -25,25 +27,57 @@ __all__ = [
 log = logging.getLogger("vedette")
 
 
+_DEVIATIONS = ("column_appeared", "column_vanished", "type_changed")
+_COLUMNS = (*_DEVIATIONS, "column_returned")
+
+
 def news(tables: ModelTables, events: list[dict[str, str]]) -> list[dict[str, str]]:
-    """The events whose latest word on that column is another one."""
+    """The events whose latest word on that column is another one; that it returned only of one that was away."""
     if not events or tables["events"].snapshot() is None:
-        return events
+        return [e for e in events if e["kind"] != "column_returned"]
     latest = (
         tables["events"]
         .scan()
-        .filter(pl.col("kind").is_in(["column_appeared", "column_vanished", "type_changed"]))
+        .filter(pl.col("kind").is_in(_COLUMNS))
         .sort("time", maintain_order=True)
         .collect()
     )
     said = {
         (row["name"], row["version"]): (row["kind"], row["detail"]) for row in latest.iter_rows(named=True)
     }
-    return [
-        e
-        for e in events
-        if e["kind"] == "settings" or said.get((e["name"], e["version"])) != (e["kind"], e["detail"])
-    ]
+
+    def new(event: dict[str, str]) -> bool:
+        before = said.get((event["name"], event["version"]))
+        if event["kind"] == "column_returned":
+            return before is not None and before[0] in ("column_vanished", "type_changed")
+        return event["kind"] == "settings" or before != (event["kind"], event["detail"])
+
+    return [event for event in events if new(event)]
+
+
+def schema_words(tables: ModelTables, expected: Sequence[str]) -> dict[str, str]:
+    """How the columns that come differ from those of the reference in force, in words, by column."""
+    rows = (
+        tables["events"]
+        .scan()
+        .filter(pl.col("kind").is_in([*_COLUMNS, "reference"]))
+        .sort("time", maintain_order=True)
+        .select("kind", "name", "detail")
+        .collect()
+    )
+    found: dict[str, str] = {}
+    for kind, name, detail in rows.iter_rows():
+        if kind == "reference":
+            found.clear()
+            continue
+        found.pop(name, None)
+        if kind == "column_appeared" and name not in expected and name not in RESERVED:
+            found[name] = f"column {name!r} is new"
+        elif kind == "column_vanished" and name in expected:
+            found[name] = f"column {name!r} no longer comes"
+        elif kind == "type_changed" and name in expected:
+            found[name] = f"column {name!r} changed its type to {json.loads(detail).get('type')}"
+    return found
 
 
 def settings_json(settings: Settings) -> str:

@@ -96,6 +96,7 @@ SCHEMAS: dict[str, dict[str, pl.DataType]] = {
         "block": pl.Binary(),
         "verdicts": pl.String(),
         "changes": pl.String(),
+        "rules": pl.String(),  # where the plain rules stand
     },
     # history of verdicts: a row for each change
     "verdicts": {
@@ -118,7 +119,7 @@ SCHEMAS: dict[str, dict[str, pl.DataType]] = {
         "incident": pl.String(),
         "watch": pl.String(),
         "segment": pl.String(),
-        "state": pl.String(),  # firing, acknowledged, silenced or resolved
+        "state": pl.String(),  # pending, firing, acknowledged, silenced or resolved
         "opened": UTC,  # start of the window that told
         "closed": UTC,  # end of the window that closed it
         "evidence": pl.String(),
@@ -271,7 +272,7 @@ class Table:
                 self.path,
                 frame,
                 mode="overwrite" if replace else "append",
-                schema_mode="merge" if snapshot is not None and not replace else None,
+                schema_mode=None if snapshot is None else "overwrite" if replace else "merge",
                 configuration=None
                 if snapshot is not None
                 else {

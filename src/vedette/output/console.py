@@ -21,10 +21,13 @@ __all__ = [
     "health_json",
     "ledger_json",
     "print_alerts",
+    "print_audit",
+    "print_cases",
     "print_figures",
     "print_health",
     "print_ingested",
     "print_ledger",
+    "print_rules",
     "verdict_line",
 ]
 
@@ -203,6 +206,61 @@ def _alert(one: Alert) -> dict[str, Any]:
         name: value.isoformat() if isinstance(value, datetime) else value.value if name == "state" else value
         for name, value in found.items()
     }
+
+
+def print_rules(rules: Sequence[tuple[str, Verdict]], *, as_json: bool = False) -> None:
+    """Print each rule as it was written, and its verdict."""
+    if as_json:
+        _say(
+            [
+                {"rule": one.watch.partition(":")[2], "when": when, "verdict": one.verdict.value,
+                 "since": one.since, "evidence": one.evidence, "reason": one.reason}
+                for when, one in rules
+            ]
+        )  # fmt: skip
+        return
+    console = Terminal()
+    if not rules:
+        console.print("no rules: vedette.toml, [models.NAME.rules], is where they are written")
+    for when, one in rules:
+        name = visible(one.watch.partition(":")[2], 60)
+        head = Text.assemble(
+            (one.verdict.value, COLOURS[one.verdict]), " ", (name, "bold"), f"  {visible(when, 200)}"
+        )
+        console.print(head, highlight=False)
+        said = one.reason or one.evidence
+        if said:
+            console.print(f"  {visible(said, 300)}", highlight=False, markup=False)
+
+
+def print_audit(frame: pl.DataFrame, *, as_json: bool = False) -> None:
+    """Print who did what, the oldest first."""
+    if as_json:
+        _say(frame.to_dicts())
+        return
+    console = Terminal()
+    if frame.is_empty():
+        console.print("nobody did anything yet")
+    for row in frame.iter_rows(named=True):
+        on = f" {row['on']}" if row["on"] else ""
+        detail = f": {row['detail']}" if row["detail"] else ""
+        line = f"{row['time']:%Y-%m-%d %H:%M} UTC  {row['by'] or 'unknown'}  {row['what']}{on}{detail}"
+        console.print(visible(line, 600), highlight=False, markup=False)
+
+
+def print_cases(found: Sequence[Any], *, as_json: bool = False) -> None:
+    """Print what became of files of cases."""
+    if as_json:
+        names = ("source", "cases", "checks", "failures")
+        _say([{name: getattr(one, name) for name in names} | {"passed": one.passed} for one in found])
+        return
+    console = Terminal()
+    for one in found:
+        state = ("passed", "green") if one.passed else ("FAILED", "bold red")
+        told = f": {one.cases} case{'s' if one.cases > 1 else ''}, {one.checks} expectations"
+        console.print(Text.assemble(state, f" {visible(one.source, 200)}{told}"), highlight=False)
+        for words in one.failures:
+            console.print(f"  {visible(words, 600)}", highlight=False, markup=False)
 
 
 def print_ledger(ledger: Ledger, *, as_json: bool = False) -> None:

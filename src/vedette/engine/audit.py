@@ -1,0 +1,75 @@
+"""Who did what to a model's watching: alerts acknowledged and silenced, rules and settings changed, references given."""
+
+from __future__ import annotations
+
+import getpass
+import json
+from datetime import datetime
+from typing import Any
+
+import polars as pl
+
+from vedette.engine.alerts import history
+from vedette.lake.tables import UTC, ModelTables
+from vedette.records import AlertState
+
+__all__ = ["AUDIT_SCHEMA", "audit", "user"]
+
+AUDIT_SCHEMA: dict[str, Any] = {
+    "time": UTC,
+    "by": pl.String(),
+    "what": pl.String(),
+    "on": pl.String(),
+    "detail": pl.String(),
+}
+
+_EVENTS = ("settings", "reference", "rules", "channels")
+
+
+def user() -> str:
+    """Who runs this process, as far as it can be told."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"
+
+
+def audit(tables: ModelTables) -> pl.DataFrame:
+    """All that people did, the oldest first: ``time, by, what, on, detail``; ``by`` is null where it is not known."""
+    rows = [*_of_alerts(tables), *_of_events(tables)]
+    return pl.DataFrame(rows, schema=AUDIT_SCHEMA, orient="row").sort("time", maintain_order=True)
+
+
+def _of_alerts(tables: ModelTables) -> list[tuple[datetime, str | None, str, str, str]]:
+    steps = history(tables).filter(pl.col("by").is_not_null())
+    out = []
+    for row in steps.iter_rows(named=True):
+        what = {AlertState.RESOLVED.value: "accepted"}.get(row["state"], row["state"])
+        until = f" until {row['until']:%Y-%m-%d %H:%M} UTC" if row["until"] is not None else ""
+        on = f"alert {row['alert']} ({row['watch']})"
+        out.append((row["time"], row["by"], f"{what}{until}", on, row["reason"] or ""))
+    return out
+
+
+def _of_events(tables: ModelTables) -> list[tuple[datetime, str | None, str, str, str]]:
+    events = tables["events"].scan().filter(pl.col("kind").is_in(_EVENTS)).sort("time", maintain_order=True)
+    out = []
+    for row in events.collect().iter_rows(named=True):
+        held = json.loads(row["detail"])
+        on = f"version {row['version']}" if row["version"] else ""
+        detail = "" if row["kind"] == "reference" else _shown(row["kind"], held)
+        out.append((row["time"], held.get("by"), row["kind"], on, detail))
+    return out
+
+
+def _shown(kind: str, held: dict[str, Any]) -> str:
+    """What an event changed: which rules or channels, or the settings that were given."""
+    if kind == "settings":
+        return ", ".join(f"{name}={held[name]!r}" for name in held["given"])
+    parts = [(word, held.get(word) or []) for word in ("added", "removed", "changed")]
+    told = [f"{word} {', '.join(names)}" for word, names in parts if names]
+    texts = {name: held.get(kind, {}).get(name) for _, names in parts for name in names}
+    said = [
+        f"{name} = {json.dumps(text, sort_keys=True)}" for name, text in texts.items() if text is not None
+    ]
+    return "; ".join([*told, *said])

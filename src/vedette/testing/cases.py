@@ -1,0 +1,282 @@
+"""Cases as text: read, and run through the strategies that judge models."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sized
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vedette import config
+from vedette.errors import CaseError
+from vedette.statistics import find_statistic
+from vedette.strategy.rules import Reading, Rule, RuleState, advance, parse
+from vedette.testing.laws import Drawn, Law
+
+__all__ = ["Case", "CaseResult", "read_cases", "run_case", "run_file", "values"]
+
+STATES = ("firing", "pending", "resolved", "unknown")
+_SERIES = re.compile(r"([-+]?[\d.]+(?:e[-+]?\d+)?)([-+][\d.]+(?:e[-+]?\d+)?)?(?:x(\d+))?")
+_LAW = re.compile(r"(normal|uniform|choice|share)\(([^)]*)\)(?:x(\d+))?")
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What a line expects: at a time, these names are in a state, and no others unless it says so."""
+
+    line: int
+    text: str
+    at_s: float
+    state: str
+    names: frozenset[str]
+    others: bool = False
+
+    def fits(self, found: set[str]) -> bool:
+        """True where these are the names expected, or (``others``) hold them."""
+        return self.names <= found if self.others else self.names == found
+
+
+@dataclass(slots=True)
+class Case:
+    """One case as it was read; ``rules``, ``series`` and ``laws`` by name."""
+
+    name: str
+    window_s: float = 3600.0
+    seed: int = 0
+    budget: float = 1.0
+    reference: int = 5000
+    rows: list[int] = field(default_factory=lambda: [1000])
+    rules: dict[str, Rule] = field(default_factory=dict)
+    series: dict[str, list[float | None]] = field(default_factory=dict)
+    laws: dict[str, list[Law]] = field(default_factory=dict)
+    expected: list[Expected] = field(default_factory=list)
+
+    @property
+    def n_windows(self) -> int:
+        """How many windows the series have."""
+        held: list[Sized] = [*self.series.values(), *self.laws.values()]
+        return max(map(len, held), default=len(self.rows))
+
+    def rows_in(self, window: int) -> int:
+        """The rows of a window."""
+        return self.rows[min(window, len(self.rows) - 1)]
+
+
+@dataclass(frozen=True, slots=True)
+class CaseResult:
+    """What became of the cases of a text: how many there were, and in words what came otherwise than expected."""
+
+    source: str
+    cases: int
+    checks: int
+    failures: tuple[str, ...]
+
+    @property
+    def passed(self) -> bool:
+        """True where everything came as expected."""
+        return not self.failures
+
+
+def values(text: str) -> list[float | None]:
+    """A series from text: numbers, ``0.9x3`` repeated, ``1+0.5x3`` in steps, ``_`` (``_x3``) for nothing.
+
+    >>> values("0.95x2 1+0.5x3 _")
+    [0.95, 0.95, 1.0, 1.5, 2.0, None]
+    """
+    out: list[float | None] = []
+    for word in text.split():
+        if re.fullmatch(r"_(x\d+)?", word):
+            out += [None] * int(word[2:] or 1)
+            continue
+        found = _SERIES.fullmatch(word)
+        if found is None:
+            raise ValueError(f"{word!r}: must be a number, 0.9x3, 1+0.5x3 or _")
+        start, step, times = float(found[1]), float(found[2] or 0.0), int(found[3] or 1)
+        out += [round(start + step * at, 12) for at in range(times)]
+    return out
+
+
+def run_file(path: str | Path) -> CaseResult:
+    """Run the cases of a file; ``CaseError`` with the line where it cannot be read."""
+    try:
+        text = Path(path).read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise CaseError(f"{path}: cannot be read: {error}") from error
+    cases = read_cases(text, str(path))
+    failures = [f"{one.name}: {words}" for one in cases for words in run_case(one)]
+    return CaseResult(str(path), len(cases), sum(len(one.expected) for one in cases), tuple(failures))
+
+
+def read_cases(text: str, source: str = "text") -> list[Case]:
+    """The cases of a text; ``CaseError`` names the line that cannot be read.
+
+    >>> [case] = read_cases("rule low = accuracy < 0.9\\nseries accuracy = 0.95 0.8\\nat 2h firing low")
+    >>> run_case(case)
+    []
+    """
+    cases: list[Case] = []
+    for number, raw in enumerate(text.splitlines(), 1):
+        line = raw.split("#")[0].strip()
+        if not line:
+            continue
+        word, _, rest = line.partition(" ")
+        try:
+            if word == "case":
+                cases.append(Case(rest.strip() or f"line {number}"))
+                continue
+            if not cases:
+                cases.append(Case(source))
+            _take(cases[-1], word, rest.strip(), number)
+        except ValueError as error:
+            raise CaseError(f"{source}, line {number}: {line!r}: {error}") from None
+    for case in cases:
+        if not case.expected:
+            raise CaseError(
+                f"{source}: case {case.name!r} expects nothing: say 'at 3h firing nothing' or the like"
+            )
+        for one in case.expected:
+            unknown = sorted(one.names - set(case.rules)) if not case.laws else []
+            if unknown:
+                raise CaseError(f"{source}, line {one.line}: {one.text!r}: there is no rule {unknown[0]!r}")
+            if one.at_s > case.n_windows * case.window_s:
+                raise CaseError(f"{source}, line {one.line}: {one.text!r}: the series ends before")
+    if not cases:
+        raise CaseError(f"{source}: holds no case")
+    return cases
+
+
+def _take(case: Case, word: str, rest: str, number: int) -> None:
+    """Read one line into a case."""
+    name, equal, said = (part.strip() for part in rest.partition("="))
+    takes: Mapping[str, Callable[[], Any]] = {
+        "window": lambda: setattr(case, "window_s", config.duration_s(rest)),
+        "seed": lambda: setattr(case, "seed", int(rest)),
+        "budget": lambda: setattr(case, "budget", float(rest)),
+        "reference": lambda: setattr(case, "reference", int(rest)),
+        "rows": lambda: setattr(case, "rows", [int(one or 0) for one in values(rest)]),
+        "rules": lambda: case.rules.update(_rules_of(rest)),
+        "at": lambda: case.expected.append(_expected(rest, number)),
+    }
+    if word in takes:
+        takes[word]()
+    elif word not in ("rule", "series", "data"):
+        raise ValueError(f"must begin with case, rule, series, data or one of {', '.join(takes)}")
+    elif not (name and equal and said):
+        raise ValueError(f"must be like '{word} NAME = ...'")
+    elif word == "rule":
+        case.rules.update(_by_windows({name: parse(name, said)}))
+    elif word == "series":
+        case.series[name.replace(" ", "")] = values(said)
+    else:
+        case.laws[name] = _laws(said)
+
+
+def _rules_of(model: str) -> dict[str, Rule]:
+    said = config.read().rules_of(model)
+    if not said:
+        raise ValueError(f"vedette.toml has no rules of the model {model!r}")
+    return _by_windows({name: parse(name, one) for name, one in said.items()})
+
+
+def _by_windows(rules: dict[str, Rule]) -> dict[str, Rule]:
+    """The rules, or ``ValueError`` for one that goes by the clock."""
+    for name, rule in rules.items():
+        if rule.metric == "no_data":
+            raise ValueError(f"rule {name}: {rule.when!r} goes by the clock, which a case has none of")
+    return rules
+
+
+def _laws(text: str) -> list[Law]:
+    if re.sub(_LAW, "", text).strip():
+        raise ValueError(
+            "must be laws such as normal(0, 1)x10, uniform(0, 1), choice(a=0.7, b=0.3) or share(0.95)"
+        )
+    return [(one[1], one[2]) for one in _LAW.finditer(text) for _ in range(int(one[3] or 1))]
+
+
+def _expected(text: str, number: int) -> Expected:
+    parts = text.split(maxsplit=2)
+    if len(parts) != 3 or parts[1] not in STATES:
+        raise ValueError(f"must be like 'at 3h firing low' (or {', '.join(STATES[1:])}; 'nothing' for none)")
+    names = frozenset() if parts[2] == "nothing" else frozenset(re.split(r"[,\s]+", parts[2]))
+    others = "..." in names
+    at_s = config.duration_s(parts[0], "at")
+    return Expected(number, f"at {text}", at_s, parts[1], names - {"..."}, others)
+
+
+def run_case(case: Case) -> list[str]:
+    """What came otherwise than the case expects, in words; nothing where all came so.
+
+    Figures and rows go through the same ``strategy`` that judges models.
+    """
+    drawn = None
+    if case.laws:
+        sizes = [case.rows_in(at) for at in range(case.n_windows)]
+        drawn = Drawn(
+            case.laws, case.reference, sizes, window_s=case.window_s, budget=case.budget, seed=case.seed
+        )
+    states = {name: RuleState() for name in case.rules}
+    fired: set[str] = set()
+    shown: list[dict[str, set[str]]] = [{state: set() for state in STATES}]
+    for window in range(case.n_windows):
+        alarms = drawn.judge(window) if drawn is not None else set()
+        for name, rule in case.rules.items():
+            states[name], _ = advance(rule, states[name], _reading(case, rule, window, drawn))
+        firing = alarms | {name for name, one in states.items() if one.firing}
+        fired |= firing
+        pending = {name for name, one in states.items() if one.pending}
+        unknown = {
+            name for name, one in states.items() if not one.firing and (one.last is None or one.reason)
+        }
+        shown.append(
+            {"firing": firing, "pending": pending, "resolved": fired - firing - pending, "unknown": unknown}
+        )
+    failures = []
+    for one in case.expected:
+        found = shown[int(one.at_s // case.window_s)][one.state]
+        if not one.fits(found):
+            got = ", ".join(sorted(found)) or "nothing"
+            said = "; ".join(
+                f"{name}: {states[name].evidence}" for name in sorted(found ^ one.names) if name in states
+            )
+            failures.append(
+                f"line {one.line}: {one.text}: got {got}" + (f" (in the end {said})" if said else "")
+            )
+    return failures
+
+
+def _reading(case: Case, rule: Rule, window: int, drawn: Drawn | None) -> Reading:
+    """The figure of a rule in a window: of the series, else of the rows drawn."""
+    start = window * case.window_s
+    end, n = start + case.window_s, case.rows_in(window)
+    own = rule.source.startswith("_") or rule.source in ("prediction", "latency_s")
+    name = rule.metric if own else f"{rule.metric}({rule.source})"
+    if name in case.series:
+        series = case.series[name]
+        value = series[window] if window < len(series) else None
+        return Reading(
+            start,
+            end,
+            value,
+            value,
+            value,
+            n if value is not None else 0,
+            None if value is not None else "no rows",
+        )
+    if rule.metric == "rows":
+        return Reading(start, end, float(n), float(n), float(n), n)
+    if drawn is not None and rule.source in drawn.live and rule.metric == "values":
+        one = drawn.live[rule.source].take([window])
+        return Reading(start, end, float(one.minimum[0]), float(one.minimum[0]), float(one.maximum[0]), n)
+    if drawn is not None and rule.source in drawn.live:
+        found = find_statistic(rule.metric).figures(
+            drawn.live[rule.source].take([window]), drawn.reference[rule.source]
+        )
+        value, low, high = (
+            None if np.isnan(one[0]) else float(one[0]) for one in (found.value, found.low, found.high)
+        )
+        return Reading(start, end, value, low, high, int(found.n[0]), found.reason[0])
+    return Reading(start, end, None, None, None, 0, f"the case has no series {name}")
