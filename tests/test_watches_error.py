@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from vedette.engine.judge import _in_own_unit
+from vedette.engine.words import _in_own_unit
 from vedette.records import Status
 from vedette.statistics import (
     error_grid,

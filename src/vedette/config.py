@@ -11,6 +11,7 @@ the file over the defaults. Unknown keys are refused, so that a slip of the pen 
     classes = ["0", "1"]          # names of the classes; the second of two is the positive one
     timezone = "UTC"              # whose days and weeks a person means
     budget_per_month = 1.0        # false alarms a month that the owner will stand, over everything watched
+    segments = ["region"]         # columns whose values are watched as segments, under the same budget
 
     [models.delays.rules]         # facts that somebody is told of, outside the budget; see ``strategy.rules``
     low = "accuracy < 0.9 for 3 windows"
@@ -50,6 +51,7 @@ MODEL_KEYS = {
     "classes": "names of the classes; the second of two is the positive one",
     "timezone": "whose days and weeks a person means",
     "budget_per_month": "false alarms a month that the owner will stand, over everything watched",
+    "segments": "columns whose values are watched as segments, beside the whole",
     "rules": "plain rules by name: a line of text, or a table with the keys of a rule",
 }
 RULE_KEYS = {
@@ -182,6 +184,15 @@ def settings(values: Mapping[str, Any], base: Settings | None = None) -> Setting
                 f"budget_per_month={budget!r}: must be above 0 and at most 10,000 (without a budget there is no alarm)"
             )
         result = replace(result, budget_per_month=float(budget))
+    if values.get("segments") is not None:
+        columns = values["segments"]
+        if (
+            isinstance(columns, str)
+            or not isinstance(columns, Sequence)
+            or not all(isinstance(one, str) and one for one in columns)
+        ):
+            raise ValueError(f"segments={columns!r}: must be a list of columns, such as ['region']")
+        result = replace(result, segments=tuple(dict.fromkeys(columns)))
     said = [
         "window_s" if name == "window" else name
         for name in MODEL_KEYS

@@ -48,6 +48,8 @@ class Monitor:
         Whose days and weeks a person means (a name such as ``Europe/Vienna``).
     budget_per_month:
         False alarms a month that the owner will stand, over everything that is watched; default one.
+    segments:
+        Columns whose values are watched as segments, each with all of its figures, under the same budget.
     clock:
         Seconds since 1970 as a callable; for tests and replays.
 
@@ -90,6 +92,7 @@ class Monitor:
         classes: Sequence[Any] | None = None,
         timezone: str | None = None,
         budget_per_month: float | None = None,
+        segments: Sequence[str] | None = None,
         clock: Callable[[], float] = time_module.time,
     ) -> None:
         self.model = check_model_name(model)
@@ -108,6 +111,7 @@ class Monitor:
                 "classes": classes,
                 "timezone": timezone,
                 "budget_per_month": budget_per_month,
+                "segments": segments,
             },
             base,
         )

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -110,8 +110,8 @@ class Settings:
     """What vedette knows about a model besides its rows.
 
     ``classes`` is ``()`` until it is known; for a binary model the second is the positive one.
-    ``budget_per_month`` is the number of false alarms that the owner will stand over everything watched.
-    ``given`` names what was said, as against what is a default.
+    ``budget_per_month`` is the number of false alarms that the owner will stand over everything watched; ``segments``
+    are the columns whose values are watched as segments. ``given`` names what was said, as against what is a default.
     """
 
     window_s: float = 3600.0
@@ -119,7 +119,19 @@ class Settings:
     classes: tuple[str, ...] = ()
     timezone: str = "UTC"
     budget_per_month: float = 1.0
+    segments: tuple[str, ...] = ()
     given: tuple[str, ...] = ()
+
+    def document(self) -> dict[str, Any]:
+        """The settings as plain values, for JSON."""
+        found = {one.name: getattr(self, one.name) for one in fields(self)}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in found.items()}
+
+    @classmethod
+    def of_document(cls, values: Mapping[str, Any]) -> Settings:
+        """The settings that ``document`` gave; what it lacks has its default, ``TypeError`` for what is none."""
+        found: dict[str, Any] = {n: tuple(one) if isinstance(one, list) else one for n, one in values.items()}
+        return cls(**found)
 
 
 @dataclass(frozen=True, slots=True)

@@ -153,14 +153,7 @@ class Header:
                 [field.role, field.name, field.physical, layout.fields_at + 8 * index]
                 for index, field in enumerate(self.fields)
             ],
-            "settings": {
-                "window_s": self.settings.window_s,
-                "task": self.settings.task,
-                "classes": list(self.settings.classes),
-                "timezone": self.settings.timezone,
-                "budget_per_month": self.settings.budget_per_month,
-                "given": list(self.settings.given),
-            },
+            "settings": self.settings.document(),
         }
         text = json.dumps(document, separators=(",", ":")).encode()
         half = -(-(_JSON_AT + len(text)) // PAGE) * PAGE
@@ -220,7 +213,6 @@ class Header:
     @classmethod
     def _of(cls, document: Any, data: bytes, numbers: tuple[int, ...], created: float) -> Header:
         size, slot, checksum, capacity, first, stream = numbers
-        settings = document["settings"]
         end, complement = _SEAL.unpack_from(data, SEAL_AT)
         sealed = end ^ complement == 2**64 - 1 and first <= end <= first + capacity
         return cls(
@@ -237,9 +229,7 @@ class Header:
             host=document["host"],
             ids=document["ids"],
             fields=tuple(Field(Role(r), name, Physical(p)) for r, name, p, _ in document["fields"]),
-            settings=Settings(
-                **{**settings, "classes": tuple(settings["classes"]), "given": tuple(settings["given"])}
-            ),
+            settings=Settings.of_document(document["settings"]),
             end=end if sealed else None,
         )
 

@@ -18,6 +18,7 @@ from vedette.capture.journal import producers
 from vedette.engine import alerts, audit, judge, requests, rules
 from vedette.engine.contract import schema_events
 from vedette.engine.reference import take, write_grids
+from vedette.engine.segments_watched import with_segments
 from vedette.engine.stored import to_frame
 from vedette.engine.summarise import Shape, increments
 from vedette.errors import ConfigError
@@ -75,7 +76,9 @@ def _summarise(tables: ModelTables, arrivals: Arrivals, now: datetime) -> None:
     predictions = ingest.beyond(arrivals, "predictions", old)
     labels = ingest.beyond(arrivals, "labels", old)
     ingest.tell(tables, schema_events(shape, predictions), now)
-    found, made = increments(shape, predictions, matches(tables, predictions, labels))
+    shape = with_segments(tables, shape, predictions, now)
+    matched = matches(tables, predictions, labels, shape.settings.segments)
+    found, made = increments(shape, predictions, matched, segments=True)
     write_grids(tables, list(made.values()), now, source=None)
     frames.append(to_frame(found, "live", arrival))
     tables["summaries"].write(pl.concat(frames), new)

@@ -7,6 +7,7 @@ with the next window, so there are never more judgements than windows.
 
 from __future__ import annotations
 
+import bisect
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,7 +18,7 @@ import numpy as np
 import polars as pl
 
 from vedette import strategy
-from vedette.engine import rules
+from vedette.engine import joining, rules
 from vedette.engine.state import GRACE, LIVE, NEVER, Kept, kept_row, key_of, receipts, row_of, told_of
 from vedette.engine.stored import of_frame
 from vedette.engine.summarise import Shape
@@ -35,18 +36,26 @@ MONTH_S = 30 * 86400.0
 
 
 def reference_plan(
-    tables: ModelTables, grids: Mapping[str, Grid]
+    tables: ModelTables, grids: Mapping[str, Grid], known: datetime | None = None
 ) -> tuple[strategy.Plan, dict[str, Summary], int] | None:
-    """The watches that the reference in force allows, its summaries by column, and its arrival; None without one."""
+    """The watches that the reference in force allows, its summaries by source, and its arrival; None without one.
+
+    With what joined up to a window (default: the last that was judged): see ``joining``.
+    """
     rows = tables["summaries"].scan().filter(pl.col("part") == "reference").collect()
     if rows.is_empty():
         return None
     arrival = int(rows["arrival"].max())  # type: ignore[arg-type]
-    rows = rows.filter(pl.col("arrival") == arrival).sort("column")
+    rows = rows.filter(pl.col("arrival") == arrival).sort("segment", "column")
     summaries = {
-        str(column): of_frame(some, grids[str(column)]).merged()
-        for (column,), some in rows.group_by(["column"], maintain_order=True)
+        strategy.source_of(str(column), str(segment)): of_frame(some, grids[str(column)]).merged()
+        for (segment, column), some in rows.group_by(["segment", "column"], maintain_order=True)
     }
+    if known is None:
+        kept = kept_row(tables)
+        known = NEVER if kept is None else kept.known
+    later = joining.joined(tables, grids, arrival, known)
+    summaries |= {source: one for source, one in later.items() if source not in summaries}
     return strategy.plan(summaries, tables.path.name), summaries, arrival
 
 
@@ -89,12 +98,17 @@ def judge(tables: ModelTables, now: datetime, *, receipt: datetime | None = None
     if not steps and not rule_steps and not fresh:
         return False
     detector = next(iter(strategy.STRATEGIES.values()))()
+    coming = joining.joiners(tables, plan, ready, shape, mark.origin, steps) if event is not None else []
+    joining.keep(tables, coming, now)
     changed: list[dict[str, Any]] = []
-    for step in _steps(plan, ready, steps, shape) if steps and plan.watches else ():
-        evidence, state = detector.judge(step, state)
-        changed += _alarms(plan, evidence, state, step.start, closing.window)
+    for part, new in _stretches(steps, coming):
+        for step in _steps(plan, ready, part, steps, shape) if plan.watches else ():
+            evidence, state = detector.judge(step, state)
+            changed += _alarms(plan, evidence, state, step.start, closing.window)
+        if new:
+            plan, state = _with(plan, state, reference, new)
     known = max([mark.known, standing.known, *steps[-1:], *rule_steps[-1:]])
-    arrived = _arrived(rule_ready, shape.grids, rule_steps)
+    arrived = _arrived(rule_ready.filter(pl.col("segment") == ""), shape.grids, rule_steps)
     newest = max(rule_rows["known"].to_list(), default=None) if rule_steps else None
     standing, broken = rules.judge_rules(
         tables, shape, standing.of(said), arrived, reference, rule_steps, newest
@@ -102,9 +116,12 @@ def judge(tables: ModelTables, now: datetime, *, receipt: datetime | None = None
     standing = replace(standing, arrival=snapshot.version(), known=known)
     open_rows = rows.filter(pl.col("known") > (steps[-1] if steps else mark.known))
     judged = strategy.verdicts(plan, state, _number(known, shape), detector.guarantee)
-    told = explained(tables, plan, reference, judged, {key_of(one): one for one in json.loads(mark.verdicts)})
-    columns = set(open_rows["column"].to_list())
-    verdicts = [row_of(waits(one, plan, columns)) | {"told": words} for one, words in told]
+    told = explained(
+        tables, plan, state, reference, judged, {key_of(one): one for one in json.loads(mark.verdicts)}
+    )
+    sources = {strategy.source_of(*one) for one in open_rows.select("column", "segment").unique().rows()}
+    watches = {(watch.id, watch.segment): watch for watch in plan.watches}
+    verdicts = [row_of(waits(one, watches, sources)) | {"told": words} for one, words in told]
     verdicts += [
         row_of(one) | {"told": one.evidence}
         for one in rules.rule_verdicts(standing, known, shape.settings.window_s)
@@ -157,7 +174,9 @@ def accept(tables: ModelTables, watch: str, segment: str, now: datetime) -> bool
     if found is None or old is None or old["verdict"] != Status.ALARM:
         return False
     plan, state = found[0], strategy.State.from_bytes(kept.block)
-    state = strategy.accept(state, np.array([one.id == watch for one in plan.watches]))
+    state = strategy.accept(
+        state, np.array([(one.id, one.segment) == (watch, segment) for one in plan.watches])
+    )
     guarantee = next(iter(strategy.STRATEGIES.values())).guarantee
     judged = strategy.verdicts(plan, state, _number(kept.known, shape), guarantee)
     rows = {(one.watch, one.segment): row_of(one) | {"told": one.evidence} for one in judged}
@@ -195,7 +214,7 @@ def _alarms(
             words = strategy.describe(plan, state, k) if opens else ""
             yield {
                 "watch": plan.watches[k].id,
-                "segment": "",
+                "segment": plan.watches[k].segment,
                 "kind": "opens" if opens else "closes",
                 "at": at.isoformat(),
                 "evidence": words,
@@ -276,20 +295,56 @@ def _waiting(tables: ModelTables, origin: int, arrival: int, known: datetime) ->
     )
 
 
+def _stretches(
+    steps: Sequence[datetime], coming: Sequence[joining.Joiner]
+) -> Iterator[tuple[Sequence[datetime], list[joining.Joiner]]]:
+    """The windows up to each after which something joins, with what joins, and the rest."""
+    done = 0
+    for known in sorted({one.known for one in coming}):
+        end = bisect.bisect_right(steps, known)
+        yield steps[done:end], [one for one in coming if one.known == known]
+        done = end
+    yield steps[done:], []
+
+
+def _with(
+    plan: strategy.Plan, state: strategy.State, reference: dict[str, Summary], new: Sequence[joining.Joiner]
+) -> tuple[strategy.Plan, strategy.State]:
+    """Plan, state and reference (in place) with what joins."""
+    reference |= {one.source: one.windows.merged() for one in new}
+    larger = strategy.plan(reference, plan.model)
+    inflation = np.ones(len(larger.key))
+    for one in new:
+        inflation[larger.rows_of(one.source)] = one.noise()
+    return larger, strategy.extend(state, larger, reference, inflation)
+
+
 def _steps(
-    plan: strategy.Plan, rows: pl.DataFrame, known: Sequence[datetime], shape: Shape
+    plan: strategy.Plan,
+    rows: pl.DataFrame,
+    part: Sequence[datetime],
+    steps: Sequence[datetime],
+    shape: Shape,
 ) -> Iterator[strategy.Step]:
-    """One step for each closed window."""
-    whole = _arrived(rows, plan.grids, known)
-    return plan.steps(whole, [_number(one, shape) for one in known], [one.timestamp() for one in known])
+    """One step for each closed window of a part of them."""
+    if not part:
+        return iter(())
+    edges = pl.Series(steps, dtype=UTC_TYPE)
+    place = edges.search_sorted(
+        rows["known"], side="left"
+    )  # what came late for an older one goes with the first
+    first = steps.index(part[0])
+    own = rows.filter((place >= first) & (place < first + len(part)))
+    whole = _arrived(own, plan.grids, part)
+    return plan.steps(whole, [_number(one, shape) for one in part], [one.timestamp() for one in part])
 
 
 def _arrived(rows: pl.DataFrame, grids: Mapping[str, Grid], known: Sequence[datetime]) -> dict[str, Summary]:
     """By column the summary over closed windows; what came late for an older one goes with the first."""
     edges = pl.Series(known, dtype=UTC_TYPE).dt.timestamp("us").to_numpy()
     whole: dict[str, Summary] = {}
-    for (column, grid), some in rows.group_by(["column", "grid"]):
-        name = str(column)
+    for (column, segment, grid), some in rows.group_by(["column", "segment", "grid"]):
+        name = strategy.source_of(str(column), str(segment))
         if len(known) and name in grids and grids[name].id == grid:
             place = np.searchsorted(edges, some["known"].dt.timestamp("us").to_numpy(), side="left")
             whole[name] = of_frame(some, grids[name]).grouped(place, len(known))

@@ -5,18 +5,20 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import numpy as np
 import polars as pl
 
 from vedette import strategy
+from vedette.engine.segments_watched import tell_segments
 from vedette.engine.stored import Increment, to_frame
 from vedette.engine.summarise import (
     LABELLED,
     PILOT_ROWS,
     Shape,
+    by_segment,
     columns_of,
     grid_for,
     is_number,
@@ -81,21 +83,21 @@ def take(tables: ModelTables, reference: Reference, arrival: int, now: datetime)
         if column in LABELLED:
             frame = frame.filter(class_names(frame["label"]).is_not_null())
         rest_of[column] = frame
-        start = frame["time"].dt.timestamp("us").min() if frame.height else 0
-        at = np.array([start], dtype=np.int64)
-        summary = summarise_column(frame, column, grids[column], np.zeros(frame.height, dtype=np.int64), 1)
-        found.append(Increment(reference.version, column, at, at, summary))
+        found.append(_whole(column, "", frame, grids[column], reference.version))
     write_grids(tables, made, now, source=name)
-    # in the order in which ``judge.reference_plan`` reads them: the noise is a number for each row of that plan
-    plan = strategy.plan({one.column: one.summary for one in sorted(found, key=lambda one: one.column)}, "")
-    batches, windows = {}, {}
+    frames = {(column, ""): frame for column, frame in rest_of.items()}
+    names: dict[str, None] = {}
     for column, frame in rest_of.items():
-        frame = frame.head(NOISE_ROWS)
-        number, n_batches = strategy.batch_numbers(frame.height)
-        batches[column] = summarise_column(frame, column, grids[column], number, n_batches)
-        starts, window = np.unique(window_starts(frame["time"], shape.window_us), return_inverse=True)
-        windows[column] = summarise_column(frame, column, grids[column], window, len(starts))
-    noise = strategy.inflation(plan, batches, windows).tolist()
+        for segment, some in by_segment(frame, shape.settings.segments):
+            if column != segment.partition("=")[0]:
+                frames[column, segment] = some
+                names[segment] = None
+    kept = set(tell_segments(tables, shape.segments, names, now, "reference"))
+    frames = {key: frame for key, frame in frames.items() if not key[1] or key[1] in kept}
+    found += [
+        _whole(*key, frame, grids[key[0]], reference.version) for key, frame in frames.items() if key[1]
+    ]
+    noise = _noise(found, frames, grids, shape)
     _say(
         tables,
         digest,
@@ -107,6 +109,34 @@ def take(tables: ModelTables, reference: Reference, arrival: int, now: datetime)
         now,
     )
     return to_frame(found, "reference", arrival)
+
+
+def _whole(column: str, segment: str, frame: pl.DataFrame, grid: Grid, version: str) -> Increment:
+    """The rows of a reference, or of a segment of it, as one window."""
+    start = frame["time"].dt.timestamp("us").min() if frame.height else 0
+    at = np.array([start], dtype=np.int64)
+    summary = summarise_column(frame, column, grid, np.zeros(frame.height, dtype=np.int64), 1)
+    return Increment(version, column, at, at, summary, segment)
+
+
+def _noise(
+    found: Sequence[Increment],
+    frames: Mapping[tuple[str, str], pl.DataFrame],
+    grids: Mapping[str, Grid],
+    shape: Shape,
+) -> list[float]:
+    """What the detectors need to know of the noise of each row of the plan that ``judge.reference_plan`` makes."""
+    in_order = sorted(found, key=lambda one: (one.segment, one.column))
+    plan = strategy.plan({strategy.source_of(one.column, one.segment): one.summary for one in in_order}, "")
+    batches, windows = {}, {}
+    for (column, segment), frame in frames.items():
+        rows, source = frame.head(NOISE_ROWS), strategy.source_of(column, segment)
+        number, n_batches = strategy.batch_numbers(rows.height)
+        batches[source] = summarise_column(rows, column, grids[column], number, n_batches)
+        starts, window = np.unique(window_starts(rows["time"], shape.window_us), return_inverse=True)
+        windows[source] = summarise_column(rows, column, grids[column], window, len(starts))
+    noise: list[float] = strategy.inflation(plan, batches, windows).tolist()
+    return noise
 
 
 def _blind(column: str, rows: pl.DataFrame, settings: Settings) -> Grid | None:

@@ -24,13 +24,14 @@ __all__ = ["Increment", "of_frame", "to_frame", "utc"]
 
 @dataclass(frozen=True, slots=True)
 class Increment:
-    """Summaries of one column of one version over pairs of (event window, knowledge window)."""
+    """Summaries of one column of one version, all of it or a segment, over pairs of (event window, knowledge window)."""
 
     version: str
     column: str
     start: np.ndarray  # int64, microseconds
     known: np.ndarray
     summary: Summary
+    segment: str = ""
 
 
 def to_frame(found: Iterable[Increment], part: str, arrival: int) -> pl.DataFrame:
@@ -44,6 +45,7 @@ def to_frame(found: Iterable[Increment], part: str, arrival: int) -> pl.DataFram
                     "version": [one.version] * len(one.start),
                     "part": [part] * len(one.start),
                     "column": [one.column] * len(one.start),
+                    "segment": [one.segment] * len(one.start),
                     "grid": [summary.grid.id] * len(one.start),
                     "start": pl.Series(one.start).cast(pl.Datetime("us")).dt.replace_time_zone("UTC"),
                     "known": pl.Series(one.known).cast(pl.Datetime("us")).dt.replace_time_zone("UTC"),

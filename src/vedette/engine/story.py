@@ -46,8 +46,13 @@ def write_page(lake: Lake, model: str, path: Path) -> Path:
     health = model_health(lake, model, made)
     seen = view(lake, model)
     planned = reference_plan(lake.model(model), seen.shape.grids)
-    watches = {watch.id: watch for watch in planned[0].watches} if planned else {}
-    drawn = (_picture(seen, one, watches[one.watch]) for one in health.verdicts if one.watch in watches)
+    # of the whole: segments are told in words
+    watches = {watch.id: watch for watch in planned[0].watches if not watch.segment} if planned else {}
+    drawn = (
+        _picture(seen, one, watches[one.watch])
+        for one in health.verdicts
+        if one.watch in watches and not one.segment
+    )
     pictures = [picture for picture in drawn if picture is not None]
     text = page(health, pictures, read_ledger(lake, model), made)
     try:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 
+from vedette.engine.segment_names import shown
 from vedette.engine.stored import Increment
 from vedette.lake.classes import class_names, classes_of, few_whole, scores_of
-from vedette.lake.events import latest_reference, settings_of
+from vedette.lake.events import latest_reference, segments_of, settings_of
 from vedette.lake.frames import physical_of
 from vedette.lake.rows import base_of, label_text, variants
 from vedette.lake.tables import ModelTables
@@ -32,7 +33,9 @@ __all__ = [
     "LABELLED",
     "PILOT_ROWS",
     "QUALITY",
+    "SEGMENTS_WATCHED",
     "Shape",
+    "by_segment",
     "grid_for",
     "increments",
     "window_starts",
@@ -47,6 +50,9 @@ ERROR = "_error"
 PILOT_ROWS = 1000
 """Rows at most that grids are cut on; of a reference, never more than a fifth (they are not counted there)."""
 
+SEGMENTS_WATCHED = 100
+"""Segments of a model that are watched; each has as many watches as the whole."""
+
 LABELLED = frozenset({QUALITY, ERROR})
 """The columns that are counted on rows whose label is known."""
 
@@ -57,12 +63,14 @@ _MONITORED = ("prediction", "latency_s")
 class Shape:
     """What is needed to turn a model's rows into summaries: its settings and the grids in force, by column.
 
-    ``expected`` are the features of the reference: rows that come without one of them count as missing it.
+    ``expected`` are the features of the reference: rows that come without one of them count as missing it; ``segments``
+    are those that are counted.
     """
 
     settings: Settings
     grids: Mapping[str, Grid]
     expected: tuple[str, ...] = ()
+    segments: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, tables: ModelTables) -> Shape:
@@ -76,8 +84,12 @@ class Shape:
         )
         said = latest_reference(tables)
         expected = tuple(said[1]["features"]) if said is not None else ()
+        settings = settings_of(tables)
         return cls(
-            settings_of(tables), {row[0]: Grid.from_json(row[1]) for row in rows.iter_rows()}, expected
+            settings,
+            {row[0]: Grid.from_json(row[1]) for row in rows.iter_rows()},
+            expected,
+            segments_of(tables) if settings.segments else (),
         )
 
     @property
@@ -301,12 +313,17 @@ def outcomes(frame: pl.DataFrame) -> tuple[np.ndarray, np.ndarray]:
 
 
 def increments(
-    shape: Shape, predictions: pl.DataFrame, matched: pl.DataFrame, only: Collection[str] | None = None
+    shape: Shape,
+    predictions: pl.DataFrame,
+    matched: pl.DataFrame,
+    only: Collection[str] | None = None,
+    *,
+    segments: bool = False,
 ) -> tuple[list[Increment], dict[str, Grid]]:
     """What new rows and newly labelled rows add, and the grids that had to be made for it.
 
     A column that has no grid yet (no reference, or a column that appeared) gets one cut on these rows. With ``only``
-    the columns that have a grid and are not in it are left out.
+    the columns that have a grid and are not in it are left out. ``segments``: of each of ``shape.segments`` too.
     """
     grids = dict(shape.grids)
     made: dict[str, Grid] = {}
@@ -320,40 +337,59 @@ def increments(
             grids[column] = made[column] = new
         return grids[column]
 
-    for version, rows in versions_of(predictions, shape.expected):
-        start = window_starts(rows["time"], shape.window_us)
-        starts, known, index = _pairs(start, start)
-        for column in dict.fromkeys([*columns_of(rows), *shape.expected]):
-            if only is not None and column in shape.grids and column not in only:
-                continue
-            one = grid(column, rows)
-            if one is not None:
-                found.append(
-                    Increment(
-                        version,
-                        column,
-                        starts,
-                        known,
-                        summarise_column(rows, column, one, index, len(starts)),
-                    )
-                )
-    for version, rows in versions_of(matched):
+    def parts(rows: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:
+        yield "", rows
+        if segments:
+            for name, some in by_segment(rows, shape.settings.segments):
+                if name in shape.segments:
+                    yield name, some
+
+    for version, whole in versions_of(predictions, shape.expected):
+        columns = dict.fromkeys([*columns_of(whole), *shape.expected])
+        for segment, rows in parts(whole):
+            start = window_starts(rows["time"], shape.window_us)
+            starts, known, index = _pairs(start, start)
+            for column in columns:
+                if only is not None and column in shape.grids and column not in only:
+                    continue
+                one = grid(column, rows)
+                if one is None or (segment and column == segment.partition("=")[0]):
+                    continue
+                summary = summarise_column(rows, column, one, index, len(starts))
+                found.append(Increment(version, column, starts, known, summary, segment))
+    for version, whole in versions_of(matched):
         told = grids.get("prediction")
         numeric = (
-            told.kind == "numeric" if told is not None else is_number(rows, "prediction", shape.settings)
+            told.kind == "numeric" if told is not None else is_number(whole, "prediction", shape.settings)
         )
         column = ERROR if numeric else QUALITY
-        one = grid(column, rows)
-        if one is not None:
-            starts, known, index = _pairs(
-                window_starts(rows["time"], shape.window_us), window_starts(rows["_known"], shape.window_us)
-            )
-            found.append(
-                Increment(
-                    version, column, starts, known, summarise_column(rows, column, one, index, len(starts))
+        for segment, rows in parts(whole):
+            one = grid(column, rows)
+            if one is not None:
+                starts, known, index = _pairs(
+                    window_starts(rows["time"], shape.window_us),
+                    window_starts(rows["_known"], shape.window_us),
                 )
-            )
+                summary = summarise_column(rows, column, one, index, len(starts))
+                found.append(Increment(version, column, starts, known, summary, segment))
     return found, made
+
+
+def by_segment(rows: pl.DataFrame, columns: Sequence[str]) -> Iterator[tuple[str, pl.DataFrame]]:
+    """The rows of each value of each column, by the name of the segment (``region=north``), most rows first.
+
+    A column that does not come, or has more than ``SEGMENTS_WATCHED`` values in these rows (beyond the most frequent),
+    gives none for the rest.
+    """
+    for column in columns:
+        if not variants(rows.columns, column):
+            continue
+        texts = category_texts(rows, column)
+        counts = texts.rename("level").value_counts(sort=True, name="n")
+        levels = counts.sort(["n", "level"], descending=[True, False])["level"].to_list()
+        for level in levels[:SEGMENTS_WATCHED]:
+            own = texts.is_null() if level is None else texts == level
+            yield f"{column}={shown(level)}", rows.filter(own.fill_null(False))
 
 
 def versions_of(frame: pl.DataFrame, expected: Sequence[str] = ()) -> Iterable[tuple[str, pl.DataFrame]]:

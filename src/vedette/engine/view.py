@@ -115,6 +115,7 @@ def _read(
     """The increments that a query needs, of the lake and new ones, and the extent of all that it is about."""
     scan = tables["summaries"].scan()
     live = Span(shape.window_us).keep() if query is None else query.span(shape.window_us).keep()
+    whole_rows = pl.col("segment") == ""
     names = [
         name for name in SCHEMAS["summaries"] if name != "hashes" or (query is not None and query.hashes)
     ]
@@ -127,13 +128,16 @@ def _read(
             wanted |= of_reference & (pl.col("arrival") == arrival)
     if query is not None:
         wanted &= pl.col("column").is_in(sorted(query.columns(shape.all_grids)))
+    wanted &= whole_rows
     rows = pl.concat([scan.filter(wanted).select(names).collect(), new.filter(wanted).select(names)])
     whole = rows.filter(live)
     if query is not None and (
         query.window_s == 0 or whole.is_empty()
     ):  # other columns may have further windows
         asked = ["part", "version", "start", "known"]
-        whole = pl.concat([scan.filter(live).select(asked).collect(), new.filter(live).select(asked)])
+        whole = pl.concat(
+            [scan.filter(live & whole_rows).select(asked).collect(), new.filter(live).select(asked)]
+        )
     if whole.is_empty():
         return rows, None
     starts = whole["start"].dt.timestamp("us").to_numpy()

@@ -21,20 +21,28 @@ from vedette.statistics.summary import Summary
 
 __all__ = ["explained", "waits"]
 
+MOST_SHOWN = 4
+LEAST_NATS = 2.0
+"""Evidence below a factor of seven is what noise shows every week."""
+
 
 def explained(
     tables: ModelTables,
     plan: strategy.Plan,
+    state: strategy.State,
     reference: Mapping[str, Summary],
     verdicts: Sequence[Verdict],
     before: Mapping[tuple[str, str], Mapping[str, Any]],
 ) -> list[tuple[Verdict, str]]:
     """The verdicts, each with the words that are kept for the next round.
 
-    An alarm keeps the words with which it was told, says how things are now, and leads with its cause.
+    An alarm keeps the words with which it was told, says how things are now, leads with its cause, and names what
+    else changed most.
     """
-    watches = {watch.id: watch for watch in plan.watches}
-    open_since = {v.watch: v.since for v in verdicts if v.verdict is Status.ALARM and v.since is not None}
+    watches = {(watch.id, watch.segment): watch for watch in plan.watches}
+    open_since = {
+        (v.watch, v.segment): v.since for v in verdicts if v.verdict is Status.ALARM and v.since is not None
+    }
     if not open_since:
         return [(one, one.evidence) for one in verdicts]
     rows = (
@@ -50,24 +58,38 @@ def explained(
     changed = schema_words(tables, tuple(plan.grids))
     out: list[tuple[Verdict, str]] = []
     for one in verdicts:
-        if one.watch in open_since:
-            watch, old = watches[one.watch], before.get((one.watch, one.segment))
-            grid = plan.grids[watch.column]
+        key = (one.watch, one.segment)
+        if key in open_since:
+            watch, old = watches[key], before.get(key)
+            grid = plan.grids[watch.source]
             own = (pl.col("column") == watch.column) & (pl.col("grid") == grid.id)
-            some = rows.filter(own & (pl.col("known") >= open_since[one.watch]))
-            found = strategy.causes(reference[watch.column], of_frame(some, grid)) if some.height else ()
+            own &= pl.col("segment") == watch.segment
+            some = rows.filter(own & (pl.col("known") >= open_since[key]))
+            found = strategy.causes(reference[watch.source], of_frame(some, grid)) if some.height else ()
             fitting = [cause for cause in found if cause.startswith("missing") == (watch.kind == "missing")]
             if watch.kind in ("location", "bias", "errors") and some.height:
-                fitting += _in_own_unit(watch.kind, reference[watch.column], of_frame(some, grid).merged())
+                fitting += _in_own_unit(watch.kind, reference[watch.source], of_frame(some, grid).merged())
             if watch.kind == "missing" and watch.column in changed:
                 fitting = [changed[watch.column]]
             same = old is not None and told_of(old) == told_of(row_of(one))
-            told = str(old["told"]) if same and old is not None else one.evidence
-            now = [f"now {one.evidence.partition('; evidence')[0]}"] if told != one.evidence else []
+            told = str(old["told"]) if same and old is not None else one.evidence + _most(plan, state)
+            shown = one.evidence.partition("; evidence")[0]
+            now = [f"now {shown}"] if told.partition("; evidence")[0] != shown else []
             out.append((replace(one, evidence="; ".join([*fitting, told, *now])), told))
         else:
             out.append((one, one.evidence))
     return out
+
+
+def _most(plan: strategy.Plan, state: strategy.State) -> str:
+    """What changed most, in nats, where more than one watch did."""
+    ranked = strategy.ranking(plan, state)[:MOST_SHOWN]
+    named = [
+        f"{watch.id}{f' [{watch.segment}]' if watch.segment else ''} {nats:.1f}"
+        for watch, nats in ranked
+        if nats >= LEAST_NATS
+    ]
+    return f"; changed most, in nats: {', '.join(named)}" if len(named) > 1 else ""
 
 
 def _in_own_unit(kind: str, before: Summary, after: Summary) -> list[str]:
@@ -84,11 +106,11 @@ def _in_own_unit(kind: str, before: Summary, after: Summary) -> list[str]:
     return [f"{what} went from {old:,.4g} to {new:,.4g}"]
 
 
-def waits(one: Verdict, plan: strategy.Plan, open_columns: set[str]) -> Verdict:
+def waits(one: Verdict, watches: Mapping[tuple[str, str], strategy.Watch], open_sources: set[str]) -> Verdict:
     """The verdict; where it lacks rows, whether none came or their window is still open."""
-    if one.reason != "no rows":
+    watch = watches.get((one.watch, one.segment))
+    if one.reason != "no rows" or watch is None:
         return one
-    column = next((watch.column for watch in plan.watches if watch.id == one.watch), "")
-    if column in open_columns:
+    if watch.source in open_sources:
         return replace(one, reason=OPEN)
-    return replace(one, reason="no labels") if column in LABELLED else one
+    return replace(one, reason="no labels") if watch.column in LABELLED else one

@@ -19,6 +19,7 @@ __all__ = [
     "merged",
     "news",
     "schema_words",
+    "segments_of",
     "settings_from",
     "settings_json",
     "settings_of",
@@ -82,17 +83,7 @@ def schema_words(tables: ModelTables, expected: Sequence[str]) -> dict[str, str]
 
 def settings_json(settings: Settings) -> str:
     """Settings as the text of an event."""
-    return json.dumps(
-        {
-            "window_s": settings.window_s,
-            "task": settings.task,
-            "classes": list(settings.classes),
-            "timezone": settings.timezone,
-            "budget_per_month": settings.budget_per_month,
-            "given": list(settings.given),
-        },
-        sort_keys=True,
-    )
+    return json.dumps(settings.document(), sort_keys=True)
 
 
 def latest_settings(tables: ModelTables) -> str | None:
@@ -117,10 +108,13 @@ def latest_reference(tables: ModelTables) -> tuple[str, dict[str, Any]] | None:
 
 def settings_from(text: str | None) -> Settings:
     """The settings that ``settings_json`` wrote; the defaults where nothing was."""
-    if text is None:
-        return Settings()
-    values = json.loads(text)
-    return Settings(**{**values, "classes": tuple(values["classes"]), "given": tuple(values["given"])})
+    return Settings() if text is None else Settings.of_document(json.loads(text))
+
+
+def segments_of(tables: ModelTables) -> tuple[str, ...]:
+    """The segments that are counted, in the order in which they came."""
+    rows = tables["events"].scan().filter(pl.col("kind") == "segment").sort("time", maintain_order=True)
+    return tuple(dict.fromkeys(rows.select("name").collect()["name"].to_list()))
 
 
 def settings_of(tables: ModelTables) -> Settings:

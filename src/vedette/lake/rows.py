@@ -7,7 +7,7 @@ was counted before therefore takes one row away and adds one: every count stays 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Literal
 
 import polars as pl
@@ -43,13 +43,18 @@ def label_text(frame: pl.DataFrame, base: str) -> pl.Series:
     return pl.select(pl.coalesce(texts).alias(base)).to_series()
 
 
-def matches(tables: ModelTables | None, predictions: pl.DataFrame, labels: pl.DataFrame) -> pl.DataFrame:
+def matches(
+    tables: ModelTables | None,
+    predictions: pl.DataFrame,
+    labels: pl.DataFrame,
+    beside: Collection[str] = (),
+) -> pl.DataFrame:
     """What these new predictions and labels change in the set of labelled predictions, as signed rows.
 
     ``tables`` hold what was counted before (None: nothing was). Both frames are new: not counted before, whether or
     not the tables hold them by now. Returns the columns of the predictions that labels are compared with (what the
-    model gave, not its features), with ``label`` and its further types, ``_known`` (when the label was known) and
-    ``_sign`` (+1 a row to count, -1 a row that was counted under a label that no longer holds).
+    model gave, of its features only those ``beside``), with ``label`` and its further types, ``_known`` (when the
+    label was known) and ``_sign`` (+1 a row to count, -1 a row that was counted under a label that no longer holds).
     """
     if labels.is_empty() and predictions.is_empty():
         return pl.DataFrame()
@@ -69,7 +74,8 @@ def matches(tables: ModelTables | None, predictions: pl.DataFrame, labels: pl.Da
         frames = [] if old is None else [old.with_columns(_new=pl.lit(False))]
         frames += [] if new.is_empty() else [new.lazy().with_columns(_new=pl.lit(True))]
         kept = [
-            one.select(_compared(one)).join(wanted.lazy(), on="id", how="semi").collect() for one in frames
+            one.select(_compared(one, beside)).join(wanted.lazy(), on="id", how="semi").collect()
+            for one in frames
         ]
         return pl.concat(kept, how="diagonal") if kept else pl.DataFrame()
 
@@ -102,10 +108,11 @@ def matches(tables: ModelTables | None, predictions: pl.DataFrame, labels: pl.Da
     return changed.drop("_text", "_new").with_columns(pl.col("_known").cast(UTC))
 
 
-def _compared(rows: pl.LazyFrame) -> list[str]:
-    """The columns of rows that say what they are and what the model, or the truth, was."""
+def _compared(rows: pl.LazyFrame, beside: Collection[str]) -> list[str]:
+    """The columns of rows that say what they are and what the model, or the truth, was; and those beside."""
     names = rows.collect_schema().names()
-    return [name for name in names if name.startswith(("_", "probability")) or base_of(name) in _COMPARED]
+    kept = _COMPARED | set(beside)
+    return [name for name in names if name.startswith(("_", "probability")) or base_of(name) in kept]
 
 
 def _one_of_each(

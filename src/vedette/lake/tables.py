@@ -66,6 +66,7 @@ SCHEMAS: dict[str, dict[str, pl.DataType]] = {
         "version": pl.String(),
         "part": pl.String(),  # live or reference
         "column": pl.String(),
+        "segment": pl.String(),  # empty: all rows
         "grid": pl.String(),
         "start": UTC,  # of the event window
         "known": UTC,  # start of the window in which it came to be known

@@ -19,8 +19,17 @@ from vedette.strategy.budget import accept, begin, extend
 from vedette.strategy.causes import causes
 from vedette.strategy.detector import EDetector, EDetectorRows
 from vedette.strategy.latch import describe, verdicts
+from vedette.strategy.ranking import ranking
 from vedette.strategy.records import Evidence, Measure, State, Step
-from vedette.strategy.watches import Plan, Watch, batch_numbers, inflation, plan
+from vedette.strategy.watches import (
+    Plan,
+    Watch,
+    batch_numbers,
+    column_and_segment,
+    inflation,
+    plan,
+    source_of,
+)
 
 __all__ = [
     "STRATEGIES",
@@ -35,10 +44,13 @@ __all__ = [
     "batch_numbers",
     "begin",
     "causes",
+    "column_and_segment",
     "describe",
     "extend",
     "inflation",
     "plan",
+    "ranking",
+    "source_of",
     "verdicts",
 ]
 

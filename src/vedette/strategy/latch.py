@@ -165,7 +165,7 @@ def _number(value: float) -> str:
     )
 
 
-def verdicts(plan: Plan, state: State, window: int, guarantee: str, segment: str = "") -> tuple[Verdict, ...]:
+def verdicts(plan: Plan, state: State, window: int, guarantee: str) -> tuple[Verdict, ...]:
     """The verdict of every watch as it stands in window number ``window``, and UNKNOWN for what cannot be
     watched.
 
@@ -187,7 +187,7 @@ def verdicts(plan: Plan, state: State, window: int, guarantee: str, segment: str
         out.append(
             Verdict(
                 watch.id,
-                segment,
+                watch.segment,
                 status,
                 since,
                 said,
@@ -195,7 +195,7 @@ def verdicts(plan: Plan, state: State, window: int, guarantee: str, segment: str
                 reason if status is Status.UNKNOWN else None,
             )
         )
-    for name, reason in plan.unwatched.items():
+    for (name, segment), reason in plan.unwatched.items():
         out.append(Verdict(name, segment, Status.UNKNOWN, None, "nothing judged yet", guarantee, reason))
     return tuple(out)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -17,7 +17,17 @@ from vedette.statistics.summary import Summary
 from vedette.strategy.records import Floats, Ints, Measure, Step
 from vedette.strategy.scores import reference_scores
 
-__all__ = ["BINS", "ROWS_MIN", "Plan", "Watch", "batch_numbers", "inflation", "plan"]
+__all__ = [
+    "BINS",
+    "ROWS_MIN",
+    "Plan",
+    "Watch",
+    "batch_numbers",
+    "column_and_segment",
+    "inflation",
+    "plan",
+    "source_of",
+]
 
 BINS = 32
 """Coarse cells at most. Mid-ranks on 32 cells lose a thousandth of the variance of those on single values."""
@@ -27,6 +37,8 @@ ROWS_MIN = 50
 
 MIX_LEVELS = 8
 """Levels of a category that are watched one by one; the rest is one share."""
+
+_OF = "\x1f"  # between a column and its segment: in no name that a person writes
 
 _WINDOWS_AT_ONCE = 32  # a thousand rows of 32 cells: 8 MB
 _BATCH_ROWS = 100
@@ -50,6 +62,27 @@ class Watch:
     kind: str
     side: int
     rows: tuple[str, ...]
+    segment: str = ""
+
+    @property
+    def source(self) -> str:
+        """What it is counted on: its column, in its segment."""
+        return source_of(self.column, self.segment)
+
+
+def source_of(column: str, segment: str = "") -> str:
+    """The key of a column's summary in a segment; of all rows it is the column itself."""
+    return f"{column}{_OF}{segment}" if segment else column
+
+
+def column_and_segment(source: str) -> tuple[str, str]:
+    """What ``source_of`` put together.
+
+    >>> column_and_segment(source_of("age", "region=north"))
+    ('age', 'region=north')
+    """
+    column, _, segment = source.partition(_OF)
+    return column, segment
 
 
 class _Row(NamedTuple):
@@ -62,13 +95,14 @@ class _Row(NamedTuple):
 class Plan:
     """Which watches a model has, and how the counts of a summary become their rows.
 
-    ``unwatched`` says of what cannot be watched why. Rows are numbered through all watches; those of a
+    Summaries and grids go by ``Watch.source``: the column, or the column in a segment. ``unwatched`` says of what
+    cannot be watched (its name and segment) why. Rows are numbered through all watches; those of a
     watch, and the watches of a column, lie beside each other.
     """
 
     model: str
     watches: tuple[Watch, ...]
-    unwatched: Mapping[str, str]
+    unwatched: Mapping[tuple[str, str], str]
     grids: Mapping[str, Grid]
     key: NDArray[np.uint64]
     measure: NDArray[np.int8]
@@ -116,7 +150,8 @@ class Plan:
                 continue
             if summary.grid != grid:
                 raise GridError(
-                    f"column {column!r} came on grid {summary.grid.id}: the watches count on grid {grid.id}"
+                    f"column {column_and_segment(column)[0]!r} came on grid {summary.grid.id}: "
+                    f"the watches count on grid {grid.id}"
                 )
             yield column, summary
 
@@ -138,16 +173,17 @@ class Plan:
             coarse[:, target[heads]] = np.add.reduceat(all_fine[:, self._source[order]], heads, axis=1)
         return coarse.reshape(n_windows, len(self.key), BINS)
 
-    def rows_of(self, column: str) -> slice:
-        """The rows of a column."""
+    def rows_of(self, source: str) -> slice:
+        """The rows of a column, in a segment."""
         sizes = np.diff(np.append(self.first, len(self.key)))
-        held = np.repeat([watch.column == column for watch in self.watches], sizes)
+        held = np.repeat([watch.source == source for watch in self.watches], sizes)
         at = np.flatnonzero(held)
         return slice(int(at[0]), int(at[-1]) + 1) if len(at) else slice(0, 0)
 
 
 def plan(reference: Mapping[str, Summary], model: str) -> Plan:
-    """The watches that a reference allows: one summary for each column, over its rows other than the pilot's.
+    """The watches that a reference allows: one summary for each column (``source_of`` a column in a segment), over its
+    rows other than the pilot's.
 
     numeric        ``<column>.location``, ``.spread``, ``.missing`` (null, NaN and infinite together; only a rise)
     category       ``<column>.mix`` (the 8 first levels and the rest), ``.missing``, ``.unseen`` (not among
@@ -160,17 +196,18 @@ def plan(reference: Mapping[str, Summary], model: str) -> Plan:
     """
     watches: list[Watch] = []
     rows: list[tuple[Watch, _Row]] = []
-    unwatched: dict[str, str] = {}
-    for column, summary in reference.items():
-        merged = summary.merged()
-        names: dict[str, str] = {}
-        for watch, made in _watches(column, merged, _prefix(column, reference)):
+    unwatched: dict[tuple[str, str], str] = {}
+    for source, summary in reference.items():
+        merged, (column, segment) = summary.merged(), column_and_segment(source)
+        for found, made in _watches(column, merged, _prefix(source, reference)):
+            watch = replace(found, segment=segment)
             n = int(_with_missing(merged)[0][made[0].cells >= 0].sum())
-            names[watch.id] = "" if n >= ROWS_MIN else f"fewer than {ROWS_MIN} rows in the reference: {n}"
             if n >= ROWS_MIN:
                 watches.append(watch)
                 rows.extend((watch, row) for row in made)
-        unwatched |= {name: reason for name, reason in names.items() if reason}
+            else:
+                reason = f"fewer than {ROWS_MIN} rows in the reference: {n}"
+                unwatched[watch.id, segment] = reason
     grids = {column: summary.grid for column, summary in reference.items()}
     return _assemble(model, watches, rows, unwatched, grids)
 
@@ -179,24 +216,30 @@ def _assemble(
     model: str,
     watches: list[Watch],
     rows: list[tuple[Watch, _Row]],
-    unwatched: Mapping[str, str],
+    unwatched: Mapping[tuple[str, str], str],
     grids: Mapping[str, Grid],
 ) -> Plan:
     offsets = dict(zip(grids, np.cumsum([0, *(grid.cells + 1 for grid in grids.values())]), strict=False))
     source, target = [np.zeros(0, dtype=np.int64)], [np.zeros(0, dtype=np.int64)]
     for number, (watch, row) in enumerate(rows):
         kept = np.flatnonzero(row.cells >= 0)
-        source.append(kept + offsets[watch.column])
+        source.append(kept + offsets[watch.source])
         target.append(row.cells[kept] + number * BINS)
     # the cells are part of the name: a row that counts differently is another row
     keys = [
-        _digest(model, watch.id, grids[watch.column].id, row.name, row.cells.tobytes().hex())
+        _digest(
+            model,
+            source_of(watch.id, watch.segment),
+            grids[watch.source].id,
+            row.name,
+            row.cells.tobytes().hex(),
+        )
         for watch, row in rows
     ]
     sizes = np.array([len(watch.rows) for watch in watches], dtype=np.int64)
     first = np.cumsum(sizes) - sizes
     watch_keys = [
-        _digest(watch.id, *(str(key) for key in keys[at : at + n]))
+        _digest(source_of(watch.id, watch.segment), *(str(key) for key in keys[at : at + n]))
         for watch, at, n in zip(watches, first, sizes, strict=True)
     ]
     return Plan(
@@ -224,9 +267,10 @@ def _with_missing(summary: Summary) -> Ints:
     return np.concatenate([summary.counts, (summary.missing + summary.nan + summary.inf)[:, None]], axis=1)
 
 
-def _prefix(column: str, reference: Mapping[str, Summary]) -> str:
+def _prefix(source: str, reference: Mapping[str, Summary]) -> str:
     """What the names of a column's watches begin with; a feature may be called latency or error."""
-    said = {"latency": "latency", "error": "error"}.get(reference[column].grid.kind, column)
+    column, _ = column_and_segment(source)
+    said = {"latency": "latency", "error": "error"}.get(reference[source].grid.kind, column)
     return column if said in reference else said
 
 
@@ -325,7 +369,7 @@ def inflation(
     Source: batch means as in Law (2015), Simulation Modeling and Analysis, section 9.5.3.
     """
     out = np.full(len(plan.key), _INFLATION_UNKNOWN)
-    for column in plan.grids:
+    for column in plan.grids:  # or a column in a segment
         part = plan.rows_of(column)
         for row in range(part.start, part.stop):
             if column in batches:

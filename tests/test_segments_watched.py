@@ -1,0 +1,203 @@
+"""Segments and columns under the budget: watched beside the whole, and joined when they come later."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+import vedette
+from tests.world import DAY, START, World
+from vedette import strategy
+from vedette.engine import alerts, cycle
+from vedette.engine.health import health as model_health
+from vedette.engine.joining import JOIN_WINDOWS
+from vedette.engine.state import kept_row
+from vedette.lake.tables import Lake
+from vedette.records import Status
+
+
+class Regions:
+    """A model with a region, fed by batches of a day."""
+
+    def __init__(self, folder: Path, segments: list[str] | None = None, seed: int = 0) -> None:
+        self.rng = np.random.default_rng(seed)
+        self.day = START
+        self.lake = Lake.at(folder)
+        self.monitor = vedette.Monitor(
+            "m", lake=folder, window="1d", task="classification", segments=segments,
+            clock=lambda: self.day.timestamp(),
+        )  # fmt: skip
+
+    def rows(self, size: int, regions: str = "nsew", **shift: float) -> pl.DataFrame:
+        """Rows whose x moves by so much in each region named; a tenth of predictions is wrong."""
+        region = self.rng.choice(list(regions), size)
+        label = self.rng.integers(0, 2, size)
+        wrong = self.rng.random(size) < 0.1
+        moved = np.array([shift.get(one, 0.0) for one in region])
+        return pl.DataFrame(
+            {
+                "x": self.rng.normal(size=size) + moved,
+                "region": region,
+                "prediction": np.where(wrong, 1 - label, label),
+                "label": label,
+            }
+        )
+
+    def log(self, rows: pl.DataFrame) -> None:
+        """A day of rows, at its noon, and the round after it."""
+        self.day += DAY
+        noon = self.day - DAY / 2
+        self.monitor.log_many(rows.with_columns(pl.lit(noon).alias("time")))
+        cycle.once(self.lake, models=["m"])
+
+    def alarms(self) -> set[tuple[str, str]]:
+        """The watches and segments that alarm."""
+        return {
+            (one.watch, one.segment)
+            for one in model_health(self.lake, "m").verdicts
+            if one.verdict is Status.ALARM
+        }
+
+    def state(self) -> strategy.State:
+        """The state of the detectors."""
+        kept = kept_row(self.lake.model("m"))
+        assert kept is not None
+        return strategy.State.from_bytes(kept.block)
+
+
+def test_a_change_in_one_segment_is_named_with_it(tmp_path: Path) -> None:
+    """One region of four moves by a sd: its own watch alarms, the other regions' do not."""
+    world = Regions(tmp_path, ["region"])
+    world.monitor.reference(world.rows(6000))
+    for day in range(12):
+        world.log(world.rows(1200, n=1.0 if day >= 6 else 0.0))
+    found = world.alarms()
+    assert ("x.location", "region=n") in found
+    assert {segment for _, segment in found} <= {"", "region=n"}
+    opened = alerts.alerts(world.lake.model("m"))
+    told = next(one for one in opened if (one.watch, one.segment) == ("x.location", "region=n"))
+    assert START + 6 * DAY <= told.opened <= START + 8 * DAY
+    assert "mean went from" in told.evidence
+
+
+def test_a_segments_accuracy_is_watched(tmp_path: Path) -> None:
+    """Labels count in the segment of their row."""
+    world = Regions(tmp_path, ["region"])
+    world.monitor.reference(world.rows(6000))
+    for day in range(10):
+        rows = world.rows(1200)
+        bad = (pl.col("region") == "s") & pl.lit(day >= 5)
+        world.log(
+            rows.with_columns(
+                pl.when(bad).then(1 - pl.col("label")).otherwise("prediction").alias("prediction")
+            )
+        )
+    assert ("accuracy", "region=s") in world.alarms()
+    assert not {segment for watch, segment in world.alarms() if watch == "accuracy"} - {"", "region=s"}
+
+
+def test_figures_of_the_whole_are_the_same_with_segments(tmp_path: Path) -> None:
+    """Each row counts once."""
+    found = []
+    for segments in (None, ["region"]):
+        world = Regions(tmp_path / str(segments is None), segments)
+        world.monitor.reference(world.rows(2000))
+        for _ in range(3):
+            world.log(world.rows(300))
+        found.append(world.monitor.figures(["rows", "mean", "accuracy"]))
+    assert found[0].equals(found[1])
+    assert found[0].filter(pl.col("metric") == "rows")["value"].to_list() == [300.0] * 3
+
+
+def test_a_segment_that_comes_later_joins_with_its_share_of_the_reserve(tmp_path: Path) -> None:
+    """A region that the reference lacks: a reference of its own after some windows, watched from then on; all shares
+    together stay within the budget, and the others keep all they had."""
+    world = Regions(tmp_path, ["region"])
+    world.monitor.reference(world.rows(6000, "nse"))
+    for _ in range(4):
+        world.log(world.rows(800, "nse"))
+    before = world.state()
+    for _ in range(JOIN_WINDOWS + 2):
+        world.log(world.rows(800))
+    after = world.state()
+    assert len(after.watch_key) > len(before.watch_key)
+    assert float(after.weight.sum()) <= 1.0 + 1e-12
+    own = np.isin(after.watch_key, before.watch_key)
+    assert np.array_equal(np.sort(after.weight[own]), np.sort(before.weight))
+    for _ in range(8):
+        world.log(world.rows(800, w=1.0))
+    assert ("x.location", "region=w") in world.alarms()
+    assert ("x.location", "region=n") not in world.alarms()
+
+
+def test_a_column_that_comes_later_joins_too(tmp_path: Path) -> None:
+    """A feature that the reference lacks is watched once its first windows are a reference."""
+    world = Regions(tmp_path)
+    world.monitor.reference(world.rows(6000))
+
+    def rows(level: float) -> pl.DataFrame:
+        return world.rows(400).with_columns(pl.Series("late", world.rng.normal(level, 1.0, 400)))
+
+    for _ in range(JOIN_WINDOWS + 6):
+        world.log(rows(0.0))
+    watched = {one.watch for one in model_health(world.lake, "m").verdicts}
+    assert "late.location" in watched
+    for _ in range(6):
+        world.log(rows(1.0))
+    assert ("late.location", "") in world.alarms()
+
+
+def test_a_new_reference_makes_what_joined_void(tmp_path: Path) -> None:
+    """Everything is judged against the new reference, and the whole budget is shared out anew."""
+    world = Regions(tmp_path)
+    world.monitor.reference(world.rows(3000))
+    for _ in range(JOIN_WINDOWS + 3):
+        world.log(world.rows(400).with_columns(late=pl.lit(1.0)))
+    assert int(world.state().joined[0]) == 1
+    world.monitor.reference(world.rows(3000).with_columns(late=pl.lit(1.0)))
+    for _ in range(2):
+        world.log(world.rows(400).with_columns(late=pl.lit(1.0)))
+    assert int(world.state().joined[0]) == 0
+    assert float(world.state().weight.sum()) == pytest.approx(0.9)
+
+
+def test_no_more_segments_are_watched_than_can_be(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """An identifier named as segments: the first hundred, and the log says that the rest is not watched."""
+    world = Regions(tmp_path, ["user"])
+    rows = world.rows(2000).with_columns(user=pl.int_range(2000) // 2)
+    with caplog.at_level(logging.WARNING, "vedette"):
+        world.monitor.reference(rows)
+        world.log(rows)
+    events = world.lake.model("m")["events"].scan().filter(pl.col("kind") == "segment").collect()
+    assert events.height <= 100
+
+
+@pytest.mark.parametrize("segments", ["region", [3], [""]])
+def test_segments_are_a_list_of_columns(segments: object) -> None:
+    """A text, a number or an empty name is refused with what would be right."""
+    with pytest.raises(ValueError, match="must be a list of columns, such as"):
+        vedette.Monitor("m", segments=segments)  # type: ignore[arg-type]
+
+
+def test_a_column_that_never_comes_gives_no_segments(tmp_path: Path) -> None:
+    """The whole is watched as ever."""
+    world = Regions(tmp_path, ["nowhere"])
+    world.monitor.reference(world.rows(3000))
+    for _ in range(3):
+        world.log(world.rows(400))
+    assert {one.segment for one in model_health(world.lake, "m").verdicts} == {""}
+
+
+def test_the_world_is_quiet(world: World) -> None:
+    """A latency that the reference lacks joins without an alarm."""
+    world.monitor.reference(world.rows(2000))
+    for _ in range(JOIN_WINDOWS + 4):
+        world.log_day(world.rows(200))
+        world.round()
+    verdicts = {one.watch: one.verdict for one in world.health().verdicts}
+    assert verdicts["latency.location"] is Status.OK
+    assert Status.ALARM not in verdicts.values()
