@@ -12,6 +12,7 @@
     ├── IngestError          the ingester did not do what it was asked to do
     ├── GridError            summaries over different grids were added
     ├── AlertError           there is no such alert, or it is closed
+    ├── ChannelError         a channel did not take a notice
     └── MissingExtraError    an optional dependency is not installed
 
 A bad argument is a plain ``ValueError``. Messages say what, the value got, and what is right.
@@ -21,6 +22,7 @@ from __future__ import annotations
 
 __all__ = [
     "AlertError",
+    "ChannelError",
     "ConfigError",
     "DataError",
     "GridError",
@@ -40,6 +42,10 @@ class VedetteError(Exception):
 
 class AlertError(VedetteError):
     """There is no such alert, or nothing can be done about it any more."""
+
+
+class ChannelError(VedetteError):
+    """A channel did not take a notice; the message says what came back, without secrets."""
 
 
 class ConfigError(VedetteError):
