@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import time
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -15,21 +16,23 @@ import polars as pl
 from vedette import config
 from vedette.capture.journal import producers
 from vedette.engine import alerts as alerts_module
-from vedette.engine import cycle, requests
+from vedette.engine import cycle, delivery, outbox, requests
 from vedette.engine import figures as figures_module
 from vedette.engine.health import health as model_health
-from vedette.engine.state import due
+from vedette.engine.health import silence_of
+from vedette.engine.state import due, kept_row
 from vedette.errors import AlertError, LakeError, LockedError
 from vedette.lake import ingest as lake_ingest
 from vedette.lake.ledger import identifier
 from vedette.lake.ledger import ledger as read_ledger
 from vedette.lake.locks import lock
-from vedette.lake.tables import Lake
-from vedette.records import Alert, AlertState, Health, Ledger, check_model_name
+from vedette.lake.tables import Lake, ModelTables
+from vedette.records import Alert, AlertState, ChannelReport, Health, Ledger, check_model_name
 
 __all__ = [
     "acknowledge",
     "alerts",
+    "channels",
     "check",
     "figures",
     "follow",
@@ -37,7 +40,10 @@ __all__ = [
     "ledger",
     "open_lake",
     "silence",
+    "try_channel",
 ]
+
+log = logging.getLogger("vedette")
 
 
 def open_lake(location: str | Path, model: str | None = None) -> Lake:
@@ -58,13 +64,22 @@ def check(location: str, model: str) -> Health:
     Where another process is at work on the lake, its round is waited for.
     """
     lake = open_lake(location, model)
-    if _work(lake, model):
-        cycle.once(lake, models=[model])
+    _visit(lake, model)
     return model_health(lake, model, lake_ingest.now_of(time.time()))
 
 
+def _visit(lake: Lake, model: str) -> None:
+    """A round, where it has something to do; the channels are told in any case: retries and repeats come due."""
+    if _work(lake, model):
+        cycle.once(lake, models=[model])
+    else:
+        delivery.deliver(lake, [model])
+
+
 def _work(lake: Lake, model: str) -> bool:
-    """True where the journals hold rows, or a window can be judged, so that a round has something to do."""
+    """True where the journals hold rows, a window can be judged, or time has brought something to alerts, so that a
+    round has something to do.
+    """
     tables = lake.model(model)
     for folder in producers(lake.journal, model):
         done = {
@@ -75,7 +90,19 @@ def _work(lake: Lake, model: str) -> bool:
             folder.highest(stream) > done[stream] for stream in ("predictions", "labels")
         ) or folder.batches(done["batch"]):
             return True
-    return due(tables, lake_ingest.now_of(time.time()))
+    now = lake_ingest.now_of(time.time())
+    return due(tables, now) or _time_brought(tables, now)
+
+
+def _time_brought(tables: ModelTables, now: datetime) -> bool:
+    """True where a silence has ended, or rows have stopped coming or come again, and the alerts do not say so yet."""
+    kept = kept_row(tables)
+    if kept is None:
+        return False
+    every = alerts_module.alerts(tables)
+    told = any(one.watch == alerts_module.NO_DATA and one.state in alerts_module.OPEN_STATES for one in every)
+    silent = silence_of(tables, kept, now) is not None
+    return silent != told or every != alerts_module.alerts(tables, now)
 
 
 def figures(
@@ -102,11 +129,45 @@ def figures(
 
 
 def alerts(location: str, model: str) -> list[Alert]:
-    """The alerts of a model, the newest first, after a round where there is something to do."""
+    """The alerts of a model, the newest first, after a round where there is something to do.
+
+    Channels that have taken nothing for a while are named in the log.
+    """
     lake = open_lake(location, model)
-    if _work(lake, model):
-        cycle.once(lake, models=[model])
-    return alerts_module.alerts(lake.model(model), lake_ingest.now_of(time.time()))
+    _visit(lake, model)
+    tables, now = lake.model(model), lake_ingest.now_of(time.time())
+    for one in outbox.verdicts(tables, now):
+        log.warning("%s: %s", one.watch, one.reason)
+    return alerts_module.alerts(tables, now)
+
+
+def channels(location: str) -> list[ChannelReport]:
+    """The channels of ``vedette.toml``, what they send, and how that goes for each model of the lake."""
+    lake = Lake.at(location)
+    boxes = {model: outbox.read(lake.model(model)) for model in lake.models()}
+    return [
+        ChannelReport(
+            name=one.name,
+            type=one.type,
+            states=one.states,
+            models=one.models,
+            watches=one.watches,
+            repeat_s=one.repeat_s,
+            timeout_s=one.timeout_s,
+            heartbeat=one.heartbeat,
+            deliveries=tuple(
+                outbox.delivery_of(model, found[one.name])
+                for model, found in boxes.items()
+                if one.name in found and found[one.name].active
+            ),
+        )
+        for one in config.read().channels
+    ]
+
+
+def try_channel(name: str) -> str:
+    """Send a test notice by a channel, and return what came back; ``ChannelError`` where it failed."""
+    return delivery.try_channel(name)
 
 
 def acknowledge(location: str, alert: str, *, by: str, reason: str | None, accept: bool) -> Alert:

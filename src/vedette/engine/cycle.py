@@ -1,6 +1,7 @@
 """One round of the engine on one machine: journals to tables, rows to summaries, summaries to verdicts.
 
 Each step commits behind its own watermark, the ledger last; what a crash cuts off is done again from the journals.
+After a round, when the lake is free for others, the channels are told (``delivery.py``).
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from datetime import datetime
 import polars as pl
 
 from vedette.capture.journal import producers
-from vedette.engine import alerts, judge, requests
+from vedette.engine import alerts, delivery, judge, requests
 from vedette.engine.contract import schema_events
 from vedette.engine.reference import take, write_grids
 from vedette.engine.stored import to_frame
@@ -31,6 +32,10 @@ __all__ = ["follow", "once", "round_of"]
 log = logging.getLogger("vedette")
 
 LOCK_WAIT_S = 60.0
+CLOSE_WAIT_S = 15.0
+"""A follower that ends waits so long for what is being sent; what has not ended then is sent again by the next one."""
+UNTOLD_EXIT_S = 86400.0
+"""A follower that a flush started stays for so long where a notice waits for a channel that does not answer."""
 _STREAMS = ("predictions", "labels", "batch")
 
 
@@ -83,12 +88,26 @@ def once(
     models: list[str] | None = None,
     wait_s: float = LOCK_WAIT_S,
 ) -> int:
-    """One round over the models of a lake (default all), under the lake's lock; returns the rows that came in."""
+    """One round over the models of a lake (default all), under the lake's lock, and telling of it after; returns the
+    rows that came in.
+    """
+    names = models if models is not None else lake.models()
+    try:
+        rows = _rounds(lake, names, clock, wait_s)
+    except Exception:
+        delivery.deliver(
+            lake, names, clock=clock, completed=False
+        )  # what waits does not wait for a good round
+        raise
+    delivery.deliver(lake, names, clock=clock)
+    return rows
+
+
+def _rounds(
+    lake: Lake, models: list[str], clock: Callable[[], float] = time.time, wait_s: float = LOCK_WAIT_S
+) -> int:
     with lock(requests.work_lock(lake), wait_s=wait_s):
-        return sum(
-            round_of(lake, model, ingest.now_of(clock()))
-            for model in (models if models is not None else lake.models())
-        )
+        return sum(round_of(lake, model, ingest.now_of(clock())) for model in models)
 
 
 def follow(
@@ -101,18 +120,22 @@ def follow(
 ) -> None:
     """Rounds for ever: every ``interval_s``, and at once where a process asks; the lake's only follower.
 
-    Ends when ``stop`` says so, or after ``idle_exit_s`` without rows or requests. A model whose round fails is logged
-    and tried again; the others go on. Raises ``LockedError`` where another process follows this lake.
+    Ends when ``stop`` says so, or after ``idle_exit_s`` without rows or requests (a day of that where a notice could not
+    be sent and waits). A model whose round fails is logged and tried again; the others go on. Telling goes on beside the
+    rounds. Raises ``LockedError`` where another process follows this lake.
     """
     with ExitStack() as stack:
         stack.enter_context(lock(requests.follower_lock(lake), wait_s=0.2))
+        telling = delivery.Background(lake, clock)
+        stack.callback(telling.close, CLOSE_WAIT_S)
         quiet_since = time.monotonic()
         due = 0.0
         while not stop():
             asked = requests.pending(lake)
             now = time.monotonic()
             if not asked and now < due:
-                if idle_exit_s is not None and now - quiet_since > idle_exit_s:
+                patience_s = UNTOLD_EXIT_S if telling.waiting else 0.0
+                if idle_exit_s is not None and now - quiet_since > max(idle_exit_s, patience_s):
                     return
                 time.sleep(0.02)
                 continue
@@ -120,10 +143,11 @@ def follow(
             rows = 0
             for model in lake.models():
                 try:
-                    rows += once(lake, clock=clock, models=[model])
+                    rows += _rounds(lake, [model], clock)
                 except Exception as error:
                     log.exception("model %s: the round failed", model)
                     failures[model] = f"{model}: {error}"
+                telling.tell(model, completed=model not in failures)
             for name in asked:
                 failed = failures.get(requests.model_of(name))
                 if failed is None:

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
+from vedette.engine import outbox
 from vedette.engine.state import GRACE, LIVE, NEVER, OPEN, Kept, kept_row, receipts
 from vedette.lake.events import settings_of
 from vedette.lake.tables import Lake, ModelTables
@@ -19,15 +20,15 @@ def health(lake: Lake, model: str, now: datetime | None = None) -> Health:
     """The verdicts as the last round left them. What is older than it should be is UNKNOWN, never OK."""
     tables = lake.model(model)
     kept = kept_row(tables)
+    untold = outbox.verdicts(tables, now)
     if kept is None:
         known = tables["summaries"].scan().select(pl.len()).collect().item()
         reason = (
             "no reference: give one with monitor.reference(frame)" if known else "nothing was recorded yet"
         )
-        return Health(
-            model, "", Status.UNKNOWN, (Verdict("model", "", Status.UNKNOWN, None, "", "rule", reason),)
-        )
-    verdicts = []
+        nothing = Verdict("model", "", Status.UNKNOWN, None, "", "rule", reason)
+        return Health(model, "", Status.UNKNOWN, (nothing, *untold))
+    verdicts = untold
     silent = silence_of(tables, kept, now)
     for row in json.loads(kept.verdicts):
         since = None if row["since"] is None else datetime.fromisoformat(row["since"])
