@@ -33,7 +33,6 @@ from vedette.engine.state import kept_row
 from vedette.errors import ChannelError, ConfigError, LakeError, LockedError
 from vedette.lake.locks import lock
 from vedette.lake.tables import Lake, ModelTables
-from vedette.output.channels.attempt import attempt
 from vedette.records import Notice
 
 __all__ = ["Background", "back_off", "deliver", "try_channel"]
@@ -170,6 +169,9 @@ class _Telling:
 
     def _send(self, name: str, some: Sequence[Letter], steps: Sequence[Step]) -> None:
         """Send one channel's letters in their order; the first that fails ends its turn."""
+        # only where something is to be sent: it loads what speaks HTTP
+        from vedette.output.channels.attempt import attempt
+
         settings = self.channels[name]
         try:
             for letter in some:
@@ -221,6 +223,8 @@ def back_off(attempts: int) -> timedelta:
 
 def try_channel(name: str, *, clock: Callable[[], float] = time.time) -> str:
     """Send a test by the channel of that name, and return what came back; ``ChannelError`` where it failed."""
+    from vedette.output.channels.attempt import attempt  # as above
+
     known = {one.name: one for one in config.read().channels}
     if name not in known:
         raise ConfigError(f"channel={name!r}: not in vedette.toml; there are {', '.join(known) or 'none'}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,6 +18,12 @@ from vedette.output.channels.words import text, title
 from vedette.records import AlertState, Notice
 
 __all__ = ["Apprise"]
+
+_LOGGERS = ("apprise", "urllib3", "requests")
+_nowhere = logging.NullHandler()
+_guard = threading.Lock()
+_heard: dict[str, bool] = {}  # loggers that are kept quiet, and whether they were heard before
+_users: list[None] = []  # one for each channel that is sending
 
 
 @dataclass(frozen=True)
@@ -73,13 +80,24 @@ def _kind(notice: Notice) -> str:
 
 @contextmanager
 def _unheard() -> Iterator[None]:
-    """Keep what Apprise logs from the log: its lines hold URLs, and with them tokens."""
-    log = logging.getLogger("apprise")
-    before, handler = log.propagate, logging.NullHandler()
-    log.propagate = False
-    log.addHandler(handler)
+    """Keep what Apprise and the library below it log from the log: their lines hold URLs, and with them tokens.
+
+    Several channels may send at the same time: the last to end lets the loggers be heard again.
+    """
+    with _guard:
+        if not _heard:
+            _heard.update({name: logging.getLogger(name).propagate for name in _LOGGERS})
+        for name in _LOGGERS:
+            logging.getLogger(name).addHandler(_nowhere)
+            logging.getLogger(name).propagate = False
+        _users.append(None)
     try:
         yield
     finally:
-        log.removeHandler(handler)
-        log.propagate = before
+        with _guard:
+            _users.pop()
+            if not _users:
+                for name, heard in _heard.items():
+                    logging.getLogger(name).removeHandler(_nowhere)
+                    logging.getLogger(name).propagate = heard
+                _heard.clear()
