@@ -40,7 +40,9 @@ def settings(kind: str, listening: Receiver, tmp_path: Path, **more: Any) -> Cha
     """A channel of each type that works."""
     own: dict[str, dict[str, Any]] = {
         "terminal": {},
-        "command": {"command": [sys.executable, "-c", "import sys; print('took', len(sys.stdin.read()) > 0)"]},
+        "command": {
+            "command": [sys.executable, "-c", "import sys; print('took', len(sys.stdin.read()) > 0)"]
+        },
         "webhook": {"url": listening.url, "secret": SECRET},
         "apprise": {"urls": [f"json://127.0.0.1:{listening.port}/hook/T0KEN-in-path"]},
     }
@@ -125,14 +127,16 @@ def test_a_package_can_bring_a_channel(monkeypatch: pytest.MonkeyPatch, tmp_path
     entries = [Entry("bell", Bell), Entry("no", object)]
     monkeypatch.setattr(channels, "entry_points", lambda group: entries)
     monkeypatch.setattr("importlib.metadata.entry_points", lambda group: entries)
-    (tmp_path / "v.toml").write_text("[channels.ops]\ntype = 'bell'\ntone = 'c'\n[channels.b]\ntype = 'bell'\nt = 1")
+    (tmp_path / "v.toml").write_text(
+        "[channels.ops]\ntype = 'bell'\ntone = 'c'\n[channels.b]\ntype = 'bell'\nt = 1"
+    )
     ops, wrong = config.read(tmp_path / "v.toml").channels
     assert attempt(ops, notice(alert())) == (True, "rang c")
     taken, said = attempt(wrong, notice(alert()))
     assert (taken, "unexpected keyword argument 't'" in said) == (False, True)
     with pytest.raises(ChannelError, match="must be a class with a method send"):
         find_channel("no")
-    with pytest.raises(ChannelError, match="type='nothing': must be one of terminal, .*bell"):
+    with pytest.raises(ChannelError, match=r"type='nothing': must be one of terminal, .*bell"):
         find_channel("nothing")
 
 
@@ -239,7 +243,9 @@ def command(*arguments: str, timeout_s: float = 10.0) -> Channel:
 
 def test_a_command_gets_the_notice_and_the_key(tmp_path: Path) -> None:
     """JSON on standard input, the key in the environment, arguments as they are: no shell reads them."""
-    script = "import os, sys; open(sys.argv[1], 'w').write(os.environ['VEDETTE_NOTICE_KEY'] + sys.stdin.read())"
+    script = (
+        "import os, sys; open(sys.argv[1], 'w').write(os.environ['VEDETTE_NOTICE_KEY'] + sys.stdin.read())"
+    )
     place = tmp_path / "$(touch x); out"
     assert command(sys.executable, "-c", script, str(place)).send(notice(alert())) == "exit 0"
     written = place.read_text()
@@ -251,9 +257,9 @@ def test_a_command_that_fails_says_why(tmp_path: Path) -> None:
     """The exit code and the last line of what it printed; a program that is gone cannot be started."""
     with pytest.raises(ChannelError, match=r"^exit 3: no such room$"):
         command("sh", "-c", "echo first; echo no such room >&2; exit 3").send(notice())
-    with pytest.raises(ChannelError, match="^killed by signal 9$"):
+    with pytest.raises(ChannelError, match=r"^killed by signal 9$"):
         command("sh", "-c", "kill -9 $$").send(notice())
-    with pytest.raises(ChannelError, match="^cannot be started: No such file"):
+    with pytest.raises(ChannelError, match=r"^cannot be started: No such file"):
         command(str(tmp_path / "gone")).send(notice())
 
 
@@ -300,7 +306,9 @@ def test_a_webhook_is_signed_as_the_docs_say(listening: Receiver) -> None:
     assert (method, path, headers["Content-Type"]) == ("POST", "/hook/T0KEN-in-path", "application/json")
     assert headers["Idempotency-Key"] == "0123abcd"
     signed = headers["Vedette-Signature"]
-    [snippet] = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "alerts.md").read_text("utf-8"), re.DOTALL)
+    [snippet] = re.findall(
+        r"```python\n(.*?)```", (ROOT / "docs" / "alerts.md").read_text("utf-8"), re.DOTALL
+    )
     names: dict[str, Any] = {}
     exec(compile(snippet, "alerts.md", "exec"), names)
     genuine: Callable[..., bool] = names["genuine"]
@@ -341,7 +349,7 @@ def test_user_and_password_of_a_url_are_a_header(listening: Receiver) -> None:
     hook(url).send(notice())
     assert listening.got[0][2]["Authorization"] == "Basic YWRhOnBAc3N3b3Jk"  # base64 of ada:p@ssword
     listening.answers = [(403, {})]
-    with pytest.raises(ChannelError, match="^answered 403 Forbidden$"):
+    with pytest.raises(ChannelError, match=r"^answered 403 Forbidden$"):
         hook(url).send(notice())
 
 
@@ -362,7 +370,9 @@ def test_redirects_elsewhere_and_without_end_are_refused(listening: Receiver) ->
     with receiver() as other:
         for place in (other.url, "file:///etc/passwd", "//example.org/x"):
             listening.answers = [(302, {"Location": place})]
-            with pytest.raises(ChannelError, match="answered 302, a redirect to (another host|what is no web)"):
+            with pytest.raises(
+                ChannelError, match=r"answered 302, a redirect to (another host|what is no web)"
+            ):
                 hook(listening.url).send(notice())
         assert other.got == []
     listening.answers = [(302, {"Location": "/again"})]
@@ -376,7 +386,7 @@ def test_a_webhook_that_does_not_answer_says_so(listening: Receiver) -> None:
 
     with receiver() as gone:
         url = gone.url
-    with pytest.raises(ChannelError, match="^connection refused$"):
+    with pytest.raises(ChannelError, match=r"^connection refused$"):
         hook(url).send(notice())
     listening.hold = threading.Event()
     slow = ChannelSettings("w", "webhook", timeout_s=0.2, own={"url": listening.url})
@@ -385,7 +395,7 @@ def test_a_webhook_that_does_not_answer_says_so(listening: Receiver) -> None:
     listening.hold.set()
     for code, words in ((404, "404 Not Found"), (500, "500 Internal"), (303, "303 See Other"), (304, "304")):
         listening.answers = [(code, {})]
-        with pytest.raises(ChannelError, match=f"^answered {words}"):
+        with pytest.raises(ChannelError, match=rf"^answered {words}"):
             hook(listening.url).send(notice())
 
 
@@ -415,7 +425,7 @@ def test_apprise_names_the_url_that_failed(listening: Receiver) -> None:
     pytest.importorskip("apprise", reason="the extra 'apprise' is not installed")
     listening.answers = [(500, {})]
     made = {"urls": [f"json://127.0.0.1:{listening.port}/T0KEN"]}
-    with pytest.raises(ChannelError, match="^1 of 1 URLs did not take it: json$"):
+    with pytest.raises(ChannelError, match=r"^1 of 1 URLs did not take it: json$"):
         channel(ChannelSettings("a", "apprise", own=made)).send(notice(alert()))
     with pytest.raises(ChannelError, match="one of nonsense:// is none that Apprise can use"):
         channel(ChannelSettings("a", "apprise", own={"urls": ["nonsense://T0KEN"]})).send(notice())
@@ -480,7 +490,10 @@ def test_a_channel_has_defaults_and_takes_what_is_said(tmp_path: Path) -> None:
         ("type = 'terminal'\nurl = 'x'", "unknown key 'url'"),
         ("type = 'terminal'\nstates = []", "states=\\[\\]: with none nothing is ever sent"),
         ("type = 'terminal'\nstates = ['resolved']", "nothing would ever be sent"),
-        ("type = 'terminal'\nstates = ['pending']", "must be a list of firing, acknowledged, silenced, resolved"),
+        (
+            "type = 'terminal'\nstates = ['pending']",
+            "must be a list of firing, acknowledged, silenced, resolved",
+        ),
         ("type = 'terminal'\nmodels = []", "models=\\[\\]: must be a list of patterns"),
         ("type = 'terminal'\nwatches = ['']", "watches=\\[''\\]: must be a list of patterns"),
         ("type = 'terminal'\nmodels = 'm'", "models='m': must be a list"),

@@ -61,7 +61,7 @@ class Apprise:
                 if not one.notify(
                     title=title(notice),
                     body=text(notice),
-                    notify_type=apprise.NotifyType(_kind(notice)),
+                    notify_type=getattr(apprise.NotifyType, _kind(notice)),
                     body_format=apprise.NotifyFormat.TEXT,
                 )
             ]
@@ -74,8 +74,8 @@ def _kind(notice: Notice) -> str:
     """Apprise's word for how grave it is."""
     states = {one.state for one in notice.alerts}
     if AlertState.FIRING in states:
-        return "failure"
-    return "success" if states == {AlertState.RESOLVED} else "info"
+        return "FAILURE"
+    return "SUCCESS" if states == {AlertState.RESOLVED} else "INFO"
 
 
 @contextmanager
