@@ -80,7 +80,7 @@ def receiver() -> Iterator[Receiver]:
                 self.send_header(name, value)
             self.end_headers()
 
-        do_POST = do_GET = handle_any
+        do_POST = do_GET = handle_any  # noqa: N815  # the names that http.server looks for
 
         def log_message(self, *_: object) -> None:
             """Say nothing."""

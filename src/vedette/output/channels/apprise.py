@@ -61,6 +61,7 @@ class Apprise:
                 if not one.notify(
                     title=title(notice),
                     body=text(notice),
+                    # an enumeration in newer versions, and plain attributes in older ones
                     notify_type=getattr(apprise.NotifyType, _kind(notice)),
                     body_format=apprise.NotifyFormat.TEXT,
                 )
