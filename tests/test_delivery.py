@@ -213,6 +213,9 @@ def test_a_silence_that_ends_tells_again(desk: Desk) -> None:
     desk.says(alert("a", "resolved"), alert("b", "resolved", incident="i2"))
     desk.tell()
     assert desk.heard() == [[("a", "firing")], [("a", "resolved")]]
+    desk.says(alert("c"), alert("d"), alert("d", "silenced", by="bob"))
+    desk.tell()
+    assert desk.heard()[2:] == [[("c", "firing")]]
 
 
 # --- whatever goes wrong ------------------------------------------------------------------------------------------
@@ -633,6 +636,26 @@ def test_check_sees_what_time_brought(desk: Desk) -> None:
     time.sleep(0.1)
     commands.check(str(desk.lake.path), "m")
     assert desk.heard()[1:] == [[(one.id, "firing")]]
+
+
+def test_rows_that_waited_for_days_are_old(desk: Desk) -> None:
+    """Rounds stopped, rows too, and a round comes two days later: what it brings is no news of today."""
+    monitor = vedette.Monitor("m", lake=desk.lake.path, window="1m", task="classification")
+    rng, now = np.random.default_rng(1), datetime.now(UTC)
+    frame = pl.DataFrame({"x": rng.normal(size=300), "prediction": rng.integers(0, 2, 300)})
+    monitor.reference(frame)
+    monitor.log_many(frame)
+    for minutes in (0, 3):
+        cycle.round_of(desk.lake, "m", now + timedelta(minutes=minutes))
+    monitor.log_many(frame)
+    monitor.close()
+    late = now + timedelta(days=2)
+    for minutes in (0, 1):
+        cycle.round_of(desk.lake, "m", late + timedelta(minutes=minutes))
+    found = health(desk.lake, "m", late + timedelta(minutes=1)).verdicts
+    assert {one.verdict for one in found} == {Status.UNKNOWN}
+    assert {str(one.reason).partition(" 2")[0] for one in found} == {"no rows since"}
+    assert [one.watch for one in alerts_module.alerts(desk.lake.model("m"))] == ["no_data"]
 
 
 @pytest.fixture

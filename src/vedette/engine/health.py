@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import polars as pl
 
 from vedette.engine import outbox
-from vedette.engine.state import GRACE, LIVE, NEVER, OPEN, Kept, kept_row, receipts
+from vedette.engine.state import GRACE, LIVE, NEVER, OPEN, Kept, kept_row, receipts, was_live
 from vedette.lake.events import settings_of
 from vedette.lake.tables import Lake, ModelTables
 from vedette.records import Health, Status, Verdict
@@ -57,6 +57,11 @@ def silence_of(tables: ModelTables, kept: Kept, now: datetime | None) -> str | N
         return None
     newest, ingested = receipts(tables, now, None)
     window = timedelta(seconds=settings_of(tables).window_s)
-    if abs(ingested - newest) < LIVE and now - ingested > 3 * window + GRACE:
+    late = (
+        ingested - newest >= LIVE
+    )  # a replay, or rows that waited in the journal until a round came at last
+    if late and (now - newest <= 3 * window + GRACE or not was_live(tables)):
+        return None
+    if late or (newest - ingested < LIVE and now - ingested > 3 * window + GRACE):
         return f"no rows since {newest:%Y-%m-%d %H:%M} UTC"
     return None

@@ -9,7 +9,7 @@ import polars as pl
 
 from vedette.lake.tables import ModelTables
 
-__all__ = ["GRACE", "LIVE", "NEVER", "OPEN", "Kept", "due", "kept_row", "receipts"]
+__all__ = ["GRACE", "LIVE", "NEVER", "OPEN", "Kept", "due", "kept_row", "receipts", "was_live"]
 
 GRACE = timedelta(minutes=1)
 """How long after its end a window waits for rows that are on their way, where the producers' clock is the wall's."""
@@ -55,3 +55,9 @@ def receipts(tables: ModelTables, now: datetime, receipt: datetime | None) -> tu
     last = tables["ledger"].scan().select(pl.col("newest").max(), pl.col("time").max()).collect().row(0)
     newest = max((one for one in (last[0], receipt) if one is not None), default=NEVER)
     return newest, now if receipt is not None else (last[1] or now)
+
+
+def was_live(tables: ModelTables) -> bool:
+    """True where rows once came in within ``LIVE`` of their receipt: the producers' clock is the wall's."""
+    age = (pl.col("time") - pl.col("newest")).abs()
+    return bool(tables["ledger"].scan().select((age < LIVE).any()).collect().item())
