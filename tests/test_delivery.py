@@ -703,6 +703,7 @@ def test_the_commands_show_and_try_channels(
     assert (one["model"], one["outcome"], one["tries"], one["waiting"]) == ("m", "failed", 1, 1)
     assert one["error"] == "answered 503 Service Unavailable"
     code, out, _ = run("channels")
+    assert "ops (webhook): alerts firing, resolved, again every 4 h" in out
     assert "m: failed" in out
     assert "1 try: answered 503 Service Unavailable" in out
     assert run("channels", "--test", "ops")[::2] == (

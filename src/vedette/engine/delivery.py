@@ -269,6 +269,7 @@ class Background:
         self._asked: dict[str, bool] = {}
         self._waiting: dict[str, int] = {}
         self._guard = threading.Lock()
+        self._said: str | None = None  # the last error of the settings: logged once, not at each round
 
     @property
     def waiting(self) -> int:
@@ -294,7 +295,6 @@ class Background:
             one.join(max(0.0, deadline - time.monotonic()))
 
     def _run(self, model: str) -> None:
-        said = None
         while True:
             with self._guard:
                 completed = self._asked.pop(model, None)
@@ -305,9 +305,9 @@ class Background:
             try:
                 waiting = deliver(self._lake, [model], clock=self._clock, completed=completed)
             except ConfigError as error:
-                if str(error) != said:
+                if str(error) != self._said:
                     log.error("nobody is told: %s", error)
-                said = str(error)
+                self._said = str(error)
             except Exception:
                 log.exception("model %s: telling failed", model)
             with self._guard:

@@ -219,7 +219,7 @@ def print_channels(many: Sequence[ChannelReport], *, as_json: bool = False) -> N
     for one in many:
         tells = [f"alerts {', '.join(one.states)}"] if one.states else []
         tells += ["a heartbeat"] if one.heartbeat else []
-        again = "never again" if one.repeat_s is None else f"again every {one.repeat_s:g} s"
+        again = "never again" if one.repeat_s is None else f"again every {_length(one.repeat_s)}"
         console.print(
             Text.assemble((one.name, "bold"), f" ({one.type}): {' and '.join(tells)}, {again}"),
             highlight=False,
@@ -228,6 +228,14 @@ def print_channels(many: Sequence[ChannelReport], *, as_json: bool = False) -> N
         console.print(said, highlight=False, markup=False)
         for delivery in one.deliveries:
             console.print(f"  {_delivery(delivery)}", highlight=False, markup=False)
+
+
+def _length(seconds: float) -> str:
+    """A length of time in its largest whole unit: ``4 h``."""
+    for unit_s, unit in ((86400, "d"), (3600, "h"), (60, "m")):
+        if seconds % unit_s == 0:
+            return f"{seconds / unit_s:g} {unit}"
+    return f"{seconds:g} s"
 
 
 def _delivery(one: Delivery) -> str:
