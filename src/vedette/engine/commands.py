@@ -99,10 +99,11 @@ def _time_brought(tables: ModelTables, now: datetime) -> bool:
     kept = kept_row(tables)
     if kept is None:
         return False
-    every = alerts_module.alerts(tables)
+    every = [] if tables["alerts"].snapshot() is None else alerts_module.alerts(tables)
+    if any(one.state is AlertState.SILENCED and one.until is not None and one.until <= now for one in every):
+        return True
     told = any(one.watch == alerts_module.NO_DATA and one.state in alerts_module.OPEN_STATES for one in every)
-    silent = silence_of(tables, kept, now) is not None
-    return silent != told or every != alerts_module.alerts(tables, now)
+    return told != (silence_of(tables, kept, now) is not None)
 
 
 def figures(
