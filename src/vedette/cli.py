@@ -245,6 +245,25 @@ def audit(model: ModelArgument, lake: LakeOption = None, json: JsonOption = Fals
 
 
 @app.command()
+def channels(
+    test: Annotated[
+        str | None,
+        typer.Option("--test", help="Send a test notice by this channel, and say what came back."),
+    ] = None,
+    lake: LakeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Where alerts are told: the channels of vedette.toml, what they send, and how their last delivery went."""
+    from vedette.engine import commands
+    from vedette.output import console
+
+    if test is not None:
+        console.print_tried(test, commands.try_channel(test), as_json=json)
+        return
+    console.print_channels(commands.channels(_where(lake)), as_json=json)
+
+
+@app.command()
 def ingest(
     follow: Annotated[
         bool, typer.Option("--follow", help="Go on until stopped; the lake's only follower.")

@@ -13,6 +13,7 @@
     ├── GridError            summaries over different grids were added
     ├── CaseError            a file of cases for ``vedette rules test`` cannot be read
     ├── AlertError           there is no such alert, or it is closed
+    ├── ChannelError         a channel did not take a notice
     └── MissingExtraError    an optional dependency is not installed
 
 A bad argument is a plain ``ValueError``. Messages say what, the value got, and what is right.
@@ -23,6 +24,7 @@ from __future__ import annotations
 __all__ = [
     "AlertError",
     "CaseError",
+    "ChannelError",
     "ConfigError",
     "DataError",
     "GridError",
@@ -46,6 +48,10 @@ class AlertError(VedetteError):
 
 class CaseError(VedetteError):
     """A file of test cases cannot be read."""
+
+
+class ChannelError(VedetteError):
+    """A channel did not take a notice; the message says what came back, without secrets."""
 
 
 class ConfigError(VedetteError):

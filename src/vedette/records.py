@@ -20,11 +20,16 @@ from vedette.errors import SchemaError
 __all__ = [
     "FUTURE_S",
     "RESERVED",
+    "Alert",
+    "AlertState",
+    "ChannelReport",
     "Counters",
+    "Delivery",
     "Field",
     "Figure",
     "Health",
     "Ledger",
+    "Notice",
     "Physical",
     "ProducerLedger",
     "Role",
@@ -218,6 +223,57 @@ class Alert:
     reason: str | None
     until: datetime | None
     changed: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What a channel is given to tell: the alerts of one incident whose state changed in one round.
+
+    ``key`` is the same for the same steps to the same channel, however often they are sent, so that a receiver can drop
+    what it has. ``kind`` is alerts, heartbeat (a round was completed; no alerts) or test. ``repeat`` is true where
+    nothing changed and the alerts still fire. ``time`` is when the notice was made, not when it is sent.
+    """
+
+    key: str
+    kind: str
+    model: str
+    version: str | None
+    incident: str | None
+    alerts: tuple[Alert, ...]
+    repeat: bool
+    time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """How telling of one model by one channel stands: its last attempt, and what still waits.
+
+    ``outcome`` is sent, failed or None where nothing was tried yet; ``tries`` counts the failures since anything last
+    went through, ``next`` is when the next attempt is due.
+    """
+
+    model: str
+    outcome: str | None
+    time: datetime | None
+    error: str | None
+    tries: int
+    next: datetime | None
+    waiting: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelReport:
+    """A channel as ``vedette channels`` shows it: what it sends, and how that goes, by model. No secret is in it."""
+
+    name: str
+    type: str
+    states: tuple[str, ...]
+    models: tuple[str, ...]
+    watches: tuple[str, ...]
+    repeat_s: float | None
+    timeout_s: float
+    heartbeat: bool
+    deliveries: tuple[Delivery, ...]
 
 
 @dataclass(frozen=True, slots=True)

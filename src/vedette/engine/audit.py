@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 from datetime import datetime
 from typing import Any
@@ -13,7 +12,7 @@ from vedette.engine.alerts import history
 from vedette.lake.tables import UTC, ModelTables
 from vedette.records import AlertState
 
-__all__ = ["AUDIT_SCHEMA", "audit", "user"]
+__all__ = ["AUDIT_SCHEMA", "audit"]
 
 AUDIT_SCHEMA: dict[str, Any] = {
     "time": UTC,
@@ -24,14 +23,6 @@ AUDIT_SCHEMA: dict[str, Any] = {
 }
 
 _EVENTS = ("settings", "reference", "rules", "channels")
-
-
-def user() -> str:
-    """Who runs this process, as far as it can be told."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "unknown"
 
 
 def audit(tables: ModelTables) -> pl.DataFrame:
@@ -57,13 +48,16 @@ def _of_events(tables: ModelTables) -> list[tuple[datetime, str | None, str, str
     for row in events.collect().iter_rows(named=True):
         held = json.loads(row["detail"])
         on = f"version {row['version']}" if row["version"] else ""
-        detail = "" if row["kind"] == "reference" else _shown(row["kind"], held)
+        if row["kind"] == "channels":
+            on, detail = f"channel {row['name']}", str(held["change"])
+        else:
+            detail = "" if row["kind"] == "reference" else _shown(row["kind"], held)
         out.append((row["time"], held.get("by"), row["kind"], on, detail))
     return out
 
 
 def _shown(kind: str, held: dict[str, Any]) -> str:
-    """What an event changed: which rules or channels, or the settings that were given."""
+    """What an event changed: which rules, or the settings that were given."""
     if kind == "settings":
         return ", ".join(f"{name}={held[name]!r}" for name in held["given"])
     parts = [(word, held.get(word) or []) for word in ("added", "removed", "changed")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import time
 from collections.abc import Callable
@@ -16,22 +17,32 @@ from vedette import config
 from vedette.capture.journal import producers
 from vedette.engine import alerts as alerts_module
 from vedette.engine import audit as audit_module
-from vedette.engine import cycle, requests
+from vedette.engine import cycle, delivery, outbox, people, requests
 from vedette.engine import figures as figures_module
 from vedette.engine import rules as rules_module
 from vedette.engine.health import health as model_health
 from vedette.engine.state import due
-from vedette.errors import AlertError, LakeError, LockedError
+from vedette.errors import AlertError, ConfigError, LakeError, LockedError
 from vedette.lake import ingest as lake_ingest
 from vedette.lake.ledger import identifier
 from vedette.lake.ledger import ledger as read_ledger
 from vedette.lake.locks import lock
-from vedette.lake.tables import Lake
-from vedette.records import Alert, AlertState, Health, Ledger, Status, Verdict, check_model_name
+from vedette.lake.tables import Lake, ModelTables
+from vedette.records import (
+    Alert,
+    AlertState,
+    ChannelReport,
+    Health,
+    Ledger,
+    Status,
+    Verdict,
+    check_model_name,
+)
 
 __all__ = [
     "acknowledge",
     "alerts",
+    "channels",
     "check",
     "figures",
     "follow",
@@ -41,7 +52,10 @@ __all__ = [
     "open_lake",
     "rules",
     "silence",
+    "try_channel",
 ]
+
+log = logging.getLogger("vedette")
 
 
 def open_lake(location: str | Path, model: str | None = None) -> Lake:
@@ -62,9 +76,16 @@ def check(location: str, model: str) -> Health:
     Where another process is at work on the lake, its round is waited for.
     """
     lake = open_lake(location, model)
+    _visit(lake, model)
+    return model_health(lake, model, lake_ingest.now_of(time.time()))
+
+
+def _visit(lake: Lake, model: str) -> None:
+    """A round, where it has something to do; the channels are told in any case: retries and repeats come due."""
     if _work(lake, model):
         cycle.once(lake, models=[model])
-    return model_health(lake, model, lake_ingest.now_of(time.time()))
+    else:
+        delivery.deliver(lake, [model])
 
 
 def _work(lake: Lake, model: str) -> bool:
@@ -80,11 +101,15 @@ def _work(lake: Lake, model: str) -> bool:
         ) or folder.batches(done["batch"]):
             return True
     now = lake_ingest.now_of(time.time())
-    return (
-        rules_module.news(tables, config.read().rules_of(model))
-        or due(tables, now)
-        or alerts_module.due(tables, now)
-    )
+    return _other_rules(tables, model) or due(tables, now) or alerts_module.due(tables, now)
+
+
+def _other_rules(tables: ModelTables, model: str) -> bool:
+    """True where the rules written are not those in force, or cannot be read: then the round goes before the error."""
+    try:
+        return rules_module.news(tables, config.read().rules_of(model))
+    except ConfigError:
+        return True
 
 
 def figures(
@@ -111,11 +136,45 @@ def figures(
 
 
 def alerts(location: str, model: str) -> list[Alert]:
-    """The alerts of a model, the newest first, after a round where there is something to do."""
+    """The alerts of a model, the newest first, after a round where there is something to do.
+
+    Channels that have taken nothing for a while are named in the log.
+    """
     lake = open_lake(location, model)
-    if _work(lake, model):
-        cycle.once(lake, models=[model])
-    return alerts_module.alerts(lake.model(model), lake_ingest.now_of(time.time()))
+    _visit(lake, model)
+    tables, now = lake.model(model), lake_ingest.now_of(time.time())
+    for one in outbox.verdicts(tables, now):
+        log.warning("%s: %s", one.watch, one.reason)
+    return alerts_module.alerts(tables, now)
+
+
+def channels(location: str) -> list[ChannelReport]:
+    """The channels of ``vedette.toml``, what they send, and how that goes for each model of the lake."""
+    lake = Lake.at(location)
+    boxes = {model: outbox.read(lake.model(model)) for model in lake.models()}
+    return [
+        ChannelReport(
+            name=one.name,
+            type=one.type,
+            states=one.states,
+            models=one.models,
+            watches=one.watches,
+            repeat_s=one.repeat_s,
+            timeout_s=one.timeout_s,
+            heartbeat=one.heartbeat,
+            deliveries=tuple(
+                outbox.delivery_of(model, found[one.name])
+                for model, found in boxes.items()
+                if one.name in found and found[one.name].active
+            ),
+        )
+        for one in config.read().channels
+    ]
+
+
+def try_channel(name: str) -> str:
+    """Send a test notice by a channel, and return what came back; ``ChannelError`` where it failed."""
+    return delivery.try_channel(name)
 
 
 def history(location: str, model: str) -> pl.DataFrame:
@@ -151,7 +210,7 @@ def silence(location: str, alert: str, *, by: str | None, reason: str, duration:
 
 def _who(by: str | None) -> str:
     """Who is at the keyboard, where nobody else is named."""
-    return audit_module.user() if by is None else by
+    return people.user() if by is None else by
 
 
 def _on_alert(location: str, alert: str, act: Callable[..., Alert], **said: Any) -> Alert:

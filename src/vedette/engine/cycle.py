@@ -1,6 +1,7 @@
 """One round of the engine on one machine: journals to tables, rows to summaries, summaries to verdicts.
 
 Each step commits behind its own watermark, the ledger last; what a crash cuts off is done again from the journals.
+After a round, when the lake is free for others, the channels are told (``delivery.py``).
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import polars as pl
 
 from vedette import config
 from vedette.capture.journal import producers
-from vedette.engine import alerts, audit, judge, requests, rules
+from vedette.engine import alerts, delivery, judge, people, requests, rules
 from vedette.engine.contract import schema_events
 from vedette.engine.reference import take, write_grids
 from vedette.engine.segments_watched import with_segments
@@ -34,6 +35,10 @@ __all__ = ["follow", "once", "round_of"]
 log = logging.getLogger("vedette")
 
 LOCK_WAIT_S = 60.0
+CLOSE_WAIT_S = 15.0
+"""A follower that ends waits so long for what is being sent; what has not ended then is sent again by the next one."""
+UNTOLD_EXIT_S = 86400.0
+"""A follower that a flush started stays for so long where a notice waits for a channel that does not answer."""
 _STREAMS = ("predictions", "labels", "batch")
 
 
@@ -45,7 +50,7 @@ def round_of(lake: Lake, model: str, now: datetime, written: config.Config | Non
     """
     tables = lake.model(model)
     if written is not None:
-        rules.register(tables, written.rules_of(model), audit.user(), now)
+        rules.register(tables, written.rules_of(model), people.user(), now)
     folders = producers(lake.journal, model)
     keys = [identifier(folder.name, stream) for folder in folders for stream in _STREAMS]
     arrivals = collect(lake, model, ingest.watermarks(tables, "ledger", keys))
@@ -92,16 +97,33 @@ def once(
     wait_s: float = LOCK_WAIT_S,
     written: config.Config | None = None,
 ) -> int:
-    """One round over the models of a lake (default all), under the lake's lock; returns the rows that came in.
+    """One round over the models of a lake (default all), under the lake's lock, and telling of it after; returns the
+    rows that came in.
 
-    ``written`` is what ``vedette.toml`` says; read where it is not given, with ``ConfigError`` where it is wrong.
+    ``written`` is what ``vedette.toml`` says; read where it is not given. Where it is wrong the rules stay as they were,
+    and ``ConfigError`` says so after the round.
     """
-    said = config.read() if written is None else written
+    names = models if models is not None else lake.models()
+    try:
+        rows = _rounds(lake, names, written or _written(None), clock, wait_s)
+    except Exception:
+        delivery.deliver(
+            lake, names, clock=clock, completed=False
+        )  # what waits does not wait for a good round
+        raise
+    delivery.deliver(lake, names, clock=clock)
+    return rows
+
+
+def _rounds(
+    lake: Lake,
+    models: list[str],
+    written: config.Config | None,
+    clock: Callable[[], float] = time.time,
+    wait_s: float = LOCK_WAIT_S,
+) -> int:
     with lock(requests.work_lock(lake), wait_s=wait_s):
-        return sum(
-            round_of(lake, model, ingest.now_of(clock()), said)
-            for model in (models if models is not None else lake.models())
-        )
+        return sum(round_of(lake, model, ingest.now_of(clock()), written) for model in models)
 
 
 def follow(
@@ -114,19 +136,23 @@ def follow(
 ) -> None:
     """Rounds for ever: every ``interval_s``, and at once where a process asks; the lake's only follower.
 
-    Ends when ``stop`` says so, or after ``idle_exit_s`` without rows or requests. A model whose round fails is logged
-    and tried again; the others go on. Raises ``LockedError`` where another process follows this lake.
+    Ends when ``stop`` says so, or after ``idle_exit_s`` without rows or requests (a day of that where a notice could not
+    be sent and waits). A model whose round fails is logged and tried again; the others go on. Telling goes on beside the
+    rounds. Raises ``LockedError`` where another process follows this lake.
     """
     with ExitStack() as stack:
         stack.enter_context(lock(requests.follower_lock(lake), wait_s=0.2))
+        telling = delivery.Background(lake, clock)
+        stack.callback(telling.close, CLOSE_WAIT_S)
         quiet_since = time.monotonic()
         due = 0.0
-        written = _written(config.Config())
+        written = _written(None)
         while not stop():
             asked = requests.pending(lake)
             now = time.monotonic()
             if not asked and now < due:
-                if idle_exit_s is not None and now - quiet_since > idle_exit_s:
+                patience_s = UNTOLD_EXIT_S if telling.waiting else 0.0
+                if idle_exit_s is not None and now - quiet_since > max(idle_exit_s, patience_s):
                     return
                 time.sleep(0.02)
                 continue
@@ -134,10 +160,11 @@ def follow(
             rows, written = 0, _written(written)
             for model in lake.models():
                 try:
-                    rows += once(lake, clock=clock, models=[model], written=written)
+                    rows += _rounds(lake, [model], written, clock)
                 except Exception as error:
                     log.exception("model %s: the round failed", model)
                     failures[model] = f"{model}: {error}"
+                telling.tell(model, completed=model not in failures)
             for name in asked:
                 failed = failures.get(requests.model_of(name))
                 if failed is None:
@@ -149,10 +176,12 @@ def follow(
             due = time.monotonic() + interval_s
 
 
-def _written(before: config.Config) -> config.Config:
-    """What ``vedette.toml`` says now; as long as it is wrong, what it said before: rows go on coming in."""
+def _written(before: config.Config | None) -> config.Config | None:
+    """What ``vedette.toml`` says now; as long as it is wrong, what it said before: rows go on coming in.
+
+    What is wrong is told where channels are read from the same file, in the log or as an error.
+    """
     try:
         return config.read()
-    except ConfigError as error:
-        log.error("%s; what it said before goes on to hold", error)
+    except ConfigError:
         return before

@@ -8,8 +8,9 @@ from datetime import datetime
 
 import polars as pl
 
+from vedette.engine import outbox
 from vedette.engine.rules import PREFIX, Standing, silence_rules
-from vedette.engine.state import GRACE, LIVE, NEVER, OPEN, Kept, kept_row, receipts
+from vedette.engine.state import GRACE, LIVE, NEVER, OPEN, Kept, kept_row, receipts, was_live
 from vedette.lake.events import settings_of
 from vedette.lake.tables import Lake, ModelTables
 from vedette.records import Health, Status, Verdict
@@ -24,15 +25,15 @@ def health(lake: Lake, model: str, now: datetime | None = None) -> Health:
     """The verdicts as the last round left them. What is older than it should be is UNKNOWN, never OK."""
     tables = lake.model(model)
     kept = kept_row(tables)
+    untold = outbox.verdicts(tables, now)
     if kept is None:
         known = tables["summaries"].scan().select(pl.len()).collect().item()
         reason = (
             "no reference: give one with monitor.reference(frame)" if known else "nothing was recorded yet"
         )
-        return Health(
-            model, "", Status.UNKNOWN, (Verdict("model", "", Status.UNKNOWN, None, "", "rule", reason),)
-        )
-    verdicts = []
+        nothing = Verdict("model", "", Status.UNKNOWN, None, "", "rule", reason)
+        return Health(model, "", Status.UNKNOWN, (nothing, *untold))
+    verdicts = untold
     silent = silences_of(tables, kept, now)[NO_DATA]
     for row in json.loads(kept.verdicts):
         since = None if row["since"] is None else datetime.fromisoformat(row["since"])
@@ -83,8 +84,12 @@ def _silence(tables: ModelTables, now: datetime | None) -> tuple[float, datetime
     if now is None:
         return math.nan, NEVER
     newest, ingested = receipts(tables, now, None)
-    live = abs(ingested - newest) < LIVE
-    return (now - ingested).total_seconds() if live else math.nan, newest
+    if newest - ingested >= LIVE:
+        return math.nan, newest
+    if ingested - newest < LIVE:
+        return (now - ingested).total_seconds(), newest
+    # a replay, or rows that waited in the journal until a round came at last
+    return (now - newest).total_seconds() if was_live(tables) else math.nan, newest
 
 
 def _silence_verdicts(tables: ModelTables, kept: Kept, now: datetime | None) -> list[Verdict]:

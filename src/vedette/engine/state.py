@@ -24,6 +24,7 @@ __all__ = [
     "receipts",
     "row_of",
     "told_of",
+    "was_live",
 ]
 
 GRACE = timedelta(minutes=1)
@@ -94,3 +95,9 @@ def key_of(row: Mapping[str, Any]) -> tuple[str, str]:
 def told_of(row: Mapping[str, Any] | None) -> tuple[str, str | None] | None:
     """What makes a verdict another one: its word, and since when where it is an alarm."""
     return None if row is None else (row["verdict"], row["since"] if row["verdict"] == Status.ALARM else None)
+
+
+def was_live(tables: ModelTables) -> bool:
+    """True where rows once came in within ``LIVE`` of their receipt: the producers' clock is the wall's."""
+    age = (pl.col("time") - pl.col("newest")).abs()
+    return bool(tables["ledger"].scan().select((age < LIVE).any()).collect().item())

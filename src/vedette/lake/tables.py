@@ -128,6 +128,22 @@ SCHEMAS: dict[str, dict[str, pl.DataType]] = {
         "reason": pl.String(),
         "until": UTC,  # of a silence
     },
+    # what was told of alerts: a row for each notice that was made, and for each attempt to send it
+    "deliveries": {
+        "number": pl.Int64(),  # of the row, from 1
+        "time": UTC,
+        "channel": pl.String(),
+        "outcome": pl.String(),  # waiting, sent, failed or dropped; of the channel itself: started or stopped
+        "key": pl.String(),  # of the notice; the same for all its rows
+        "kind": pl.String(),  # alerts, repeat or heartbeat
+        "incident": pl.String(),
+        "version": pl.String(),
+        "steps": pl.List(pl.Int64()),  # steps of the table alerts that it tells
+        "attempt": pl.Int64(),
+        "error": pl.String(),
+        "next": UTC,  # when a failed one is tried again
+        "detail": pl.String(),  # what a receiver answered; of a channel that started: its settings without secrets
+    },
     # what each producer had counted at each ingest, committed last
     "ledger": {
         "time": UTC,
@@ -173,7 +189,8 @@ _STATISTICS_COLUMNS = {
     "ledger": "through",
     "grids": "grid",
 }
-_VACUUM_EVERY = 50  # overwrites of the one-row state table between two sweeps of its dead files
+_VACUUMED = ("state", "deliveries")  # tables that are replaced as a whole, now and then or always
+_VACUUM_EVERY = 50  # commits to such a table between two sweeps of its dead files
 
 
 @dataclass(frozen=True)
@@ -311,7 +328,7 @@ class Table:
                 os.fsync(handle)
             finally:
                 os.close(handle)
-        if self.name == "state" and version % _VACUUM_EVERY == 0:
+        if self.name in _VACUUMED and version % _VACUUM_EVERY == 0:
             table.vacuum(retention_hours=1, dry_run=False, enforce_retention_duration=False)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -15,7 +16,7 @@ from rich.text import Text
 
 from vedette.output.names import visible
 from vedette.output.pipes import hush
-from vedette.records import Alert, AlertState, Health, Ledger, Status, Verdict
+from vedette.records import Alert, AlertState, ChannelReport, Delivery, Health, Ledger, Status, Verdict
 
 __all__ = [
     "health_json",
@@ -23,11 +24,13 @@ __all__ = [
     "print_alerts",
     "print_audit",
     "print_cases",
+    "print_channels",
     "print_figures",
     "print_health",
     "print_ingested",
     "print_ledger",
     "print_rules",
+    "print_tried",
     "verdict_line",
 ]
 
@@ -261,6 +264,56 @@ def print_cases(found: Sequence[Any], *, as_json: bool = False) -> None:
         console.print(Text.assemble(state, f" {visible(one.source, 200)}{told}"), highlight=False)
         for words in one.failures:
             console.print(f"  {visible(words, 600)}", highlight=False, markup=False)
+
+
+def print_channels(many: Sequence[ChannelReport], *, as_json: bool = False) -> None:
+    """Print channels: what each sends, and how telling of each model stands."""
+    if as_json:
+        _say({"channels": [asdict(one) for one in many]})
+        return
+    console = Terminal()
+    if not many:
+        console.print("no channels: nobody is told of alerts; name some in vedette.toml", highlight=False)
+    for one in many:
+        tells = [f"alerts {', '.join(one.states)}"] if one.states else []
+        tells += ["a heartbeat"] if one.heartbeat else []
+        again = "never again" if one.repeat_s is None else f"again every {_length(one.repeat_s)}"
+        console.print(
+            Text.assemble((one.name, "bold"), f" ({one.type}): {' and '.join(tells)}, {again}"),
+            highlight=False,
+        )
+        said = f"  of models {', '.join(one.models)}, watches {', '.join(one.watches)}"
+        console.print(said, highlight=False, markup=False)
+        for delivery in one.deliveries:
+            console.print(f"  {_delivery(delivery)}", highlight=False, markup=False)
+
+
+def _length(seconds: float) -> str:
+    """A length of time in its largest whole unit: ``4 h``."""
+    for unit_s, unit in ((86400, "d"), (3600, "h"), (60, "m")):
+        if seconds % unit_s == 0:
+            return f"{seconds / unit_s:g} {unit}"
+    return f"{seconds:g} s"
+
+
+def _delivery(one: Delivery) -> str:
+    """How telling of a model stands, as a line."""
+    if one.time is None:
+        return f"{one.model}: nothing sent yet, {one.waiting} waiting"
+    said = f"{one.model}: {one.outcome} {one.time:%Y-%m-%d %H:%M:%S} UTC"
+    if one.error:
+        said += f", {one.tries} {'try' if one.tries == 1 else 'tries'}: {visible(one.error, 300)}"
+    if one.next is not None:
+        said += f"; next {one.next:%Y-%m-%d %H:%M:%S} UTC"
+    return said + (f"; {one.waiting} waiting" if one.waiting else "")
+
+
+def print_tried(name: str, said: str, *, as_json: bool = False) -> None:
+    """Print what came back from a test of a channel."""
+    if as_json:
+        _say({"channel": name, "answer": said})
+        return
+    Terminal().print(f"{name}: {said}", highlight=False, markup=False)
 
 
 def print_ledger(ledger: Ledger, *, as_json: bool = False) -> None:

@@ -16,27 +16,36 @@ the file over the defaults. Unknown keys are refused, so that a slip of the pen 
     [models.delays.rules]         # facts that somebody is told of, outside the budget; see ``strategy.rules``
     low = "accuracy < 0.9 for 3 windows"
     age = { when = "values(age) outside 0 to 120", severity = "warn" }
+
+    [channels.ops]                # one table a channel: where alerts are told
+    type = "webhook"
+    url_env = "OPS_URL"
 """
 
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from vedette.config.channels import CHANNEL_KEYS, CHANNEL_TYPES, ChannelSettings, channels_of, is_web_url
+from vedette.config.values import duration_s, refuse_unknown
 from vedette.errors import ConfigError, LakeError
 from vedette.records import Settings, check_model_name, class_name
 
 __all__ = [
+    "CHANNEL_KEYS",
+    "CHANNEL_TYPES",
     "DEFAULT_LAKE",
     "MODEL_KEYS",
     "RULE_KEYS",
     "TOP_KEYS",
+    "ChannelSettings",
     "Config",
     "duration_s",
+    "is_web_url",
     "lake_folder",
     "read",
     "settings",
@@ -44,7 +53,7 @@ __all__ = [
 
 DEFAULT_LAKE = "./vedette-lake"
 
-TOP_KEYS = {"lake": "folder of the lake", "models": "one table a model"}
+TOP_KEYS = {"lake": "folder of the lake", "models": "one table a model", "channels": "one table a channel"}
 MODEL_KEYS = {
     "window": "length of a window: a number and s, m, h, d or w",
     "task": "classification or regression",
@@ -62,41 +71,23 @@ RULE_KEYS = {
 }
 TASKS = ("classification", "regression")
 
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw])")
-_UNIT_S = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
-
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """What the file says: where the lake is, and the settings of each model as they were written."""
+    """What the file says: where the lake is, the settings of each model as they were written, and the channels.
+
+    ``path`` is the file, None where there is none: then nothing is known of channels, not that there are none.
+    """
 
     lake: str | None = None
     models: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    channels: tuple[ChannelSettings, ...] = ()
+    path: Path | None = None
 
     def rules_of(self, model: str) -> Mapping[str, Any] | None:
         """The rules of a model by name, as they were written; None where the file says nothing of the model."""
         table = self.models.get(model)
         return None if table is None else table.get("rules", {})
-
-
-def duration_s(value: str | float, name: str = "window") -> float:
-    """Seconds of a duration such as ``"15m"``, ``"1h"`` or a number of seconds.
-
-    >>> duration_s("1h"), duration_s("1.5m"), duration_s(30)
-    (3600.0, 90.0, 30.0)
-    """
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        seconds = float(value)
-    else:
-        match = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
-        if match is None:
-            raise ValueError(
-                f"{name}={value!r}: must be a number of seconds, or a number and s, m, h, d or w, such as '1h'"
-            )
-        seconds = float(match[1]) * _UNIT_S[match[2]]
-    if not 1.0 <= seconds <= 366 * 86400.0:
-        raise ValueError(f"{name}={value!r}: must lie between one second and a year")
-    return seconds
 
 
 def read(path: Path | None = None) -> Config:
@@ -114,7 +105,7 @@ def read(path: Path | None = None) -> Config:
         values = tomllib.loads(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read: {error}") from error
-    _refuse_unknown(values, TOP_KEYS, str(path))
+    refuse_unknown(values, TOP_KEYS, str(path))
     if not isinstance(values.get("lake", ""), str):
         raise ConfigError(f"{path}: lake={values['lake']!r}: must be text")
     models = values.get("models", {})
@@ -125,12 +116,12 @@ def read(path: Path | None = None) -> Config:
             check_model_name(name)
             if not isinstance(table, dict):
                 raise ConfigError(f"models.{name}={table!r}: must be a table")
-            _refuse_unknown(table, MODEL_KEYS, f"{path}: [models.{name}]")
+            refuse_unknown(table, MODEL_KEYS, f"{path}: [models.{name}]")
             settings(table)
             _check_rules(table.get("rules", {}))
         except ValueError as error:
             raise ConfigError(f"{path}: [models.{name}]: {error}") from error
-    return Config(values.get("lake"), models)
+    return Config(values.get("lake"), models, channels_of(values.get("channels", {}), str(path)), path)
 
 
 def _check_rules(rules: Any) -> None:
@@ -150,12 +141,6 @@ def _check_rules(rules: Any) -> None:
             raise ValueError(
                 f"rules.{name}: unknown key {unknown[0]!r}: must be one of {', '.join(RULE_KEYS)}"
             )
-
-
-def _refuse_unknown(values: Mapping[str, Any], known: Mapping[str, str], where: str) -> None:
-    unknown = sorted(set(values) - set(known))
-    if unknown:
-        raise ConfigError(f"{where}: unknown key {unknown[0]!r}: must be one of {', '.join(known)}")
 
 
 def settings(values: Mapping[str, Any], base: Settings | None = None) -> Settings:

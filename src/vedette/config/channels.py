@@ -1,0 +1,226 @@
+"""The channels of ``vedette.toml``: one table a channel, every key known, none that would never send anything."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from vedette.config.values import duration_s, refuse_unknown
+from vedette.errors import ConfigError
+from vedette.records import AlertState
+
+__all__ = ["CHANNEL_KEYS", "CHANNEL_TYPES", "ChannelSettings", "channels_of", "is_web_url"]
+
+CHANNEL_KEYS = {
+    "type": "terminal, command, webhook, apprise, or what an installed package brings",
+    "states": "states of alerts that are told: firing, acknowledged, silenced, resolved",
+    "models": "patterns of the models whose alerts are told, such as 'delays*'",
+    "watches": "patterns of the watches whose alerts are told, such as '*.location'",
+    "repeat": "how long until an alert that still fires is told again, or 'never'",
+    "timeout_s": "seconds that one attempt may take",
+    "heartbeat": "true: tells that a round was completed, every 'repeat'",
+    "command": "of a command: the program and its arguments, a list",
+    "url": "of a webhook: where to send",
+    "url_env": "of a webhook: the environment variable that holds the url",
+    "secret": "of a webhook: what notices are signed with",
+    "secret_env": "of a webhook: the environment variable that holds the secret",
+    "method": "of a webhook: POST, or GET for a heartbeat without a body",
+    "urls": "of apprise: a list of its URLs",
+    "urls_env": "of apprise: the environment variable that holds the URLs, with blanks between",
+}
+CHANNEL_TYPES = {
+    "terminal": (),
+    "command": ("command",),
+    "webhook": ("url", "url_env", "secret", "secret_env", "method"),
+    "apprise": ("urls", "urls_env"),
+}
+"""The types that come with vedette, and the keys that only they have."""
+
+_COMMON = ("type", "states", "models", "watches", "repeat", "timeout_s", "heartbeat")
+_TELLABLE = (AlertState.FIRING, AlertState.ACKNOWLEDGED, AlertState.SILENCED, AlertState.RESOLVED)
+_CHANNEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelSettings:
+    """What a channel sends, and of what. ``own`` are the keys of its type, secrets among them: never shown.
+
+    ``repeat_s`` is None where nothing is told again; a channel with ``heartbeat`` tells that rounds are completed.
+    """
+
+    name: str
+    type: str
+    states: tuple[str, ...] = ("firing", "resolved")
+    models: tuple[str, ...] = ("*",)
+    watches: tuple[str, ...] = ("*",)
+    repeat_s: float | None = 4 * 3600.0
+    timeout_s: float = 10.0
+    heartbeat: bool = False
+    own: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+
+def channels_of(tables: Any, path: str) -> tuple[ChannelSettings, ...]:
+    """The channels that the file names; ``ConfigError`` for one that cannot be meant or would never send anything."""
+    if not isinstance(tables, dict):
+        raise ConfigError(f"{path}: channels={tables!r}: must be tables, such as [channels.ops]")
+    found = []
+    for name, table in tables.items():
+        where = f"{path}: [channels.{name}]"
+        if not _CHANNEL_NAME.fullmatch(name):
+            raise ConfigError(f"{where}: a channel's name must be 1 to 63 letters, digits, '_' and '-'")
+        if not isinstance(table, dict):
+            raise ConfigError(f"{where}: must be a table with a type, such as [channels.{name}]")
+        try:
+            found.append(_channel(name, table, where))
+        except ValueError as error:
+            raise ConfigError(f"{where}: {error}") from None  # the cause may show a secret
+    return tuple(found)
+
+
+def _channel(name: str, table: Mapping[str, Any], where: str) -> ChannelSettings:
+    kind = table.get("type")
+    known = isinstance(kind, str) and kind in CHANNEL_TYPES
+    if not known and kind not in (others := _installed()):
+        raise ValueError(f"type={kind!r}: must be one of {', '.join([*CHANNEL_TYPES, *others])}")
+    assert isinstance(kind, str)
+    if known:
+        refuse_unknown(table, {key: CHANNEL_KEYS[key] for key in (*_COMMON, *CHANNEL_TYPES[kind])}, where)
+    heartbeat, timeout_s = table.get("heartbeat", False), table.get("timeout_s", 10.0)
+    if not isinstance(heartbeat, bool):
+        raise ValueError(f"heartbeat={heartbeat!r}: must be true or false")
+    if heartbeat and kind in ("terminal", "apprise"):
+        raise ValueError(
+            f"heartbeat=true: a channel of type {kind} is read by people; use a webhook or a command"
+        )
+    if isinstance(timeout_s, bool) or not isinstance(timeout_s, int | float) or not 0.1 <= timeout_s <= 600:
+        raise ValueError(f"timeout_s={timeout_s!r}: must lie between 0.1 and 600 seconds")
+    repeat = table.get("repeat", "4h")
+    if heartbeat and repeat == "never":
+        raise ValueError("repeat='never': a heartbeat needs a length of time, such as '5m'")
+    made = ChannelSettings(
+        name=name,
+        type=kind,
+        states=_states(table, heartbeat),
+        models=_patterns(table, "models"),
+        watches=_patterns(table, "watches"),
+        repeat_s=None if repeat == "never" else duration_s(repeat, "repeat"),
+        timeout_s=float(timeout_s),
+        heartbeat=heartbeat,
+        own={key: value for key, value in table.items() if key not in _COMMON},
+    )
+    if kind in _CHECKS:
+        _CHECKS[kind](made)
+    return made
+
+
+def _installed() -> list[str]:
+    """Types of channels that installed packages bring, by the names of their entry points."""
+    from importlib.metadata import (
+        entry_points,
+    )  # reads every installed package: only where a type is not ours
+
+    return sorted(entry.name for entry in entry_points(group="vedette.channels"))
+
+
+def _texts(value: Any) -> bool:
+    """True for a list of one text or more, none of them empty."""
+    return isinstance(value, list) and bool(value) and all(isinstance(one, str) and one for one in value)
+
+
+def _patterns(table: Mapping[str, Any], key: str) -> tuple[str, ...]:
+    value = table.get(key, ["*"])
+    if not _texts(value):
+        raise ValueError(
+            f"{key}={value!r}: must be a list of patterns such as 'delays*'; with none nothing is ever sent"
+        )
+    return tuple(value)
+
+
+def _states(table: Mapping[str, Any], heartbeat: bool) -> tuple[str, ...]:
+    """The states that are told; a channel with a heartbeat tells of alerts only where its states are given."""
+    value = table.get("states", [] if heartbeat else ["firing", "resolved"])
+    allowed = ", ".join(_TELLABLE)
+    if not isinstance(value, list) or not all(isinstance(one, str) and one in _TELLABLE for one in value):
+        raise ValueError(f"states={value!r}: must be a list of {allowed}")
+    if not value and not heartbeat:
+        raise ValueError(f"states=[]: with none nothing is ever sent; must be some of {allowed}")
+    if value and set(value) == {AlertState.RESOLVED}:
+        raise ValueError(
+            f"states={value!r}: nothing would ever be sent (the end of an alert is told where it was told before); "
+            "add firing"
+        )
+    return tuple(dict.fromkeys(value))
+
+
+def _either(own: Mapping[str, Any], key: str, *, needed: bool) -> None:
+    """Refuse both or (where needed) none of a key and the name of the environment variable that holds its value."""
+    named = f"{key}_env"
+    if key in own and named in own:
+        raise ValueError(f"{key} and {named}: only one of the two can be given")
+    if needed and key not in own and named not in own:
+        raise ValueError(f"{key}: is missing, and so is {named}: nothing would ever be sent")
+    if named in own and not (isinstance(own[named], str) and own[named]):
+        raise ValueError(f"{named}: must be the name of an environment variable")
+
+
+def _check_command(made: ChannelSettings) -> None:
+    import shutil  # only where a channel is read: the recorder's start stays light
+
+    command = made.own.get("command")
+    if not _texts(command):
+        raise ValueError(
+            "command: must be a list, the program and its arguments, such as ['notify', '--now']"
+        )
+    assert isinstance(command, list)
+    if shutil.which(command[0]) is None:
+        raise ValueError(f"command={command[0]!r}: no such program, or it cannot be executed")
+
+
+def _check_webhook(made: ChannelSettings) -> None:
+    own = made.own
+    _either(own, "url", needed=True)
+    _either(own, "secret", needed=False)
+    if "url" in own and not is_web_url(own["url"]):
+        raise ValueError(
+            "url: must begin with https:// or http:// and name a host (not shown, it may hold a token)"
+        )
+    if "secret" in own and not (isinstance(own["secret"], str) and own["secret"]):
+        raise ValueError("secret: must be text (not shown)")
+    if own.get("method", "POST") not in ("POST", "GET"):
+        raise ValueError(f"method={own['method']!r}: must be POST or GET")
+    if own.get("method") == "GET" and (made.states or not made.heartbeat):
+        raise ValueError("method='GET': sends no body, so it is for a heartbeat without states")
+
+
+def _check_apprise(made: ChannelSettings) -> None:
+    _either(made.own, "urls", needed=True)
+    if "urls" in made.own and not (
+        _texts(made.own["urls"]) and all("://" in one for one in made.own["urls"])
+    ):
+        raise ValueError("urls: must be a list of Apprise URLs, such as 'mailto://...' (not shown)")
+
+
+_CHECKS = {  # nothing of a terminal's can be wrong
+    "command": _check_command,
+    "webhook": _check_webhook,
+    "apprise": _check_apprise,
+}
+
+
+def is_web_url(url: Any) -> bool:
+    """True for an ``http`` or ``https`` URL that names a host.
+
+    >>> is_web_url("https://example.org/hook"), is_web_url("example.org/hook"), is_web_url("http://")
+    (True, False, False)
+    """
+    from urllib.parse import urlsplit  # only where a channel is read
+
+    if not isinstance(url, str) or any(c <= " " or c == "\x7f" for c in url):
+        return False
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:  # a port or an address that is none
+        return False

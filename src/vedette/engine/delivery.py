@@ -1,0 +1,314 @@
+"""Telling people: after a round, what is new goes to the channels of ``vedette.toml``, at least once and with a key.
+
+A notice is written to the table ``deliveries`` before it is sent, and its outcome after. A crash at any instant leaves it
+in the queue, so that it is sent again with the same key, at most that one for each channel; none is forgotten. A channel
+that does not answer is tried again after 15 s, 30 s, and so on up to an hour, without end.
+
+Sending is slow and takes no lock that a round needs: one lock a model keeps two processes from sending the same notice,
+and the lake's work lock is held for each short write alone. Channels are told at the same time, each in a thread of its own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from vedette import config
+from vedette.config import ChannelSettings
+from vedette.engine import alerts, outbox, requests
+from vedette.engine.channel_events import audit, shown_settings
+from vedette.engine.notices import Step, heartbeat, letters, notice_of, steps_of, useless
+from vedette.engine.outbox import Box, Letter, Outcome
+from vedette.engine.state import kept_row
+from vedette.errors import ChannelError, ConfigError, LakeError, LockedError
+from vedette.lake.locks import lock
+from vedette.lake.tables import Lake, ModelTables
+from vedette.records import Notice
+
+__all__ = ["Background", "back_off", "deliver", "try_channel"]
+
+log = logging.getLogger("vedette")
+
+BACK_OFF_S, BACK_OFF_MAX_S = 15.0, 3600.0
+WORK_WAIT_S = 60.0
+TELL_WAIT_S = 5.0
+_COMPACT_EVERY = 100  # commits to the table between two that make one file of it
+_UNTOLD: set[Path] = set()  # lakes of which this process said that nobody is told from here
+
+
+def deliver(
+    lake: Lake, models: Sequence[str], *, clock: Callable[[], float] = time.time, completed: bool = True
+) -> int:
+    """Tell what is new of the models, again what is due again, and that a round was ``completed``; what still waits.
+
+    What goes wrong with a channel is recorded, logged, and tried again. Raises ``ConfigError`` where ``vedette.toml``
+    cannot be meant; the lake's own failures are logged, since the round that was done is none the worse.
+    """
+    written = config.read()
+    waiting = 0
+    for model in models:
+        named = {
+            one.name: one
+            for one in written.channels
+            if any(fnmatchcase(model, pattern) for pattern in one.models)
+        }
+        try:
+            waiting += _Telling(lake, model, named, written.path, clock).run(completed=completed)
+        except LockedError:
+            log.info("model %s: another process is telling", model)  # and looks again when it has told
+        except LakeError:
+            log.exception("model %s: telling failed", model)
+    return waiting
+
+
+@dataclass
+class _Telling:
+    """One model's turn."""
+
+    lake: Lake
+    model: str
+    channels: Mapping[str, ChannelSettings]
+    path: Path | None
+    clock: Callable[[], float]
+    given_up: set[str] = field(default_factory=set)  # channels that failed in this turn
+
+    def run(self, *, completed: bool) -> int:
+        """Make notices and send what is due, until nothing is; returns how many wait."""
+        if not self.channels and self.lake.model(self.model)["deliveries"].snapshot() is None:
+            return 0
+        if self.path is None:
+            self._nobody()
+            return 0
+        with lock(self.lake.journal / f".telling-{self.model}.lock", wait_s=TELL_WAIT_S):
+            while True:
+                tables = self.lake.model(self.model)
+                steps = steps_of(alerts.history(tables).iter_rows(named=True))
+                boxes = self._planned(tables, outbox.read(tables), steps)
+                work = {
+                    name: list(boxes[name].due(self.now))
+                    for name in self.channels
+                    if name not in self.given_up
+                }
+                if completed:
+                    for name in work:
+                        beat = heartbeat(self.model, self.channels[name], boxes[name], self.now)
+                        work[name] += [] if beat is None else [beat]
+                if not any(work.values()):
+                    return sum(len(boxes[name].waiting) for name in self.channels)
+                threads = [
+                    threading.Thread(target=self._send, args=(name, some, steps), daemon=True)
+                    for name, some in work.items()
+                    if some
+                ]
+                for one in threads:
+                    one.start()
+                for one in threads:
+                    one.join()
+
+    @property
+    def now(self) -> datetime:
+        return datetime.fromtimestamp(self.clock(), UTC)
+
+    def _nobody(self) -> None:
+        """Say once that channels are known to the lake, and not to this process."""
+        active = [name for name, box in outbox.read(self.lake.model(self.model)).items() if box.active]
+        if active and self.lake.path not in _UNTOLD:
+            _UNTOLD.add(self.lake.path)
+            log.warning(
+                "nobody is told from here: there is no vedette.toml, and channels of this lake are %s (VEDETTE_CONFIG names one)",
+                ", ".join(sorted(active)),
+            )
+
+    def _planned(self, tables: ModelTables, boxes: dict[str, Box], steps: Sequence[Step]) -> dict[str, Box]:
+        """The boxes after what is new was put into them, and into the lake."""
+        now = self.now
+        last = steps[-1].number if steps else 0
+        rows: list[dict[str, Any]] = []
+        through: dict[str, int] = {}
+        changes: list[tuple[str, str, str]] = []
+        for name, box in boxes.items():
+            if box.active and name not in self.channels:
+                rows.append(_row(now, name, Outcome.STOPPED))
+                changes.append(("removed", name, box.settings or "{}"))
+        for name, settings in self.channels.items():
+            box = boxes.setdefault(name, Box())
+            shown = shown_settings(settings)
+            seen = tables["deliveries"].through(name)
+            begins = not box.active
+            if begins or box.settings != shown:
+                rows.append(_row(now, name, Outcome.STARTED, detail=shown))
+                changes.append(("added" if begins else "changed", name, shown))
+            made = letters(
+                self.model,
+                settings,
+                box,
+                steps,
+                after=last if begins else seen,
+                open_too=begins or box.settings != shown,
+                now=now,
+            )
+            kept = kept_row(tables) if made else None
+            version = None if kept is None else kept.version
+            rows += [_row(now, name, Outcome.WAITING, letter, version=version) for letter in made]
+            if last > seen:
+                through[name] = last
+        if not rows and not through:
+            return boxes
+        self._write(rows, through, changes)
+        return outbox.read(self.lake.model(self.model))
+
+    def _send(self, name: str, some: Sequence[Letter], steps: Sequence[Step]) -> None:
+        """Send one channel's letters in their order; the first that fails ends its turn."""
+        # only where something is to be sent: it loads what speaks HTTP
+        from vedette.output.channels.attempt import attempt
+
+        settings = self.channels[name]
+        try:
+            for letter in some:
+                reason = useless(letter, steps)
+                if reason is not None:
+                    self._write([_row(self.now, name, Outcome.DROPPED, letter, error=reason)])
+                    continue
+                taken, said = attempt(settings, notice_of(self.model, letter, steps))
+                now, tries = self.now, letter.attempts + 1
+                if taken:
+                    self._write([_row(now, name, Outcome.SENT, letter, attempt=tries, detail=said)])
+                    continue
+                self.given_up.add(name)
+                log.warning("model %s: channel %s: attempt %d failed: %s", self.model, name, tries, said)
+                again = now + back_off(tries)
+                self._write([_row(now, name, Outcome.FAILED, letter, attempt=tries, error=said, next=again)])
+                return
+        except Exception:
+            self.given_up.add(name)  # what was sent is not known to be: not again in this turn
+            log.exception("model %s: channel %s: what came of it cannot be written", self.model, name)
+
+    def _write(
+        self,
+        rows: Sequence[Mapping[str, Any]],
+        through: Mapping[str, int] | None = None,
+        changes: Sequence[tuple[str, str, str]] = (),
+    ) -> None:
+        """Add rows to the table, and to the events what changed of the channels, under the lake's lock."""
+        with lock(requests.work_lock(self.lake), wait_s=WORK_WAIT_S):
+            tables = self.lake.model(self.model)
+            audit(tables, changes, self.path, self.now)
+            table = tables["deliveries"]
+            first = 1 + int(table.scan().select(pl.col("number").max()).collect().item() or 0)
+            numbered = [{**row, "number": first + at} for at, row in enumerate(rows)]
+            table.write(pl.DataFrame(numbered, schema=table.schema), through or {})
+            snapshot = table.snapshot()
+            if snapshot is not None and snapshot.version() % _COMPACT_EVERY == _COMPACT_EVERY - 1:
+                table.write(outbox.compacted(table.scan().collect()), {}, replace=True)
+
+
+def back_off(attempts: int) -> timedelta:
+    """How long to wait after so many failures: 15 s, doubling up to an hour.
+
+    >>> [back_off(n).total_seconds() for n in (1, 2, 3, 8, 9, 10**9)]
+    [15.0, 30.0, 60.0, 1920.0, 3600.0, 3600.0]
+    """
+    return timedelta(seconds=min(BACK_OFF_MAX_S, BACK_OFF_S * 2.0 ** min(attempts - 1, 20)))
+
+
+def try_channel(name: str, *, clock: Callable[[], float] = time.time) -> str:
+    """Send a test by the channel of that name, and return what came back; ``ChannelError`` where it failed."""
+    from vedette.output.channels.attempt import attempt  # as above
+
+    known = {one.name: one for one in config.read().channels}
+    if name not in known:
+        raise ConfigError(f"channel={name!r}: not in vedette.toml; there are {', '.join(known) or 'none'}")
+    now = datetime.fromtimestamp(clock(), UTC)
+    key = hashlib.blake2b(f"test {name} {now.isoformat()}".encode(), digest_size=16).hexdigest()
+    taken, said = attempt(known[name], Notice(key, "test", "vedette", None, None, (), False, now))
+    if not taken:
+        raise ChannelError(f"channel {name}: {said}")
+    return said
+
+
+def _row(
+    now: datetime, name: str, outcome: Outcome, letter: Letter | None = None, **more: Any
+) -> dict[str, Any]:
+    """A row of the table; ``_write`` numbers it."""
+    row = {
+        "time": now,
+        "channel": name,
+        "outcome": outcome.value,
+        "key": None,
+        "kind": None,
+        "incident": None,
+        "version": None,
+        "steps": [],
+        "attempt": 0,
+        "error": None,
+        "next": None,
+        "detail": None,
+    }
+    if letter is not None:
+        row |= {part: getattr(letter, part) for part in ("key", "kind", "incident", "version")}
+        row["steps"] = list(letter.steps)
+    return row | more
+
+
+class Background:
+    """Tells beside the rounds of a follower: a channel that hangs holds up no round, nor another model."""
+
+    def __init__(self, lake: Lake, clock: Callable[[], float]) -> None:
+        self._lake, self._clock = lake, clock
+        self._threads: dict[str, threading.Thread] = {}
+        self._asked: dict[str, bool] = {}
+        self._waiting: dict[str, int] = {}
+        self._guard = threading.Lock()
+        self._said: str | None = None  # the last error of the settings: logged once, not at each round
+
+    @property
+    def waiting(self) -> int:
+        """Notices that wait to be tried again, and models that are being told of."""
+        with self._guard:
+            return sum(self._waiting.values()) + len(self._threads)
+
+    def tell(self, model: str, *, completed: bool) -> None:
+        """Tell of a model soon; where its last turn still runs, once more after it."""
+        with self._guard:
+            self._asked[model] = completed
+            if model not in self._threads:
+                thread = threading.Thread(target=self._run, args=(model,), daemon=True)
+                self._threads[model] = thread
+                thread.start()
+
+    def close(self, timeout_s: float) -> None:
+        """Wait for what is under way; what does not end in time is sent again by the next process, with its key."""
+        deadline = time.monotonic() + timeout_s
+        with self._guard:
+            threads = list(self._threads.values())
+        for one in threads:
+            one.join(max(0.0, deadline - time.monotonic()))
+
+    def _run(self, model: str) -> None:
+        while True:
+            with self._guard:
+                completed = self._asked.pop(model, None)
+                if completed is None:
+                    del self._threads[model]
+                    return
+            waiting = 0
+            try:
+                waiting = deliver(self._lake, [model], clock=self._clock, completed=completed)
+            except ConfigError as error:
+                if str(error) != self._said:
+                    log.error("nobody is told: %s", error)
+                self._said = str(error)
+            except Exception:
+                log.exception("model %s: telling failed", model)
+            with self._guard:
+                self._waiting[model] = waiting

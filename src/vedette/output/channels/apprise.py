@@ -1,0 +1,104 @@
+"""Tells by Apprise, which reaches a hundred services by URLs of its own; needs the extra ``apprise``.
+
+With several URLs a notice is taken when all took it: where one fails it is sent to all again. A channel for each URL keeps
+them apart.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from vedette.errors import ChannelError, MissingExtraError
+from vedette.output.channels.words import text, title
+from vedette.records import AlertState, Notice
+
+__all__ = ["Apprise"]
+
+_LOGGERS = ("apprise", "urllib3", "requests")
+_nowhere = logging.NullHandler()
+_guard = threading.Lock()
+_heard: dict[str, bool] = {}  # loggers that are kept quiet, and whether they were heard before
+_users: list[None] = []  # one for each channel that is sending
+
+
+@dataclass(frozen=True)
+class Apprise:
+    """URLs as Apprise spells them, such as ``mailto://`` or ``slack://``."""
+
+    urls: Sequence[str] = field(default=(), repr=False)
+    urls_env: str | None = None
+    timeout_s: float = 10.0
+
+    def send(self, notice: Notice) -> str:
+        """Hand the notice to Apprise; ``ChannelError`` names the schemes of the URLs that did not take it."""
+        try:
+            import apprise
+        except ImportError as error:
+            raise MissingExtraError('apprise is not installed: pip install "vedette[apprise]"') from error
+        urls = list(self.urls)
+        if self.urls_env is not None:
+            urls = os.environ.get(self.urls_env, "").split()
+            if not urls:
+                raise ChannelError(
+                    f"urls_env={self.urls_env!r}: no such environment variable, or it is empty"
+                )
+        with _unheard():
+            made = []
+            for url in urls:
+                scheme = url.partition("://")[0][:20]
+                one = apprise.Apprise()
+                if not one.add(url):
+                    raise ChannelError(f"urls: one of {scheme}:// is none that Apprise can use (not shown)")
+                made.append((scheme, one))
+            failed = [
+                scheme
+                for scheme, one in made
+                if not one.notify(
+                    title=title(notice),
+                    body=text(notice),
+                    # an enumeration in newer versions, and plain attributes in older ones
+                    notify_type=getattr(apprise.NotifyType, _kind(notice)),
+                    body_format=apprise.NotifyFormat.TEXT,
+                )
+            ]
+        if failed:
+            raise ChannelError(f"{len(failed)} of {len(made)} URLs did not take it: {', '.join(failed)}")
+        return f"{', '.join(scheme for scheme, _ in made)}: taken"
+
+
+def _kind(notice: Notice) -> str:
+    """Apprise's word for how grave it is."""
+    states = {one.state for one in notice.alerts}
+    if AlertState.FIRING in states:
+        return "FAILURE"
+    return "SUCCESS" if states == {AlertState.RESOLVED} else "INFO"
+
+
+@contextmanager
+def _unheard() -> Iterator[None]:
+    """Keep what Apprise and the library below it log from the log: their lines hold URLs, and with them tokens.
+
+    Several channels may send at the same time: the last to end lets the loggers be heard again.
+    """
+    with _guard:
+        if not _heard:
+            _heard.update({name: logging.getLogger(name).propagate for name in _LOGGERS})
+        for name in _LOGGERS:
+            logging.getLogger(name).addHandler(_nowhere)
+            logging.getLogger(name).propagate = False
+        _users.append(None)
+    try:
+        yield
+    finally:
+        with _guard:
+            _users.pop()
+            if not _users:
+                for name, heard in _heard.items():
+                    logging.getLogger(name).removeHandler(_nowhere)
+                    logging.getLogger(name).propagate = heard
+                _heard.clear()

@@ -1,0 +1,34 @@
+"""Tells on standard error, a line for the notice and one for the gravest of its alerts."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+
+from vedette.errors import ChannelError
+from vedette.output.channels.words import line, title
+from vedette.records import Notice
+
+__all__ = ["Terminal"]
+
+
+@dataclass(frozen=True)
+class Terminal:
+    """Standard error of the process that does the round; of a follower that a ``flush`` started this is its log."""
+
+    timeout_s: float = 10.0
+
+    def send(self, notice: Notice) -> str:
+        """Print one line or two."""
+        lines = [f"vedette: {title(notice)}"]
+        if notice.alerts:
+            more = f" (and {len(notice.alerts) - 1} more)" if len(notice.alerts) > 1 else ""
+            lines.append(f"  {line(notice.alerts[0])}{more}")
+        text = "\n".join(lines) + "\n"
+        try:
+            encoding = sys.stderr.encoding or "ascii"
+            sys.stderr.write(text.encode(encoding, "backslashreplace").decode(encoding))
+            sys.stderr.flush()
+        except (OSError, ValueError) as error:  # a pipe that nobody reads any more, or closed
+            raise ChannelError(f"standard error cannot be written: {error}") from error
+        return "printed"
