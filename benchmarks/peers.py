@@ -1,7 +1,7 @@
 """Alarms of River, frouros, NannyML and common rules beside ours, on the same data of the same seed.
 
     python benchmarks/peers.py streams [--runs 40] [--ours 400] [--seed 20261127] [--case normal]
-    python benchmarks/peers.py daily [--runs 20] [--ours 60] [--delays 40] [--rows 500]
+    python benchmarks/peers.py daily [--runs 60] [--delays 40] [--rows 500]
 
 ``streams``: rows one by one. All are given 5,000 rows first, in which alarms do not count; then 25,000, of which all
 are like the reference (false alarms), or those from row 5,000 on are not (delays). We see them in windows of 50 rows,
@@ -269,7 +269,7 @@ def main() -> None:
     )
     parser.add_argument("part", choices=("streams", "daily"))
     parser.add_argument("--runs", type=int)
-    parser.add_argument("--ours", type=int, help="runs of ours, for false alarms")
+    parser.add_argument("--ours", type=int, help="runs of ours, of streams")
     parser.add_argument("--delays", type=int, default=40, help="runs for each delay of daily checks")
     parser.add_argument("--case", action="append", choices=CASES)
     parser.add_argument("--rows", type=int, action="append", help="a day")
@@ -282,7 +282,7 @@ def main() -> None:
         streams(told.case or list(CASES), told.seed, told.runs or 40, told.ours or 400)
     else:
         for n in told.rows or [500, 2000]:
-            peers_daily.table(n, told.seed, told.runs or 20, told.ours or 60, told.delays)
+            peers_daily.table(n, told.seed, told.runs or 60, told.delays)
     print(f"\n({time.perf_counter() - clock:.0f} s)")
 
 
