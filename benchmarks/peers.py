@@ -25,7 +25,7 @@ import numpy as np
 from scipy import signal
 
 import peers_daily
-from accuracy import MONTH_WINDOWS, ROWS, beside, counts_of, judged, median_limits, summarised
+from accuracy import MONTH_WINDOWS, ROWS, beside, counts_of, judged, summarised
 from accuracy import start as start_errors
 from budget import poisson_limits
 from vedette.statistics import numeric_grid, summarise_numeric
@@ -160,13 +160,10 @@ def rate(count: int, n_runs: int) -> str:
 
 
 def delay(delays: np.ndarray) -> str:
-    """The median of delays with its limits, and how many were found where not all were."""
-    found = int(np.isfinite(delays).sum())
+    """The median of delays, and how many were found where not all were."""
+    found, median = int(np.isfinite(delays).sum()), float(np.median(delays))
     some = "" if found == len(delays) else f" ({found}/{len(delays)})"
-    median, low, high = median_limits(delays)
-    if not np.isfinite(median):
-        return f"—{some}"
-    return f"{median:,.0f} [{low:,.0f}, {high:,.0f}]{some}".replace("inf", "—")
+    return (f"{median:,.0f}" if np.isfinite(median) else "—") + some
 
 
 def numeric_model(rows: np.ndarray) -> tuple[Plan, State, list[np.ndarray]]:
