@@ -155,8 +155,8 @@ def peer_line(peer: Peer, case: str, seed: int, n_runs: int) -> str:
 def rate(count: int, n_runs: int) -> str:
     """False alarms in 100,000 rows, and their limits."""
     exposure = n_runs * (STABLE + HORIZON) / 1e5
-    low, high = poisson_limits(count, exposure)
-    return f"{count / exposure:.3g} [{low:.2g}, {high:.2g}]"
+    low, high = (float(f"{limit:.2g}") for limit in poisson_limits(count, exposure))
+    return f"{count / exposure:.3g} [{low:g}, {high:g}]"
 
 
 def delay(delays: np.ndarray) -> str:
