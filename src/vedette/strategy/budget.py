@@ -120,7 +120,7 @@ def accept(state: State, watches: Bools) -> State:
         pool=np.where(rows, present, state.pool),
         reference=np.where(rows, present, state.reference),
         aside=np.where(rows, 0, state.aside),
-        log_bets=np.where(rows, -np.inf, state.log_bets),
+        bets=np.where(rows, 0.0, state.bets),
         cusum=np.where(rows, 0.0, state.cusum),
         ring_n=np.where(rows, 0, state.ring_n),  # its sums are in units of the old reference
         ring_sum=np.where(rows, 0.0, state.ring_sum),
@@ -149,7 +149,7 @@ def _fresh(
         reference=counts.copy(),
         aside=zeros,
         carry=zeros.copy(),
-        log_bets=np.full((n_rows, n_bets), -np.inf),
+        bets=np.zeros((n_rows, n_bets)),
         cusum=np.zeros((n_rows, n_bets)),
         begun=np.full((n_rows, n_bets), np.nan),
         dispersion=np.zeros(n_rows),

@@ -10,19 +10,40 @@ import struct
 import zlib
 from dataclasses import dataclass, fields
 from enum import IntEnum
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vedette.errors import DataError
 
-__all__ = ["Evidence", "Measure", "State", "Step"]
+__all__ = ["Evidence", "Measure", "State", "Step", "is_nothing", "nothing", "put"]
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
+Rows = NDArray[np.int64] | slice  # numbers of rows, or all of them
 
-_MAGIC = b"VDSTATE1"  # the last character is the version of the format
+_MAGIC = b"VDSTATE2"  # the last character is the version of the format
+
+
+def put(whole: NDArray[Any], rows: Rows, part: NDArray[Any] | int) -> NDArray[Any]:
+    """The array with some rows replaced; ``whole`` stays as it is, and where the rows are all of it, ``part`` is it."""
+    if isinstance(rows, slice) and isinstance(part, np.ndarray):
+        return part
+    out = whole.copy()
+    out[rows] = part
+    return out
+
+
+def nothing(shape: tuple[int, ...]) -> Ints:
+    """Counts of zero that take no memory; not to be written to."""
+    return np.broadcast_to(np.int64(0), shape)
+
+
+def is_nothing(counts: Ints) -> bool:
+    """True where all counts are zero."""
+    return not (any(counts.strides) and bool(counts.any()))
 
 
 class Measure(IntEnum):
@@ -65,7 +86,7 @@ class State:
     reference: Ints  # [S, B] the reference alone
     aside: Ints  # [S, B] what was judged during an open alarm: it leaves the pool when the alarm closes
     carry: Ints  # [S, B] what arrived and was too little to be judged
-    log_bets: Floats  # [S, M] log of the recursion of each bet (L), -inf for none
+    bets: Floats  # [S, M] the recursion of each bet (E), 0 for none
     cusum: Floats  # [S, M] the same bet's CUSUM, which tells when its evidence began
     begun: Floats  # [S, M] start of the window where it began
     dispersion: Floats  # [S] sum of capped squared scores (Q)

@@ -1,0 +1,86 @@
+"""The recursions of the e-detector: bets on the scores, and the evidence of each watch in them.
+
+Arrays of bets are worked on bet by bet, [M, S], and kept as [S, M]: their columns lie in one piece in memory.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from vedette.strategy.budget import BETS
+from vedette.strategy.records import Bools, Floats, Ints, Rows, State, put
+
+__all__ = ["Bets", "advance", "beginning", "evidence", "leaders", "reset"]
+
+_CHUNK = 2048  # rows whose twelve bets stay in the processor's cache
+
+
+class Bets(NamedTuple):
+    """The three arrays [S, M] of a state that belong to its bets."""
+
+    bets: Floats
+    cusum: Floats
+    begun: Floats
+
+
+def advance(state: State, rows: Rows, y: Floats, start: float) -> Bets:
+    """The bets after the scores ``y`` of the judged ``rows``.
+
+    E <- (E + 1) exp(lam y - lam^2/2), zero for the side that does not count; C <- max(C, 0) + lam y - lam^2/2, and its
+    evidence began now where C was not positive. E stays finite: it is reset when it reaches the limit of its watch,
+    and a score of 37, the largest there is, multiplies it by 1e51.
+    """
+    before = [np.ascontiguousarray(array.T) for array in (state.bets, state.cusum, state.begun)]
+    own = [array if isinstance(rows, slice) else array[:, rows] for array in before]
+    side = state.side[rows]
+    counts = [np.asarray(side >= 0, dtype=np.float64), np.asarray(side <= 0, dtype=np.float64)]
+    after = [np.empty_like(array) for array in own]
+    lam = np.concatenate([BETS, -BETS])[:, None]
+    for low in range(0, len(y), _CHUNK):
+        part = slice(low, low + _CHUNK)
+        bets, cusum, begun = (array[:, part] for array in after)
+        gain = lam * y[part]
+        gain -= 0.5 * lam * lam
+        old = own[1][:, part]
+        begun[...] = own[2][:, part]
+        np.copyto(begun, start, where=old <= 0.0)
+        np.maximum(old, 0.0, out=cusum)
+        cusum += gain
+        np.add(own[0][:, part], 1.0, out=bets)
+        bets *= np.exp(gain, out=gain)
+        for half, counted in zip((bets[: len(BETS)], bets[len(BETS) :]), counts, strict=True):
+            half *= counted[part]
+    return Bets(*(put(array.T, rows, new.T) for array, new in zip(before, after, strict=True)))
+
+
+def evidence(state: State, bets: Floats) -> Floats:
+    """log R [K]: of the mean of the bets that count, over the rows of a watch."""
+    total, sides = bets.T.sum(axis=0), np.where(state.side == 0, 2 * len(BETS), len(BETS))
+    if len(state.first) < len(state.key):
+        total, sides = (np.add.reduceat(array, state.first) for array in (total, sides))
+    with np.errstate(divide="ignore"):
+        return np.asarray(np.log(total / sides))
+
+
+def leaders(state: State, bets: Floats) -> Ints:
+    """The row of each watch with the largest bet; the first of those that are alike."""
+    if len(state.first) == len(state.key):
+        return state.first
+    top = bets.T.max(axis=0)
+    leading = np.flatnonzero(top == np.maximum.reduceat(top, state.first)[state.group])
+    group = state.group[leading]
+    return np.asarray(leading[np.r_[True, group[1:] != group[:-1]]])
+
+
+def reset(bets: Bets, rows: Bools) -> Bets:
+    """No evidence in these rows."""
+    if not bool(rows.any()):
+        return bets
+    return bets._replace(bets=np.where(rows, 0.0, bets.bets.T).T, cusum=np.where(rows, 0.0, bets.cusum.T).T)
+
+
+def beginning(bets: Bets, rows: Ints) -> Floats:
+    """Where the evidence of the largest bet of each of these rows began."""
+    return np.asarray(bets.begun[rows, bets.bets[rows].argmax(axis=1)])
