@@ -171,12 +171,12 @@ def test_another_grid_is_refused():
 # --- scores
 
 
-def scores(pool, counts, measure, chance=0.5):
+def score(pool, counts, measure, chance=0.5):
+    """z of windows within pools that hold them."""
     pool, counts = np.atleast_2d(pool), np.atleast_2d(counts)
-    n = len(pool)
-    return window_scores(
-        pool, counts, np.full(n, measure, dtype=np.int8), lambda rows: np.full(len(rows), chance)
-    )
+    kinds, free = np.full(len(pool), measure, dtype=np.int8), np.zeros(len(pool), dtype=np.int8)
+    told = np.broadcast_to(chance, len(pool))
+    return window_scores(pool - counts, counts, kinds, free, lambda rows: told[rows]).z
 
 
 def test_location_score_is_the_rank_sum_test():
@@ -190,7 +190,7 @@ def test_location_score_is_the_rank_sum_test():
     expected = stats.mannwhitneyu(
         np.repeat(cells, current), np.repeat(cells, reference), use_continuity=False, method="asymptotic"
     )
-    z, _ = scores(reference + current, current, Measure.LOCATION)
+    z = score(reference + current, current, Measure.LOCATION)
     assert 2 * stats.norm.sf(abs(z[0])) == pytest.approx(expected.pvalue, rel=1e-9)
 
 
@@ -199,7 +199,7 @@ def test_share_score_is_the_exact_test():
     pool, counts = np.zeros((2, 1, BINS), dtype=np.int64)
     pool[0, :2], counts[0, :2] = (960, 40), (190, 10)
     law = stats.hypergeom(1000, 40, 200)
-    z, _ = scores(pool, counts, Measure.SHARE, chance=0.3)
+    z = score(pool, counts, Measure.SHARE, chance=0.3)
     assert special.ndtr(-z[0]) == pytest.approx(law.sf(10) + 0.3 * law.pmf(10), rel=1e-9)
 
 
@@ -211,7 +211,7 @@ def test_scores_of_a_lopsided_column_are_normal():
     pool[:, 0], pool[:, 1], pool[:, 2] = 9960, 30, 10
     counts = np.zeros_like(pool)
     counts[:, :3] = random.multivariate_hypergeometric([9960, 30, 10], 500, size=n)
-    z, _ = window_scores(pool, counts, np.zeros(n, dtype=np.int8), lambda rows: random.random(len(rows)))
+    z = score(pool, counts, Measure.LOCATION, random.random(n))
     assert np.exp(2.5 * z - 2.5**2 / 2).mean() < 2.0
     assert stats.kstest(z, "norm").pvalue > 0.01
 
@@ -225,8 +225,7 @@ def test_p_values_in_sequence_are_uniform_and_independent():
         counts = np.zeros_like(pool)
         counts[:, :2] = random.multinomial(100, [0.9, 0.1], size=200)
         pool += counts
-        measure = np.full(200, Measure.SHARE, dtype=np.int8)
-        z, _ = window_scores(pool, counts, measure, lambda rows: random.random(len(rows)))
+        z = score(pool, counts, Measure.SHARE, random.random(200))
         p.append(special.ndtr(z))
     table = np.array(p)
     assert stats.kstest(table.ravel(), "uniform").pvalue > 0.01

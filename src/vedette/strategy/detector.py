@@ -23,7 +23,7 @@ from vedette.strategy.records import (
     nothing,
     put,
 )
-from vedette.strategy.scores import Reference, Window, uniform, window_scores
+from vedette.strategy.scores import Reference, Scored, ties, uniform, window_scores
 from vedette.strategy.watches import ROWS_MIN
 
 __all__ = ["EDetector", "EDetectorRows"]
@@ -46,11 +46,9 @@ class _Judged:
 
     rows: Rows
     counts: Ints
-    window: Window
     n: Ints
-    pool: Ints
+    scored: Scored
     z: Floats
-    known: Bools
     y: Floats
     scale: Floats
 
@@ -121,14 +119,14 @@ class EDetector:
 
     def _score(self, step: Step, state: State, counts: Ints, n: Ints, rows: Rows) -> _Judged:
         key, measure, judged = state.key[rows], state.measure[rows], state.judged[rows]
-        window, pool = Window.of(counts, measure), state.pool[rows] + counts
-        z, known = window_scores(
-            pool, counts, measure, lambda some: uniform(key[some], step.start, judged[some]), window
+        tied = state.tied[rows]
+        scored = window_scores(
+            state.pool[rows], counts, measure, tied, lambda some: uniform(key[some], step.start, judged[some])
         )
         scale = self._scale(state)[rows]
         usual = np.where(judged > 0, state.dispersion[rows] / np.maximum(judged, 1), 1.0)
-        z = self._upright(z, scale, usual, window.tied, n)
-        return _Judged(rows, counts, window, n, pool, z, known, self._standardise(z, scale, judged), scale)
+        z = self._upright(scored.z, scale, usual, np.flatnonzero(tied), n)
+        return _Judged(rows, counts, n, scored, z, self._standardise(z, scale, judged), scale)
 
     def _remember(
         self, step: Step, state: State, counts: Ints, judged: Bools, n: Ints, found: _Judged
@@ -139,14 +137,14 @@ class EDetector:
         warm = past >= _WARM_UP
         pool = state.pool
         if bool(warm.all()):
-            pool = put(pool, rows, found.pool)
+            pool = put(pool, rows, found.scored.pool)
         elif bool(warm.any()):
-            pool = put(pool, rows, np.where(warm[:, None], found.pool, pool[rows]))
+            pool = put(pool, rows, np.where(warm[:, None], found.scored.pool, pool[rows]))
         whole = isinstance(rows, slice)
         capped = np.minimum(np.square(found.z), _CAP * found.scale)
         free = ~state.latched[state.group[rows]] if bool(state.latched.any()) else None
         grown = state.dispersion[rows] + (capped if free is None else np.where(free, capped, 0.0))
-        sums = self._reference.sums(state.reference, state.measure, rows, found.window)
+        sums = self._reference.sums(state, rows, found.scored)
         return replace(
             state,
             pool=pool,
@@ -236,9 +234,11 @@ class EDetector:
         if not bool(closed.any()):
             return after, np.zeros_like(state.latched)
         rows = closed[state.group][:, None]
+        pool = np.where(rows, after.pool - after.aside, after.pool)
         return replace(
             after,
-            pool=np.where(rows, after.pool - after.aside, after.pool),
+            pool=pool,
+            tied=ties(pool, after.tied > 0),
             aside=np.where(rows, 0, after.aside),
             **reset(Bets(after.bets, after.cusum, after.begun), rows[:, 0])._asdict(),
             latched=after.latched & ~closed,
@@ -294,7 +294,7 @@ def _ready(counts: Ints, n: Ints, window: int, state: State) -> tuple[Bools, np.
 
 def _common(state: State, found: _Judged, free: Bools | None) -> Floats:
     """The ring of median z^2 / .455, one longer where 20 watches or more could tell."""
-    told = found.known if free is None else found.known & free
+    told = found.scored.known if free is None else found.scored.known & free
     watches = state.group[found.rows][told]
     if np.count_nonzero(watches[1:] != watches[:-1]) + 1 < _COMMON_WATCHES_MIN:
         return state.common

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from vedette.errors import DataError
 
-__all__ = ["Evidence", "Measure", "State", "Step", "is_nothing", "nothing", "put"]
+__all__ = ["Evidence", "Measure", "State", "Step", "Tie", "is_nothing", "nothing", "put"]
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -54,6 +54,14 @@ class Measure(IntEnum):
     SHARE = 2  # the share of cell 1 of two
 
 
+class Tie(IntEnum):
+    """What a row has in common with the row before it."""
+
+    NONE = 0
+    CELLS = 1  # a column's spread counts what its location does
+    POOL = 2  # and has the same pool
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """What arrived since the last step, as coarse counts of every sub-monitor row.
@@ -82,6 +90,7 @@ class State:
     key: NDArray[np.uint64]  # [S] name of the row, also the seed of its randomised ranks
     measure: NDArray[np.int8]  # [S] Measure
     side: NDArray[np.int8]  # [S] +1 or -1: only that direction is bad; 0: both
+    tied: NDArray[np.int8]  # [S] Tie: such rows come with the counts of the row before in every step
     pool: Ints  # [S, B] the reference and all that was judged (P)
     reference: Ints  # [S, B] the reference alone
     aside: Ints  # [S, B] what was judged during an open alarm: it leaves the pool when the alarm closes

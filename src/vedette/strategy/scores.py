@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from scipy import special
 
 from vedette.strategy.hypergeometric import tails
-from vedette.strategy.records import Bools, Floats, Ints, Measure, Rows
+from vedette.strategy.records import Bools, Floats, Ints, Measure, Rows, State, Tie
 
-__all__ = ["Reference", "Window", "reference_scores", "reference_share", "uniform", "window_scores"]
+__all__ = ["Reference", "Scored", "reference_scores", "reference_share", "ties", "uniform", "window_scores"]
 
 _EXACT_BELOW = 50.0  # expected rows beside the fullest cell; fewer, and the normal law misjudges the tail
-_CHUNK = 512  # rows worked on together: a few arrays of 32 cells of them stay in the processor's cache
+_CHUNK = 3072  # rows worked on together: a few arrays of 32 cells of them stay in the processor's cache
 _Z_MAX_P = 1e-300  # p-values below are as good as 0, and their normal score (37) is still finite
 
 
@@ -32,129 +32,102 @@ def _ranks(pool: Ints, measure: NDArray[np.int8]) -> Floats:
     return np.asarray(ranks)
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
-    """The counts of a window by what is done with them: two numbers of a share, a block of floats where cells are ranked.
+def ties(pool: Ints, same_cells: Bools) -> NDArray[np.int8]:
+    """``Tie`` [S] of each row to the row before, of rows of which ``same_cells`` says whether they count the same."""
+    rows = np.flatnonzero(same_cells)
+    out = np.zeros(len(pool), dtype=np.int8)
+    out[rows] = np.where(
+        (pool.take(rows, axis=0) == pool.take(rows - 1, axis=0)).all(axis=1), Tie.POOL, Tie.CELLS
+    )
+    return out
 
-    A column's spread counts the same cells as its location, the row before it, so that one row of the block serves
-    both.
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """z [S] of a window, whether the pool can tell at all, the pool with the window, and the window by what it is.
+
+    A column's spread counts what its location does, the row before it, and most have the same pool. So one row, the
+    head, is worked on for both.
     """
 
+    z: Floats
+    known: Bools
+    pool: Ints
     share: Ints  # rows that are shares
     n: Ints  # their counts, both cells
     ones: Ints  # those of cell 1
-    ranked: Ints  # rows of location and spread
-    at: Ints  # where in the block each of them is
+    heads: Ints  # rows of which the counts are in the block
     block: Floats
-    tied: Ints  # rows of spread whose counts are those of the row before
-
-    @classmethod
-    def of(cls, counts: Ints, measure: NDArray[np.int8]) -> Window:
-        """The window of counts [S, B]."""
-        share = np.flatnonzero(measure == Measure.SHARE)
-        ones = counts[share, 1]
-        ranked = np.flatnonzero(measure != Measure.SHARE)
-        spread = np.flatnonzero((measure[1:] == Measure.SPREAD) & (measure[:-1] == Measure.LOCATION)) + 1
-        tied = spread[_alike(counts, spread)]
-        head = _heads(len(counts), ranked, tied)
-        block = _floats(counts, ranked[head])
-        return cls(share, counts[share, 0] + ones, ones, ranked, np.cumsum(head) - 1, block, tied)
-
-
-def _alike(counts: Ints, rows: Ints) -> Bools:
-    """Which of the rows are equal to the row before."""
-    out = np.ones(len(rows), dtype=np.bool_)
-    for low in range(0, len(rows), _CHUNK):
-        part = rows[low : low + _CHUNK]
-        one, before = counts.take(part, axis=0), counts.take(part - 1, axis=0)
-        if not np.array_equal(one, before):
-            out[low : low + _CHUNK] = (one == before).all(axis=1)
-    return out
-
-
-def _heads(n_rows: int, ranked: Ints, tied: Ints) -> Bools:
-    """Which of the ranked rows are not tied to the row before."""
-    head = np.ones(n_rows, dtype=np.bool_)
-    head[tied] = False
-    return head[ranked]
-
-
-def _floats(counts: Ints, rows: Ints) -> Floats:
-    out = np.empty((len(rows), counts.shape[1]))
-    for low in range(0, len(rows), _CHUNK):
-        out[low : low + _CHUNK] = counts.take(rows[low : low + _CHUNK], axis=0)
-    return out
+    followers: Ints  # rows of spread that are tied to the row before, pool and all
+    leader: Ints  # where in the block that is
 
 
 def window_scores(
     pool: Ints,
     counts: Ints,
     measure: NDArray[np.int8],
+    tied: NDArray[np.int8],
     chance: Callable[[Ints], Floats],
-    window: Window | None = None,
-) -> tuple[Floats, Bools]:
-    """z of each row's window within its pool (which holds the window), and whether the pool can tell at all.
+) -> Scored:
+    """How unusual each row's window is within the pool, once the pool has taken the window in.
 
-    Given the pool, a window of exchangeable rows is a draw without putting back, so S = sum a c has mean
+    Given that pool, a window of exchangeable rows is a draw without putting back, so S = sum a c has mean
     n m and variance n v (N - n)/(N - 1), with m and v the moments of the cells' scores a over the pool. z
     = (S - n m)/sd for mid-ranks; for shares, and where fewer than 50 rows of the window are expected
     beside the pool's fullest cell, z = Phi^-1(1 - p) with p = P(H > k) + u P(H = k), H hypergeometric and
     u = ``chance(rows)``: there the normal law is wrong in the tail (methods: "window-conformal z"). Which
     of the two is used depends on the pool alone. z = 0 where all rows of the pool score alike.
 
-    ``pool`` and ``counts`` int64[S, B], ``measure`` int8[S]; ``window`` where the caller has it already.
+    ``pool`` (before the window) and ``counts`` int64[S, B], ``measure`` and ``tied`` int8[S]; shares have all their
+    counts in the first two cells.
     """
-    window = Window.of(counts, measure) if window is None else window
+    share, followers = np.flatnonzero(measure == Measure.SHARE), np.flatnonzero(tied == Tie.POOL)
+    head = (measure != Measure.SHARE) & (tied != Tie.POOL)
+    heads, leader = np.flatnonzero(head), (np.cumsum(head) - 1)[followers - 1]
+    after, block, found = _sweep(pool, counts, heads)
     z, known = np.zeros(len(pool)), np.zeros(len(pool), dtype=np.bool_)
-    ranked, share = window.ranked, window.share
-    if len(ranked):
-        z[ranked], known[ranked], beside = _ranked(pool, measure[ranked], window)
-        exact = ranked[beside < _EXACT_BELOW]
+    beside = _beside(after, heads, found)
+    for rows, at in ((heads, slice(None)), (followers, leader)):
+        spread = measure[rows] == Measure.SPREAD
+        z[rows], known[rows] = found.scores(at, spread)
+        exact = rows[beside[at] < _EXACT_BELOW]
         if len(exact):
-            marks = _marks(pool.take(exact, axis=0), counts.take(exact, axis=0), measure[exact])
-            z[exact], known[exact] = _exact(marks, lambda some: chance(exact[some]))
+            marks = _marks(after.take(exact, axis=0), counts.take(exact, axis=0), measure[exact])
+            z[exact], known[exact] = _exact(marks, chance, exact)
             z[exact] *= marks.sign
-    ones = pool[share, 1]
-    marks = _Marks(pool[share, 0] + ones, ones, window.n, window.ones, np.ones(0))
-    z[share], known[share] = _exact(marks, lambda some: chance(share[some]))
-    return z, known
+    ones, held = counts[share, 1], after[share, 1]
+    n = counts[share, 0] + ones
+    marks = _Marks(after[share, 0] + held, held, n, ones, np.ones(0))
+    z[share], known[share] = _exact(marks, chance, share)
+    return Scored(z, known, after, share, n, ones, heads, block, followers, leader)
 
 
-def _ranked(pool: Ints, measure: NDArray[np.int8], window: Window) -> tuple[Floats, Bools, Floats]:
-    """z, whether the pool can tell, and the rows expected beside the fullest cell, of location and spread."""
-    head = _heads(len(pool), window.ranked, window.tied[_alike(pool, window.tied)])
-    heads, at = window.ranked[head], np.cumsum(head) - 1
-    own = _at(window.block, window.at[head])
+def _sweep(pool: Ints, counts: Ints, heads: Ints) -> tuple[Ints, Floats, _Moments]:
+    """The pool with the window, the counts of the heads, and their moments, in one way through memory."""
+    after, block = np.empty_like(pool), np.empty((len(heads), pool.shape[1]))
     found = _Moments.empty(len(heads))
-    for low in range(0, len(heads), _CHUNK):
-        part = slice(low, low + _CHUNK)
-        found.enter(part, pool.take(heads[part], axis=0), own[part])
-    spread = measure == Measure.SPREAD
-    n_all, n = _at(found.n_all, at), _at(found.n, at)
-    total = np.where(spread, _at(found.square, at), _at(found.linear, at))
-    moment = np.where(spread, _at(found.fourth, at), _at(found.second, at))
-    variance = n * moment * (n_all - n) / np.maximum(n_all - 1, 1)
-    unit = 2.0 * np.maximum(n_all, 1)  # the ranks of ``_Moments`` are as many times too large
-    unit = np.where(spread, unit * unit, unit)
-    known = variance > 1e-12 * n * (unit * unit)
-    z = np.zeros(len(n))
-    np.divide(total, np.sqrt(variance, where=known, out=np.ones_like(variance)), out=z, where=known)
-    return z, known, _beside(pool, window.ranked, found, at)
+    bounds = np.searchsorted(heads, np.arange(0, len(pool) + _CHUNK, _CHUNK)).tolist()
+    for number, low in enumerate(range(0, len(pool), _CHUNK)):
+        rows, part = slice(low, low + _CHUNK), slice(bounds[number], bounds[number + 1])
+        np.add(pool[rows], counts[rows], out=after[rows])
+        own = heads[part] - low
+        block[part] = counts[rows].take(own, axis=0)
+        found.enter(part, after[rows].take(own, axis=0), block[part])
+    return after, block, found
 
 
-def _beside(pool: Ints, ranked: Ints, found: _Moments, at: Ints) -> Floats:
+def _beside(pool: Ints, heads: Ints, found: _Moments) -> Floats:
     """Rows of the window expected beside the pool's fullest cell; inf where they are surely 50 or more.
 
     Mid-ranks have the variance (1 - sum p^3)/12 for shares p of the cells, and the largest p^3 is at most their sum.
     """
     n_all = np.maximum(found.n_all, 1)
     cubes = 1.0 - 3.0 * found.second / (n_all * n_all)
-    few = np.maximum(1.0 - _EXACT_BELOW / np.maximum(found.n, 1.0), 0.0) ** 3 < cubes + 1e-9
-    beside = np.full(len(at), np.inf)
-    rows = np.flatnonzero(few[at])
-    if len(rows):
-        fullest = pool.take(ranked[rows], axis=0).max(axis=1)
-        beside[rows] = found.n[at[rows]] * (1.0 - fullest / n_all[at[rows]])
+    few = np.maximum(1.0 - _EXACT_BELOW / np.maximum(found.n, 1.0), 0.0)
+    rows = np.flatnonzero(few * few * few < cubes + 1e-9)
+    beside = np.full(len(heads), np.inf)
+    fullest = pool.take(heads[rows], axis=0).max(axis=1, initial=0)
+    beside[rows] = found.n[rows] * (1.0 - fullest / n_all[rows])
     return beside
 
 
@@ -196,6 +169,21 @@ class _Moments(NamedTuple):
         ranks *= ranks
         self.fourth[part] = np.einsum("sb,sb->s", ranks, held) / n_all
 
+    def scores(self, at: Rows, spread: Bools) -> tuple[Floats, Bools]:
+        """z, and whether the pool can tell, of some of the rows as spread or as location."""
+        n_all, n, total, moment = self.n_all[at], self.n[at], self.linear[at], self.second[at]
+        unit = 2.0 * np.maximum(n_all, 1)  # the ranks are as many times too large
+        if bool(spread.any()):
+            total, moment = (
+                np.where(spread, self.square[at], total),
+                np.where(spread, self.fourth[at], moment),
+            )
+            unit = np.where(spread, unit * unit, unit)
+        variance = n * moment * (n_all - n) / np.maximum(n_all - 1, 1)
+        known = variance > 1e-12 * n * (unit * unit)
+        deviation = np.sqrt(variance, where=known, out=np.ones_like(variance))
+        return np.where(known, total / deviation, 0.0), known
+
 
 def _at(values: Floats, at: Ints) -> Floats:
     """values[at], without a copy where that is all of them in their order."""
@@ -216,13 +204,13 @@ class _Marks(NamedTuple):
     sign: Floats
 
 
-def _exact(marks: _Marks, chance: Callable[[Ints], Floats]) -> tuple[Floats, Bools]:
+def _exact(marks: _Marks, chance: Callable[[Ints], Floats], place: Ints) -> tuple[Floats, Bools]:
     """The randomised normal score of the number of marked rows, where a row is marked or not."""
     known = (marks.marked > 0) & (marks.marked < marks.n_all) & (marks.n < marks.n_all)
     z, rows = np.zeros(len(known)), np.flatnonzero(known)
     if len(rows):
         found = tails(marks.n_all[rows], marks.marked[rows], marks.n[rows], marks.seen[rows])
-        u = chance(rows)
+        u = chance(place[rows])
         upper = np.maximum(found.above + u * found.equal, _Z_MAX_P)
         lower = np.maximum(found.below + (1.0 - u) * found.equal, _Z_MAX_P)
         least = np.minimum(upper, lower)
@@ -268,22 +256,28 @@ class Reference:
     """The scores of a reference by what is done with them, made anew when another array is handed in."""
 
     def __init__(self) -> None:
-        self._of: Ints | None = None
+        self._of: tuple[object, object] = (None, None)
 
-    def sums(self, reference: Ints, measure: NDArray[np.int8], rows: Rows, window: Window) -> Floats:
+    def sums(self, state: State, rows: Rows, found: Scored) -> Floats:
         """The sum of ``reference_scores`` over a window of these rows."""
-        if self._of is not reference:
-            scores = reference_scores(reference, measure)
-            self._of, self._zero, self._one = reference, scores[:, 0].copy(), scores[:, 1].copy()
-            ranked = np.flatnonzero(measure != Measure.SHARE)
-            self._place, self._scores = np.zeros(len(measure), dtype=np.int64), scores.take(ranked, axis=0)
-            self._place[ranked] = np.arange(len(ranked))
-        share, ranked = (np.arange(len(measure))[rows][some] for some in (window.share, window.ranked))
-        zero, one = self._zero[share], self._one[share]
-        scores, at = self._scores, self._place[ranked]
-        out = np.empty(len(share) + len(ranked))
-        out[window.share] = zero * (window.n - window.ones) + one * window.ones
-        out[window.ranked] = np.einsum("sb,sb->s", _at(scores, at), _at(window.block, window.at))
+        if self._of[0] is not state.reference or self._of[1] is not state.tied:
+            self._scores = reference_scores(state.reference, state.measure)
+            self._of = state.reference, state.tied
+            self._blocks: tuple[Floats, Floats] | None = None
+        heads, followers, share = (
+            one if isinstance(rows, slice) else rows[one]
+            for one in (found.heads, found.followers, found.share)
+        )
+        blocks = self._blocks
+        if blocks is None or not isinstance(rows, slice):
+            blocks = self._scores.take(heads, axis=0), self._scores.take(followers, axis=0)
+        if isinstance(rows, slice):
+            self._blocks = blocks
+        out = np.empty(len(found.z))
+        out[found.heads] = np.einsum("sb,sb->s", blocks[0], found.block)
+        out[found.followers] = np.einsum("sb,sb->s", blocks[1], _at(found.block, found.leader))
+        zero, one = self._scores[share, 0], self._scores[share, 1]
+        out[found.share] = zero * (found.n - found.ones) + one * found.ones
         return out
 
 
