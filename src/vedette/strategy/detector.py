@@ -299,7 +299,10 @@ def _common(state: State, found: _Judged, free: Bools | None) -> Floats:
     if np.count_nonzero(watches[1:] != watches[:-1]) + 1 < _COMMON_WATCHES_MIN:
         return state.common
     ring = np.roll(state.common, 1)
-    ring[0] = float(np.median(np.square(found.z[told]))) / _MEDIAN_CHI2
+    squares = np.square(found.z[told])
+    middle = [(len(squares) - 1) // 2, len(squares) // 2]
+    squares.partition(middle)
+    ring[0] = float(squares[middle].mean()) / _MEDIAN_CHI2
     return ring
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import special
 
-from vedette.strategy.records import Floats, Ints
+from vedette.strategy.records import Floats, Ints, Rows
 
 __all__ = ["normal_of_t"]
 
@@ -26,8 +26,7 @@ def normal_of_t(t: Floats, degrees: Ints) -> Floats:
 
     With q = log(1 + t^2/d), y / sqrt(d q) is so smooth in q that a polynomial of degree 12 through values of
     ``scipy.special.stdtr`` and ``ndtri`` meets it to 1e-14 of y for |t| <= 8 (measured, d = 10 to 10^6). It is fitted
-    anew for each d that occurs. Beyond, and where there are so many d that the fits would cost more, the functions
-    themselves are used.
+    anew for each d that occurs. Beyond, the functions themselves are used.
 
     The form sqrt(d q) as a first guess: Wallace (1959), "Bounds on normal approximations to Student's and the
     chi-square distributions", Annals of Mathematical Statistics 30.
@@ -37,14 +36,13 @@ def normal_of_t(t: Floats, degrees: Ints) -> Floats:
     """
     if not len(t):
         return np.zeros(0)
-    low = int(degrees.min())
-    spread = int(degrees.max()) - low + 1
-    far = np.abs(t) > _T_MAX
-    if spread * (_DEGREE + 1) > len(t):
-        return _by_functions(t, degrees)
-    some = low + np.arange(spread, dtype=np.float64)
+    low, far = int(degrees.min()), np.abs(t) > _T_MAX
+    at: Rows = slice(0, 1)
+    some = np.array([float(low)])
+    if int(degrees.max()) > low:
+        held = np.bincount(degrees - low) > 0
+        some, at = low + np.flatnonzero(held).astype(np.float64), (np.cumsum(held) - 1)[degrees - low]
     factors, longest = _fit(some), np.log1p(_T_MAX * _T_MAX / some)
-    at = slice(0, 1) if spread == 1 else degrees - low
     d = some[at]
     q = np.log1p(t * t / d)
     y = np.copysign(np.sqrt(q * d), t)
@@ -57,7 +55,7 @@ def normal_of_t(t: Floats, degrees: Ints) -> Floats:
     y *= value
     if bool(far.any()):
         y[far] = _by_functions(t[far], degrees[far])
-    return y
+    return np.asarray(y)
 
 
 def _fit(degrees: Floats) -> Floats:
@@ -65,10 +63,14 @@ def _fit(degrees: Floats) -> Floats:
     q = 0.5 * np.log1p(_T_MAX * _T_MAX / degrees)[:, None] * (_NODES + 1.0)
     d = degrees[:, None]
     y = _by_functions(np.sqrt(d * np.expm1(q)), np.broadcast_to(d, q.shape))
-    factors = (_TO_CHEBYSHEV[:, None, :] * (y / np.sqrt(d * q))).sum(
-        axis=2
-    )  # these fall off, so that the powers'
-    return np.asarray((_TO_POWERS[:, :, None] * factors).sum(axis=1))  # large whole numbers cost no digits
+    # Chebyshev's factors fall off, so that the large whole numbers of the way to powers cost no digits
+    values = np.ascontiguousarray((y / np.sqrt(d * q)).T)
+    return _product(_TO_POWERS, _product(_TO_CHEBYSHEV, values))
+
+
+def _product(matrix: Floats, columns: Floats) -> Floats:
+    """The matrix product, added up in one order however many columns there are, so that each is what it is alone."""
+    return np.asarray((np.ascontiguousarray(matrix.T)[:, :, None] * columns[:, None, :]).sum(axis=0))
 
 
 def _by_functions(t: Floats, degrees: Ints | Floats) -> Floats:

@@ -31,7 +31,7 @@ def put(whole: NDArray[Any], rows: Rows, part: NDArray[Any] | int) -> NDArray[An
     """The array with some rows replaced; ``whole`` stays as it is, and where the rows are all of it, ``part`` is it."""
     if isinstance(rows, slice) and isinstance(part, np.ndarray):
         return part
-    out = whole.copy()
+    out = whole.copy(order="K")  # bets lie the other way in memory
     out[rows] = part
     return out
 

@@ -20,16 +20,10 @@ _CHUNK = 3072  # rows worked on together: a few arrays of 32 cells of them stay 
 _Z_MAX_P = 1e-300  # p-values below are as good as 0, and their normal score (37) is still finite
 
 
-def _ranks(pool: Ints, measure: NDArray[np.int8]) -> Floats:
-    """The score of each cell under a pool: mid-rank / N - 1/2, its square, or 0 and 1."""
-    n = np.maximum(pool.sum(axis=1, keepdims=True), 1)
-    ranks = (np.cumsum(pool, axis=1) - 0.5 * pool) / n - 0.5
-    spread = measure == Measure.SPREAD
-    ranks[spread] *= ranks[spread]
-    share = measure == Measure.SHARE
-    ranks[share] = 0.0
-    ranks[share, 1] = 1.0
-    return np.asarray(ranks)
+def _ranks(pool: Floats) -> Floats:
+    """2 N (mid-rank / N - 1/2) of each cell, a whole number: the rows of lower cells less those of higher."""
+    cells = np.arange(pool.shape[1])
+    return np.asarray(pool @ np.sign(cells - cells[:, None]).astype(np.float64))
 
 
 def ties(pool: Ints, same_cells: Bools) -> NDArray[np.int8]:
@@ -153,13 +147,10 @@ class _Moments(NamedTuple):
 
     def enter(self, part: slice, pool: Ints, counts: Floats) -> None:
         """The sums of some rows."""
-        cells = np.arange(pool.shape[1])
-        held, one = pool.astype(np.float64), np.ones(len(cells))
+        held, one = pool.astype(np.float64), np.ones(pool.shape[1])
         self.n_all[part] = n_all = held @ one
         self.n[part] = counts @ one
-        ranks = held @ np.sign(cells - cells[:, None]).astype(
-            np.float64
-        )  # rows of lower cells less those of higher
+        ranks = _ranks(held)
         self.linear[part] = np.einsum("sb,sb->s", ranks, counts)
         ranks *= ranks
         n_all = np.maximum(n_all, 1.0)
@@ -240,16 +231,25 @@ def reference_scores(reference: Ints, measure: NDArray[np.int8]) -> Floats:
 
     A standard deviation of zero is replaced by that which half a row in another cell would give.
     """
-    n = np.maximum(reference.sum(axis=1), 1)
-    scores = _ranks(reference, measure)
-    share = measure == Measure.SHARE
-    mean = np.einsum("sb,sb->s", scores, reference) / n
-    mean[share] = reference_share(reference[share])
+    out = np.empty(reference.shape)
+    for low in range(0, len(reference), _CHUNK):
+        part = slice(low, low + _CHUNK)
+        out[part] = _reference_scores(reference[part].astype(np.float64), measure[part])
+    return out
+
+
+def _reference_scores(reference: Floats, measure: NDArray[np.int8]) -> Floats:
+    n = np.maximum(reference.sum(axis=1), 1.0)
+    scores = _ranks(reference) / (2.0 * n)[:, None]
+    spread, share = measure == Measure.SPREAD, measure == Measure.SHARE
+    scores = np.where(spread[:, None], scores * scores, scores)
+    scores[share] = np.arange(reference.shape[1]) == 1
+    mean = np.where(share, reference_share(reference), np.einsum("sb,sb->s", scores, reference) / n)
     scores -= mean[:, None]
     variance = np.einsum("sb,sb,sb->s", scores, scores, reference) / n
-    variance[share] = mean[share] * (1.0 - mean[share])
-    least = np.square(np.where(measure == Measure.SPREAD, 0.25, 0.5)) * 0.5 / (n + 1.0)
-    return np.asarray(scores / np.sqrt(np.maximum(variance, np.where(share, 0.0, least)))[:, None])
+    least = np.square(np.where(spread, 0.25, 0.5)) * 0.5 / (n + 1.0)
+    variance = np.where(share, mean * (1.0 - mean), np.maximum(variance, least))
+    return np.asarray(scores / np.sqrt(variance)[:, None])
 
 
 class Reference:
@@ -261,27 +261,33 @@ class Reference:
     def sums(self, state: State, rows: Rows, found: Scored) -> Floats:
         """The sum of ``reference_scores`` over a window of these rows."""
         if self._of[0] is not state.reference or self._of[1] is not state.tied:
-            self._scores = reference_scores(state.reference, state.measure)
-            self._of = state.reference, state.tied
-            self._blocks: tuple[Floats, Floats] | None = None
-        heads, followers, share = (
-            one if isinstance(rows, slice) else rows[one]
-            for one in (found.heads, found.followers, found.share)
-        )
+            self._prepare(state)
+        groups = found.heads, found.followers, found.share
         blocks = self._blocks
-        if blocks is None or not isinstance(rows, slice):
-            blocks = self._scores.take(heads, axis=0), self._scores.take(followers, axis=0)
-        if isinstance(rows, slice):
-            self._blocks = blocks
+        if not isinstance(rows, slice):
+            blocks = [
+                block.take(self._place[rows[own]], axis=0) for block, own in zip(blocks, groups, strict=True)
+            ]
         out = np.empty(len(found.z))
         out[found.heads] = np.einsum("sb,sb->s", blocks[0], found.block)
         out[found.followers] = np.einsum("sb,sb->s", blocks[1], _at(found.block, found.leader))
-        zero, one = self._scores[share, 0], self._scores[share, 1]
-        out[found.share] = zero * (found.n - found.ones) + one * found.ones
+        out[found.share] = blocks[2][:, 0] * (found.n - found.ones) + blocks[2][:, 1] * found.ones
         return out
 
+    def _prepare(self, state: State) -> None:
+        share, follows = state.measure == Measure.SHARE, state.tied == Tie.POOL
+        self._place = np.zeros(len(share), dtype=np.int64)
+        self._blocks = []
+        for own, cells in ((~share & ~follows, slice(None)), (follows, slice(None)), (share, slice(2))):
+            rows = np.flatnonzero(own)
+            self._place[rows] = np.arange(len(rows))
+            self._blocks.append(
+                reference_scores(state.reference[:, cells].take(rows, axis=0), state.measure[rows])
+            )
+        self._of = state.reference, state.tied
 
-def reference_share(reference: Ints) -> Floats:
+
+def reference_share(reference: Ints | Floats) -> Floats:
     """The share of cell 1 in the reference with half a row added on either side, so that it is never 0 or
     1.
     """
