@@ -9,9 +9,15 @@ import pytest
 from scipy import special, stats
 
 from vedette.errors import DataError
-from vedette.statistics import category_grid, numeric_grid, summarise_category, summarise_numeric
+from vedette.statistics import (
+    category_grid,
+    latency_grid,
+    numeric_grid,
+    summarise_category,
+    summarise_numeric,
+)
 from vedette.strategy import State, accept, begin, plan
-from vedette.strategy.detector import EDetector
+from vedette.strategy.detector import EDetector, EDetectorRows
 from vedette.strategy.quantiles import normal_of_t
 from vedette.strategy.records import Measure, Tie, is_nothing, nothing
 from vedette.strategy.scores import reference_scores, window_scores
@@ -200,6 +206,21 @@ def test_a_score_beyond_all_tails_is_finite():
     assert normal_of_t(np.array([-1e40, 1e40]), np.array([10, 10])) == pytest.approx(
         [-37.0471, 37.0471], abs=1e-4
     )
+
+
+@pytest.mark.parametrize(("factor", "alarms"), [(1e-3, []), (1e3, ["latency.location", "latency.slow"])])
+def test_scores_of_hundreds_are_evidence_too(factor, alarms):
+    """Windows hundreds of standard deviations off alarm on the bad side alone, and all evidence stays finite."""
+    random = np.random.default_rng(11)
+    grid = latency_grid()
+    usual = [summarise_numeric(grid, random.lognormal(-4, 0.5, n)) for n in (200_000, 300_000, 300_000)]
+    off = summarise_numeric(grid, random.lognormal(-4, 0.5, 300_000) * factor)
+    watches = plan({"latency_s": usual[0]}, "model")
+    state = begin(watches, {"latency_s": usual[0]}, np.ones(2), windows_per_month=720)
+    for w, one in enumerate([*usual[1:], off]):
+        evidence, state = EDetectorRows().judge(watches.step({"latency_s": one}, w, w * HOUR), state)
+    assert np.isfinite(evidence.log_evidence).all()
+    assert [watches.watches[k].id for k in np.flatnonzero(evidence.alarm)] == alarms
 
 
 # --- memory

@@ -14,6 +14,7 @@ from vedette.strategy.records import Bools, Floats, Ints, Rows, State, put
 
 __all__ = ["Bets", "advance", "beginning", "evidence", "leaders", "reset"]
 
+_Y_MAX = 150.0
 _CHUNK = 65536  # rows of which a few numbers each stay in the processor's cache
 
 
@@ -30,8 +31,9 @@ def advance(state: State, rows: Rows, y: Floats, start: float) -> Bets:
 
     E <- (E + 1) exp(lam y - lam^2/2), zero for the side that does not count; C <- max(C, 0) + lam y - lam^2/2, and its
     evidence began now where C was not positive. E stays finite: it is reset when it reaches the limit of its watch,
-    and a score of 37, the largest there is, multiplies it by 1e51.
+    and scores beyond 150, which multiply it by 1e212, count as 150.
     """
+    y = np.clip(y, -_Y_MAX, _Y_MAX)
     before = [np.ascontiguousarray(array.T) for array in (state.bets, state.cusum, state.begun)]
     old = Bets(*(array if isinstance(rows, slice) else array[:, rows] for array in before))
     new = Bets(*(np.empty_like(array) for array in old))
