@@ -16,7 +16,7 @@ from vedette.statistics import (
     summarise_category,
     summarise_numeric,
 )
-from vedette.strategy import State, accept, begin, plan
+from vedette.strategy import State, accept, begin, extend, plan
 from vedette.strategy.detector import EDetector, EDetectorRows
 from vedette.strategy.quantiles import normal_of_t
 from vedette.strategy.records import Measure, Tie, is_nothing, nothing
@@ -99,6 +99,19 @@ def test_rows_are_tied_only_while_their_pools_are_equal(accepted):
         assert not equal[state.tied[rows] == Tie.CELLS].any()
         assert equal[state.tied[rows] == Tie.POOL].all()
     assert seen == ({True, False} if accepted is None else {True})
+
+
+def test_a_spread_that_joins_alone_is_not_tied():
+    """Where a column's location stays and its spread is new, each keeps counts and pool of its own."""
+    random = np.random.default_rng(12)
+    watches, found = states(random, 6)
+    spread = watches.first[1]
+    key, watch_key = found[-1].key.copy(), found[-1].watch_key.copy()
+    key[spread], watch_key[1] = 1, 1
+    old = replace(found[-1], key=key, watch_key=watch_key)
+    after = extend(old, watches, window(random, 2000), np.ones(len(watches.key)))
+    assert after.tied[spread] == Tie.NONE
+    assert (after.tied == Tie.POOL).sum() == 2
 
 
 # --- rows beside each other

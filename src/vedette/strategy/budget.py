@@ -91,7 +91,9 @@ def extend(state: State, plan: Plan, reference: Mapping[str, Summary], inflation
         array = getattr(fresh, name).copy()
         array[row_stays if rows else stays] = getattr(state, name)[row_from if rows else watch_from]
         arrays[name] = array
-    arrays["tied"] = ties(arrays["pool"], fresh.tied > 0)
+    together = fresh.tied > 0  # rows of which one stays and one is new were not judged in the same steps
+    together[1:] &= row_stays[1:] == row_stays[:-1]
+    arrays["tied"] = ties(arrays["pool"], together)
     winner = fresh.winner.copy()
     winner[stays] = fresh.first[stays] + (state.winner - state.first)[watch_from]
     return replace(fresh, **arrays, winner=winner, common=state.common, joined=joined)

@@ -108,14 +108,15 @@ class EDetector:
             )
         counts = step.counts if is_nothing(state.carry) else state.carry + step.counts
         n = np.einsum("sb->s", counts)
-        judged, reason = _ready(counts, n[state.first], step.window, state)
+        of_watch = n[state.first]
+        judged, reason = _ready(counts, of_watch, step.window, state)
         whole = bool(judged.all())
         rows = slice(None) if whole else np.flatnonzero(judged[state.group])
         found = self._score(step, state, counts[rows], n[rows], rows)
-        after = self._remember(step, state, counts, judged, n[state.first], found)
+        after = self._remember(step, state, counts, judged, of_watch, found)
         after, alarm, log_evidence = self._bet(step, state, after, judged, found)
         after, closed = self._close(step, state, after, judged)
-        return Evidence(judged, reason, n[state.first], log_evidence, state.log_needed, alarm, closed), after
+        return Evidence(judged, reason, of_watch, log_evidence, state.log_needed, alarm, closed), after
 
     def _score(self, step: Step, state: State, counts: Ints, n: Ints, rows: Rows) -> _Judged:
         key, measure, judged = state.key[rows], state.measure[rows], state.judged[rows]
@@ -295,11 +296,15 @@ def _ready(counts: Ints, n: Ints, window: int, state: State) -> tuple[Bools, np.
 def _common(state: State, found: _Judged, free: Bools | None) -> Floats:
     """The ring of median z^2 / .455, one longer where 20 watches or more could tell."""
     told = found.scored.known if free is None else found.scored.known & free
-    watches = state.group[found.rows][told]
-    if np.count_nonzero(watches[1:] != watches[:-1]) + 1 < _COMMON_WATCHES_MIN:
+    z = found.z if bool(told.all()) else found.z[told]
+    watches = len(z)
+    if len(state.first) < len(state.key):
+        group = state.group[found.rows][told]
+        watches = int(np.count_nonzero(group[1:] != group[:-1])) + min(len(group), 1)
+    if watches < _COMMON_WATCHES_MIN:
         return state.common
     ring = np.roll(state.common, 1)
-    squares = np.square(found.z[told])
+    squares = np.square(z)
     middle = [(len(squares) - 1) // 2, len(squares) // 2]
     squares.partition(middle)
     ring[0] = float(squares[middle].mean()) / _MEDIAN_CHI2

@@ -127,6 +127,8 @@ class State:
     @property
     def group(self) -> Ints:
         """The watch of each row."""
+        if len(self.first) == len(self.key):
+            return np.arange(len(self.key))
         return np.repeat(np.arange(len(self.first)), np.diff(np.append(self.first, len(self.key))))
 
     @property

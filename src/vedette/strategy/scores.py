@@ -78,7 +78,7 @@ def window_scores(
     share, followers = np.flatnonzero(measure == Measure.SHARE), np.flatnonzero(tied == Tie.POOL)
     head = (measure != Measure.SHARE) & (tied != Tie.POOL)
     heads, leader = np.flatnonzero(head), (np.cumsum(head) - 1)[followers - 1]
-    after, block, found = _sweep(pool, counts, heads)
+    after, block, found, cells = _sweep(pool, counts, heads, share)
     z, known = np.zeros(len(pool)), np.zeros(len(pool), dtype=np.bool_)
     beside = _beside(after, heads, found)
     for rows, at in ((heads, slice(None)), (followers, leader)):
@@ -89,25 +89,32 @@ def window_scores(
             marks = _marks(after.take(exact, axis=0), counts.take(exact, axis=0), measure[exact])
             z[exact], known[exact] = _exact(marks, chance, exact)
             z[exact] *= marks.sign
-    ones, held = counts[share, 1], after[share, 1]
-    n = counts[share, 0] + ones
-    marks = _Marks(after[share, 0] + held, held, n, ones, np.ones(0))
+    n, ones = cells[0] + cells[1], cells[1]
+    marks = _Marks(cells[2] + cells[3], cells[3], n, ones, np.ones(0))
     z[share], known[share] = _exact(marks, chance, share)
     return Scored(z, known, after, share, n, ones, heads, block, followers, leader)
 
 
-def _sweep(pool: Ints, counts: Ints, heads: Ints) -> tuple[Ints, Floats, _Moments]:
-    """The pool with the window, the counts of the heads, and their moments, in one way through memory."""
+def _sweep(pool: Ints, counts: Ints, heads: Ints, share: Ints) -> tuple[Ints, Floats, _Moments, Ints]:
+    """In one way through memory: the pool with the window, the counts of the heads, their moments, and of the shares
+    both cells, in the counts and in the pool.
+    """
     after, block = np.empty_like(pool), np.empty((len(heads), pool.shape[1]))
     found = _Moments.empty(len(heads))
-    bounds = np.searchsorted(heads, np.arange(0, len(pool) + _CHUNK, _CHUNK)).tolist()
+    cells, edges = np.empty((4, len(share)), dtype=np.int64), np.arange(0, len(pool) + _CHUNK, _CHUNK)
+    bounds, share_bounds = np.searchsorted(heads, edges).tolist(), np.searchsorted(share, edges).tolist()
     for number, low in enumerate(range(0, len(pool), _CHUNK)):
         rows, part = slice(low, low + _CHUNK), slice(bounds[number], bounds[number + 1])
         np.add(pool[rows], counts[rows], out=after[rows])
+        some = slice(share_bounds[number], share_bounds[number + 1])
+        first = (share[some] - low) * pool.shape[1]
+        second = first + 1
+        for at, array in ((0, counts[rows].ravel()), (2, after[rows].ravel())):
+            cells[at, some], cells[at + 1, some] = array.take(first), array.take(second)
         own = heads[part] - low
         block[part] = counts[rows].take(own, axis=0)
         found.enter(part, after[rows].take(own, axis=0), block[part])
-    return after, block, found
+    return after, block, found, cells
 
 
 def _beside(pool: Ints, heads: Ints, found: _Moments) -> Floats:
