@@ -171,10 +171,12 @@ def test_another_grid_is_refused():
 # --- scores
 
 
-def scores(pool, counts, measure, chance=0.5):
+def score(pool, counts, measure, chance=0.5):
+    """z of windows within pools that hold them."""
     pool, counts = np.atleast_2d(pool), np.atleast_2d(counts)
-    n = len(pool)
-    return window_scores(pool, counts, np.full(n, measure, dtype=np.int8), np.full(n, chance))
+    kinds, free = np.full(len(pool), measure, dtype=np.int8), np.zeros(len(pool), dtype=np.int8)
+    told = np.broadcast_to(chance, len(pool))
+    return window_scores(pool - counts, counts, kinds, free, lambda rows: told[rows]).z
 
 
 def test_location_score_is_the_rank_sum_test():
@@ -188,7 +190,7 @@ def test_location_score_is_the_rank_sum_test():
     expected = stats.mannwhitneyu(
         np.repeat(cells, current), np.repeat(cells, reference), use_continuity=False, method="asymptotic"
     )
-    z, _ = scores(reference + current, current, Measure.LOCATION)
+    z = score(reference + current, current, Measure.LOCATION)
     assert 2 * stats.norm.sf(abs(z[0])) == pytest.approx(expected.pvalue, rel=1e-9)
 
 
@@ -197,7 +199,7 @@ def test_share_score_is_the_exact_test():
     pool, counts = np.zeros((2, 1, BINS), dtype=np.int64)
     pool[0, :2], counts[0, :2] = (960, 40), (190, 10)
     law = stats.hypergeom(1000, 40, 200)
-    z, _ = scores(pool, counts, Measure.SHARE, chance=0.3)
+    z = score(pool, counts, Measure.SHARE, chance=0.3)
     assert special.ndtr(-z[0]) == pytest.approx(law.sf(10) + 0.3 * law.pmf(10), rel=1e-9)
 
 
@@ -209,7 +211,7 @@ def test_scores_of_a_lopsided_column_are_normal():
     pool[:, 0], pool[:, 1], pool[:, 2] = 9960, 30, 10
     counts = np.zeros_like(pool)
     counts[:, :3] = random.multivariate_hypergeometric([9960, 30, 10], 500, size=n)
-    z, _ = window_scores(pool, counts, np.zeros(n, dtype=np.int8), random.random(n))
+    z = score(pool, counts, Measure.LOCATION, random.random(n))
     assert np.exp(2.5 * z - 2.5**2 / 2).mean() < 2.0
     assert stats.kstest(z, "norm").pvalue > 0.01
 
@@ -223,7 +225,7 @@ def test_p_values_in_sequence_are_uniform_and_independent():
         counts = np.zeros_like(pool)
         counts[:, :2] = random.multinomial(100, [0.9, 0.1], size=200)
         pool += counts
-        z, _ = window_scores(pool, counts, np.full(200, Measure.SHARE, dtype=np.int8), random.random(200))
+        z = score(pool, counts, Measure.SHARE, random.random(200))
         p.append(special.ndtr(z))
     table = np.array(p)
     assert stats.kstest(table.ravel(), "uniform").pvalue > 0.01
@@ -534,7 +536,7 @@ def test_a_watch_that_stays_keeps_its_evidence():
     both = plan({"carrier": reference["carrier"], "distance": reference["distance"]}, "model")
     after = extend(state, both, reference, np.ones(len(both.key)))
     rows = both.rows_of("distance")
-    assert np.array_equal(after.log_bets[rows], state.log_bets)
+    assert np.array_equal(after.bets[rows], state.bets)
     assert np.array_equal(after.pool[rows], state.pool)
     assert np.array_equal(after.weight[3:], state.weight)
     assert np.array_equal(after.winner[3:] - after.first[3:], state.winner - state.first)

@@ -158,7 +158,7 @@ def test_what_is_too_little_waits(name):
     _, split = judge_all(name, state, apart)
     _, whole = judge_all(name, state, [watches.step(both, 1, 3600.0)])
     assert np.array_equal(split.pool, whole.pool)
-    assert np.array_equal(split.log_bets, whole.log_bets)
+    assert np.array_equal(split.bets, whole.bets)
 
 
 def test_no_rows_are_no_judgement(name):

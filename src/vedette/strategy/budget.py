@@ -9,6 +9,7 @@ import numpy as np
 
 from vedette.statistics.summary import Summary
 from vedette.strategy.records import Bools, Floats, Ints, Measure, State
+from vedette.strategy.scores import ties
 from vedette.strategy.watches import BINS, Plan
 
 __all__ = ["BETS", "COMMON_STEPS", "RING", "accept", "begin", "extend"]
@@ -90,6 +91,9 @@ def extend(state: State, plan: Plan, reference: Mapping[str, Summary], inflation
         array = getattr(fresh, name).copy()
         array[row_stays if rows else stays] = getattr(state, name)[row_from if rows else watch_from]
         arrays[name] = array
+    together = fresh.tied > 0  # rows of which one stays and one is new were not judged in the same steps
+    together[1:] &= row_stays[1:] == row_stays[:-1]
+    arrays["tied"] = ties(arrays["pool"], together)
     winner = fresh.winner.copy()
     winner[stays] = fresh.first[stays] + (state.winner - state.first)[watch_from]
     return replace(fresh, **arrays, winner=winner, common=state.common, joined=joined)
@@ -115,12 +119,14 @@ def accept(state: State, watches: Bools) -> State:
         present[one[tied]] = state.aside[other[tied]]
         own[one[tied]] = True
     rows = own[:, None]
+    pool = np.where(rows, present, state.pool)
     return replace(
         state,
-        pool=np.where(rows, present, state.pool),
+        pool=pool,
+        tied=ties(pool, state.tied > 0),
         reference=np.where(rows, present, state.reference),
         aside=np.where(rows, 0, state.aside),
-        log_bets=np.where(rows, -np.inf, state.log_bets),
+        bets=np.where(rows, 0.0, state.bets),
         cusum=np.where(rows, 0.0, state.cusum),
         ring_n=np.where(rows, 0, state.ring_n),  # its sums are in units of the old reference
         ring_sum=np.where(rows, 0.0, state.ring_sum),
@@ -131,6 +137,14 @@ def accept(state: State, watches: Bools) -> State:
         tolerance=np.where(chosen, np.nan, state.tolerance),
         log_evidence=np.where(chosen, -np.inf, state.log_evidence),
     )
+
+
+def _same_cells(plan: Plan) -> Bools:
+    """Which rows are the spread of the column of which the row before is the location."""
+    out = np.zeros(len(plan.key), dtype=np.bool_)
+    one = np.flatnonzero((plan.measure[1:] == Measure.SPREAD) & (plan.measure[:-1] == Measure.LOCATION)) + 1
+    out[one] = [np.array_equal(plan.cells[row], plan.cells[row - 1]) for row in one]
+    return out
 
 
 def _fresh(
@@ -145,11 +159,12 @@ def _fresh(
         key=plan.key.copy(),
         measure=plan.measure.copy(),
         side=plan.side.copy(),
+        tied=ties(counts, _same_cells(plan)),
         pool=counts,
         reference=counts.copy(),
         aside=zeros,
         carry=zeros.copy(),
-        log_bets=np.full((n_rows, n_bets), -np.inf),
+        bets=np.zeros((n_rows, n_bets)),
         cusum=np.zeros((n_rows, n_bets)),
         begun=np.full((n_rows, n_bets), np.nan),
         dispersion=np.zeros(n_rows),

@@ -3,24 +3,36 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
-from scipy import special
+from numpy.typing import NDArray
 
-from vedette.strategy.budget import BETS
+from vedette.strategy.bets import Bets, advance, beginning, evidence, leaders, reset
 from vedette.strategy.latch import effects, recovered
-from vedette.strategy.records import Bools, Evidence, Floats, Ints, Measure, State, Step
-from vedette.strategy.scores import reference_scores, uniform, window_scores
+from vedette.strategy.quantiles import normal_of_t
+from vedette.strategy.records import (
+    Bools,
+    Evidence,
+    Floats,
+    Ints,
+    Rows,
+    State,
+    Step,
+    is_nothing,
+    nothing,
+    put,
+)
+from vedette.strategy.scores import Reference, Scored, ties, uniform, window_scores
 from vedette.strategy.watches import ROWS_MIN
 
 __all__ = ["EDetector", "EDetectorRows"]
 
-_PRIOR = 10.0  # windows that the reference's variance inflation counts for
+_PRIOR = 10  # windows that the reference's variance inflation counts for
 _WARM_UP = 2  # judged windows before a row may bet: its dispersion is not known at all
 _CAP = 16.0  # a window counts for four standard deviations at most, so that a change does not hide itself
 _MEDIAN_CHI2 = 0.4549364231195724  # of one degree of freedom
 _COMMON_WATCHES_MIN = 20
-_LEAST_P = 1e-300
 
 _LEAN = 0.645
 """By how much a column's spread seems to widen where its location moves, in scores: with g the density at a value,
@@ -32,11 +44,11 @@ uniform and .667 for Laplace's; times the variance of ranks, 1/12, over the devi
 class _Judged:
     """What a step makes of the rows that are judged in it; ``rows`` are their numbers."""
 
-    rows: Ints
+    rows: Rows
     counts: Ints
-    pool: Ints
+    n: Ints
+    scored: Scored
     z: Floats
-    known: Bools
     y: Floats
     scale: Floats
 
@@ -52,8 +64,8 @@ class EDetector:
         s2   = max(1, (10 max(v0, G) + Q) / (10 + d))
         y    = sign(z) Phi^-1(t_cdf(|z| / sqrt(s2); 10 + d));  y = 0 in the first two windows
         Q   += min(z^2, 16 s2);  d += 1                                      (after use, so predictable)
-        L_j  = logaddexp(L_j, 0) + lam_j y - lam_j^2 / 2                     for each bet lam_j
-        R    = mean of exp(L_j) over the bets and rows of a watch;  R >= A_k: ALARM, all L_j = -inf
+        E_j  = (E_j + 1) exp(lam_j y - lam_j^2 / 2)                          for each bet lam_j
+        R    = mean of E_j over the bets and rows of a watch;  R >= A_k: ALARM, all E_j = 0
 
     lam = +-{.35, .7, 1.2, 1.8, 2.5, 3.3}, the bad side alone where a watch has one. A_k = T/(B v_k). If
     E0[exp(lam y - lam^2/2) | past] <= 1 then R_w + A_k N_w - w never grows in expectation, so E0[N_w] <=
@@ -83,6 +95,7 @@ class EDetector:
         if not tolerance > 0:
             raise ValueError(f"tolerance={tolerance}: must be greater than 0, in standard deviations")
         self.tolerance = tolerance
+        self._reference = Reference()
 
     def judge(self, step: Step, state: State) -> tuple[Evidence, State]:
         """What a step shows, and the state after it; both arguments stay as they are.
@@ -93,24 +106,60 @@ class EDetector:
             raise ValueError(
                 f"step of {len(step.key)} rows for a state of {len(state.key)}: must be of the same plan"
             )
-        counts = state.carry + step.counts
-        judged, reason, n = _ready(counts, step.window, state)
-        found = self._score(step, state, counts, np.flatnonzero(judged[state.group]))
-        after = _remember(step, state, counts, judged, n, found)
+        counts = step.counts if is_nothing(state.carry) else state.carry + step.counts
+        n = np.einsum("sb->s", counts)
+        of_watch = n[state.first]
+        judged, reason = _ready(counts, of_watch, step.window, state)
+        whole = bool(judged.all())
+        rows = slice(None) if whole else np.flatnonzero(judged[state.group])
+        found = self._score(step, state, counts[rows], n[rows], rows)
+        after = self._remember(step, state, counts, judged, of_watch, found)
         after, alarm, log_evidence = self._bet(step, state, after, judged, found)
         after, closed = self._close(step, state, after, judged)
-        return Evidence(judged, reason, n, log_evidence, state.log_needed, alarm, closed), after
+        return Evidence(judged, reason, of_watch, log_evidence, state.log_needed, alarm, closed), after
 
-    def _score(self, step: Step, state: State, counts: Ints, rows: Ints) -> _Judged:
-        part = counts[rows]
-        pool = state.pool[rows] + part
-        chance = uniform(state.key[rows], step.start, state.judged[rows])
-        z, known = window_scores(pool, part, state.measure[rows], chance)
+    def _score(self, step: Step, state: State, counts: Ints, n: Ints, rows: Rows) -> _Judged:
+        key, measure, judged = state.key[rows], state.measure[rows], state.judged[rows]
+        tied = state.tied[rows]
+        scored = window_scores(
+            state.pool[rows], counts, measure, tied, lambda some: uniform(key[some], step.start, judged[some])
+        )
         scale = self._scale(state)[rows]
-        past = np.maximum(state.judged[rows], 1)
-        usual = np.where(state.judged[rows] > 0, state.dispersion[rows] / past, 1.0)
-        z = self._upright(z, scale, usual, state.measure[rows], part)
-        return _Judged(rows, part, pool, z, known, self._standardise(z, scale, state.judged[rows]), scale)
+        usual = np.where(judged > 0, state.dispersion[rows] / np.maximum(judged, 1), 1.0)
+        z = self._upright(scored.z, scale, usual, np.flatnonzero(tied), n)
+        return _Judged(rows, counts, n, scored, z, self._standardise(z, scale, judged), scale)
+
+    def _remember(
+        self, step: Step, state: State, counts: Ints, judged: Bools, n: Ints, found: _Judged
+    ) -> State:
+        """The pool, the dispersion, the last windows, and what waits."""
+        rows, past = found.rows, state.judged[found.rows]
+        # windows of the warm-up are not bet on; in the pool they would hide a change that was there from the start
+        warm = past >= _WARM_UP
+        pool = state.pool
+        if bool(warm.all()):
+            pool = put(pool, rows, found.scored.pool)
+        elif bool(warm.any()):
+            pool = put(pool, rows, np.where(warm[:, None], found.scored.pool, pool[rows]))
+        whole = isinstance(rows, slice)
+        capped = np.minimum(np.square(found.z), _CAP * found.scale)
+        free = ~state.latched[state.group[rows]] if bool(state.latched.any()) else None
+        grown = state.dispersion[rows] + (capped if free is None else np.where(free, capped, 0.0))
+        sums = self._reference.sums(state, rows, found.scored)
+        return replace(
+            state,
+            pool=pool,
+            carry=nothing(counts.shape) if whole else put(counts, rows, 0),
+            dispersion=put(state.dispersion, rows, grown),
+            judged=put(state.judged, rows, past + (1 if free is None else free)),
+            ring_n=_pushed(state.ring_n, rows, found.n),
+            ring_sum=_pushed(state.ring_sum, rows, sums),
+            ring_start=_pushed(state.ring_start, rows, step.start),
+            last=np.where(judged, step.window, state.last),
+            gap=np.where(judged & (state.last >= 0), step.window - state.last, state.gap),
+            waiting=np.where(judged, 0, n),
+            common=_common(state, found, free),
+        )
 
     def _scale(self, state: State) -> Floats:
         """s2 [S]: the dispersion of the scores, from the reference and from the past."""
@@ -119,63 +168,53 @@ class EDetector:
         prior = _PRIOR * np.maximum(state.inflation, common)
         return np.asarray(np.maximum(1.0, (prior + state.dispersion) / (_PRIOR + state.judged)))
 
-    def _upright(self, z: Floats, scale: Floats, usual: Floats, measure: np.ndarray, counts: Ints) -> Floats:
+    def _upright(self, z: Floats, scale: Floats, usual: Floats, own: Ints, n: Ints) -> Floats:
         """The scores, those of spread without what the window's location does to them.
 
-        The row before that of a column's spread is its location. Where days differ in level their values lie further
+        The row before each of ``own`` is its column's location. Where days differ in level their values lie further
         from the middle, which is no change of spread, and as a square it has a tail that no dispersion allows for. What
         the level did on average, ``usual``, stays.
         """
-        own = np.flatnonzero((measure[1:] == Measure.SPREAD) & (measure[:-1] == Measure.LOCATION)) + 1
-        own = own[(counts[own] == counts[own - 1]).all(axis=1)]
         if not len(own):
             return z
         moved = np.minimum(np.square(z[own - 1]), _CAP * scale[own - 1]) - usual[own - 1]
         upright = z.copy()
-        upright[own] -= _LEAN * moved / np.sqrt(counts[own].sum(axis=1))
+        upright[own] -= _LEAN * moved / np.sqrt(n[own])
         return upright
 
     def _standardise(self, z: Floats, scale: Floats, judged: Ints) -> Floats:
         """y: Student's t for an estimated dispersion, made normal."""
-        tail = special.stdtr(_PRIOR + judged, -np.abs(z) / np.sqrt(scale))
-        y = np.copysign(-special.ndtri(np.maximum(tail, _LEAST_P)), z)
-        return np.where(judged < _WARM_UP, 0.0, y)
+        y = normal_of_t(z / np.sqrt(scale), np.asarray(_PRIOR + judged, dtype=np.int64))
+        return y if int(judged.min(initial=_WARM_UP)) >= _WARM_UP else np.where(judged < _WARM_UP, 0.0, y)
 
     def _bet(
         self, step: Step, state: State, after: State, judged: Bools, found: _Judged
     ) -> tuple[State, Bools, Floats]:
         """The recursions, their alarms, and the resets that follow."""
-        rows, lam = found.rows, np.concatenate([BETS, -BETS])
-        gain = found.y[:, None] * lam - 0.5 * lam * lam
-        before = state.cusum[rows]
-        begun, cusum, log_bets = state.begun.copy(), state.cusum.copy(), state.log_bets.copy()
-        begun[rows] = np.where(before <= 0.0, step.start, state.begun[rows])
-        cusum[rows] = np.maximum(before, 0.0) + gain
-        log_bets[rows] = np.logaddexp(state.log_bets[rows], 0.0) + gain
-        log_bets[~_allowed(state)] = -np.inf
-        log_evidence, winner, since = _mixture(state, log_bets, begun)
+        rows, quiet = found.rows, judged & ~state.latched
+        bets = advance(state, rows, found.y, step.start)
+        log_evidence = evidence(state, bets.bets)
         crossed = judged & (log_evidence >= state.log_needed)
-        alarm = crossed & ~state.latched
-        reset = crossed[state.group]
-        log_bets[reset], cusum[reset] = -np.inf, 0.0
-        quiet = judged & ~state.latched
+        alarm, since = crossed & ~state.latched, np.where(np.isnan(state.since), step.start, state.since)
+        winner = np.where(quiet, leaders(state, bets.bets), state.winner)
+        began = beginning(bets, winner[alarm])
+        bets = reset(bets, crossed[state.group] if bool(crossed.any()) else crossed)
+        since = np.where(quiet, since, state.since)
+        since[alarm] = began
         told = replace(
             after,
-            log_bets=log_bets,
-            cusum=cusum,
-            begun=begun,
+            **bets._asdict(),
             log_evidence=np.where(quiet, log_evidence, state.log_evidence),
-            winner=np.where(quiet, winner, state.winner),
+            winner=winner,
             latched=state.latched | alarm,
-            since=np.where(alarm, since, np.where(quiet & np.isnan(state.since), step.start, state.since)),
+            since=since,
             opened=np.where(alarm, step.start, state.opened),
             alarms=state.alarms + alarm,
         )
-        open_rows = told.latched[state.group[rows]]
-        if bool(open_rows.any()):
-            aside = state.aside.copy()
-            aside[rows[open_rows]] += found.counts[open_rows]
-            told = replace(told, aside=aside)
+        if bool(told.latched.any()):
+            open_rows = told.latched[state.group[rows]]
+            aside = state.aside[rows] + np.where(open_rows[:, None], found.counts, 0)
+            told = replace(told, aside=put(state.aside, rows, aside))
         return replace(told, tolerance=self._tolerances(told, alarm)), alarm, log_evidence
 
     def _tolerances(self, state: State, alarm: Bools) -> Floats:
@@ -196,12 +235,13 @@ class EDetector:
         if not bool(closed.any()):
             return after, np.zeros_like(state.latched)
         rows = closed[state.group][:, None]
+        pool = np.where(rows, after.pool - after.aside, after.pool)
         return replace(
             after,
-            pool=np.where(rows, after.pool - after.aside, after.pool),
+            pool=pool,
+            tied=ties(pool, after.tied > 0),
             aside=np.where(rows, 0, after.aside),
-            log_bets=np.where(rows, -np.inf, after.log_bets),
-            cusum=np.where(rows, 0.0, after.cusum),
+            **reset(Bets(after.bets, after.cusum, after.begun), rows[:, 0])._asdict(),
             latched=after.latched & ~closed,
             since=np.where(closed, step.start, after.since),
             opened=np.where(closed, np.nan, after.opened),
@@ -229,99 +269,52 @@ class EDetectorRows(EDetector):
     def _scale(self, state: State) -> Floats:
         return np.ones(len(state.key))
 
-    def _upright(  # exact as it is
-        self, z: Floats, scale: Floats, usual: Floats, measure: np.ndarray, counts: Ints
-    ) -> Floats:
-        del scale, usual, measure, counts
+    def _upright(self, z: Floats, scale: Floats, usual: Floats, own: Ints, n: Ints) -> Floats:
+        del scale, usual, own, n  # exact as it is
         return z
 
     def _standardise(self, z: Floats, scale: Floats, judged: Ints) -> Floats:  # noqa: ARG002 - as in the base
         return z
 
 
-def _ready(counts: Ints, window: int, state: State) -> tuple[Bools, np.ndarray, Ints]:
-    """Which watches have enough to be judged, why the others have not, and their rows."""
-    n = counts.sum(axis=1)[state.first]
-    least = np.minimum.reduceat(counts.min(axis=1), state.first) if len(counts) else n
+def _ready(counts: Ints, n: Ints, window: int, state: State) -> tuple[Bools, np.ndarray]:
+    """Which watches have enough to be judged, and why the others have not."""
     reason = np.full(len(n), None, dtype=object)
+    short = np.zeros(len(n), dtype=np.bool_)
+    if int(counts.min(initial=0)) < 0:
+        short = np.minimum.reduceat(counts.min(axis=1), state.first) < 0
     again = state.last >= window
-    for why, text in (
-        (again, "this window was judged before"),
-        (~again & (least < 0), "corrections outweigh new rows"),
-        (~again & (least >= 0) & (n == 0), "no rows"),
-    ):
-        reason[why] = text
-    for k in np.flatnonzero(~again & (least >= 0) & (n > 0) & (n < ROWS_MIN)):
-        reason[k] = f"fewer than {ROWS_MIN} rows: {n[k]}"
-    return np.array([why is None for why in reason], dtype=np.bool_), reason, n
+    judged = ~(again | short | (n < ROWS_MIN))
+    if not bool(judged.all()):
+        reason[again] = "this window was judged before"
+        reason[~again & short] = "corrections outweigh new rows"
+        few = ~(again | short | judged)
+        reason[few] = [f"fewer than {ROWS_MIN} rows: {m}" if m else "no rows" for m in n[few]]
+    return judged, reason
 
 
-def _remember(step: Step, state: State, counts: Ints, judged: Bools, n: Ints, found: _Judged) -> State:
-    """The pool, the dispersion, the last windows, and what waits."""
-    rows = found.rows
-    pool, carry = state.pool.copy(), counts
-    # windows of the warm-up are not bet on; in the pool they would hide a change that was there from the start
-    warm = state.judged[rows] >= _WARM_UP
-    pool[rows[warm]] = found.pool[warm]
-    carry[rows] = 0
-    quiet = rows[~state.latched[state.group[rows]]]
-    dispersion, past = state.dispersion.copy(), state.judged.copy()
-    free = ~state.latched[state.group[rows]]
-    dispersion[quiet] += np.minimum(np.square(found.z), _CAP * found.scale)[free]
-    past[quiet] += 1
-    ring_n, ring_sum, ring_start = state.ring_n.copy(), state.ring_sum.copy(), state.ring_start.copy()
-    for ring in (ring_n, ring_sum, ring_start):
-        ring[rows, 1:] = ring[rows, :-1]
-    scores = reference_scores(state.reference[rows], state.measure[rows])
-    ring_n[rows, 0] = found.counts.sum(axis=1)
-    ring_sum[rows, 0] = np.einsum("sb,sb->s", scores, found.counts)
-    ring_start[rows, 0] = step.start
-    return replace(
-        state,
-        pool=pool,
-        carry=carry,
-        dispersion=dispersion,
-        judged=past,
-        ring_n=ring_n,
-        ring_sum=ring_sum,
-        ring_start=ring_start,
-        last=np.where(judged, step.window, state.last),
-        gap=np.where(judged & (state.last >= 0), step.window - state.last, state.gap),
-        waiting=np.where(judged, 0, n),
-        common=_common(state, found, free),
-    )
-
-
-def _common(state: State, found: _Judged, free: Bools) -> Floats:
+def _common(state: State, found: _Judged, free: Bools | None) -> Floats:
     """The ring of median z^2 / .455, one longer where 20 watches or more could tell."""
-    told = found.known & free
-    if len(np.unique(state.group[found.rows[told]])) < _COMMON_WATCHES_MIN:
+    told = found.scored.known if free is None else found.scored.known & free
+    z = found.z if bool(told.all()) else found.z[told]
+    watches = len(z)
+    if len(state.first) < len(state.key):
+        group = state.group[found.rows][told]
+        watches = int(np.count_nonzero(group[1:] != group[:-1])) + min(len(group), 1)
+    if watches < _COMMON_WATCHES_MIN:
         return state.common
     ring = np.roll(state.common, 1)
-    ring[0] = float(np.median(np.square(found.z[told]))) / _MEDIAN_CHI2
+    squares = np.square(z)
+    middle = [(len(squares) - 1) // 2, len(squares) // 2]
+    squares.partition(middle)
+    ring[0] = float(squares[middle].mean()) / _MEDIAN_CHI2
     return ring
 
 
-def _allowed(state: State) -> Bools:
-    """The bets [S, M] of the sides that count."""
-    half = (len(state.key), len(BETS))
-    up = np.broadcast_to((state.side >= 0)[:, None], half)
-    down = np.broadcast_to((state.side <= 0)[:, None], half)
-    return np.concatenate([up, down], axis=1)
-
-
-def _mixture(state: State, log_bets: Floats, begun: Floats) -> tuple[Floats, Ints, Floats]:
-    """log R of each watch, its row with most evidence, and the window where that row's best bet began."""
-    if not len(log_bets):
-        return np.zeros(0), np.zeros(0, dtype=np.int64), np.zeros(0)
-    best = log_bets.argmax(axis=1)
-    top = np.take_along_axis(log_bets, best[:, None], axis=1)[:, 0]
-    peak = np.maximum.reduceat(top, state.first)
-    shift = np.where(np.isfinite(peak), peak, 0.0)[state.group]
-    total = np.add.reduceat(np.exp(log_bets - shift[:, None]).sum(axis=1), state.first)
-    bets = np.add.reduceat(_allowed(state).sum(axis=1), state.first)
-    with np.errstate(divide="ignore"):
-        log_evidence = np.log(total / bets) + np.where(np.isfinite(peak), peak, 0.0)
-    leading = np.flatnonzero(top == peak[state.group])
-    winner = leading[np.unique(state.group[leading], return_index=True)[1]]
-    return log_evidence, winner, begun[winner, best[winner]]
+def _pushed(ring: NDArray[Any], rows: Rows, newest: NDArray[Any] | float) -> NDArray[Any]:
+    """The ring [S, 8] with a number more in front of these rows, and the oldest gone."""
+    held = ring[rows]
+    out = np.empty_like(held)
+    out.ravel()[1:] = held.ravel()[:-1]  # in one piece: what this moves into the first column is overwritten
+    out[:, 0] = newest
+    return put(ring, rows, out)

@@ -101,20 +101,32 @@ def _tails(population: Floats, marked: Floats, drawn: Floats, seen: Floats) -> t
 
 def _stirling(x: Floats) -> Floats:
     """log(x!) - x log x + x, the part of the factorial beside its entropy."""
-    large = np.maximum(x, 16.0)
+    all_large = bool(x.min(initial=16.0) >= 16.0)
+    large = x if all_large else np.maximum(x, 16.0)
     inverse = 1.0 / (large * large)
-    series = (
-        1 / 12 - inverse * (1 / 360 - inverse * (1 / 1260 - inverse * (1 / 1680 - inverse / 1188)))
-    ) / large
+    series = inverse / -1188.0  # 1/12 - i (1/360 - i (1/1260 - i (1/1680 - i/1188))), from within
+    for term in (1 / 1680, 1 / 1260, 1 / 360):
+        series += term
+        series *= -inverse
+    series += 1 / 12
+    series /= large
+    half = np.log(2 * np.pi * np.maximum(x, 1.0))
+    half *= 0.5
+    if all_large:
+        return np.asarray(series + half)
     small = _STIRLING[np.minimum(x, 15.0).astype(np.intp)]
-    half = np.where(x > 0, 0.5 * np.log(2 * np.pi * np.maximum(x, 1.0)), 0.0)
-    return np.where(x < 16, small, series) + half
+    return np.where(x < 16, small, series) + np.where(x > 0, half, 0.0)
 
 
 def _cells(
     population: Floats, marked: Floats, drawn: Floats, k: Floats
 ) -> tuple[Floats, Floats, Floats, Floats]:
     return k, marked - k, drawn - k, population - marked - drawn + k
+
+
+def _xlog1p(d: Floats) -> Floats:
+    """(1 + d) log(1 + d), 0 for -1 and what rounding left below it."""
+    return np.where(d > -1.0, (1.0 + d) * np.log1p(np.maximum(d, -1.0 + 2.0**-53)), 0.0)
 
 
 def _deviance(population: Floats, marked: Floats, drawn: Floats, k: Floats) -> Floats:
@@ -131,8 +143,8 @@ def _deviance(population: Floats, marked: Floats, drawn: Floats, k: Floats) -> F
     )
     for sign, (row, column) in zip(signs, margins, strict=True):
         expected = row * (column / safe)
-        d = np.maximum(sign * excess / np.where(expected > 0, expected, 1.0), -1.0)
-        total += expected * (special.xlog1py(1.0 + d, d) - d)
+        d = sign * excess / np.where(expected > 0, expected, 1.0)
+        total += expected * (_xlog1p(d) - d)
     return total
 
 
@@ -151,15 +163,16 @@ def _sum(population: Floats, marked: Floats, drawn: Floats, k: Floats) -> Floats
     a, b, c, d = (cell.copy() for cell in _cells(population, marked, drawn, k))
     term, partial = np.ones_like(k), np.zeros_like(k)
     while len(index):
-        for _ in range(16):  # between two looks at which rows are done
+        ratio, under = np.empty_like(a), np.empty_like(a)
+        for _ in range(8):  # between two looks at which rows are done
             a += 1.0
             d += 1.0
-            term *= b * c / (a * d)
+            np.multiply(b, c, out=ratio)
+            ratio /= np.multiply(a, d, out=under)
+            term *= ratio  # zero for good once b or c was, whatever becomes of them then
             b -= 1.0
             c -= 1.0
             partial += term
-            np.maximum(b, 0.0, out=b)
-            np.maximum(c, 0.0, out=c)
         done = term <= 1e-17 * partial
         if bool(done.any()):
             total[index[done]] = partial[done]

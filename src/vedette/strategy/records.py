@@ -10,19 +10,40 @@ import struct
 import zlib
 from dataclasses import dataclass, fields
 from enum import IntEnum
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vedette.errors import DataError
 
-__all__ = ["Evidence", "Measure", "State", "Step"]
+__all__ = ["Evidence", "Measure", "State", "Step", "Tie", "is_nothing", "nothing", "put"]
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
+Rows = NDArray[np.int64] | slice  # numbers of rows, or all of them
 
-_MAGIC = b"VDSTATE1"  # the last character is the version of the format
+_MAGIC = b"VDSTATE2"  # the last character is the version of the format
+
+
+def put(whole: NDArray[Any], rows: Rows, part: NDArray[Any] | int) -> NDArray[Any]:
+    """The array with some rows replaced; ``whole`` stays as it is, and where the rows are all of it, ``part`` is it."""
+    if isinstance(rows, slice) and isinstance(part, np.ndarray):
+        return part
+    out = whole.copy(order="K")  # bets lie the other way in memory
+    out[rows] = part
+    return out
+
+
+def nothing(shape: tuple[int, ...]) -> Ints:
+    """Counts of zero that take no memory; not to be written to."""
+    return np.broadcast_to(np.int64(0), shape)
+
+
+def is_nothing(counts: Ints) -> bool:
+    """True where all counts are zero."""
+    return not (any(counts.strides) and bool(counts.any()))
 
 
 class Measure(IntEnum):
@@ -31,6 +52,14 @@ class Measure(IntEnum):
     LOCATION = 0  # mid-ranks
     SPREAD = 1  # squared distances of the mid-ranks from the middle
     SHARE = 2  # the share of cell 1 of two
+
+
+class Tie(IntEnum):
+    """What a row has in common with the row before it."""
+
+    NONE = 0
+    CELLS = 1  # a column's spread counts what its location does
+    POOL = 2  # and has the same pool
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +90,12 @@ class State:
     key: NDArray[np.uint64]  # [S] name of the row, also the seed of its randomised ranks
     measure: NDArray[np.int8]  # [S] Measure
     side: NDArray[np.int8]  # [S] +1 or -1: only that direction is bad; 0: both
+    tied: NDArray[np.int8]  # [S] Tie: such rows come with the counts of the row before in every step
     pool: Ints  # [S, B] the reference and all that was judged (P)
     reference: Ints  # [S, B] the reference alone
     aside: Ints  # [S, B] what was judged during an open alarm: it leaves the pool when the alarm closes
     carry: Ints  # [S, B] what arrived and was too little to be judged
-    log_bets: Floats  # [S, M] log of the recursion of each bet (L), -inf for none
+    bets: Floats  # [S, M] the recursion of each bet (E), 0 for none
     cusum: Floats  # [S, M] the same bet's CUSUM, which tells when its evidence began
     begun: Floats  # [S, M] start of the window where it began
     dispersion: Floats  # [S] sum of capped squared scores (Q)
@@ -97,6 +127,8 @@ class State:
     @property
     def group(self) -> Ints:
         """The watch of each row."""
+        if len(self.first) == len(self.key):
+            return np.arange(len(self.key))
         return np.repeat(np.arange(len(self.first)), np.diff(np.append(self.first, len(self.key))))
 
     @property
