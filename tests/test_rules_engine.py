@@ -193,21 +193,21 @@ def test_rules_that_change_are_an_event_and_begin_anew(world: World) -> None:
     ):
         world.log_day(world.rows(200))
         judged(world, said)
-    events = world.lake.model("m")["events"].scan().filter(pl.col("kind") == "rules").sort("time").collect()
+    events = world.lake.model("m")["events"].scan().filter(pl.col("kind") == "judging").sort("time").collect()
     details = [json.loads(one) for one in events["detail"]]
-    assert [(one["added"], one["changed"], one["removed"]) for one in details] == [
-        (["r"], [], []),
-        (["s"], ["r"], []),
-        ([], [], ["r", "s"]),
+    assert [tuple(sorted(one[word]) for word in ("added", "changed", "removed")) for one in details] == [
+        (["rules.r"], [], []),
+        (["rules.s"], ["rules.r"], []),
+        ([], [], ["rules.r", "rules.s"]),
     ]
     assert all(one["by"] for one in details)
     last = [one for one in engine.alerts(world.lake.model("m")) if one.watch == "rule:r"]
     assert [(one.state, one.reason) for one in last] == [
         (AlertState.RESOLVED, "the rule was changed or removed")
     ]
-    told = audit(world.lake.model("m")).filter(pl.col("what") == "rules")["detail"].to_list()
-    assert told[0] == 'added r; r = "mean(x) < 10"'
-    assert told[2] == "removed r, s"
+    told = audit(world.lake.model("m")).filter(pl.col("what") == "judging")["detail"].to_list()
+    assert told[0] == 'added rules.r = "mean(x) < 10"'
+    assert told[2] == 'removed rules.r = "mean(x) < -10"; removed rules.s = "rows < 1"'
 
 
 def test_a_crash_before_the_alert_is_made_good(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -287,7 +287,7 @@ def test_the_commands_read_the_file(world: World, tmp_path: Path) -> None:
     shown = command("rules", "show", "m", "--lake", lake, cwd=tmp_path)
     assert "ALARM r  mean(x) < 10" in shown.stdout
     told = json.loads(command("audit", "m", "--lake", lake, "--json").stdout)
-    assert [one["detail"] for one in told if one["what"] == "rules"] == ['added r; r = "mean(x) < 10"']
+    assert [one["detail"] for one in told if one["what"] == "judging"] == ['added rules.r = "mean(x) < 10"']
     (tmp_path / "vedette.toml").write_text('[models.m.rules]\nr = { wen = "mean(x) < 10" }\n', "utf-8")
     wrong = command("check", "m", "--lake", lake, cwd=tmp_path)
     assert (wrong.returncode, "must be text, or a table with the key 'when'" in wrong.stderr) == (70, True)

@@ -13,6 +13,10 @@ the file over the defaults. Unknown keys are refused, so that a slip of the pen 
     budget_per_month = 1.0        # false alarms a month that the owner will stand, over everything watched
     segments = ["region"]         # columns whose values are watched as segments, under the same budget
 
+    [models.delays.tolerance]     # changes that do not matter, in the data's own unit
+    age = 2.0
+    accuracy = 0.01
+
     [models.delays.rules]         # facts that somebody is told of, outside the budget; see ``strategy.rules``
     low = "accuracy < 0.9 for 3 windows"
     age = { when = "values(age) outside 0 to 120", severity = "warn" }
@@ -24,6 +28,7 @@ the file over the defaults. Unknown keys are refused, so that a slip of the pen 
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -61,6 +66,8 @@ MODEL_KEYS = {
     "timezone": "whose days and weeks a person means",
     "budget_per_month": "false alarms a month that the owner will stand, over everything watched",
     "segments": "columns whose values are watched as segments, beside the whole",
+    "rows": "independent, where each row is known to be independent of the others; dependent",
+    "tolerance": "changes that do not matter, by column or watch, in the data's own unit",
     "rules": "plain rules by name: a line of text, or a table with the keys of a rule",
 }
 RULE_KEYS = {
@@ -70,6 +77,9 @@ RULE_KEYS = {
     "clear_after": "windows in a row without, until it closes",
 }
 TASKS = ("classification", "regression")
+ROWS = ("dependent", "independent")
+JUDGING = ("rules", "tolerance", "rows")
+"""Keys that whoever judges reads, again in every round; the others are settings that a producer gives."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +94,10 @@ class Config:
     channels: tuple[ChannelSettings, ...] = ()
     path: Path | None = None
 
-    def rules_of(self, model: str) -> Mapping[str, Any] | None:
-        """The rules of a model by name, as they were written; None where the file says nothing of the model."""
-        table = self.models.get(model)
-        return None if table is None else table.get("rules", {})
+    def rules_of(self, model: str) -> Mapping[str, Any]:
+        """The rules of a model by name, as they were written."""
+        rules: Mapping[str, Any] = self.models.get(model, {}).get("rules", {})
+        return rules
 
 
 def read(path: Path | None = None) -> Config:
@@ -119,6 +129,9 @@ def read(path: Path | None = None) -> Config:
             refuse_unknown(table, MODEL_KEYS, f"{path}: [models.{name}]")
             settings(table)
             _check_rules(table.get("rules", {}))
+            _check_tolerance(table.get("tolerance", {}))
+            if table.get("rows", "dependent") not in ROWS:
+                raise ValueError(f"rows={table['rows']!r}: must be one of {', '.join(ROWS)}")
         except ValueError as error:
             raise ConfigError(f"{path}: [models.{name}]: {error}") from error
     return Config(values.get("lake"), models, channels_of(values.get("channels", {}), str(path)), path)
@@ -141,6 +154,14 @@ def _check_rules(rules: Any) -> None:
             raise ValueError(
                 f"rules.{name}: unknown key {unknown[0]!r}: must be one of {', '.join(RULE_KEYS)}"
             )
+
+
+def _check_tolerance(said: Any) -> None:
+    if not isinstance(said, Mapping):
+        raise ValueError(f"tolerance={said!r}: must be a table, such as age = 2.0")
+    for name, value in said.items():
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+            raise ValueError(f"tolerance.{name}={value!r}: must be a number above 0, in the data's own unit")
 
 
 def settings(values: Mapping[str, Any], base: Settings | None = None) -> Settings:
@@ -181,8 +202,7 @@ def settings(values: Mapping[str, Any], base: Settings | None = None) -> Setting
     said = [
         "window_s" if name == "window" else name
         for name in MODEL_KEYS
-        if name != "rules"
-        and values.get(name) is not None  # rules are no settings: whoever judges reads them
+        if name not in JUDGING and values.get(name) is not None
     ]
     return replace(result, given=tuple(sorted({*result.given, *said})))
 

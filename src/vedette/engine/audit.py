@@ -22,7 +22,7 @@ AUDIT_SCHEMA: dict[str, Any] = {
     "detail": pl.String(),
 }
 
-_EVENTS = ("settings", "reference", "rules", "channels")
+_EVENTS = ("settings", "reference", "judging", "channels")
 
 
 def audit(tables: ModelTables) -> pl.DataFrame:
@@ -57,13 +57,11 @@ def _of_events(tables: ModelTables) -> list[tuple[datetime, str | None, str, str
 
 
 def _shown(kind: str, held: dict[str, Any]) -> str:
-    """What an event changed: which rules, or the settings that were given."""
+    """What an event changed: rules and tolerances, or the settings that were given."""
     if kind == "settings":
         return ", ".join(f"{name}={held[name]!r}" for name in held["given"])
-    parts = [(word, held.get(word) or []) for word in ("added", "removed", "changed")]
-    told = [f"{word} {', '.join(names)}" for word, names in parts if names]
-    texts = {name: held.get(kind, {}).get(name) for _, names in parts for name in names}
-    said = [
-        f"{name} = {json.dumps(text, sort_keys=True)}" for name, text in texts.items() if text is not None
-    ]
-    return "; ".join([*told, *said])
+    told = []
+    for word in ("added", "removed", "changed"):
+        lines = held.get(word, {})
+        told += [f"{word} {name} = {json.dumps(said, sort_keys=True)}" for name, said in lines.items()]
+    return "; ".join(told)

@@ -17,7 +17,7 @@ from vedette import config
 from vedette.capture.journal import producers
 from vedette.engine import alerts as alerts_module
 from vedette.engine import audit as audit_module
-from vedette.engine import cycle, delivery, outbox, people, requests
+from vedette.engine import cycle, delivery, outbox, people, requests, written
 from vedette.engine import figures as figures_module
 from vedette.engine import rules as rules_module
 from vedette.engine.health import health as model_health
@@ -107,7 +107,7 @@ def _work(lake: Lake, model: str) -> bool:
 def _other_rules(tables: ModelTables, model: str) -> bool:
     """True where the rules written are not those in force, or cannot be read: then the round goes before the error."""
     try:
-        return rules_module.news(tables, config.read().rules_of(model))
+        return written.news(tables, config.read().models.get(model))
     except ConfigError:
         return True
 
@@ -185,7 +185,7 @@ def history(location: str, model: str) -> pl.DataFrame:
 def rules(location: str, model: str) -> list[tuple[str, Verdict]]:
     """The rules of a model in force, each as it was written and with its verdict, after a round."""
     health = check(location, model)
-    said = rules_module.in_force(open_lake(location, model).model(model))
+    said = written.in_force(open_lake(location, model).model(model)).rules
     verdicts = {one.watch: one for one in health.verdicts}
     new = "no row has come since the rule was made"
 

@@ -16,7 +16,8 @@ import polars as pl
 
 from vedette import config
 from vedette.capture.journal import producers
-from vedette.engine import alerts, delivery, judge, people, requests, rules
+from vedette.engine import alerts, delivery, judge, people, requests
+from vedette.engine import written as judging
 from vedette.engine.contract import schema_events
 from vedette.engine.reference import take, write_grids
 from vedette.engine.segments_watched import with_segments
@@ -50,7 +51,7 @@ def round_of(lake: Lake, model: str, now: datetime, written: config.Config | Non
     """
     tables = lake.model(model)
     if written is not None:
-        rules.register(tables, written.rules_of(model), people.user(), now)
+        judging.register(tables, written.models.get(model), people.user(), now)
     folders = producers(lake.journal, model)
     keys = [identifier(folder.name, stream) for folder in folders for stream in _STREAMS]
     arrivals = collect(lake, model, ingest.watermarks(tables, "ledger", keys))

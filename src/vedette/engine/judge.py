@@ -7,18 +7,18 @@ with the next window, so there are never more judgements than windows.
 
 from __future__ import annotations
 
-import bisect
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
 import polars as pl
 
 from vedette import strategy
-from vedette.engine import joining, rules
+from vedette.engine import joining, rules, written
+from vedette.engine.detecting import Detection, arrived, window_number
 from vedette.engine.state import GRACE, LIVE, NEVER, Kept, kept_row, key_of, receipts, row_of, told_of
 from vedette.engine.stored import of_frame
 from vedette.engine.summarise import Shape
@@ -33,6 +33,7 @@ from vedette.statistics.summary import Summary
 __all__ = ["accept", "judge", "reference_plan"]
 
 MONTH_S = 30 * 86400.0
+DETECTOR = strategy.EDetector
 
 
 def reference_plan(
@@ -68,12 +69,12 @@ def judge(tables: ModelTables, now: datetime, *, receipt: datetime | None = None
     kept = kept_row(tables)
     if kept is not None:
         _repeat_changes(tables, kept)
-    event, snapshot, said = latest_reference(tables), tables["summaries"].snapshot(), rules.in_force(tables)
+    event, snapshot, said = latest_reference(tables), tables["summaries"].snapshot(), written.in_force(tables)
     standing = _standing(kept)
-    if snapshot is None or (event is None and not said and not standing.said):
+    if snapshot is None or (event is None and not said.rules and not standing.said):
         return False
     name, detail = event if event is not None else ("", {"inflation": []})
-    fresh = kept is None or kept.reference != name or standing.said != said
+    fresh = kept is None or kept.reference != name or standing.said != said.rules
     if (
         kept is not None
         and not fresh
@@ -93,32 +94,27 @@ def judge(tables: ModelTables, now: datetime, *, receipt: datetime | None = None
     closing = _Closing(timedelta(seconds=shape.settings.window_s), *receipts(tables, now, receipt), now)
     rows = _waiting(tables, mark.origin, mark.arrival, mark.known)
     ready, steps = closing.ready(rows, mark.known)
-    rule_rows = _waiting(tables, -1, standing.arrival, standing.known) if said else rows.clear()
+    rule_rows = _waiting(tables, -1, standing.arrival, standing.known) if said.rules else rows.clear()
     rule_ready, rule_steps = closing.ready(rule_rows, standing.known)
     if not steps and not rule_steps and not fresh:
         return False
-    detector = next(iter(strategy.STRATEGIES.values()))()
+    said_before = {key_of(one): one for one in json.loads(mark.verdicts)}
+    alarmed = {key for key, one in said_before.items() if one["verdict"] == Status.ALARM}
     coming = joining.joiners(tables, plan, ready, shape, mark.origin, steps) if event is not None else []
     joining.keep(tables, coming, now)
-    changed: list[dict[str, Any]] = []
-    for part, new in _stretches(steps, coming):
-        for step in _steps(plan, ready, part, steps, shape) if plan.watches else ():
-            evidence, state = detector.judge(step, state)
-            changed += _alarms(plan, evidence, state, step.start, closing.window)
-        if new:
-            plan, state = _with(plan, state, reference, new)
+    detection = Detection(plan, state, reference, alarmed, said.tolerance, DETECTOR)
+    changed = detection.run(ready, steps, coming, shape)
+    plan, state = detection.plan, detection.state
     known = max([mark.known, standing.known, *steps[-1:], *rule_steps[-1:]])
-    arrived = _arrived(rule_ready.filter(pl.col("segment") == ""), shape.grids, rule_steps)
+    came = arrived(rule_ready.filter(pl.col("segment") == ""), shape.grids, rule_steps)
     newest = max(rule_rows["known"].to_list(), default=None) if rule_steps else None
     standing, broken = rules.judge_rules(
-        tables, shape, standing.of(said), arrived, reference, rule_steps, newest
+        tables, shape, standing.of(said.rules), came, reference, rule_steps, newest
     )
     standing = replace(standing, arrival=snapshot.version(), known=known)
     open_rows = rows.filter(pl.col("known") > (steps[-1] if steps else mark.known))
-    judged = strategy.verdicts(plan, state, _number(known, shape), detector.guarantee)
-    told = explained(
-        tables, plan, state, reference, judged, {key_of(one): one for one in json.loads(mark.verdicts)}
-    )
+    judged = strategy.verdicts(plan, state, window_number(known, shape), DETECTOR.guarantee, detection.minor)
+    told = explained(tables, plan, state, reference, judged, said_before)
     sources = {strategy.source_of(*one) for one in open_rows.select("column", "segment").unique().rows()}
     watches = {(watch.id, watch.segment): watch for watch in plan.watches}
     verdicts = [row_of(waits(one, watches, sources)) | {"told": words} for one, words in told]
@@ -177,8 +173,7 @@ def accept(tables: ModelTables, watch: str, segment: str, now: datetime) -> bool
     state = strategy.accept(
         state, np.array([(one.id, one.segment) == (watch, segment) for one in plan.watches])
     )
-    guarantee = next(iter(strategy.STRATEGIES.values())).guarantee
-    judged = strategy.verdicts(plan, state, _number(kept.known, shape), guarantee)
+    judged = strategy.verdicts(plan, state, window_number(kept.known, shape), DETECTOR.guarantee)
     rows = {(one.watch, one.segment): row_of(one) | {"told": one.evidence} for one in judged}
     new = rows[watch, segment]
     verdicts = [new if key == (watch, segment) else one for key, one in before.items()]
@@ -199,27 +194,6 @@ def _keep(tables: ModelTables, row: Kept) -> None:
     frame = pl.DataFrame([content], schema_overrides={"due": UTC_TYPE, "known": UTC_TYPE})
     tables["state"].write(frame, {}, replace=True)
     _repeat_changes(tables, row)
-
-
-def _alarms(
-    plan: strategy.Plan, evidence: strategy.Evidence, state: strategy.State, start: float, window: timedelta
-) -> Iterator[dict[str, Any]]:
-    """The alarms that a step opened, by the start of its window, and closed, by the end."""
-    begun = datetime.fromtimestamp(start, UTC)
-    for opens, which, at in (
-        (False, evidence.recovered, begun + window),
-        (True, evidence.alarm, begun),
-    ):
-        for k in np.flatnonzero(which).tolist():
-            words = strategy.describe(plan, state, k) if opens else ""
-            yield {
-                "watch": plan.watches[k].id,
-                "segment": plan.watches[k].segment,
-                "kind": "opens" if opens else "closes",
-                "at": at.isoformat(),
-                "evidence": words,
-                "reason": "" if opens else "recovered",
-            }
 
 
 def _begin(
@@ -293,66 +267,6 @@ def _waiting(tables: ModelTables, origin: int, arrival: int, known: datetime) ->
         )
         .collect()
     )
-
-
-def _stretches(
-    steps: Sequence[datetime], coming: Sequence[joining.Joiner]
-) -> Iterator[tuple[Sequence[datetime], list[joining.Joiner]]]:
-    """The windows up to each after which something joins, with what joins, and the rest."""
-    done = 0
-    for known in sorted({one.known for one in coming}):
-        end = bisect.bisect_right(steps, known)
-        yield steps[done:end], [one for one in coming if one.known == known]
-        done = end
-    yield steps[done:], []
-
-
-def _with(
-    plan: strategy.Plan, state: strategy.State, reference: dict[str, Summary], new: Sequence[joining.Joiner]
-) -> tuple[strategy.Plan, strategy.State]:
-    """Plan, state and reference (in place) with what joins."""
-    reference |= {one.source: one.windows.merged() for one in new}
-    larger = strategy.plan(reference, plan.model)
-    inflation = np.ones(len(larger.key))
-    for one in new:
-        inflation[larger.rows_of(one.source)] = one.noise()
-    return larger, strategy.extend(state, larger, reference, inflation)
-
-
-def _steps(
-    plan: strategy.Plan,
-    rows: pl.DataFrame,
-    part: Sequence[datetime],
-    steps: Sequence[datetime],
-    shape: Shape,
-) -> Iterator[strategy.Step]:
-    """One step for each closed window of a part of them."""
-    if not part:
-        return iter(())
-    edges = pl.Series(steps, dtype=UTC_TYPE)
-    place = edges.search_sorted(
-        rows["known"], side="left"
-    )  # what came late for an older one goes with the first
-    first = steps.index(part[0])
-    own = rows.filter((place >= first) & (place < first + len(part)))
-    whole = _arrived(own, plan.grids, part)
-    return plan.steps(whole, [_number(one, shape) for one in part], [one.timestamp() for one in part])
-
-
-def _arrived(rows: pl.DataFrame, grids: Mapping[str, Grid], known: Sequence[datetime]) -> dict[str, Summary]:
-    """By column the summary over closed windows; what came late for an older one goes with the first."""
-    edges = pl.Series(known, dtype=UTC_TYPE).dt.timestamp("us").to_numpy()
-    whole: dict[str, Summary] = {}
-    for (column, segment, grid), some in rows.group_by(["column", "segment", "grid"]):
-        name = strategy.source_of(str(column), str(segment))
-        if len(known) and name in grids and grids[name].id == grid:
-            place = np.searchsorted(edges, some["known"].dt.timestamp("us").to_numpy(), side="left")
-            whole[name] = of_frame(some, grids[name]).grouped(place, len(known))
-    return whole
-
-
-def _number(start: datetime, shape: Shape) -> int:
-    return round(start.timestamp() * 1e6) // shape.window_us
 
 
 def _version(tables: ModelTables, before: str) -> str:

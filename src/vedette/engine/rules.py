@@ -1,7 +1,6 @@
 """Plain rules in the engine: which are in force, what each closed window says of them, and their verdicts.
 
-Rules are written in ``vedette.toml``; a round that reads another text than the lake has makes it an event, with who and
-when, so that the newest event tells the rules in force and all of them their history. A rule is held against what came
+Rules are written in ``vedette.toml`` (``written.py``). A rule is held against what came
 to be known in a window, once, in the order of the windows, with or without a reference.
 """
 
@@ -14,8 +13,6 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import polars as pl
-
 from vedette.engine.state import Kept
 from vedette.engine.summarise import LABELLED, Shape
 from vedette.lake.events import schema_words
@@ -27,11 +24,8 @@ from vedette.strategy.rules import Reading, Rule, RuleState, advance, parse
 __all__ = [
     "PREFIX",
     "Standing",
-    "in_force",
     "judge_rules",
-    "news",
     "read_rules",
-    "register",
     "rule_verdicts",
     "silence_rules",
 ]
@@ -86,44 +80,6 @@ class Standing:
         """The same for the rules in force: one that is new, or says something else, begins anew."""
         kept = {name: one for name, one in self.states.items() if said.get(name) == self.said.get(name)}
         return replace(self, states={name: kept.get(name, RuleState()) for name in said}, said=dict(said))
-
-
-def in_force(tables: ModelTables) -> dict[str, Any]:
-    """The rules as the newest event has them: by name a line of text or a table."""
-    events = tables["events"].scan().filter(pl.col("kind") == "rules").sort("time", maintain_order=True)
-    rows = events.select("detail").collect()
-    return {} if rows.is_empty() else dict(json.loads(rows["detail"][-1])["rules"])
-
-
-def news(tables: ModelTables, said: Mapping[str, Any] | None) -> bool:
-    """True where these are not the rules in force; None: nothing was said of this model."""
-    return said is not None and in_force(tables) != json.loads(json.dumps(said))
-
-
-def register(tables: ModelTables, said: Mapping[str, Any] | None, by: str, now: datetime) -> bool:
-    """Make an event of rules that are not those in force; True where it did. None: nothing was said of this model.
-
-    The caller holds the work lock.
-    """
-    if said is None or not news(tables, said):
-        return False
-    before, rules = in_force(tables), json.loads(json.dumps(said))
-    detail = {
-        "rules": rules,
-        "by": by,
-        "added": sorted(set(rules) - set(before)),
-        "removed": sorted(set(before) - set(rules)),
-        "changed": sorted(name for name in set(rules) & set(before) if rules[name] != before[name]),
-    }
-    event = {
-        "kind": "rules",
-        "name": "",
-        "version": "",
-        "detail": json.dumps(detail, sort_keys=True),
-        "time": now,
-    }
-    tables["events"].write(pl.DataFrame([event]), {})
-    return True
 
 
 def read_rules(said: Mapping[str, Any]) -> tuple[dict[str, Rule], dict[str, str]]:

@@ -21,6 +21,7 @@ from vedette.strategy.detector import EDetector, EDetectorRows
 from vedette.strategy.latch import describe, verdicts
 from vedette.strategy.ranking import ranking
 from vedette.strategy.records import Evidence, Measure, State, Step
+from vedette.strategy.tolerance import minor, tolerances
 from vedette.strategy.watches import (
     Plan,
     Watch,
@@ -33,6 +34,7 @@ from vedette.strategy.watches import (
 
 __all__ = [
     "STRATEGIES",
+    "EDetector",
     "Evidence",
     "Measure",
     "Plan",
@@ -48,9 +50,11 @@ __all__ = [
     "describe",
     "extend",
     "inflation",
+    "minor",
     "plan",
     "ranking",
     "source_of",
+    "tolerances",
     "verdicts",
 ]
 

@@ -10,7 +10,7 @@ from vedette.errors import GridError
 from vedette.statistics.summary import Summary
 from vedette.strategy.records import Floats
 
-__all__ = ["causes"]
+__all__ = ["causes", "distribution"]
 
 _ROWS_MIN = 50  # what a cause is worth with fewer is a guess
 _MISSING_RISE = 0.05
@@ -173,13 +173,13 @@ def _distance(before: Summary, now: Summary, factor: float, offset: float) -> fl
     at_edges = np.cumsum(now.counts[0])[:-1] / now.used[0]
     x = (edges - offset) / factor
     slack = 1e-9 * np.maximum(np.abs(x), 1e-300)  # a converted value and a converted edge round differently
-    lower, upper = _distribution(before, x - slack), _distribution(before, x + slack)
+    lower, upper = distribution(before, x - slack), distribution(before, x + slack)
     if factor < 0:
         lower, upper = 1.0 - upper, 1.0 - lower
     return float(np.maximum(np.maximum(lower - at_edges, at_edges - upper), 0.0).max())
 
 
-def _distribution(summary: Summary, x: Floats) -> Floats:
+def distribution(summary: Summary, x: Floats) -> Floats:
     """P(X <= x), straight between the edges, the least and the greatest value."""
     low, high = float(summary.minimum[0]), float(summary.maximum[0])
     inside = (summary.grid.edges > low) & (summary.grid.edges < high)

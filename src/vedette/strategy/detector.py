@@ -78,7 +78,8 @@ class EDetector:
     leave it when it closes, and do not count in Q, d and G: else the fault would become a part of what is
     normal.
 
-    ``tolerance``: changes up to this many standard deviations of the reference's score count as recovered.
+    ``tolerance``: changes up to this many standard deviations of the reference's score count as recovered;
+    ``tolerances`` [K] (``tolerance.tolerances``) are those that were said of single watches, NaN where none was.
 
     Source: Shin, Ramdas and Rinaldo (2024), arXiv 2203.03532 (e-detectors); Vovk (2021), "Testing
     randomness online" (exactness of conformal p-values in sequence).
@@ -91,10 +92,11 @@ class EDetector:
     name = "e_detector"
     guarantee = "calibrated"
 
-    def __init__(self, tolerance: float = 0.2) -> None:
+    def __init__(self, tolerance: float = 0.2, tolerances: Floats | None = None) -> None:
         if not tolerance > 0:
             raise ValueError(f"tolerance={tolerance}: must be greater than 0, in standard deviations")
         self.tolerance = tolerance
+        self.tolerances = tolerances
         self._reference = Reference()
 
     def judge(self, step: Step, state: State) -> tuple[Evidence, State]:
@@ -225,7 +227,10 @@ class EDetector:
             return state.tolerance
         change = np.nan_to_num(np.abs(effects(state, self._scale(state), state.since[state.group]).value))
         half = 0.5 * np.maximum.reduceat(change, state.first)
-        return np.where(alarm, np.minimum(half, self.tolerance), state.tolerance)
+        enough = np.minimum(half, self.tolerance)
+        if self.tolerances is not None:
+            enough = np.where(np.isnan(self.tolerances), enough, self.tolerances)
+        return np.where(alarm, enough, state.tolerance)
 
     def _close(self, step: Step, state: State, after: State, judged: Bools) -> tuple[State, Bools]:
         """Alarms of earlier steps that have recovered: evidence to zero, the incident out of the pool."""

@@ -165,25 +165,28 @@ def _number(value: float) -> str:
     )
 
 
-def verdicts(plan: Plan, state: State, window: int, guarantee: str) -> tuple[Verdict, ...]:
+def verdicts(
+    plan: Plan, state: State, window: int, guarantee: str, minor: Bools | None = None
+) -> tuple[Verdict, ...]:
     """The verdict of every watch as it stands in window number ``window``, and UNKNOWN for what cannot be
     watched.
 
-    ALARM while latched. WARN, outside the budget and paging nobody, where the interval of the change over the
-    last 8 judged windows lies beyond 0.2 standard deviations of the score on the bad side: a change that was
-    there from the first window looks to the detector like days that differ. OK where the last judgement is
-    recent: no older than 3 windows, or twice the gap between the last two judgements if that is longer (a
-    nightly batch). Else UNKNOWN, with the reason.
+    ALARM while latched, or WARN where the mask ``minor`` [K] says that the change is within its tolerance. WARN,
+    outside the budget and paging nobody, where the interval of the change over the last 8 judged windows lies
+    beyond 0.2 standard deviations of the score on the bad side: a change that was there from the first window looks
+    to the detector like days that differ. OK where the last judgement is recent: no older than 3 windows, or twice
+    the gap between the last two judgements if that is longer (a nightly batch). Else UNKNOWN, with the reason.
     """
     out = []
     beyond = _beyond(state)
     for k, watch in enumerate(plan.watches):
         reason = _unknown(state, k, window)
         status = Status.ALARM if state.latched[k] else Status.UNKNOWN if reason else Status.OK
-        if status is Status.OK and bool(beyond[k]):
+        within = status is Status.ALARM and minor is not None and bool(minor[k])
+        if within or (status is Status.OK and bool(beyond[k])):
             status = Status.WARN
         since = None if np.isnan(state.since[k]) else datetime.fromtimestamp(float(state.since[k]), UTC)
-        said = describe(plan, state, k)
+        said = describe(plan, state, k) + ("; within its tolerance" if within else "")
         out.append(
             Verdict(
                 watch.id,

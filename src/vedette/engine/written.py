@@ -1,0 +1,83 @@
+"""What ``vedette.toml`` says of how a model is judged: its rules, tolerances, and whether its rows are independent.
+
+A round that reads another text than the lake has makes it an event, with who and when, so that the newest event tells
+what is in force, and all of them its history. A file that says nothing of a model changes nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import polars as pl
+
+from vedette.lake.tables import ModelTables
+
+__all__ = ["Written", "in_force", "news", "register"]
+
+_KIND = "judging"
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """Rules by name as they were written, tolerances by column or watch, and what is said of the rows."""
+
+    rules: Mapping[str, Any] = field(default_factory=dict)
+    tolerance: Mapping[str, float] = field(default_factory=dict)
+    rows: str = "dependent"
+
+    @classmethod
+    def of(cls, table: Mapping[str, Any]) -> Written:
+        """What the table of a model says, as plain values."""
+        plain = json.loads(
+            json.dumps({key: table[key] for key in ("rules", "tolerance", "rows") if key in table})
+        )
+        return cls(**plain)
+
+    def lines(self) -> dict[str, Any]:
+        """All that is said, by name: ``rules.low``, ``tolerance.age``, ``rows``."""
+        found = {f"rules.{name}": said for name, said in self.rules.items()}
+        found |= {f"tolerance.{name}": said for name, said in self.tolerance.items()}
+        return found if self.rows == "dependent" else {**found, "rows": self.rows}
+
+
+def in_force(tables: ModelTables) -> Written:
+    """What the newest event says; nothing where there is none."""
+    events = tables["events"].scan().filter(pl.col("kind") == _KIND).sort("time", maintain_order=True)
+    rows = events.select("detail").collect()
+    return Written() if rows.is_empty() else Written(**json.loads(rows["detail"][-1])["written"])
+
+
+def news(tables: ModelTables, table: Mapping[str, Any] | None) -> bool:
+    """True where a model's table does not say what is in force; None: nothing was said of this model."""
+    return table is not None and in_force(tables) != Written.of(table)
+
+
+def register(tables: ModelTables, table: Mapping[str, Any] | None, by: str, now: datetime) -> bool:
+    """Make an event of what a model's table says, where it is not in force; True where it did.
+
+    The caller holds the work lock.
+    """
+    if table is None or not news(tables, table):
+        return False
+    written = Written.of(table)
+    old, new = in_force(tables).lines(), written.lines()
+    detail = {
+        "written": {"rules": written.rules, "tolerance": written.tolerance, "rows": written.rows},
+        "by": by,
+        "added": {name: said for name, said in new.items() if name not in old},
+        "removed": {name: said for name, said in old.items() if name not in new},
+        "changed": {name: said for name, said in new.items() if name in old and old[name] != said},
+    }
+    event = {
+        "kind": _KIND,
+        "name": "",
+        "version": "",
+        "detail": json.dumps(detail, sort_keys=True),
+        "time": now,
+    }
+    tables["events"].write(pl.DataFrame([event]), {})
+    return True
