@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 from deltalake import write_deltalake
 
+import vedette
 from tests.world import World
 from vedette.errors import LakeError, LockedError
 from vedette.lake.locks import held, lock
@@ -113,3 +114,23 @@ def test_summaries_of_another_version_are_told(world: World) -> None:
     table.write(rows, {}, replace=True)
     with pytest.raises(LakeError, match="table summaries: the column 'counts' of 'x' holds 3 numbers a row"):
         world.monitor.figures("mean", feature="x")
+
+
+@pytest.mark.parametrize("name", ["my lake", "Übung é", "plain"])
+def test_a_lake_can_be_in_a_folder_of_any_name(tmp_path: Path, name: str) -> None:
+    """Blanks and accents, which a URL encodes."""
+    world = World(tmp_path / name)
+    for _ in range(2):
+        world.log_day(world.rows(20))
+        world.round()
+    world.log_day(world.rows(20))
+    assert world.monitor.figures("rows")["value"].to_list() == [20.0] * 3
+    assert world.count("predictions") == 40
+    world.monitor.close()
+
+
+@pytest.mark.parametrize("name", ["a[1]", "a|b", "a^b", "50%", "a#1", "what?"])
+def test_a_folder_that_delta_cannot_have_is_refused(tmp_path: Path, name: str) -> None:
+    """At once and with the character, not by a panic of a library when the first rows come in."""
+    with pytest.raises(LakeError, match="is what Delta tables cannot have"):
+        vedette.Monitor("m", lake=tmp_path / name)

@@ -57,6 +57,7 @@ __all__ = [
 ]
 
 DEFAULT_LAKE = "./vedette-lake"
+_UNUSABLE = frozenset("[]^|#?%\\")  # delta-rs makes URLs of paths, and panics at these
 
 TOP_KEYS = {"lake": "folder of the lake", "models": "one table a model", "channels": "one table a channel"}
 MODEL_KEYS = {
@@ -224,6 +225,11 @@ def lake_folder(location: str | Path) -> Path:
             f"lake={text!r}: this version keeps a lake in a folder; object stores and servers are not supported yet"
         )
     path = Path(text).expanduser().absolute()
+    odd = sorted(set(str(path)) & _UNUSABLE)
+    if odd:
+        raise LakeError(
+            f"lake={text!r}: {odd[0]!r} in the name of a folder is what Delta tables cannot have; choose another folder"
+        )
     if path.exists() and not path.is_dir():
         raise LakeError(f"lake={text!r}: is a file; must be a folder")
     return path

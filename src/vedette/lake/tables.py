@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, unquote, urlsplit
 
 import polars as pl
 from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
@@ -248,7 +249,12 @@ class Table:
         table = snapshot if snapshot is not None else self.snapshot()
         if table is None or not table.file_uris():
             return pl.LazyFrame(schema=SCHEMAS[self.name])
-        return pl.scan_delta(table)
+        if quote(str(self.path)) == str(self.path):
+            return pl.scan_delta(table)
+        # Polars takes Delta's percent-encoded locations for names of files: it finds none where the encoding is another
+        files = [self.path / unquote(urlsplit(one).path).rpartition("/")[2] for one in table.file_uris()]
+        schema = pl.scan_delta(table).collect_schema()
+        return pl.scan_parquet(files, schema=schema, missing_columns="insert", glob=False)
 
     def columns(self, snapshot: DeltaTable | None = None) -> pl.Schema:
         """Names and types of the columns that the table has now."""
