@@ -8,10 +8,11 @@ from dataclasses import fields, replace
 import numpy as np
 
 from vedette.statistics.summary import Summary
-from vedette.strategy.records import Bools, Floats, Ints, Measure, State
+from vedette.strategy.records import Bools, Floats, Ints, Measure, Phases, State
+from vedette.strategy.season import forget
 from vedette.strategy.watches import BINS, Plan
 
-__all__ = ["BETS", "COMMON_STEPS", "RING", "accept", "begin", "extend"]
+__all__ = ["BETS", "COMMON_STEPS", "PRIOR_WINDOWS", "RING", "accept", "begin", "extend"]
 
 BETS = np.array([0.35, 0.7, 1.2, 1.8, 2.5, 3.3])
 """Bets (lambda) on either sign: shifts of a window's score by that many standard deviations."""
@@ -22,6 +23,9 @@ RING = 8
 COMMON_STEPS = 30
 """Past steps over which the common dispersion of all rows is averaged."""
 
+PRIOR_WINDOWS = 6.0
+"""Judged windows that the reference's variance inflation counts for: what its rows say of windows is not much."""
+
 _FIRST_SHARE = 0.9
 """Share of the budget that the first watches get; the rest is for those that come later."""
 
@@ -31,7 +35,7 @@ _PER_WATCH = frozenset(
         *("log_evidence", "last", "gap", "waiting", "alarms"),
     )
 )
-_OTHER = frozenset(("first", "winner", "common", "joined", "windows_per_month", "budget"))
+_OTHER = frozenset(("first", "winner", "common", "season_common", "joined", "windows_per_month", "budget"))
 _PER_ROW = frozenset(field.name for field in fields(State)) - _PER_WATCH - _OTHER
 
 
@@ -92,7 +96,9 @@ def extend(state: State, plan: Plan, reference: Mapping[str, Summary], inflation
         arrays[name] = array
     winner = fresh.winner.copy()
     winner[stays] = fresh.first[stays] + (state.winner - state.first)[watch_from]
-    return replace(fresh, **arrays, winner=winner, common=state.common, joined=joined)
+    return replace(
+        fresh, **arrays, winner=winner, common=state.common, season_common=state.season_common, joined=joined
+    )
 
 
 def accept(state: State, watches: Bools) -> State:
@@ -116,7 +122,7 @@ def accept(state: State, watches: Bools) -> State:
         own[one[tied]] = True
     rows = own[:, None]
     return replace(
-        state,
+        forget(state, own),
         pool=np.where(rows, present, state.pool),
         reference=np.where(rows, present, state.reference),
         aside=np.where(rows, 0, state.aside),
@@ -154,10 +160,16 @@ def _fresh(
         begun=np.full((n_rows, n_bets), np.nan),
         dispersion=np.zeros(n_rows),
         judged=np.zeros(n_rows, dtype=np.int64),
+        heights=np.zeros(n_rows),
         inflation=np.array(inflation, dtype=np.float64),
         ring_n=np.zeros((n_rows, RING), dtype=np.int64),
         ring_sum=np.zeros((n_rows, RING)),
         ring_start=np.full((n_rows, RING), np.nan),
+        season=np.zeros(n_rows, dtype=np.int8),
+        phase_n=np.zeros((n_rows, Phases.of(windows_per_month).week), dtype=np.float32),
+        phase_sum=np.zeros((n_rows, Phases.of(windows_per_month).week), dtype=np.float32),
+        phase_squares=np.zeros(n_rows),
+        phase_windows=np.zeros(n_rows, dtype=np.int64),
         watch_key=plan.watch_key.copy(),
         first=plan.first.copy(),
         weight=weight,
@@ -172,6 +184,7 @@ def _fresh(
         waiting=none.copy(),
         alarms=none.copy(),
         common=np.full(COMMON_STEPS, np.nan),
+        season_common=np.full(COMMON_STEPS, np.nan),
         joined=np.zeros(1, dtype=np.int64),
         windows_per_month=np.array([float(windows_per_month)]),
         budget=np.array([float(budget)]),

@@ -7,19 +7,17 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import special
 
-from vedette.strategy.budget import BETS
+from vedette.strategy.budget import BETS, PRIOR_WINDOWS
 from vedette.strategy.latch import effects, recovered
 from vedette.strategy.records import Bools, Evidence, Floats, Ints, Measure, State, Step
 from vedette.strategy.scores import reference_scores, uniform, window_scores
+from vedette.strategy.season import NO_SEASON, Scores, common_ring, compare, learn
 from vedette.strategy.watches import ROWS_MIN
 
 __all__ = ["EDetector", "EDetectorRows"]
 
-_PRIOR = 10.0  # windows that the reference's variance inflation counts for
 _WARM_UP = 2  # judged windows before a row may bet: its dispersion is not known at all
 _CAP = 16.0  # a window counts for four standard deviations at most, so that a change does not hide itself
-_MEDIAN_CHI2 = 0.4549364231195724  # of one degree of freedom
-_COMMON_WATCHES_MIN = 20
 _LEAST_P = 1e-300
 
 _LEAN = 0.645
@@ -39,6 +37,7 @@ class _Judged:
     known: Bools
     y: Floats
     scale: Floats
+    heights: Floats
 
 
 class EDetector:
@@ -48,10 +47,11 @@ class EDetector:
 
         P += c;  z = score of c within P   (``scores.window_scores``; the first two windows do not stay in P)
         z   -= .645 (min(z'^2, 16 s2') - Q'/d)/sqrt(n)      (of a spread; z', s2' and Q' are its column's location's)
+        z    = (r - m) sqrt(h), h = n M/(n + M)   where a season was found: M past rows of the phase, mean score m
         G    = mean over the last 30 steps of median z^2 / .455       (past only; 1 below 20 watches)
-        s2   = max(1, (10 max(v0, G) + Q) / (10 + d))
-        y    = sign(z) Phi^-1(t_cdf(|z| / sqrt(s2); 10 + d));  y = 0 in the first two windows
-        Q   += min(z^2, 16 s2);  d += 1                                      (after use, so predictable)
+        s2   = max(1, (6 max(v0, G) + Q) / (6 + d)) + max(Q - d, 0) max(h d/H - 1, 0) / (6 + d)
+        y    = sign(z) Phi^-1(t_cdf(|z| / sqrt(s2); 6 + d));  y = 0 in the first two windows
+        Q   += min(z^2, 16 s2);  d += 1;  H += h                             (after use, so predictable)
         L_j  = logaddexp(L_j, 0) + lam_j y - lam_j^2 / 2                     for each bet lam_j
         R    = mean of exp(L_j) over the bets and rows of a watch;  R >= A_k: ALARM, all L_j = -inf
 
@@ -62,8 +62,14 @@ class EDetector:
     days that differ, which is why the guarantee is called *calibrated*: it was measured
     (``benchmarks/budget.py``), not proved.
 
+    Without a season h = n (N - n)/N, with N the rows of P. Levels that differ from window to window by a variance t make
+    E[z^2] = 1 + h t; h is small while P is, so what Q shows beyond 1 grows with it.
+
+    A season (``season.learn``) is found after two whole periods; until then its wave is dispersion, and what is smaller
+    than the wave is not seen.
+
     An alarm is latched until ``latch.recovered``. Windows judged while it is open are in the pool, but
-    leave it when it closes, and do not count in Q, d and G: else the fault would become a part of what is
+    leave it when it closes, do not count in Q, d, G and H, and teach no season: else the fault would become a part of what is
     normal.
 
     ``tolerance``: changes up to this many standard deviations of the reference's score count as recovered.
@@ -96,7 +102,7 @@ class EDetector:
         counts = state.carry + step.counts
         judged, reason, n = _ready(counts, step.window, state)
         found = self._score(step, state, counts, np.flatnonzero(judged[state.group]))
-        after = _remember(step, state, counts, judged, n, found)
+        after = self._learn(step, state, _remember(step, state, counts, judged, n, found), found)
         after, alarm, log_evidence = self._bet(step, state, after, judged, found)
         after, closed = self._close(step, state, after, judged)
         return Evidence(judged, reason, n, log_evidence, state.log_needed, alarm, closed), after
@@ -106,18 +112,48 @@ class EDetector:
         pool = state.pool[rows] + part
         chance = uniform(state.key[rows], step.start, state.judged[rows])
         z, known = window_scores(pool, part, state.measure[rows], chance)
-        scale = self._scale(state)[rows]
+        n, n_all = part.sum(axis=1), pool.sum(axis=1)
+        scores = Scores(z, known, n * ((n_all - n) / np.maximum(n_all, 1)))
+        scores = self._in_season(step, state, rows, part, scores, chance)
+        scale = self._scale(state)[rows] + self._lift(state, rows, scores.heights)
         past = np.maximum(state.judged[rows], 1)
         usual = np.where(state.judged[rows] > 0, state.dispersion[rows] / past, 1.0)
-        z = self._upright(z, scale, usual, state.measure[rows], part)
-        return _Judged(rows, part, pool, z, known, self._standardise(z, scale, state.judged[rows]), scale)
+        z = self._upright(scores.z, scale, usual, state.measure[rows], part)
+        y = self._standardise(z, scale, state.judged[rows])
+        return _Judged(rows, part, pool, z, scores.known, y, scale, scores.heights)
 
     def _scale(self, state: State) -> Floats:
         """s2 [S]: the dispersion of the scores, from the reference and from the past."""
-        past = state.common[~np.isnan(state.common)]
-        common = float(past.mean()) if len(past) else 1.0
-        prior = _PRIOR * np.maximum(state.inflation, common)
-        return np.asarray(np.maximum(1.0, (prior + state.dispersion) / (_PRIOR + state.judged)))
+        common, in_season = (
+            float(past.mean()) if len(past) else 1.0
+            for past in (ring[~np.isnan(ring)] for ring in (state.common, state.season_common))
+        )
+        prior = PRIOR_WINDOWS * np.maximum(
+            state.inflation, np.where(state.season == NO_SEASON, common, in_season)
+        )
+        return np.asarray(np.maximum(1.0, (prior + state.dispersion) / (PRIOR_WINDOWS + state.judged)))
+
+    def _lift(self, state: State, rows: Ints, heights: Floats) -> Floats:
+        """What s2 is raised by where a score weighs more rows than those of the past did.
+
+        Levels that differ from day to day by a variance t make E[z^2] = s2 + h t; early in a stream h is held down by
+        the rows of the reference, and what was seen of z^2 beyond 1 grows with it.
+        """
+        excess = np.maximum(state.dispersion[rows] - state.judged[rows], 0.0)
+        usual = state.heights[rows] / np.maximum(state.judged[rows], 1)
+        more = np.maximum(heights / np.where(usual > 0, usual, np.inf) - 1.0, 0.0)
+        return np.asarray(excess * more / (PRIOR_WINDOWS + state.judged[rows]))
+
+    def _in_season(
+        self, step: Step, state: State, rows: Ints, counts: Ints, scores: Scores, chance: Floats
+    ) -> Scores:
+        """The scores, those of rows with a season within their phase."""
+        return compare(state, rows, counts, step.start, scores, chance)
+
+    def _learn(self, step: Step, state: State, after: State, found: _Judged) -> State:
+        """The state with what the step says of seasons."""
+        scores = Scores(found.z, found.known, found.heights)
+        return learn(state, after, found.rows, step.start, scores, found.scale)
 
     def _upright(self, z: Floats, scale: Floats, usual: Floats, measure: np.ndarray, counts: Ints) -> Floats:
         """The scores, those of spread without what the window's location does to them.
@@ -137,7 +173,7 @@ class EDetector:
 
     def _standardise(self, z: Floats, scale: Floats, judged: Ints) -> Floats:
         """y: Student's t for an estimated dispersion, made normal."""
-        tail = special.stdtr(_PRIOR + judged, -np.abs(z) / np.sqrt(scale))
+        tail = special.stdtr(PRIOR_WINDOWS + judged, -np.abs(z) / np.sqrt(scale))
         y = np.copysign(-special.ndtri(np.maximum(tail, _LEAST_P)), z)
         return np.where(judged < _WARM_UP, 0.0, y)
 
@@ -229,6 +265,20 @@ class EDetectorRows(EDetector):
     def _scale(self, state: State) -> Floats:
         return np.ones(len(state.key))
 
+    def _in_season(
+        self, step: Step, state: State, rows: Ints, counts: Ints, scores: Scores, chance: Floats
+    ) -> Scores:
+        del step, state, rows, counts, chance
+        return scores
+
+    def _learn(self, step: Step, state: State, after: State, found: _Judged) -> State:
+        scores = Scores(found.z, found.known, found.heights)
+        return learn(state, after, found.rows, step.start, scores, found.scale, find=False)
+
+    def _lift(self, state: State, rows: Ints, heights: Floats) -> Floats:
+        del state, heights
+        return np.zeros(len(rows))
+
     def _upright(  # exact as it is
         self, z: Floats, scale: Floats, usual: Floats, measure: np.ndarray, counts: Ints
     ) -> Floats:
@@ -294,12 +344,8 @@ def _remember(step: Step, state: State, counts: Ints, judged: Bools, n: Ints, fo
 
 def _common(state: State, found: _Judged, free: Bools) -> Floats:
     """The ring of median z^2 / .455, one longer where 20 watches or more could tell."""
-    told = found.known & free
-    if len(np.unique(state.group[found.rows[told]])) < _COMMON_WATCHES_MIN:
-        return state.common
-    ring = np.roll(state.common, 1)
-    ring[0] = float(np.median(np.square(found.z[told]))) / _MEDIAN_CHI2
-    return ring
+    told = found.known & free & (state.season[found.rows] == NO_SEASON)
+    return common_ring(state.common, state.group[found.rows[told]], found.z[told])
 
 
 def _allowed(state: State) -> Bools:

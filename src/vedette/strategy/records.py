@@ -1,6 +1,7 @@
 """The records of this room: what a step brings, what is kept between steps, and what a judgement gives.
 
-S counts sub-monitor rows, B coarse cells, K watches, M bets. The rows of a watch lie beside each other.
+S counts sub-monitor rows, B coarse cells, K watches, M bets, H phases of a week (``Phases``). The rows of a watch
+lie beside each other.
 """
 
 from __future__ import annotations
@@ -10,19 +11,24 @@ import struct
 import zlib
 from dataclasses import dataclass, fields
 from enum import IntEnum
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vedette.errors import DataError
 
-__all__ = ["Evidence", "Measure", "State", "Step"]
+__all__ = ["Evidence", "Measure", "Phases", "State", "Step"]
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
-_MAGIC = b"VDSTATE1"  # the last character is the version of the format
+_MAGIC = b"VDSTATE2"  # the last character is the version of the format
+
+
+_MONTH_S, _DAY_S = 30 * 86400.0, 86400.0
+_MAGIC_OLD = b"VDSTATE1"  # without seasons
 
 
 class Measure(IntEnum):
@@ -31,6 +37,38 @@ class Measure(IntEnum):
     LOCATION = 0  # mid-ranks
     SPREAD = 1  # squared distances of the mid-ranks from the middle
     SHARE = 2  # the share of cell 1 of two
+
+
+class Phases(NamedTuple):
+    """How many phases a day and a week have with windows of some length; one where there is no such season.
+
+    >>> Phases.of(30.0), Phases.of(720.0), Phases.of(120.0), Phases.of(30 * 86400.0)
+    (Phases(day=1, week=7), Phases(day=24, week=168), Phases(day=4, week=28), Phases(day=24, week=168))
+    """
+
+    day: int
+    week: int
+
+    @classmethod
+    def of(cls, windows_per_month: float) -> Phases:
+        """Windows of a day have the 7 phases of a week; shorter ones, which must divide a day, those of a day too,
+        of an hour at least. Windows of other lengths have one phase.
+        """
+        window_s = _MONTH_S / windows_per_month
+        by_day = _DAY_S / window_s
+        if by_day < 1.0 - 1e-9 or abs(by_day - round(by_day)) > 1e-6 * by_day:
+            return cls(1, 1)
+        day = min(round(by_day), 24)
+        return cls(day, 7 * day)
+
+    @property
+    def shortest(self) -> int:
+        """Windows of the shortest season: tests are made when it is whole."""
+        return self.day if self.day > 1 else self.week
+
+    def number(self, start: float) -> int:
+        """The phase of the week of a window that starts so many seconds after 1970 UTC."""
+        return int(np.floor(start / _DAY_S * self.day + 1e-6)) % self.week
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +108,16 @@ class State:
     begun: Floats  # [S, M] start of the window where it began
     dispersion: Floats  # [S] sum of capped squared scores (Q)
     judged: Ints  # [S] steps behind that sum (d)
+    heights: Floats  # [S] sum of these steps' heights (h), the rows that their scores weigh
     inflation: Floats  # [S] variance inflation of the reference (v0)
     ring_n: Ints  # [S, 8] rows of the last judged windows, newest first
     ring_sum: Floats  # [S, 8] sums of their scores in sd of the reference
     ring_start: Floats  # [S, 8] their starts
+    season: NDArray[np.int8]  # [S] 0: none was found, 1: of a day, 2: of a week
+    phase_n: NDArray[np.float32]  # [S, H] rows of the judged windows in each phase of a week
+    phase_sum: NDArray[np.float32]  # [S, H] sums of their scores in sd of the reference
+    phase_squares: Floats  # [S] sum over windows of their rows times the square of their mean score
+    phase_windows: Ints  # [S] windows behind these sums
     # watches
     watch_key: NDArray[np.uint64]  # [K] name of the watch
     first: Ints  # [K] its first row
@@ -90,6 +134,7 @@ class State:
     alarms: Ints  # [K] alarms told so far
     # the whole
     common: Floats  # [30] ring of the common dispersion of past steps (G), nan where none
+    season_common: Floats  # [30] the same of rows with a season
     joined: Ints  # [1] how many times watches joined later
     windows_per_month: Floats  # [1] T
     budget: Floats  # [1] false alarms a month over all watches (B)
@@ -103,6 +148,12 @@ class State:
     def log_needed(self) -> Floats:
         """log of the evidence that makes an alarm, A = T / (B weight), for each watch."""
         return np.log(self.windows_per_month / (self.budget * self.weight))
+
+    @property
+    def phases(self) -> Phases:
+        """The phases of a day and of a week."""
+        week = self.phase_n.shape[1]
+        return Phases(max(week // 7, 1), week)
 
     def to_bytes(self) -> bytes:
         """The state as bytes: magic with version, length of the heading, heading in JSON, arrays (zlib)."""
@@ -119,7 +170,7 @@ class State:
     @classmethod
     def from_bytes(cls, data: bytes) -> State:
         """The very state that ``to_bytes`` wrote; ``DataError`` where it is damaged or of another version."""
-        if data[: len(_MAGIC)] != _MAGIC:
+        if data[: len(_MAGIC)] not in (_MAGIC, _MAGIC_OLD):
             raise DataError(f"state begins with {data[: len(_MAGIC)]!r}: must begin with {_MAGIC!r}")
         at = len(_MAGIC) + 4
         try:
@@ -132,9 +183,25 @@ class State:
                 little = np.frombuffer(body, dtype=dtype, count=count, offset=offset).reshape(shape)
                 arrays[name] = little.astype(little.dtype.newbyteorder("="))
                 offset += little.nbytes
-            return cls(**arrays)
-        except (struct.error, zlib.error, ValueError, TypeError) as error:
+            return cls(**(arrays if data.startswith(_MAGIC) else _without_season(arrays)))
+        except (struct.error, zlib.error, ValueError, TypeError, KeyError) as error:
             raise DataError(f"state of {len(data)} bytes cannot be read: {error}") from error
+
+
+def _without_season(arrays: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """The arrays of a state that was written before there were seasons, with those of one that was taught nothing yet."""
+    n_rows = len(arrays["key"])
+    n_phases = Phases.of(float(arrays["windows_per_month"][0])).week
+    held = np.maximum((arrays["ring_n"] > 0).sum(axis=1), 1)
+    return arrays | {
+        "heights": arrays["judged"] * arrays["ring_n"].sum(axis=1) / held,
+        "season": np.zeros(n_rows, dtype=np.int8),
+        "phase_n": np.zeros((n_rows, n_phases), dtype=np.float32),
+        "phase_sum": np.zeros((n_rows, n_phases), dtype=np.float32),
+        "phase_squares": np.zeros(n_rows),
+        "phase_windows": np.zeros(n_rows, dtype=np.int64),
+        "season_common": np.full(len(arrays["common"]), np.nan),
+    }
 
 
 @dataclass(frozen=True, slots=True)
