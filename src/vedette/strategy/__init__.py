@@ -17,6 +17,7 @@ from typing import Protocol
 
 from vedette.strategy.budget import accept, begin, extend
 from vedette.strategy.causes import causes
+from vedette.strategy.dependence import Dependence, dependence
 from vedette.strategy.detector import EDetector, EDetectorRows
 from vedette.strategy.latch import describe, verdicts
 from vedette.strategy.records import Evidence, Measure, State, Step
@@ -24,6 +25,7 @@ from vedette.strategy.watches import Plan, Watch, batch_numbers, inflation, plan
 
 __all__ = [
     "STRATEGIES",
+    "Dependence",
     "Evidence",
     "Measure",
     "Plan",
@@ -35,6 +37,7 @@ __all__ = [
     "batch_numbers",
     "begin",
     "causes",
+    "dependence",
     "describe",
     "extend",
     "inflation",

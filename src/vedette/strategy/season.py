@@ -100,15 +100,18 @@ def learn(
         return after
     n = after.ring_n[rows, 0].astype(np.float64)
     mean = after.ring_sum[rows, 0] / n
-    n_past, expected = _expected(state, rows, start)
-    seasonal = (state.season[rows] != NO_SEASON) & (n_past > 0)
-    ring_sum = after.ring_sum.copy()
-    ring_sum[rows[seasonal], 0] -= (n * expected)[seasonal]
-    height = np.sqrt(n * n_past / np.maximum(n + n_past, 1.0))
-    room = _CAP_SD * np.sqrt(scale) / np.where(seasonal, height, 1.0)
-    mean = np.where(seasonal, np.clip(mean, expected - room, expected + room), mean)
+    some = np.flatnonzero(state.season[rows] != NO_SEASON)
+    ring_sum = after.ring_sum
+    if len(some):
+        n_past, expected = _expected(state, rows[some], start)
+        seen = n_past > 0
+        some, n_past, expected = some[seen], n_past[seen], expected[seen]
+        ring_sum = ring_sum.copy()
+        ring_sum[rows[some], 0] -= n[some] * expected
+        room = _CAP_SD * np.sqrt(scale[some] * (n[some] + n_past) / (n[some] * n_past))
+        mean[some] = np.clip(mean[some], expected - room, expected + room)
     free = ~state.latched[state.group[rows]]
-    told = free & seasonal
+    told = some[free[some]]
     own, n, mean, cell = rows[free], n[free], mean[free], phases.number(start)
     phase_n, phase_sum, phase_squares = (
         after.phase_n.copy(),
