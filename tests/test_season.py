@@ -249,7 +249,7 @@ def test_scores_that_weigh_more_rows_are_allowed_more():
     _, state = start(np.random.default_rng(16))
     state = replace(state, dispersion=np.full(3, 50.0), judged=np.full(3, 10), heights=np.full(3, 10 * 500.0))
     lift = EDetector()._lift(state, ROWS, np.full(3, 2000.0))
-    assert lift == pytest.approx(40.0 * 3 / 16)
+    assert lift == pytest.approx(40.0 * 3 / 18)
     assert EDetector()._lift(state, ROWS, np.full(3, 400.0)).tolist() == [0.0] * 3
 
 

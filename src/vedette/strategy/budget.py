@@ -23,8 +23,9 @@ RING = 8
 COMMON_STEPS = 30
 """Past steps over which the common dispersion of all rows is averaged."""
 
-PRIOR_WINDOWS = 6.0
-"""Judged windows that the reference's variance inflation counts for: what its rows say of windows is not much."""
+PRIOR_WINDOWS = 8.0
+"""Judged windows that the reference's variance inflation counts for: fewer than ten, since rows say
+little of windows; more than six, at which half a standard deviation from the first window on is no alarm."""
 
 _FIRST_SHARE = 0.9
 """Share of the budget that the first watches get; the rest is for those that come later."""

@@ -49,8 +49,8 @@ class EDetector:
         z   -= .645 (min(z'^2, 16 s2') - Q'/d)/sqrt(n)      (of a spread; z', s2' and Q' are its column's location's)
         z    = (r - m) sqrt(h), h = n M/(n + M)   where a season was found: M past rows of the phase, mean score m
         G    = mean over the last 30 steps of median z^2 / .455       (past only; 1 below 20 watches)
-        s2   = max(1, (6 max(v0, G) + Q) / (6 + d)) + max(Q - d, 0) max(h d/H - 1, 0) / (6 + d)
-        y    = sign(z) Phi^-1(t_cdf(|z| / sqrt(s2); 6 + d));  y = 0 in the first two windows
+        s2   = max(1, (8 max(v0, G) + Q) / (8 + d)) + max(Q - d, 0) max(h d/H - 1, 0) / (8 + d)
+        y    = sign(z) Phi^-1(t_cdf(|z| / sqrt(s2); 8 + d));  y = 0 in the first two windows
         Q   += min(z^2, 16 s2);  d += 1;  H += h                             (after use, so predictable)
         L_j  = logaddexp(L_j, 0) + lam_j y - lam_j^2 / 2                     for each bet lam_j
         R    = mean of exp(L_j) over the bets and rows of a watch;  R >= A_k: ALARM, all L_j = -inf
