@@ -26,6 +26,7 @@ from vedette.strategy import STRATEGIES, Plan, State, Step, begin, plan
 COLUMNS, ROWS = 100, 500
 WHOLE = {
     "common",
+    "season_common",
     "joined",
     "windows_per_month",
     "budget",

@@ -17,6 +17,7 @@ from typing import Protocol
 
 from vedette.strategy.budget import accept, begin, extend
 from vedette.strategy.causes import causes
+from vedette.strategy.dependence import Dependence, dependence
 from vedette.strategy.detector import EDetector, EDetectorRows
 from vedette.strategy.latch import describe, verdicts
 from vedette.strategy.ranking import ranking
@@ -34,6 +35,7 @@ from vedette.strategy.watches import (
 
 __all__ = [
     "STRATEGIES",
+    "Dependence",
     "EDetector",
     "Evidence",
     "Measure",
@@ -47,6 +49,7 @@ __all__ = [
     "begin",
     "causes",
     "column_and_segment",
+    "dependence",
     "describe",
     "extend",
     "inflation",

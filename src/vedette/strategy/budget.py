@@ -8,11 +8,12 @@ from dataclasses import fields, replace
 import numpy as np
 
 from vedette.statistics.summary import Summary
-from vedette.strategy.records import Bools, Floats, Ints, Measure, State
+from vedette.strategy.records import Bools, Floats, Ints, Measure, Phases, State
 from vedette.strategy.scores import ties
+from vedette.strategy.season import forget
 from vedette.strategy.watches import BINS, Plan
 
-__all__ = ["BETS", "COMMON_STEPS", "RING", "accept", "begin", "extend"]
+__all__ = ["BETS", "COMMON_STEPS", "PRIOR_WINDOWS", "RING", "accept", "begin", "extend"]
 
 BETS = np.array([0.35, 0.7, 1.2, 1.8, 2.5, 3.3])
 """Bets (lambda) on either sign: shifts of a window's score by that many standard deviations."""
@@ -23,6 +24,10 @@ RING = 8
 COMMON_STEPS = 30
 """Past steps over which the common dispersion of all rows is averaged."""
 
+PRIOR_WINDOWS = 8.0
+"""Judged windows that the reference's variance inflation counts for: fewer than ten, since rows say
+little of windows; more than six, at which half a standard deviation from the first window on is no alarm."""
+
 _FIRST_SHARE = 0.9
 """Share of the budget that the first watches get; the rest is for those that come later."""
 
@@ -32,7 +37,7 @@ _PER_WATCH = frozenset(
         *("log_evidence", "last", "gap", "waiting", "alarms"),
     )
 )
-_OTHER = frozenset(("first", "winner", "common", "joined", "windows_per_month", "budget"))
+_OTHER = frozenset(("first", "winner", "common", "season_common", "joined", "windows_per_month", "budget"))
 _PER_ROW = frozenset(field.name for field in fields(State)) - _PER_WATCH - _OTHER
 
 
@@ -96,7 +101,9 @@ def extend(state: State, plan: Plan, reference: Mapping[str, Summary], inflation
     arrays["tied"] = ties(arrays["pool"], together)
     winner = fresh.winner.copy()
     winner[stays] = fresh.first[stays] + (state.winner - state.first)[watch_from]
-    return replace(fresh, **arrays, winner=winner, common=state.common, joined=joined)
+    return replace(
+        fresh, **arrays, winner=winner, common=state.common, season_common=state.season_common, joined=joined
+    )
 
 
 def accept(state: State, watches: Bools) -> State:
@@ -121,7 +128,7 @@ def accept(state: State, watches: Bools) -> State:
     rows = own[:, None]
     pool = np.where(rows, present, state.pool)
     return replace(
-        state,
+        forget(state, own),
         pool=pool,
         tied=ties(pool, state.tied > 0),
         reference=np.where(rows, present, state.reference),
@@ -169,10 +176,16 @@ def _fresh(
         begun=np.full((n_rows, n_bets), np.nan),
         dispersion=np.zeros(n_rows),
         judged=np.zeros(n_rows, dtype=np.int64),
+        heights=np.zeros(n_rows),
         inflation=np.array(inflation, dtype=np.float64),
         ring_n=np.zeros((n_rows, RING), dtype=np.int64),
         ring_sum=np.zeros((n_rows, RING)),
         ring_start=np.full((n_rows, RING), np.nan),
+        season=np.zeros(n_rows, dtype=np.int8),
+        phase_n=np.zeros((n_rows, Phases.of(windows_per_month).week), dtype=np.float32),
+        phase_sum=np.zeros((n_rows, Phases.of(windows_per_month).week), dtype=np.float32),
+        phase_squares=np.zeros(n_rows),
+        phase_windows=np.zeros(n_rows, dtype=np.int64),
         watch_key=plan.watch_key.copy(),
         first=plan.first.copy(),
         weight=weight,
@@ -187,6 +200,7 @@ def _fresh(
         waiting=none.copy(),
         alarms=none.copy(),
         common=np.full(COMMON_STEPS, np.nan),
+        season_common=np.full(COMMON_STEPS, np.nan),
         joined=np.zeros(1, dtype=np.int64),
         windows_per_month=np.array([float(windows_per_month)]),
         budget=np.array([float(budget)]),

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vedette.strategy.bets import Bets, advance, beginning, evidence, leaders, reset
+from vedette.strategy.budget import PRIOR_WINDOWS
 from vedette.strategy.latch import effects, recovered
 from vedette.strategy.quantiles import normal_of_t
 from vedette.strategy.records import (
@@ -24,15 +25,13 @@ from vedette.strategy.records import (
     put,
 )
 from vedette.strategy.scores import Reference, Scored, ties, uniform, window_scores
+from vedette.strategy.season import NO_SEASON, Chance, Scores, common_ring, compare, learn
 from vedette.strategy.watches import ROWS_MIN
 
 __all__ = ["EDetector", "EDetectorRows"]
 
-_PRIOR = 10  # windows that the reference's variance inflation counts for
 _WARM_UP = 2  # judged windows before a row may bet: its dispersion is not known at all
 _CAP = 16.0  # a window counts for four standard deviations at most, so that a change does not hide itself
-_MEDIAN_CHI2 = 0.4549364231195724  # of one degree of freedom
-_COMMON_WATCHES_MIN = 20
 
 _LEAN = 0.645
 """By how much a column's spread seems to widen where its location moves, in scores: with g the density at a value,
@@ -42,15 +41,18 @@ uniform and .667 for Laplace's; times the variance of ranks, 1/12, over the devi
 
 @dataclass(frozen=True, slots=True)
 class _Judged:
-    """What a step makes of the rows that are judged in it; ``rows`` are their numbers."""
+    """What a step makes of the rows that are judged in it; ``rows`` are their numbers, a slice where they are all."""
 
     rows: Rows
+    numbers: Ints
     counts: Ints
     n: Ints
     scored: Scored
     z: Floats
+    known: Bools
     y: Floats
     scale: Floats
+    heights: Floats
 
 
 class EDetector:
@@ -60,10 +62,11 @@ class EDetector:
 
         P += c;  z = score of c within P   (``scores.window_scores``; the first two windows do not stay in P)
         z   -= .645 (min(z'^2, 16 s2') - Q'/d)/sqrt(n)      (of a spread; z', s2' and Q' are its column's location's)
+        z    = (r - m) sqrt(h), h = n M/(n + M)   where a season was found: M past rows of the phase, mean score m
         G    = mean over the last 30 steps of median z^2 / .455       (past only; 1 below 20 watches)
-        s2   = max(1, (10 max(v0, G) + Q) / (10 + d))
-        y    = sign(z) Phi^-1(t_cdf(|z| / sqrt(s2); 10 + d));  y = 0 in the first two windows
-        Q   += min(z^2, 16 s2);  d += 1                                      (after use, so predictable)
+        s2   = max(1, (8 max(v0, G) + Q) / (8 + d)) + max(Q - d, 0) max(h d/H - 1, 0) / (8 + d)
+        y    = sign(z) Phi^-1(t_cdf(|z| / sqrt(s2); 8 + d));  y = 0 in the first two windows
+        Q   += min(z^2, 16 s2);  d += 1;  H += h                             (after use, so predictable)
         E_j  = (E_j + 1) exp(lam_j y - lam_j^2 / 2)                          for each bet lam_j
         R    = mean of E_j over the bets and rows of a watch;  R >= A_k: ALARM, all E_j = 0
 
@@ -74,8 +77,14 @@ class EDetector:
     days that differ, which is why the guarantee is called *calibrated*: it was measured
     (``benchmarks/budget.py``), not proved.
 
+    Without a season h = n (N - n)/N, with N the rows of P. Levels that differ from window to window by a variance t make
+    E[z^2] = 1 + h t; h is small while P is, so what Q shows beyond 1 grows with it.
+
+    A season (``season.learn``) is found after two whole periods; until then its wave is dispersion, and what is smaller
+    than the wave is not seen.
+
     An alarm is latched until ``latch.recovered``. Windows judged while it is open are in the pool, but
-    leave it when it closes, and do not count in Q, d and G: else the fault would become a part of what is
+    leave it when it closes, do not count in Q, d, G and H, and teach no season: else the fault would become a part of what is
     normal.
 
     ``tolerance``: changes up to this many standard deviations of the reference's score count as recovered;
@@ -115,21 +124,27 @@ class EDetector:
         whole = bool(judged.all())
         rows = slice(None) if whole else np.flatnonzero(judged[state.group])
         found = self._score(step, state, counts[rows], n[rows], rows)
-        after = self._remember(step, state, counts, judged, of_watch, found)
+        after = self._learn(step, state, self._remember(step, state, counts, judged, of_watch, found), found)
         after, alarm, log_evidence = self._bet(step, state, after, judged, found)
         after, closed = self._close(step, state, after, judged)
         return Evidence(judged, reason, of_watch, log_evidence, state.log_needed, alarm, closed), after
 
     def _score(self, step: Step, state: State, counts: Ints, n: Ints, rows: Rows) -> _Judged:
         key, measure, judged = state.key[rows], state.measure[rows], state.judged[rows]
-        tied = state.tied[rows]
-        scored = window_scores(
-            state.pool[rows], counts, measure, tied, lambda some: uniform(key[some], step.start, judged[some])
-        )
-        scale = self._scale(state)[rows]
+        tied, numbers = state.tied[rows], np.arange(len(state.key))[rows]
+
+        def chance(some: Ints) -> Floats:
+            return uniform(key[some], step.start, judged[some])
+
+        scored = window_scores(state.pool[rows], counts, measure, tied, chance)
+        n_all = np.einsum("sb->s", scored.pool)
+        scores = Scores(scored.z, scored.known, n * ((n_all - n) / np.maximum(n_all, 1)))
+        scores = self._in_season(step, state, numbers, counts, scores, chance)
+        scale = self._scale(state)[rows] + self._lift(state, rows, scores.heights)
         usual = np.where(judged > 0, state.dispersion[rows] / np.maximum(judged, 1), 1.0)
-        z = self._upright(scored.z, scale, usual, np.flatnonzero(tied), n)
-        return _Judged(rows, counts, n, scored, z, self._standardise(z, scale, judged), scale)
+        z = self._upright(scores.z, scale, usual, np.flatnonzero(tied), n)
+        y = self._standardise(z, scale, judged)
+        return _Judged(rows, numbers, counts, n, scored, z, scores.known, y, scale, scores.heights)
 
     def _remember(
         self, step: Step, state: State, counts: Ints, judged: Bools, n: Ints, found: _Judged
@@ -165,10 +180,36 @@ class EDetector:
 
     def _scale(self, state: State) -> Floats:
         """s2 [S]: the dispersion of the scores, from the reference and from the past."""
-        past = state.common[~np.isnan(state.common)]
-        common = float(past.mean()) if len(past) else 1.0
-        prior = _PRIOR * np.maximum(state.inflation, common)
-        return np.asarray(np.maximum(1.0, (prior + state.dispersion) / (_PRIOR + state.judged)))
+        common, in_season = (
+            float(past.mean()) if len(past) else 1.0
+            for past in (ring[~np.isnan(ring)] for ring in (state.common, state.season_common))
+        )
+        prior = PRIOR_WINDOWS * np.maximum(
+            state.inflation, np.where(state.season == NO_SEASON, common, in_season)
+        )
+        return np.asarray(np.maximum(1.0, (prior + state.dispersion) / (PRIOR_WINDOWS + state.judged)))
+
+    def _lift(self, state: State, rows: Rows, heights: Floats) -> Floats:
+        """What s2 is raised by where a score weighs more rows than those of the past did.
+
+        Levels that differ from day to day by a variance t make E[z^2] = s2 + h t; early in a stream h is held down by
+        the rows of the reference, and what was seen of z^2 beyond 1 grows with it.
+        """
+        excess = np.maximum(state.dispersion[rows] - state.judged[rows], 0.0)
+        usual = state.heights[rows] / np.maximum(state.judged[rows], 1)
+        more = np.maximum(heights / np.where(usual > 0, usual, np.inf) - 1.0, 0.0)
+        return np.asarray(excess * more / (PRIOR_WINDOWS + state.judged[rows]))
+
+    def _in_season(
+        self, step: Step, state: State, rows: Ints, counts: Ints, scores: Scores, chance: Chance
+    ) -> Scores:
+        """The scores, those of rows with a season within their phase."""
+        return compare(state, rows, counts, step.start, scores, chance)
+
+    def _learn(self, step: Step, state: State, after: State, found: _Judged) -> State:
+        """The state with what the step says of seasons."""
+        scores = Scores(found.z, found.known, found.heights)
+        return learn(state, after, found.numbers, step.start, scores, found.scale)
 
     def _upright(self, z: Floats, scale: Floats, usual: Floats, own: Ints, n: Ints) -> Floats:
         """The scores, those of spread without what the window's location does to them.
@@ -186,7 +227,7 @@ class EDetector:
 
     def _standardise(self, z: Floats, scale: Floats, judged: Ints) -> Floats:
         """y: Student's t for an estimated dispersion, made normal."""
-        y = normal_of_t(z / np.sqrt(scale), np.asarray(_PRIOR + judged, dtype=np.int64))
+        y = normal_of_t(z / np.sqrt(scale), np.asarray(int(PRIOR_WINDOWS) + judged, dtype=np.int64))
         return y if int(judged.min(initial=_WARM_UP)) >= _WARM_UP else np.where(judged < _WARM_UP, 0.0, y)
 
     def _bet(
@@ -274,6 +315,20 @@ class EDetectorRows(EDetector):
     def _scale(self, state: State) -> Floats:
         return np.ones(len(state.key))
 
+    def _in_season(
+        self, step: Step, state: State, rows: Ints, counts: Ints, scores: Scores, chance: Chance
+    ) -> Scores:
+        del step, state, rows, counts, chance
+        return scores
+
+    def _learn(self, step: Step, state: State, after: State, found: _Judged) -> State:
+        scores = Scores(found.z, found.known, found.heights)
+        return learn(state, after, found.numbers, step.start, scores, found.scale, find=False)
+
+    def _lift(self, state: State, rows: Rows, heights: Floats) -> Floats:
+        del state, rows
+        return np.zeros(len(heights))
+
     def _upright(self, z: Floats, scale: Floats, usual: Floats, own: Ints, n: Ints) -> Floats:
         del scale, usual, own, n  # exact as it is
         return z
@@ -300,20 +355,11 @@ def _ready(counts: Ints, n: Ints, window: int, state: State) -> tuple[Bools, np.
 
 def _common(state: State, found: _Judged, free: Bools | None) -> Floats:
     """The ring of median z^2 / .455, one longer where 20 watches or more could tell."""
-    told = found.scored.known if free is None else found.scored.known & free
-    z = found.z if bool(told.all()) else found.z[told]
-    watches = len(z)
-    if len(state.first) < len(state.key):
-        group = state.group[found.rows][told]
-        watches = int(np.count_nonzero(group[1:] != group[:-1])) + min(len(group), 1)
-    if watches < _COMMON_WATCHES_MIN:
-        return state.common
-    ring = np.roll(state.common, 1)
-    squares = np.square(z)
-    middle = [(len(squares) - 1) // 2, len(squares) // 2]
-    squares.partition(middle)
-    ring[0] = float(squares[middle].mean()) / _MEDIAN_CHI2
-    return ring
+    told = found.known if free is None else found.known & free
+    plain = state.season[found.rows] == NO_SEASON
+    if not bool(plain.all()):
+        told = told & plain
+    return common_ring(state.common, state.group[found.rows], found.z, told)
 
 
 def _pushed(ring: NDArray[Any], rows: Rows, newest: NDArray[Any] | float) -> NDArray[Any]:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import numpy as np
 
 from vedette.records import Status, Verdict
+from vedette.strategy.budget import PRIOR_WINDOWS
 from vedette.strategy.records import Bools, Floats, Ints, Measure, State
 from vedette.strategy.scores import reference_share
 from vedette.strategy.watches import ROWS_MIN, Plan
@@ -113,7 +114,8 @@ def describe(plan: Plan, state: State, k: int) -> str:
 
 def _dispersion(state: State, row: int) -> float:
     d = float(state.judged[row])
-    return max(1.0, (10.0 * float(state.inflation[row]) + float(state.dispersion[row])) / (10.0 + d))
+    prior = PRIOR_WINDOWS * float(state.inflation[row])
+    return max(1.0, (prior + float(state.dispersion[row])) / (PRIOR_WINDOWS + d))
 
 
 def _only(state: State, row: int) -> State:
@@ -207,7 +209,8 @@ def _beyond(state: State) -> np.ndarray:
     """Which watches have a row whose change, with its whole interval, is larger than the tolerance."""
     if not len(state.key):
         return np.zeros(0, dtype=np.bool_)
-    dispersion = (10.0 * state.inflation + state.dispersion) / (10.0 + state.judged)
+    prior = PRIOR_WINDOWS * state.inflation
+    dispersion = (prior + state.dispersion) / (PRIOR_WINDOWS + state.judged)
     found = effects(state, np.maximum(1.0, dispersion), np.full(len(state.key), -np.inf))
     least = np.where(found.value > 0, found.low, -found.high)
     bad = (state.side == 0) | (np.sign(found.value) == state.side)

@@ -1,6 +1,7 @@
 """The records of this room: what a step brings, what is kept between steps, and what a judgement gives.
 
-S counts sub-monitor rows, B coarse cells, K watches, M bets. The rows of a watch lie beside each other.
+S counts sub-monitor rows, B coarse cells, K watches, M bets, H phases of a week (``Phases``). The rows of a watch
+lie beside each other.
 """
 
 from __future__ import annotations
@@ -10,21 +11,22 @@ import struct
 import zlib
 from dataclasses import dataclass, fields
 from enum import IntEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vedette.errors import DataError
 
-__all__ = ["Evidence", "Measure", "State", "Step", "Tie", "is_nothing", "nothing", "put"]
+__all__ = ["Evidence", "Measure", "Phases", "State", "Step", "Tie", "is_nothing", "nothing", "put"]
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 Rows = NDArray[np.int64] | slice  # numbers of rows, or all of them
 
-_MAGIC = b"VDSTATE2"  # the last character is the version of the format
+_MONTH_S, _DAY_S = 30 * 86400.0, 86400.0
+_MAGIC = b"VDSTATE3"  # the last character is the version of the format
 
 
 def put(whole: NDArray[Any], rows: Rows, part: NDArray[Any] | int) -> NDArray[Any]:
@@ -60,6 +62,38 @@ class Tie(IntEnum):
     NONE = 0
     CELLS = 1  # a column's spread counts what its location does
     POOL = 2  # and has the same pool
+
+
+class Phases(NamedTuple):
+    """How many phases a day and a week have with windows of some length; one where there is no such season.
+
+    >>> Phases.of(30.0), Phases.of(720.0), Phases.of(120.0), Phases.of(30 * 86400.0)
+    (Phases(day=1, week=7), Phases(day=24, week=168), Phases(day=4, week=28), Phases(day=24, week=168))
+    """
+
+    day: int
+    week: int
+
+    @classmethod
+    def of(cls, windows_per_month: float) -> Phases:
+        """Windows of a day have the 7 phases of a week; shorter ones, which must divide a day, those of a day too,
+        of an hour at least. Windows of other lengths have one phase.
+        """
+        window_s = _MONTH_S / windows_per_month
+        by_day = _DAY_S / window_s
+        if by_day < 1.0 - 1e-9 or abs(by_day - round(by_day)) > 1e-6 * by_day:
+            return cls(1, 1)
+        day = min(round(by_day), 24)
+        return cls(day, 7 * day)
+
+    @property
+    def shortest(self) -> int:
+        """Windows of the shortest season: tests are made when it is whole."""
+        return self.day if self.day > 1 else self.week
+
+    def number(self, start: float) -> int:
+        """The phase of the week of a window that starts so many seconds after 1970 UTC."""
+        return int(np.floor(start / _DAY_S * self.day + 1e-6)) % self.week
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +134,16 @@ class State:
     begun: Floats  # [S, M] start of the window where it began
     dispersion: Floats  # [S] sum of capped squared scores (Q)
     judged: Ints  # [S] steps behind that sum (d)
+    heights: Floats  # [S] sum of these steps' heights (h), the rows that their scores weigh
     inflation: Floats  # [S] variance inflation of the reference (v0)
     ring_n: Ints  # [S, 8] rows of the last judged windows, newest first
     ring_sum: Floats  # [S, 8] sums of their scores in sd of the reference
     ring_start: Floats  # [S, 8] their starts
+    season: NDArray[np.int8]  # [S] 0: none was found, 1: of a day, 2: of a week
+    phase_n: NDArray[np.float32]  # [S, H] rows of the judged windows in each phase of a week
+    phase_sum: NDArray[np.float32]  # [S, H] sums of their scores in sd of the reference
+    phase_squares: Floats  # [S] sum over windows of their rows times the square of their mean score
+    phase_windows: Ints  # [S] windows behind these sums
     # watches
     watch_key: NDArray[np.uint64]  # [K] name of the watch
     first: Ints  # [K] its first row
@@ -120,6 +160,7 @@ class State:
     alarms: Ints  # [K] alarms told so far
     # the whole
     common: Floats  # [30] ring of the common dispersion of past steps (G), nan where none
+    season_common: Floats  # [30] the same of rows with a season
     joined: Ints  # [1] how many times watches joined later
     windows_per_month: Floats  # [1] T
     budget: Floats  # [1] false alarms a month over all watches (B)
@@ -135,6 +176,12 @@ class State:
     def log_needed(self) -> Floats:
         """log of the evidence that makes an alarm, A = T / (B weight), for each watch."""
         return np.log(self.windows_per_month / (self.budget * self.weight))
+
+    @property
+    def phases(self) -> Phases:
+        """The phases of a day and of a week."""
+        week = self.phase_n.shape[1]
+        return Phases(max(week // 7, 1), week)
 
     def to_bytes(self) -> bytes:
         """The state as bytes: magic with version, length of the heading, heading in JSON, arrays (zlib)."""

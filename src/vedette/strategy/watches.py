@@ -23,6 +23,7 @@ __all__ = [
     "Plan",
     "Watch",
     "batch_numbers",
+    "coarse_counts",
     "column_and_segment",
     "inflation",
     "plan",
@@ -379,13 +380,18 @@ def inflation(
     return out
 
 
-def _sums(plan: Plan, row: int, summary: Summary) -> tuple[Floats, Ints]:
-    """Sums of standardised scores, and rows, of each window of a summary."""
+def coarse_counts(plan: Plan, row: int, summary: Summary) -> tuple[Floats, Ints]:
+    """Of a row of a plan the standardised scores of its cells [B], and their counts in each window of a summary [B, W]."""
     cells = plan.cells[row]
     kept = np.flatnonzero(cells >= 0)
     coarse = np.zeros((BINS, len(summary)), dtype=np.int64)
     np.add.at(coarse, cells[kept], _with_missing(summary).T[kept])
-    scores = reference_scores(coarse.sum(axis=1)[None, :], plan.measure[row : row + 1])[0]
+    return reference_scores(coarse.sum(axis=1)[None, :], plan.measure[row : row + 1])[0], coarse
+
+
+def _sums(plan: Plan, row: int, summary: Summary) -> tuple[Floats, Ints]:
+    """Sums of standardised scores, and rows, of each window of a summary."""
+    scores, coarse = coarse_counts(plan, row, summary)
     return scores @ coarse, coarse.sum(axis=0)
 
 
