@@ -278,12 +278,16 @@ class ChannelReport:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """The verdicts of a model. ``verdict`` is the gravest: ALARM, then UNKNOWN, then WARN, then OK."""
+    """The verdicts of a model. ``verdict`` is the gravest: ALARM, then UNKNOWN, then WARN, then OK.
+
+    ``guarantee`` says in lines of words what was found of dependence and season, and which guarantee stands: the last.
+    """
 
     model: str
     version: str
     verdict: Status
     verdicts: tuple[Verdict, ...]
+    guarantee: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         """The verdict, and a line for each thing that is not OK."""

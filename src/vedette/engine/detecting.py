@@ -33,7 +33,9 @@ class Detection:
     reference: dict[str, Summary]
     told: set[Key]
     tolerance: Mapping[str, float]
-    detector: type[strategy.EDetector]
+    findings: tuple[strategy.Finding, strategy.Finding, strategy.Finding]
+    independent: bool
+    _kept: tuple[np.ndarray, strategy.EDetector] | None = None
 
     def run(
         self, rows: pl.DataFrame, steps: Sequence[datetime], coming: Sequence[Joiner], shape: Shape
@@ -44,13 +46,30 @@ class Detection:
         for part, new in _stretches(steps, coming):
             if self.plan.watches:
                 limits = strategy.tolerances(self.plan, self.reference, self.tolerance)
-                detector = self.detector(tolerances=limits)
                 for step in _steps(self.plan, rows, part, steps, shape):
-                    evidence, self.state = detector.judge(step, self.state)
+                    evidence, self.state = self._detector(limits).judge(step, self.state)
                     changed += self._changes(evidence, limits, step.start, window)
             if new:
                 self._join(new)
         return changed
+
+    @property
+    def dependence(self) -> strategy.Dependence:
+        """What was found of dependence so far, and the guarantee that stands."""
+        return strategy.conclude(self.findings, self.plan, self.state, independent=self.independent)
+
+    def _detector(self, limits: np.ndarray) -> strategy.EDetector:
+        """The detector that the state before a step calls for: the windows decide, not the rounds."""
+        proved = self.independent and self.dependence.guarantee == strategy.EDetectorRows.guarantee
+        return strategy.EDetectorRows(tolerances=limits) if proved else self._calibrated(limits)
+
+    def _calibrated(self, limits: np.ndarray) -> strategy.EDetector:
+        if self._kept is None or self._kept[0] is not limits:
+            self._kept = (
+                limits,
+                strategy.EDetector(tolerances=limits),
+            )  # it keeps what it computes of the reference
+        return self._kept[1]
 
     @property
     def minor(self) -> np.ndarray:

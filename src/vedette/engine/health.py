@@ -57,7 +57,8 @@ def health(lake: Lake, model: str, now: datetime | None = None) -> Health:
     gravest = next(
         (status for status in order if any(one.verdict is status for one in verdicts)), Status.UNKNOWN
     )
-    return Health(model, kept.version, gravest, tuple(verdicts))
+    said = tuple(kept.guarantee.splitlines())
+    return Health(model, kept.version, gravest, tuple(verdicts), said)
 
 
 def silences_of(tables: ModelTables, kept: Kept, now: datetime | None) -> dict[str, str | None]:

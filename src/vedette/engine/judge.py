@@ -33,7 +33,6 @@ from vedette.statistics.summary import Summary
 __all__ = ["accept", "judge", "reference_plan"]
 
 MONTH_S = 30 * 86400.0
-DETECTOR = strategy.EDetector
 
 
 def reference_plan(
@@ -102,9 +101,11 @@ def judge(tables: ModelTables, now: datetime, *, receipt: datetime | None = None
     alarmed = {key for key, one in said_before.items() if one["verdict"] == Status.ALARM}
     coming = joining.joiners(tables, plan, ready, shape, mark.origin, steps) if event is not None else []
     joining.keep(tables, coming, now)
-    detection = Detection(plan, state, reference, alarmed, said.tolerance, DETECTOR)
+    detection = Detection(
+        plan, state, reference, alarmed, said.tolerance, _findings(detail), said.rows == "independent"
+    )
     changed = detection.run(ready, steps, coming, shape)
-    plan, state = detection.plan, detection.state
+    plan, state, dependence = detection.plan, detection.state, detection.dependence
     known = max([mark.known, standing.known, *steps[-1:], *rule_steps[-1:]])
     came = arrived(rule_ready.filter(pl.col("segment") == ""), shape.grids, rule_steps)
     newest = max(rule_rows["known"].to_list(), default=None) if rule_steps else None
@@ -113,7 +114,9 @@ def judge(tables: ModelTables, now: datetime, *, receipt: datetime | None = None
     )
     standing = replace(standing, arrival=snapshot.version(), known=known)
     open_rows = rows.filter(pl.col("known") > (steps[-1] if steps else mark.known))
-    judged = strategy.verdicts(plan, state, window_number(known, shape), DETECTOR.guarantee, detection.minor)
+    judged = strategy.verdicts(
+        plan, state, window_number(known, shape), dependence.guarantee, detection.minor
+    )
     told = explained(tables, plan, state, reference, judged, said_before)
     sources = {strategy.source_of(*one) for one in open_rows.select("column", "segment").unique().rows()}
     watches = {(watch.id, watch.segment): watch for watch in plan.watches}
@@ -141,9 +144,19 @@ def judge(tables: ModelTables, now: datetime, *, receipt: datetime | None = None
             }
         ),
         rules=standing.to_text(),
+        guarantee="\n".join(dependence.words) if plan.watches else "",
     )
     _keep(tables, row)
     return True
+
+
+def _findings(
+    detail: Mapping[str, Any],
+) -> tuple[strategy.Finding, strategy.Finding, strategy.Finding]:
+    """What the tests on the reference said; nothing was tested where there is none."""
+    nothing = {"tested": 0, "p_value": float("nan"), "watch": ""}
+    first, second, third = (strategy.Finding(**one) for one in detail.get("dependence", [nothing] * 3))
+    return first, second, third
 
 
 def _standing(kept: Kept | None) -> rules.Standing:
@@ -173,7 +186,7 @@ def accept(tables: ModelTables, watch: str, segment: str, now: datetime) -> bool
     state = strategy.accept(
         state, np.array([(one.id, one.segment) == (watch, segment) for one in plan.watches])
     )
-    judged = strategy.verdicts(plan, state, window_number(kept.known, shape), DETECTOR.guarantee)
+    judged = strategy.verdicts(plan, state, window_number(kept.known, shape), old["guarantee"])
     rows = {(one.watch, one.segment): row_of(one) | {"told": one.evidence} for one in judged}
     new = rows[watch, segment]
     verdicts = [new if key == (watch, segment) else one for key, one in before.items()]

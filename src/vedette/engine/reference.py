@@ -6,7 +6,9 @@ import hashlib
 import io
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -97,7 +99,7 @@ def take(tables: ModelTables, reference: Reference, arrival: int, now: datetime)
     found += [
         _whole(*key, frame, grids[key[0]], reference.version) for key, frame in frames.items() if key[1]
     ]
-    noise = _noise(found, frames, grids, shape)
+    noise, findings = _noise(found, frames, grids, shape)
     _say(
         tables,
         digest,
@@ -106,6 +108,7 @@ def take(tables: ModelTables, reference: Reference, arrival: int, now: datetime)
         features,
         rows.height,
         noise,
+        findings,
         now,
     )
     return to_frame(found, "reference", arrival)
@@ -124,8 +127,10 @@ def _noise(
     frames: Mapping[tuple[str, str], pl.DataFrame],
     grids: Mapping[str, Grid],
     shape: Shape,
-) -> list[float]:
-    """What the detectors need to know of the noise of each row of the plan that ``judge.reference_plan`` makes."""
+) -> tuple[list[float], list[dict[str, Any]]]:
+    """What the detectors need to know of the noise of each row of the plan that ``judge.reference_plan`` makes, and what
+    the tests say of dependence.
+    """
     in_order = sorted(found, key=lambda one: (one.segment, one.column))
     plan = strategy.plan({strategy.source_of(one.column, one.segment): one.summary for one in in_order}, "")
     batches, windows = {}, {}
@@ -136,7 +141,7 @@ def _noise(
         starts, window = np.unique(window_starts(rows["time"], shape.window_us), return_inverse=True)
         windows[source] = summarise_column(rows, column, grids[column], window, len(starts))
     noise: list[float] = strategy.inflation(plan, batches, windows).tolist()
-    return noise
+    return noise, [asdict(one) for one in strategy.of_reference(plan, batches, windows)]
 
 
 def _blind(column: str, rows: pl.DataFrame, settings: Settings) -> Grid | None:
@@ -171,6 +176,7 @@ def _say(
     features: list[str],
     n_rows: int,
     noise: list[float],
+    findings: list[dict[str, Any]],
     now: datetime,
 ) -> None:
     """Write the event of a reference, unless a round that was cut off wrote it already."""
@@ -178,7 +184,15 @@ def _say(
         tables["events"].scan().filter((pl.col("kind") == "reference") & (pl.col("name") == name)).collect()
     )
     if said.is_empty():
-        detail = json.dumps({"digest": digest, "features": features, "rows": n_rows, "inflation": noise})
+        detail = json.dumps(
+            {
+                "digest": digest,
+                "features": features,
+                "rows": n_rows,
+                "inflation": noise,
+                "dependence": findings,
+            }
+        )
         event = {"time": now, "kind": "reference", "name": name, "version": version, "detail": detail}
         tables["events"].write(pl.DataFrame([event]).with_columns(pl.col("time").cast(UTC)), {})
 

@@ -53,6 +53,7 @@ class Kept:
     verdicts: str
     changes: str
     rules: str = ""
+    guarantee: str = ""
 
 
 def kept_row(tables: ModelTables) -> Kept | None:

@@ -99,6 +99,7 @@ SCHEMAS: dict[str, dict[str, pl.DataType]] = {
         "verdicts": pl.String(),
         "changes": pl.String(),
         "rules": pl.String(),  # where the plain rules stand
+        "guarantee": pl.String(),  # what was found of dependence, in lines of words
     },
     # history of verdicts: a row for each change
     "verdicts": {

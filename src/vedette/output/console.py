@@ -81,6 +81,7 @@ def health_json(health: Health) -> dict[str, Any]:
             }
             for one in health.verdicts
         ],
+        "guarantee": list(health.guarantee),
     }
 
 
@@ -141,6 +142,8 @@ def print_health(health: Health, *, as_json: bool = False) -> None:
     if quiet:
         names = ", ".join(quiet[:QUIET_SHOWN]) + (" ..." if len(quiet) > QUIET_SHOWN else "")
         console.print(Text.assemble(("OK      ", "green"), f"{len(quiet)} more: {names}"), highlight=False)
+    if health.guarantee:  # the last line says which guarantee stands and why, the rest what was found
+        console.print(Text(f"{health.guarantee[-1]} ({health.guarantee[-2]})", "dim"), highlight=False)
 
 
 def print_figures(frame: pl.DataFrame, *, as_json: bool = False) -> None:

@@ -17,7 +17,7 @@ from typing import Protocol
 
 from vedette.strategy.budget import accept, begin, extend
 from vedette.strategy.causes import causes
-from vedette.strategy.dependence import Dependence, dependence
+from vedette.strategy.dependence import Dependence, Finding, conclude, dependence, of_reference
 from vedette.strategy.detector import EDetector, EDetectorRows
 from vedette.strategy.latch import describe, verdicts
 from vedette.strategy.ranking import ranking
@@ -37,7 +37,9 @@ __all__ = [
     "STRATEGIES",
     "Dependence",
     "EDetector",
+    "EDetectorRows",
     "Evidence",
+    "Finding",
     "Measure",
     "Plan",
     "State",
@@ -49,11 +51,13 @@ __all__ = [
     "begin",
     "causes",
     "column_and_segment",
+    "conclude",
     "dependence",
     "describe",
     "extend",
     "inflation",
     "minor",
+    "of_reference",
     "plan",
     "ranking",
     "source_of",

@@ -13,7 +13,15 @@ from vedette.strategy.records import Floats, Ints, State
 from vedette.strategy.season import OF_DAY, OF_WEEK, SEASON_LEVEL, seasons
 from vedette.strategy.watches import ROWS_MIN, Plan, coarse_counts
 
-__all__ = ["Dependence", "Finding", "dependence", "dispersion", "ljung_box"]
+__all__ = [
+    "Dependence",
+    "Finding",
+    "conclude",
+    "dependence",
+    "dispersion",
+    "ljung_box",
+    "of_reference",
+]
 
 LEVEL = 0.01
 """Of each test over all rows: Bonferroni's, since all that is asked is whether there is any dependence."""
@@ -125,12 +133,29 @@ def dependence(
     *Proved* is the guarantee of ``e_detector_rows`` alone, so it takes that declaration, a reference whose batches could
     be tested, and that no test speaks against it. Else it is *calibrated*.
     """
-    found = (
+    return conclude(of_reference(plan, batches, windows), plan, state, independent=independent)
+
+
+def of_reference(
+    plan: Plan, batches: Mapping[str, Summary], windows: Mapping[str, Summary] | None = None
+) -> tuple[Finding, Finding, Finding]:
+    """The tests on the reference, which are made once: see ``dependence``."""
+    return (
         _least(plan, _each(plan, batches, _serial_p)),
         _least(plan, _each(plan, batches, _dispersion_p)),
         _least(plan, _each(plan, windows or {}, _windows_p)),
-        _least(plan, _judged_p(plan, state)),
     )
+
+
+def conclude(
+    reference: tuple[Finding, Finding, Finding],
+    plan: Plan,
+    state: State | None,
+    *,
+    independent: bool = False,
+) -> Dependence:
+    """What follows from the tests on the reference and from what was judged so far: see ``dependence``."""
+    found = (*reference, _least(plan, _judged_p(plan, state)))
     season = _season(state)
     guarantee, why = _guarantee(independent, found, season)
     words = (
