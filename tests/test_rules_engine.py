@@ -61,7 +61,12 @@ def test_a_rule_is_pending_fires_and_closes(world: World) -> None:
 
 def test_one_round_or_many_come_to_the_same(tmp_path: Path) -> None:
     """Each window is judged once, whenever somebody looks."""
-    said = {"low": "accuracy < 0.8 for 2 windows", "few": "rows < 100", "skew": "psi(x) > 0.2"}
+    said = {
+        "low": "accuracy < 0.8 for 2 windows",
+        "few": "rows < 100",
+        "skew": "psi(x) > 0.2",
+        "shape": "schema changed for 2 windows",
+    }
     found = []
     for each in (True, False):
         world = World(tmp_path / str(each), seed=4)
@@ -69,16 +74,15 @@ def test_one_round_or_many_come_to_the_same(tmp_path: Path) -> None:
         world.monitor.reference(world.rows(2000))
         for day in range(7):
             n = 60 if day == 4 else 300
-            world.log_day(
-                world.rows(n, wrong=0.4 if day in (1, 2, 3) else 0.1, shift=2.0 if day == 5 else 0.0)
-            )
+            rows = world.rows(n, wrong=0.4 if day in (1, 2, 3) else 0.1, shift=2.0 if day == 5 else 0.0)
+            world.log_day(rows.drop("c") if day in (3, 4) else rows)
             if each:
                 judged(world, said)
         judged(world, said)
         found.append([alerts_of(world, name) for name in said] + [of(world, name).since for name in said])
         world.monitor.close()
     assert found[0] == found[1]
-    assert [len(one) for one in found[0][:3]] == [1, 1, 1]
+    assert [len(one) for one in found[0][:4]] == [1, 1, 1, 1]
 
 
 def test_rules_need_no_reference(world: World) -> None:
@@ -164,12 +168,59 @@ def test_schema_changed_fires_until_the_column_is_back(world: World) -> None:
         world.log_day(rows.drop("c") if day in (2, 3) else rows)
         judged(world, said)
         seen.append(of(world, "shape"))
-    assert [one.verdict for one in seen] == [
-        Status.UNKNOWN, Status.OK, *[Status.ALARM] * 2, *[Status.OK] * 2,
+    assert [one.verdict for one in seen] == [  # a day is judged when the next has begun
+        Status.UNKNOWN, *[Status.OK] * 2, *[Status.ALARM] * 2, Status.OK,
     ]  # fmt: skip
-    assert seen[2].since == START + 2 * DAY
-    assert "column 'c' no longer comes" in seen[2].evidence
+    assert seen[3].since == START + 2 * DAY
+    assert "column 'c' no longer comes" in seen[3].evidence
     assert [state for state, _, _ in alerts_of(world, "shape")] == [AlertState.RESOLVED]
+
+
+def test_a_column_that_is_new_for_a_day_is_told_for_that_day(world: World) -> None:
+    """It fires with the day that had it, and closes with the next."""
+    said = {"shape": "schema changed"}
+    world.monitor.reference(world.rows(2000))
+    for day in range(6):
+        rows = world.rows(200)
+        world.log_day(rows.with_columns(extra=pl.lit(1.0)) if day == 2 else rows)
+        judged(world, said)
+    assert alerts_of(world, "shape") == [(AlertState.RESOLVED, START + 2 * DAY, START + 4 * DAY)]
+
+
+def test_rows_are_counted_whatever_the_grid(world: World) -> None:
+    """A reference that replaces the grids in the middle leaves no window without its rows."""
+    said = {"few": "rows < 100", "low": "mean(x) > 5"}
+    for _ in range(3):
+        world.log_day(world.rows(300))
+    world.monitor.reference(world.rows(2000))
+    world.log_day(world.rows(300))
+    world.log_day(world.rows(300))
+    judged(world, said)
+    assert alerts_of(world, "few") == []
+    assert of(world, "few").verdict is Status.OK
+
+
+def test_a_rule_that_becomes_a_warn_pages_no_more(world: World) -> None:
+    """Its alert closes with the change, though it is broken still."""
+    for severity in ("alarm", "alarm", "warn", "warn"):
+        world.log_day(world.rows(200))
+        judged(world, {"r": {"when": "mean(x) < 10", "severity": severity}})
+    assert of(world, "r").verdict is Status.WARN
+    assert [state for state, _, _ in alerts_of(world, "r")] == [AlertState.RESOLVED]
+
+
+def test_late_rows_are_not_lost_to_a_change_of_rules(world: World) -> None:
+    """A round that closes no window leaves what came to the next one."""
+    said = {"range": "values(x) outside -50 to 50"}
+    for _ in range(2):
+        world.log_day(world.rows(200))
+        judged(world, said)
+    world.monitor.log({"x": 999.0, "c": "a"}, 1, time=START + DAY / 2)
+    judged(world, {**said, "other": "rows < 1"})
+    world.log_day(world.rows(200))
+    world.log_day(world.rows(200))
+    judged(world, {**said, "other": "rows < 1"})
+    assert len(alerts_of(world, "range")) == 1
 
 
 def test_a_warn_pages_nobody(world: World) -> None:

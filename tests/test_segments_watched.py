@@ -12,12 +12,12 @@ import pytest
 import vedette
 from tests.world import DAY, START, World
 from vedette import strategy
-from vedette.engine import alerts, cycle
+from vedette.engine import alerts, cycle, judge
 from vedette.engine.health import health as model_health
 from vedette.engine.joining import JOIN_WINDOWS
 from vedette.engine.state import kept_row
 from vedette.lake.tables import Lake
-from vedette.records import Status
+from vedette.records import AlertState, Status
 
 
 class Regions:
@@ -47,12 +47,13 @@ class Regions:
             }
         )
 
-    def log(self, rows: pl.DataFrame) -> None:
-        """A day of rows, at its noon, and the round after it."""
+    def log(self, rows: pl.DataFrame, *, often: bool = True) -> None:
+        """A day of rows, at its noon, and the round after it (unless ``often`` is False)."""
         self.day += DAY
         noon = self.day - DAY / 2
         self.monitor.log_many(rows.with_columns(pl.lit(noon).alias("time")))
-        cycle.once(self.lake, models=["m"])
+        if often:
+            cycle.once(self.lake, models=["m"])
 
     def alarms(self) -> set[tuple[str, str]]:
         """The watches and segments that alarm."""
@@ -149,6 +150,94 @@ def test_a_column_that_comes_later_joins_too(tmp_path: Path) -> None:
     for _ in range(6):
         world.log(rows(1.0))
     assert ("late.location", "") in world.alarms()
+
+
+def test_a_crash_after_something_joined_is_made_good(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What joins is written, the state is not, and late rows come before the next round: the first word holds."""
+    world = Regions(tmp_path)
+    world.monitor.reference(world.rows(3000))
+    keep = judge._keep
+
+    def dying(*_: object) -> None:
+        raise OSError("power")
+
+    def rows(size: int) -> pl.DataFrame:
+        return world.rows(size).with_columns(pl.Series("late", world.rng.normal(size=size)))
+
+    for _ in range(JOIN_WINDOWS):
+        world.log(rows(300))
+    monkeypatch.setattr(judge, "_keep", dying)
+    with pytest.raises(OSError, match="power"):
+        world.log(rows(300))
+    monkeypatch.setattr(judge, "_keep", keep)
+    world.monitor.log_many(rows(300).with_columns(pl.lit(START + DAY / 2).alias("time")))
+    for _ in range(3):
+        world.log(rows(300))
+    joined = world.lake.model("m")["summaries"].scan().filter(pl.col("part") == "joined").collect()
+    assert joined.filter(pl.col("column") == "late").height == 1
+    assert "late.location" in {one.watch for one in model_health(world.lake, "m").verdicts}
+
+
+def test_one_round_or_many_come_to_the_same(tmp_path: Path) -> None:
+    """Segments, one of which comes later, judged day by day and all at once: the same state to the bit."""
+    found = []
+    for often in (True, False):
+        world = Regions(tmp_path / str(often), ["region"], seed=7)
+        world.monitor.reference(world.rows(3000, "ns"))
+        for day in range(JOIN_WINDOWS + 6):
+            world.log(world.rows(900, "nsw", w=2.0 if day > JOIN_WINDOWS + 2 else 0.0), often=often)
+        world.log(world.rows(50))
+        kept = kept_row(world.lake.model("m"))
+        assert kept is not None
+        every = alerts.alerts(world.lake.model("m"))
+        found.append((kept.block, sorted((one.id, one.state, one.opened, one.closed) for one in every)))
+    assert found[0] == found[1]
+    assert found[0][1]
+
+
+def test_a_new_reference_while_an_alarm_fires_tells_the_next(tmp_path: Path) -> None:
+    """The old alert closes with the reference, and what goes wrong after it is an alert of its own."""
+    world = Regions(tmp_path)
+    world.monitor.reference(world.rows(3000))
+    for day in range(8):
+        world.log(world.rows(400, n=2.0, s=2.0, e=2.0, w=2.0) if day > 3 else world.rows(400))
+    assert ("x.location", "") in world.alarms()
+    world.monitor.reference(world.rows(3000, n=2.0, s=2.0, e=2.0, w=2.0))
+    for _ in range(9):
+        world.log(world.rows(400), often=False)
+    world.log(world.rows(400))
+    told = [one for one in alerts.alerts(world.lake.model("m")) if one.watch == "x.location"]
+    assert [one.state for one in told] == [AlertState.FIRING, AlertState.RESOLVED]
+    assert told[0].opened > told[1].opened
+
+
+def test_a_segment_that_is_no_longer_named_is_no_longer_watched(tmp_path: Path) -> None:
+    """Its alarm closes, and says why; the whole goes on with all it had."""
+    world = Regions(tmp_path, ["region"])
+    world.monitor.reference(world.rows(6000))
+    for day in range(8):
+        world.log(world.rows(1200, n=1.0 if day >= 4 else 0.0))
+    assert ("x.location", "region=n") in world.alarms()
+    world.monitor.close()
+    other = Regions(tmp_path, [], seed=9)
+    other.day = world.day
+    for _ in range(2):
+        other.log(other.rows(1200))
+    assert {one.segment for one in model_health(world.lake, "m").verdicts} == {""}
+    told = [one for one in alerts.alerts(world.lake.model("m")) if one.segment]
+    assert {(one.state, "no longer watched" in str(one.reason)) for one in told} == {
+        (AlertState.RESOLVED, True)
+    }
+
+
+def test_a_column_of_names_that_comes_later_tells_of_no_unseen_ones(tmp_path: Path) -> None:
+    """Its levels were cut on the rows that are its reference: each day's new names are no change."""
+    world = Regions(tmp_path)
+    world.monitor.reference(world.rows(3000))
+    for day in range(JOIN_WINDOWS + 8):
+        names = [f"{day}-{at // 4}" for at in range(400)]
+        world.log(world.rows(400).with_columns(pl.Series("who", names)))
+    assert {watch for watch, _ in world.alarms() if watch.startswith("who.unseen")} == set()
 
 
 def test_a_new_reference_makes_what_joined_void(tmp_path: Path) -> None:

@@ -14,9 +14,13 @@ from vedette.engine import alerts, cycle
 from vedette.errors import ConfigError
 from vedette.records import AlertState, Status
 from vedette.statistics import category_grid, numeric_grid, summarise_category, summarise_numeric
-from vedette.strategy import plan, tolerances
+from vedette.strategy import State, begin, plan, tolerances
 from vedette.strategy.scores import reference_scores
 from vedette.strategy.watches import Plan
+
+
+def begun(watches: Plan, reference: dict[str, Any]) -> State:
+    return begin(watches, reference, np.ones(len(watches.key)), windows_per_month=30)
 
 
 def of(watches: Plan, name: str) -> int:
@@ -39,23 +43,37 @@ def test_a_shift_in_the_unit_is_what_it_does_to_the_mean_score(by: float) -> Non
         counts = watches.counts({"x": summarise_numeric(grid, values + shift)})[row]
         return abs(float(scores @ counts) / counts.sum())
 
-    told = tolerances(watches, reference, {"x": by})
-    assert told[k] == pytest.approx(min(moved(by), moved(-by)), rel=0.05)
-    assert np.isnan(told[of(watches, "x.spread")])
-    assert np.isnan(told[of(watches, "x.missing")])
+    told = tolerances(watches, reference, {"x": by}, begun(watches, reference))
+    assert told[row] == pytest.approx(min(moved(by), moved(-by)), rel=0.05)
+    assert np.isnan(np.delete(told, row)).all()
 
 
 def test_a_share_is_divided_by_its_deviation() -> None:
-    """Of a category the least over its levels: p = .5, .3 and .2 (and a rest that never came)."""
+    """Of a category for each level: p = .5, .3 and .2."""
     grid = category_grid("c", {"a": 50, "b": 30, "d": 20})
     codes = np.repeat([0, 1, 2], [5000, 3000, 2000])
     reference = {"c": summarise_category(grid, codes, ["a", "b", "d"])}
     watches = plan(reference, "m")
-    told = tolerances(watches, reference, {"c": 0.05})
-    assert told[of(watches, "c.mix")] == pytest.approx(0.05 / np.sqrt(0.5 * 0.5), rel=1e-3)
-    by_name = tolerances(watches, reference, {"c.missing": 0.01})
-    assert np.isnan(by_name[of(watches, "c.mix")])
-    assert by_name[of(watches, "c.missing")] > 0.5  # of a share near 0
+    state = begun(watches, reference)
+    told = tolerances(watches, reference, {"c": 0.05}, state)
+    first = int(watches.first[of(watches, "c.mix")])
+    expected = [0.05 / np.sqrt(p * (1 - p)) for p in (0.5, 0.3, 0.2)]
+    assert told[first : first + 3] == pytest.approx(expected, rel=1e-3)
+    by_name = tolerances(watches, reference, {"c.missing": 0.01}, state)
+    assert np.isnan(by_name[first])
+    assert by_name[int(watches.first[of(watches, "c.missing")])] > 0.5  # of a share near 0
+
+
+def test_a_tolerance_that_names_nothing_is_unknown(tmp_path: Path) -> None:
+    """A slip of the pen, or a watch whose score has no unit: a verdict that says so, and the rest is judged."""
+    world = World(tmp_path)
+    world.monitor.reference(world.rows(2000))
+    days(world, {"tolerance": {"xx": 1.0, "x.spread": 1.0, "x": 1.0}}, [0.0] * 3)
+    told = {one.watch: one.reason for one in world.health().verdicts if one.watch.startswith("tolerance:")}
+    assert set(told) == {"tolerance:xx", "tolerance:x.spread"}
+    assert "no column or watch of that name" in str(told["tolerance:xx"])
+    assert "has no unit" in str(told["tolerance:x.spread"])
+    assert world.verdict("x.location").verdict is Status.OK
 
 
 def days(world: World, said: dict[str, Any], shifts: list[float]) -> None:
@@ -103,6 +121,18 @@ def test_back_within_tolerance_is_recovered(tmp_path: Path) -> None:
     other.monitor.reference(other.rows(3000))
     days(other, {}, [0.0] * 4 + [2.0] * 4 + [0.4] * 9)
     assert other.verdict("x.location").verdict is Status.ALARM
+
+
+def test_a_tolerance_said_while_the_alarm_fires_lets_it_recover(tmp_path: Path) -> None:
+    """That is when people write one: the alarm closes once the change is surely within it."""
+    world = World(tmp_path, seed=2)
+    world.monitor.reference(world.rows(3000))
+    days(world, {}, [0.0] * 4 + [0.5] * 6)
+    assert world.verdict("x.location").verdict is Status.ALARM
+    days(world, {"tolerance": {"x": 1.0}}, [0.5] * 4)
+    assert world.verdict("x.location").verdict is not Status.ALARM
+    [one] = [one for one in alerts.alerts(world.lake.model("m")) if one.watch == "x.location"]
+    assert one.reason == "recovered"
 
 
 @pytest.mark.parametrize(

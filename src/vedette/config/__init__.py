@@ -44,6 +44,7 @@ __all__ = [
     "CHANNEL_KEYS",
     "CHANNEL_TYPES",
     "DEFAULT_LAKE",
+    "JUDGING",
     "MODEL_KEYS",
     "RULE_KEYS",
     "TOP_KEYS",

@@ -41,7 +41,9 @@ INCIDENT_WINDOWS = 3
 SILENCE_MAX = timedelta(days=366)
 
 _RULE_GONE = "the rule was changed or removed"
-_ALARM_GONE = "a new reference was given, or what there is was accepted"
+_ALARM_GONE = (
+    "it is no longer watched: a new reference was given, what there is was accepted, or its segment is gone"
+)
 
 SCHEMA: dict[str, Any] = {
     "id": pl.String(),
@@ -220,7 +222,8 @@ def _found(tables: ModelTables, kept: Kept, now: datetime) -> list[Alert]:
         if before is not None and before.opened == told.at:
             continue
         if before is not None:  # a step without its closing: a new reference came between
-            out.append(_resolved(before, told.at, now, "a new reference was given"))
+            gone = _RULE_GONE if told.watch.startswith(PREFIX) else "a new reference was given"
+            out.append(_resolved(before, told.at, now, gone))
         current[key] = _opened(tables.path.name, told, current.values(), window, now)
         out.append(current[key])
     still = {key for key, one in current.items() if one in out}
@@ -260,22 +263,19 @@ def _told(kept: Kept) -> list[_Told]:
 
 def _passed(every: Iterable[Alert], kept: Kept, clocked: Collection[str], now: datetime) -> list[Alert]:
     """Alerts whose alarm is no more (but of those that go by the clock), and silences that have ended."""
-    standing = {key_of(one) for one in json.loads(kept.verdicts) if _stands(one)}
+    verdicts = json.loads(kept.verdicts)
+    alarms = {key_of(one) for one in verdicts if one["verdict"] == Status.ALARM}
+    broken = {key_of(one) for one in verdicts if one["guarantee"] == "rule" and one["verdict"] == Status.WARN}
     out = []
     for one in every:
         if one.state not in OPEN_STATES:
             continue
-        if (one.watch, one.segment) not in standing and one.watch not in clocked:
+        key, pending = (one.watch, one.segment), one.state is AlertState.PENDING
+        if key not in (alarms | broken if pending else alarms) and one.watch not in clocked:
             out.append(_resolved(one, now, now, _RULE_GONE if one.watch.startswith(PREFIX) else _ALARM_GONE))
         elif _ended(one, now):
             out.append(_fires_again(one, now))
     return out
-
-
-def _stands(row: Mapping[str, Any]) -> bool:
-    """True for a verdict that an alert stands behind: an alarm, or a rule that is broken."""
-    status = Status(row["verdict"])
-    return status is Status.ALARM or (status is Status.WARN and str(row["guarantee"]) == "rule")
 
 
 def _silent(

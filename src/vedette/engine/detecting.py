@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from vedette import strategy
-from vedette.engine.joining import Joiner
+from vedette.engine.joining import Joiner, late
 from vedette.engine.stored import of_frame
 from vedette.engine.summarise import Shape
 from vedette.lake.tables import UTC as UTC_TYPE
@@ -45,7 +45,7 @@ class Detection:
         changed: list[dict[str, Any]] = []
         for part, new in _stretches(steps, coming):
             if self.plan.watches:
-                limits = strategy.tolerances(self.plan, self.reference, self.tolerance)
+                limits = strategy.tolerances(self.plan, self.reference, self.tolerance, self.state)
                 for step in _steps(self.plan, rows, part, steps, shape):
                     evidence, self.state = self._detector(limits).judge(step, self.state)
                     changed += self._changes(evidence, limits, step.start, window)
@@ -79,11 +79,12 @@ class Detection:
 
     def _join(self, new: Sequence[Joiner]) -> None:
         """Plan, state and reference with what joins."""
-        self.reference |= {one.source: one.windows.merged() for one in new}
-        larger = strategy.plan(self.reference, self.plan.model)
+        self.reference |= {one.source: one.whole for one in new}
+        own = {source for one in new for source in late(one.segment, one.source)}
+        larger = strategy.plan(self.reference, self.plan.model, self.plan.late | own)
         inflation = np.ones(len(larger.key))
         for one in new:
-            inflation[larger.rows_of(one.source)] = one.noise()
+            inflation[larger.rows_of(one.source)] = one.noise
         self.state = strategy.extend(self.state, larger, self.reference, inflation)
         self.plan = larger
 

@@ -18,7 +18,7 @@ import polars as pl
 
 from vedette import strategy
 from vedette.engine import joining, rules, written
-from vedette.engine.detecting import Detection, arrived, window_number
+from vedette.engine.detecting import Detection, window_number
 from vedette.engine.state import GRACE, LIVE, NEVER, Kept, kept_row, key_of, receipts, row_of, told_of
 from vedette.engine.stored import of_frame
 from vedette.engine.summarise import Shape
@@ -26,8 +26,7 @@ from vedette.engine.words import explained, waits
 from vedette.lake.events import latest_reference
 from vedette.lake.tables import UTC as UTC_TYPE
 from vedette.lake.tables import ModelTables
-from vedette.records import Status
-from vedette.statistics.grid import Grid
+from vedette.records import Status, Verdict
 from vedette.statistics.summary import Summary
 
 __all__ = ["accept", "judge", "reference_plan"]
@@ -36,11 +35,12 @@ MONTH_S = 30 * 86400.0
 
 
 def reference_plan(
-    tables: ModelTables, grids: Mapping[str, Grid], known: datetime | None = None
+    tables: ModelTables, shape: Shape, known: datetime | None = None
 ) -> tuple[strategy.Plan, dict[str, Summary], int] | None:
     """The watches that the reference in force allows, its summaries by source, and its arrival; None without one.
 
-    With what joined up to a window (default: the last that was judged): see ``joining``.
+    With what joined up to a window (default: the last that was judged; see ``joining``), and without segments that the
+    settings no longer name.
     """
     rows = tables["summaries"].scan().filter(pl.col("part") == "reference").collect()
     if rows.is_empty():
@@ -48,15 +48,31 @@ def reference_plan(
     arrival = int(rows["arrival"].max())  # type: ignore[arg-type]
     rows = rows.filter(pl.col("arrival") == arrival).sort("segment", "column")
     summaries = {
-        strategy.source_of(str(column), str(segment)): of_frame(some, grids[str(column)]).merged()
+        strategy.source_of(str(column), str(segment)): of_frame(some, shape.grids[str(column)]).merged()
         for (segment, column), some in rows.group_by(["segment", "column"], maintain_order=True)
     }
     if known is None:
         kept = kept_row(tables)
         known = NEVER if kept is None else kept.known
-    later = joining.joined(tables, grids, arrival, known)
+    later = joining.joined(tables, shape.grids, arrival, known)
     summaries |= {source: one for source, one in later.items() if source not in summaries}
-    return strategy.plan(summaries, tables.path.name), summaries, arrival
+    named = {
+        source: one
+        for source, one in summaries.items()
+        if (segment := strategy.column_and_segment(source)[1]) == ""
+        or segment.partition("=")[0] in shape.settings.segments
+    }
+    late = {one for source in later for one in joining.late(strategy.column_and_segment(source)[1], source)}
+    return strategy.plan(named, tables.path.name, late & set(named)), named, arrival
+
+
+def _same_plan(
+    plan: strategy.Plan, reference: Mapping[str, Summary], state: strategy.State
+) -> strategy.State:
+    """The state without the watches of segments that are no longer named, or with those that are again."""
+    if np.array_equal(plan.key, state.key):
+        return state
+    return strategy.extend(state, plan, reference, np.ones(len(plan.key)))
 
 
 def judge(tables: ModelTables, now: datetime, *, receipt: datetime | None = None) -> bool:
@@ -82,14 +98,16 @@ def judge(tables: ModelTables, now: datetime, *, receipt: datetime | None = None
     ):
         return False
     shape = Shape.of(tables)
-    found = reference_plan(tables, shape.grids) if event else (strategy.plan({}, tables.path.name), {}, 0)
+    renewed = kept is None or kept.reference != name
+    until = NEVER if renewed or kept is None else kept.known
+    found = reference_plan(tables, shape, until) if event else (strategy.plan({}, tables.path.name), {}, 0)
     if found is None:
         return False
     plan, reference, arrival = found
-    if kept is None or kept.reference != name:
+    if kept is None or renewed:
         mark, state = _begin(kept, plan, reference, (name, detail), arrival, shape)
     else:
-        mark, state = kept, strategy.State.from_bytes(kept.block)
+        mark, state = kept, _same_plan(plan, reference, strategy.State.from_bytes(kept.block))
     closing = _Closing(timedelta(seconds=shape.settings.window_s), *receipts(tables, now, receipt), now)
     rows = _waiting(tables, mark.origin, mark.arrival, mark.known)
     ready, steps = closing.ready(rows, mark.known)
@@ -98,21 +116,27 @@ def judge(tables: ModelTables, now: datetime, *, receipt: datetime | None = None
     if not steps and not rule_steps and not fresh:
         return False
     said_before = {key_of(one): one for one in json.loads(mark.verdicts)}
-    alarmed = {key for key, one in said_before.items() if one["verdict"] == Status.ALARM}
-    coming = joining.joiners(tables, plan, ready, shape, mark.origin, steps) if event is not None else []
+    alarmed = {
+        (watch.id, watch.segment)
+        for watch in plan.watches
+        if not renewed and said_before.get((watch.id, watch.segment), {}).get("verdict") == Status.ALARM
+    }
+    coming = (
+        joining.joiners(tables, plan, ready, shape, mark.origin, arrival, steps) if event is not None else []
+    )
     joining.keep(tables, coming, now)
+    through = tables["summaries"].snapshot()
+    assert through is not None
     detection = Detection(
         plan, state, reference, alarmed, said.tolerance, _findings(detail), said.rows == "independent"
     )
     changed = detection.run(ready, steps, coming, shape)
     plan, state, dependence = detection.plan, detection.state, detection.dependence
     known = max([mark.known, standing.known, *steps[-1:], *rule_steps[-1:]])
-    came = arrived(rule_ready.filter(pl.col("segment") == ""), shape.grids, rule_steps)
-    newest = max(rule_rows["known"].to_list(), default=None) if rule_steps else None
-    standing, broken = rules.judge_rules(
-        tables, shape, standing.of(said.rules), came, reference, rule_steps, newest
-    )
-    standing = replace(standing, arrival=snapshot.version(), known=known)
+    came = rules.Arrived.of(rule_ready.filter(pl.col("segment") == ""), shape, rule_steps)
+    standing, broken = rules.judge_rules(tables, shape, standing.of(said.rules), came, reference)
+    if rule_steps:
+        standing = replace(standing, arrival=through.version(), known=rule_steps[-1])
     open_rows = rows.filter(pl.col("known") > (steps[-1] if steps else mark.known))
     judged = strategy.verdicts(
         plan, state, window_number(known, shape), dependence.guarantee, detection.minor
@@ -122,15 +146,22 @@ def judge(tables: ModelTables, now: datetime, *, receipt: datetime | None = None
     watches = {(watch.id, watch.segment): watch for watch in plan.watches}
     verdicts = [row_of(waits(one, watches, sources)) | {"told": words} for one, words in told]
     verdicts += [
+        row_of(Verdict(f"tolerance:{one}", "", Status.UNKNOWN, None, "", "rule", why)) | {"told": ""}
+        for one, why in strategy.unknown_of(plan, said.tolerance).items()
+    ]
+    verdicts += [
         row_of(one) | {"told": one.evidence}
         for one in rules.rule_verdicts(standing, known, shape.settings.window_s)
     ]
-    waiting = {*open_rows["known"].to_list(), *rule_rows.filter(pl.col("known") > known)["known"].to_list()}
+    waiting = {
+        *open_rows["known"].to_list(),
+        *rule_rows.filter(pl.col("known") > standing.known)["known"].to_list(),
+    }
     row = Kept(
         step=mark.step + 1,
         reference=name,
         origin=mark.origin,
-        arrival=snapshot.version() if steps else mark.arrival,
+        arrival=through.version() if steps else mark.arrival,
         known=steps[-1] if steps else mark.known,
         due=min((closing.due(one + closing.window) for one in waiting), default=None),
         version=_version(tables, mark.version),
@@ -177,12 +208,12 @@ def accept(tables: ModelTables, watch: str, segment: str, now: datetime) -> bool
         return False
     _repeat_changes(tables, kept)
     shape = Shape.of(tables)
-    found = reference_plan(tables, shape.grids)
+    found = reference_plan(tables, shape)
     before = {key_of(one): one for one in json.loads(kept.verdicts)}
     old = before.get((watch, segment))
     if found is None or old is None or old["verdict"] != Status.ALARM:
         return False
-    plan, state = found[0], strategy.State.from_bytes(kept.block)
+    plan, state = found[0], _same_plan(found[0], found[1], strategy.State.from_bytes(kept.block))
     state = strategy.accept(
         state, np.array([(one.id, one.segment) == (watch, segment) for one in plan.watches])
     )

@@ -13,11 +13,16 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import numpy as np
+import polars as pl
+
+from vedette.engine.detecting import arrived
 from vedette.engine.state import Kept
 from vedette.engine.summarise import LABELLED, Shape
 from vedette.lake.events import schema_words
+from vedette.lake.tables import UTC as UTC_TYPE
 from vedette.lake.tables import ModelTables
-from vedette.records import Status, Verdict
+from vedette.records import RESERVED, Status, Verdict
 from vedette.statistics import Estimates, Summary, find_statistic
 from vedette.strategy.rules import Reading, Rule, RuleState, advance, parse
 
@@ -33,6 +38,7 @@ __all__ = [
 PREFIX = "rule:"
 """What the name of a rule's watch begins with."""
 
+_OLDER = "counted on a grid since replaced by that of a new reference"
 _NEW = "no window has ended since the rule was made"
 _FOREVER = 50  # windows without rows, after which more of them tell nothing new
 
@@ -98,19 +104,46 @@ def silence_rules(said: Mapping[str, Any]) -> dict[str, Rule]:
     return {name: one for name, one in read_rules(said)[0].items() if one.metric == "no_data"}
 
 
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """What came in closed windows of knowledge ``steps``: by column a summary, on the grid in force, and counts.
+
+    ``n_rows`` [W] are the rows that came, whatever they were counted on; ``older`` the columns that have rows in a window
+    [W] which were counted on a grid since replaced.
+    """
+
+    steps: tuple[datetime, ...]
+    summaries: Mapping[str, Summary]
+    n_rows: np.ndarray
+    older: Mapping[str, np.ndarray]
+
+    @classmethod
+    def of(cls, rows: pl.DataFrame, shape: Shape, steps: Sequence[datetime]) -> Arrived:
+        """Those of the increments of a model's whole."""
+        edges = pl.Series(steps, dtype=UTC_TYPE)
+        place = edges.search_sorted(rows["known"], side="left").to_numpy()
+        n_rows = np.zeros(len(steps), dtype=np.int64)
+        older: dict[str, np.ndarray] = {}
+        for (column, grid), at in rows.with_row_index("_at").group_by(["column", "grid"]):
+            own = at["_at"].to_numpy()
+            if column == "prediction":
+                np.add.at(n_rows, place[own], at["rows"].to_numpy())
+            if column in shape.grids and shape.grids[str(column)].id != grid:
+                marks = older.setdefault(str(column), np.zeros(len(steps), dtype=np.bool_))
+                marks[place[own]] = True
+        return cls(tuple(steps), arrived(rows, shape.grids, steps), n_rows, older)
+
+
 def judge_rules(
     tables: ModelTables,
     shape: Shape,
     standing: Standing,
-    arrived: Mapping[str, Summary],
+    came: Arrived,
     reference: Mapping[str, Summary],
-    steps: Sequence[datetime],
-    newest: datetime | None = None,
 ) -> tuple[Standing, list[dict[str, Any]]]:
     """The standing after closed windows of knowledge, and what opened, closed or is pending in them.
 
-    ``arrived`` has for each column the summary over the W windows ``steps``, ``reference`` that of the reference.
-    ``newest`` is the last window with rows, closed or not: what columns come is known at once.
+    ``reference`` has the summaries of the reference by column.
     """
     window_s = shape.settings.window_s
     rules, _ = read_rules(standing.said)
@@ -119,11 +152,7 @@ def judge_rules(
         if rule.metric == "no_data":
             continue
         state = states[name]
-        if rule.metric == "schema":
-            readings = [] if newest is None else list(_schema(tables, shape, state, newest))
-        else:
-            readings = list(_readings(rule, shape, arrived, reference, steps))
-        for reading in readings:
+        for reading in _readings(tables, rule, shape, came, reference):
             for one in [*_gaps(rule, state, reading, window_s), reading]:
                 before = state
                 state, change = advance(rule, state, one)
@@ -131,8 +160,7 @@ def judge_rules(
                     changes.append(_change(rule, before, state, one, change))
         states[name] = state
     changes.sort(key=lambda one: one["at"])
-    known = steps[-1] if steps else standing.known
-    return replace(standing, states=states, known=known), changes
+    return replace(standing, states=states), changes
 
 
 def _change(rule: Rule, before: RuleState, state: RuleState, reading: Reading, kind: str) -> dict[str, Any]:
@@ -162,18 +190,24 @@ def _gaps(rule: Rule, state: RuleState, reading: Reading, window_s: float) -> It
 
 
 def _readings(
-    rule: Rule,
-    shape: Shape,
-    arrived: Mapping[str, Summary],
-    reference: Mapping[str, Summary],
-    steps: Sequence[datetime],
+    tables: ModelTables, rule: Rule, shape: Shape, came: Arrived, reference: Mapping[str, Summary]
 ) -> Iterator[Reading]:
     window = timedelta(seconds=shape.settings.window_s)
-    ends = [(one.timestamp(), (one + window).timestamp()) for one in steps]
-    summary = arrived.get(rule.source)
+    ends = [(one.timestamp(), (one + window).timestamp()) for one in came.steps]
+    if rule.counts_gaps:
+        unit = 1.0 if rule.metric == "rows" else window.total_seconds()
+        for one, n in zip(ends, came.n_rows.tolist(), strict=True):
+            yield Reading(*one, n / unit, n / unit, n / unit, n)
+        return
+    if rule.metric == "schema":
+        yield from _schema(tables, shape, came, ends)
+        return
+    summary = came.summaries.get(rule.source)
     reason = _no_figure(rule, shape, summary)
+    older = came.older.get(rule.source, np.zeros(len(ends), dtype=np.bool_))
     if reason is not None or summary is None:
-        yield from (Reading(*one, None, None, None, 0, reason) for one in ends)
+        for at, one in enumerate(ends):
+            yield Reading(*one, None, None, None, 0, _OLDER if older[at] else reason)
         return
     if rule.metric == "values":
         rows = summary.used.tolist()
@@ -183,7 +217,9 @@ def _readings(
     found = find_statistic(rule.metric).figures(
         replace(summary, window_s=shape.settings.window_s), _same_grid(reference.get(rule.source), summary)
     )
-    yield from (_reading(*one, found, at) for at, one in enumerate(ends))
+    for at, one in enumerate(ends):
+        reading = _reading(*one, found, at)
+        yield replace(reading, value=None, reason=_OLDER) if older[at] else reading
 
 
 def _reading(start: float, end: float, found: Estimates, at: int) -> Reading:
@@ -214,19 +250,34 @@ def _no_figure(rule: Rule, shape: Shape, summary: Summary | None) -> str | None:
     return None
 
 
-def _schema(tables: ModelTables, shape: Shape, state: RuleState, newest: datetime) -> Iterator[Reading]:
-    """What the columns that come say of the newest window; a window that goes on saying the same is one."""
-    start = newest.timestamp()
-    end = start + shape.settings.window_s
+def _schema(
+    tables: ModelTables, shape: Shape, came: Arrived, ends: Sequence[tuple[float, float]]
+) -> Iterator[Reading]:
+    """How many columns of each window are not those of the reference: they have no value in it, or are new."""
     if not shape.expected:
         reason = "no reference: what the columns should be is not known"
-        yield Reading(start, end, None, None, None, 0, reason)
+        yield from (Reading(*one, None, None, None, 0, reason) for one in ends)
         return
-    words = schema_words(tables, shape.expected)
-    n = float(len(words))
-    if state.last != start or (n > 0) != (state.firing or state.pending):
-        told = "; ".join(words.values()) or "the columns are those of the reference"
-        yield Reading(start, end, n, n, n, 1, None, told)
+    said = schema_words(tables, shape.expected)
+    odd: list[list[str]] = [[] for _ in ends]
+    for name, summary in came.summaries.items():
+        if name in shape.expected:
+            empty = (summary.rows > 0) & (summary.missing == summary.rows)
+            words = said.get(name, f"column {name!r} no longer comes")
+        elif name in RESERVED or name.startswith(("_", "probability")):
+            continue
+        else:
+            empty = summary.rows > summary.missing
+            words = f"column {name!r} is new"
+        for at in np.flatnonzero(empty).tolist():
+            odd[at].append(words)
+    for one, found, n_rows in zip(ends, odd, came.n_rows.tolist(), strict=True):
+        if not n_rows:
+            yield Reading(*one, None, None, None, 0, "no rows")
+            continue
+        n = float(len(found))
+        told = "; ".join(sorted(found)) or "the columns are those of the reference"
+        yield Reading(*one, n, n, n, n_rows, None, told)
 
 
 def rule_verdicts(standing: Standing, known: datetime, window_s: float) -> list[Verdict]:

@@ -45,7 +45,7 @@ def write_page(lake: Lake, model: str, path: Path) -> Path:
     made = ingest.now_of(time.time())
     health = model_health(lake, model, made)
     seen = view(lake, model)
-    planned = reference_plan(lake.model(model), seen.shape.grids)
+    planned = reference_plan(lake.model(model), seen.shape)
     # of the whole: segments are told in words
     watches = {watch.id: watch for watch in planned[0].watches if not watch.segment} if planned else {}
     drawn = (

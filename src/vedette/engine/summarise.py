@@ -340,9 +340,7 @@ def increments(
     def parts(rows: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:
         yield "", rows
         if segments:
-            for name, some in by_segment(rows, shape.settings.segments):
-                if name in shape.segments:
-                    yield name, some
+            yield from by_segment(rows, shape.settings.segments, shape.segments)
 
     for version, whole in versions_of(predictions, shape.expected):
         columns = dict.fromkeys([*columns_of(whole), *shape.expected])
@@ -375,11 +373,13 @@ def increments(
     return found, made
 
 
-def by_segment(rows: pl.DataFrame, columns: Sequence[str]) -> Iterator[tuple[str, pl.DataFrame]]:
+def by_segment(
+    rows: pl.DataFrame, columns: Sequence[str], only: Collection[str] | None = None
+) -> Iterator[tuple[str, pl.DataFrame]]:
     """The rows of each value of each column, by the name of the segment (``region=north``), most rows first.
 
-    A column that does not come, or has more than ``SEGMENTS_WATCHED`` values in these rows (beyond the most frequent),
-    gives none for the rest.
+    ``only`` are the segments that are asked for; without, they are the ``SEGMENTS_WATCHED`` most frequent of each column.
+    A column that does not come gives none.
     """
     for column in columns:
         if not variants(rows.columns, column):
@@ -387,9 +387,11 @@ def by_segment(rows: pl.DataFrame, columns: Sequence[str]) -> Iterator[tuple[str
         texts = category_texts(rows, column)
         counts = texts.rename("level").value_counts(sort=True, name="n")
         levels = counts.sort(["n", "level"], descending=[True, False])["level"].to_list()
-        for level in levels[:SEGMENTS_WATCHED]:
-            own = texts.is_null() if level is None else texts == level
-            yield f"{column}={shown(level)}", rows.filter(own.fill_null(False))
+        for level in levels if only is not None else levels[:SEGMENTS_WATCHED]:
+            name = f"{column}={shown(level)}"
+            if only is None or name in only:
+                own = texts.is_null() if level is None else texts == level
+                yield name, rows.filter(own.fill_null(False))
 
 
 def versions_of(frame: pl.DataFrame, expected: Sequence[str] = ()) -> Iterable[tuple[str, pl.DataFrame]]:

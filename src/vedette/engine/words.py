@@ -55,16 +55,16 @@ def explained(
         )
         .collect()
     )
-    changed = schema_words(tables, tuple(plan.grids))
+    changed, most = schema_words(tables, tuple(plan.grids)), _most(plan, state)
+    of_source = rows.partition_by(["column", "segment", "grid"], as_dict=True)
     out: list[tuple[Verdict, str]] = []
     for one in verdicts:
         key = (one.watch, one.segment)
         if key in open_since:
             watch, old = watches[key], before.get(key)
             grid = plan.grids[watch.source]
-            own = (pl.col("column") == watch.column) & (pl.col("grid") == grid.id)
-            own &= pl.col("segment") == watch.segment
-            some = rows.filter(own & (pl.col("known") >= open_since[key]))
+            own = of_source.get((watch.column, watch.segment, grid.id), rows.clear())
+            some = own.filter(pl.col("known") >= open_since[key])
             found = strategy.causes(reference[watch.source], of_frame(some, grid)) if some.height else ()
             fitting = [cause for cause in found if cause.startswith("missing") == (watch.kind == "missing")]
             if watch.kind in ("location", "bias", "errors") and some.height:
@@ -72,7 +72,7 @@ def explained(
             if watch.kind == "missing" and watch.column in changed:
                 fitting = [changed[watch.column]]
             same = old is not None and told_of(old) == told_of(row_of(one))
-            told = str(old["told"]) if same and old is not None else one.evidence + _most(plan, state)
+            told = str(old["told"]) if same and old is not None else one.evidence + most
             shown = one.evidence.partition("; evidence")[0]
             now = [f"now {shown}"] if told.partition("; evidence")[0] != shown else []
             out.append((replace(one, evidence="; ".join([*fitting, told, *now])), told))

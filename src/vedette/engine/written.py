@@ -1,7 +1,8 @@
 """What ``vedette.toml`` says of how a model is judged: its rules, tolerances, and whether its rows are independent.
 
 A round that reads another text than the lake has makes it an event, with who and when, so that the newest event tells
-what is in force, and all of them its history. A file that says nothing of a model changes nothing.
+what is in force, and all of them its history. A file that says nothing of a model, or nothing of its judging, changes
+nothing (an empty table ``rules`` takes all rules away).
 """
 
 from __future__ import annotations
@@ -9,11 +10,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import polars as pl
 
+from vedette.config import JUDGING
 from vedette.lake.tables import ModelTables
 
 __all__ = ["Written", "in_force", "news", "register"]
@@ -52,8 +54,8 @@ def in_force(tables: ModelTables) -> Written:
 
 
 def news(tables: ModelTables, table: Mapping[str, Any] | None) -> bool:
-    """True where a model's table does not say what is in force; None: nothing was said of this model."""
-    return table is not None and in_force(tables) != Written.of(table)
+    """True where a model's table says another thing than what is in force; one without any of the keys says nothing."""
+    return table is not None and bool(set(table) & set(JUDGING)) and in_force(tables) != Written.of(table)
 
 
 def register(tables: ModelTables, table: Mapping[str, Any] | None, by: str, now: datetime) -> bool:
@@ -72,6 +74,13 @@ def register(tables: ModelTables, table: Mapping[str, Any] | None, by: str, now:
         "removed": {name: said for name, said in old.items() if name not in new},
         "changed": {name: said for name, said in new.items() if name in old and old[name] != said},
     }
+    newest = (
+        tables["events"].scan().filter(pl.col("kind") == _KIND).select(pl.col("time").max()).collect().item()
+    )
+    if (
+        newest is not None and newest >= now
+    ):  # a clock that was set back: the last that is written is in force
+        now = newest + timedelta(microseconds=1)
     event = {
         "kind": _KIND,
         "name": "",

@@ -22,7 +22,7 @@ from vedette.strategy.detector import EDetector, EDetectorRows
 from vedette.strategy.latch import describe, verdicts
 from vedette.strategy.ranking import ranking
 from vedette.strategy.records import Evidence, Measure, State, Step
-from vedette.strategy.tolerance import minor, tolerances
+from vedette.strategy.tolerance import minor, tolerances, unknown_of
 from vedette.strategy.watches import (
     Plan,
     Watch,
@@ -62,6 +62,7 @@ __all__ = [
     "ranking",
     "source_of",
     "tolerances",
+    "unknown_of",
     "verdicts",
 ]
 

@@ -88,7 +88,7 @@ class EDetector:
     normal.
 
     ``tolerance``: changes up to this many standard deviations of the reference's score count as recovered;
-    ``tolerances`` [K] (``tolerance.tolerances``) are those that were said of single watches, NaN where none was.
+    ``tolerances`` [S] (``tolerance.tolerances``) are those that were said of single watches, NaN where none was.
 
     Source: Shin, Ramdas and Rinaldo (2024), arXiv 2203.03532 (e-detectors); Vovk (2021), "Testing
     randomness online" (exactness of conformal p-values in sequence).
@@ -268,16 +268,13 @@ class EDetector:
             return state.tolerance
         change = np.nan_to_num(np.abs(effects(state, self._scale(state), state.since[state.group]).value))
         half = 0.5 * np.maximum.reduceat(change, state.first)
-        enough = np.minimum(half, self.tolerance)
-        if self.tolerances is not None:
-            enough = np.where(np.isnan(self.tolerances), enough, self.tolerances)
-        return np.where(alarm, enough, state.tolerance)
+        return np.where(alarm, np.minimum(half, self.tolerance), state.tolerance)
 
     def _close(self, step: Step, state: State, after: State, judged: Bools) -> tuple[State, Bools]:
         """Alarms of earlier steps that have recovered: evidence to zero, the incident out of the pool."""
         closed = state.latched & judged
         if bool(closed.any()):
-            closed &= recovered(after, self._scale(after))
+            closed &= recovered(after, self._scale(after), self.tolerances)
         if not bool(closed.any()):
             return after, np.zeros_like(state.latched)
         rows = closed[state.group][:, None]

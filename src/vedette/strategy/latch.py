@@ -57,20 +57,24 @@ def effects(state: State, scale: Floats, since: Floats) -> Effects:
     return Effects(value, value - error, value + error, n)
 
 
-def recovered(state: State, scale: Floats) -> Bools:
+def recovered(state: State, scale: Floats, limits: Floats | None = None) -> Bools:
     """Which watches may close their alarm: evidence that they are back within tolerance of the ORIGINAL
     reference.
 
     Of the ring, a row's windows since the alarm count back to the last bad one, which is one whose own
     interval lies outside the tolerance. With weights 0.8^age their mean score has the interval mean +-
     1.96 s sqrt(sum w^2 n)/sum w n; it must lie within the tolerance, on the bad side where there is one,
-    in every row, over 2 windows or more. The tolerance is the state's (0.2 sd, or half the change that
+    in every row, over 2 windows or more. The tolerance is that of ``limits`` [S] where one was said, else the state's
+    (0.2 sd, or half the change that
     alarmed if that is less), but no finer than two standard errors of the reference, since a small
     reference cannot tell more.
     """
     rows = state.group
     m = np.maximum(state.reference.sum(axis=1), 1)
-    tolerance = np.maximum(state.tolerance[rows], 2.0 * np.sqrt(scale / m))
+    tolerance = state.tolerance[rows]
+    if limits is not None:
+        tolerance = np.where(np.isnan(limits), tolerance, limits)
+    tolerance = np.maximum(tolerance, 2.0 * np.sqrt(scale / m))
     n = state.ring_n
     used = (n > 0) & (state.ring_start >= state.opened[rows][:, None])
     away = _away(state.ring_sum / np.maximum(n, 1), state.side[:, None])

@@ -13,19 +13,10 @@ from vedette.strategy.records import Bools, Floats, Measure, State
 from vedette.strategy.scores import reference_scores, reference_share
 from vedette.strategy.watches import Plan, Watch
 
-__all__ = ["check_tolerance", "minor", "said_of", "tolerances"]
+__all__ = ["minor", "said_of", "tolerances", "unknown_of"]
 
 _MOVED = ("location", "bias")  # kinds whose score follows a shift of the values
-
-
-def check_tolerance(said: Mapping[str, object]) -> dict[str, float]:
-    """The tolerances by watch or column, or ``ValueError`` for one that is no number above 0."""
-    for name, value in said.items():
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
-            raise ValueError(
-                f"tolerance of {name}: {value!r}: must be a number above 0, in the data's own unit"
-            )
-    return {name: float(value) for name, value in said.items()}  # type: ignore[arg-type]
+_UNITLESS = ("spread", "errors")
 
 
 def said_of(watch: Watch, said: Mapping[str, float]) -> float | None:
@@ -37,51 +28,72 @@ def said_of(watch: Watch, said: Mapping[str, float]) -> float | None:
     """
     if watch.id in said:
         return said[watch.id]
-    by_column = watch.id.rpartition(".")[0] if watch.kind in (*_MOVED, "mix") else ""
-    return said.get(by_column) if by_column else None
+    return said.get(_column_of(watch)) if watch.kind in (*_MOVED, "mix") else None
 
 
-def tolerances(plan: Plan, reference: Mapping[str, Summary], said: Mapping[str, float]) -> Floats:
-    """float64[K]: the tolerance of each watch in standard deviations of its score, NaN where none was said.
+def _column_of(watch: Watch) -> str:
+    """What a watch is of, as its name says it; of the model's own (accuracy) its name."""
+    return watch.id.rpartition(".")[0] or watch.id
 
-    Of a share, said as a share, it is divided by sqrt(p (1 - p)), with p that of the reference (of a mix the least over
-    its levels). Of a location, said in the unit of the column, it is by how much the mean score of the reference would
-    move if all its values moved by so much, the lesser of up and down. Spreads have none: their score has no unit.
-    """
-    out = np.full(len(plan.watches), np.nan)
-    counts = plan.counts(reference)
-    for k, watch in enumerate(plan.watches):
-        value = said_of(watch, said)
-        if value is None:
-            continue
-        rows = range(int(plan.first[k]), int(plan.first[k]) + len(watch.rows))
-        if plan.measure[rows[0]] == Measure.SHARE:
-            share = reference_share(counts[list(rows)])
-            out[k] = float((value / np.sqrt(share * (1.0 - share))).min())
-        elif watch.kind in _MOVED or (watch.kind == "location"):
-            out[k] = _shifted(plan, rows[0], reference[watch.source].merged(), value, counts[rows[0]])
+
+def unknown_of(plan: Plan, said: Mapping[str, float]) -> dict[str, str]:
+    """Of tolerances that no watch has, why: by the name under which each was said."""
+    used = {watch.id for watch in plan.watches if watch.id in said and watch.kind not in _UNITLESS}
+    used |= {_column_of(watch) for watch in plan.watches if watch.kind in (*_MOVED, "mix")}
+    out = {}
+    for name in said:
+        if any(watch.id == name and watch.kind in _UNITLESS for watch in plan.watches):
+            out[name] = f"tolerance {name!r}: the score of a spread has no unit: say one of its location"
+        elif name not in used:
+            names = ", ".join(sorted({_column_of(watch) for watch in plan.watches} - {""})) or "none"
+            out[name] = f"tolerance {name!r}: no column or watch of that name has one; there are {names}"
     return out
 
 
-def _shifted(plan: Plan, row: int, summary: Summary, by: float, counts: np.ndarray) -> float:
+def tolerances(
+    plan: Plan, reference: Mapping[str, Summary], said: Mapping[str, float], state: State
+) -> Floats:
+    """float64[S]: the tolerance of each row in standard deviations of its score, NaN where none was said.
+
+    Of a share, said as a share, it is divided by sqrt(p (1 - p)), with p that of the state's reference; of a mix for each
+    level. Of a location, said in the unit of the column, it is by how much the mean score would move if all values of
+    the reference moved by so much, the lesser of up and down. Spreads have none: their score has no unit. A state
+    without watches gives an empty array.
+    """
+    out = np.full(len(plan.key), np.nan)
+    for k, watch in enumerate(plan.watches):
+        value = said_of(watch, said)
+        if value is None or watch.kind in _UNITLESS:
+            continue
+        rows = np.arange(int(plan.first[k]), int(plan.first[k]) + len(watch.rows))
+        if plan.measure[rows[0]] == Measure.SHARE:
+            share = reference_share(state.reference[rows])
+            out[rows] = value / np.sqrt(share * (1.0 - share))
+        else:
+            out[rows] = _shifted(plan, int(rows[0]), reference[watch.source].merged(), value, state)
+    return out
+
+
+def _shifted(plan: Plan, row: int, summary: Summary, by: float, state: State) -> float:
     """By how much the mean score moves where all values move, the lesser of up and down."""
-    scores = reference_scores(counts[None, :], plan.measure[row : row + 1])[0]
+    scores = reference_scores(state.reference[row : row + 1], plan.measure[row : row + 1])[0]
     cells = plan.cells[row][: summary.grid.cells]
-    moved = []
-    for sign in (-1.0, 1.0):
-        at_edges = distribution(summary, summary.grid.edges - sign * by)
-        mass = np.diff(np.concatenate([[0.0], at_edges, [1.0]]))
-        moved.append(abs(float(scores[cells] @ mass)))
-    return min(moved)
+
+    def mean(shift: float) -> float:
+        at_edges = distribution(summary, summary.grid.edges - shift)
+        return float(scores[cells] @ np.diff(np.concatenate([[0.0], at_edges, [1.0]])))
+
+    return min(abs(mean(sign * by) - mean(0.0)) for sign in (-1.0, 1.0))
 
 
 def minor(state: State, limits: Floats) -> Bools:
-    """Which open alarms are of a change within its tolerance ``limits`` [K] (NaN: none was said), as it was estimated
-    over the windows since its evidence began.
+    """Which open alarms are of a change within its tolerance ``limits`` [S] (NaN: none was said), as it was estimated
+    over the windows since its evidence began; of a watch of several rows, where each of its rows is.
     """
-    held = state.latched & ~np.isnan(limits)
-    if not bool(held.any()):
-        return held
+    held = state.latched.copy()
+    if not bool(held.any()) or not bool((~np.isnan(limits)).any()):
+        return np.zeros_like(held)
     found = effects(state, np.ones(len(state.key)), state.since[state.group])
-    largest = np.maximum.reduceat(np.nan_to_num(np.abs(found.value)), state.first)
-    return held & (largest <= limits)
+    with np.errstate(invalid="ignore"):
+        inside = np.abs(np.nan_to_num(found.value)) <= limits
+    return held & np.logical_and.reduceat(inside, state.first)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -113,6 +113,7 @@ class Plan:
     cells: tuple[Ints, ...]
     _source: Ints
     _target: Ints
+    late: frozenset[str] = frozenset()
 
     def counts(self, summaries: Mapping[str, Summary]) -> Ints:
         """int64[S, 32]: the coarse counts of all rows; columns without a summary count as zero.
@@ -182,7 +183,7 @@ class Plan:
         return slice(int(at[0]), int(at[-1]) + 1) if len(at) else slice(0, 0)
 
 
-def plan(reference: Mapping[str, Summary], model: str) -> Plan:
+def plan(reference: Mapping[str, Summary], model: str, late: Collection[str] = ()) -> Plan:
     """The watches that a reference allows: one summary for each column (``source_of`` a column in a segment), over its
     rows other than the pilot's.
 
@@ -193,7 +194,8 @@ def plan(reference: Mapping[str, Summary], model: str) -> Plan:
     error          ``error.location`` (predictions too high or too low), ``error.spread`` (only larger errors count)
     latency        ``latency.location``, ``latency.slow`` (over the reference's p95); only a rise counts
 
-    A watch needs 50 rows of reference; what has fewer is in ``unwatched`` with the reason.
+    Of sources that are ``late`` the grid was cut on the rows that are counted: none is unseen among them, so nothing is
+    to be told of unseen ones. A watch needs 50 rows of reference; what has fewer is in ``unwatched`` with the reason.
     """
     watches: list[Watch] = []
     rows: list[tuple[Watch, _Row]] = []
@@ -201,6 +203,8 @@ def plan(reference: Mapping[str, Summary], model: str) -> Plan:
     for source, summary in reference.items():
         merged, (column, segment) = summary.merged(), column_and_segment(source)
         for found, made in _watches(column, merged, _prefix(source, reference)):
+            if found.kind == "unseen" and source in late:
+                continue
             watch = replace(found, segment=segment)
             n = int(_with_missing(merged)[0][made[0].cells >= 0].sum())
             if n >= ROWS_MIN:
@@ -210,7 +214,7 @@ def plan(reference: Mapping[str, Summary], model: str) -> Plan:
                 reason = f"fewer than {ROWS_MIN} rows in the reference: {n}"
                 unwatched[watch.id, segment] = reason
     grids = {column: summary.grid for column, summary in reference.items()}
-    return _assemble(model, watches, rows, unwatched, grids)
+    return replace(_assemble(model, watches, rows, unwatched, grids), late=frozenset(late))
 
 
 def _assemble(
