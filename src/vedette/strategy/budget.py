@@ -133,6 +133,7 @@ def accept(state: State, watches: Bools) -> State:
         tied=ties(pool, state.tied > 0),
         reference=np.where(rows, present, state.reference),
         aside=np.where(rows, 0, state.aside),
+        centre=np.where(own, 0.0, state.centre),
         bets=np.where(rows, 0.0, state.bets),
         cusum=np.where(rows, 0.0, state.cusum),
         ring_n=np.where(rows, 0, state.ring_n),  # its sums are in units of the old reference
@@ -175,6 +176,8 @@ def _fresh(
         cusum=np.zeros((n_rows, n_bets)),
         begun=np.full((n_rows, n_bets), np.nan),
         dispersion=np.zeros(n_rows),
+        about=np.zeros(n_rows),
+        centre=np.zeros(n_rows),
         judged=np.zeros(n_rows, dtype=np.int64),
         heights=np.zeros(n_rows),
         inflation=np.array(inflation, dtype=np.float64),

@@ -31,6 +31,7 @@ from vedette.strategy.watches import ROWS_MIN
 __all__ = ["EDetector", "EDetectorRows"]
 
 _WARM_UP = 2  # judged windows before a row may bet: its dispersion is not known at all
+_ALIKE, _DIFFER = 1.2, 1.6  # a common dispersion up to which windows are alike, and from which on they differ
 _CAP = 16.0  # a window counts for four standard deviations at most, so that a change does not hide itself
 
 _LEAN = 0.645
@@ -159,15 +160,19 @@ class EDetector:
         elif bool(warm.any()):
             pool = put(pool, rows, np.where(warm[:, None], found.scored.pool, pool[rows]))
         whole = isinstance(rows, slice)
-        capped = np.minimum(np.square(found.z), _CAP * found.scale)
+        capped, about, centre = _dispersed(found, state.centre[rows], past)
         free = ~state.latched[state.group[rows]] if bool(state.latched.any()) else None
-        grown = state.dispersion[rows] + (capped if free is None else np.where(free, capped, 0.0))
+        if free is not None:
+            capped, about = np.where(free, capped, 0.0), np.where(free, about, 0.0)
+            centre = np.where(free, centre, state.centre[rows])
         sums = self._reference.sums(state, rows, found.scored)
         return replace(
             state,
             pool=pool,
             carry=nothing(counts.shape) if whole else put(counts, rows, 0),
-            dispersion=put(state.dispersion, rows, grown),
+            dispersion=put(state.dispersion, rows, state.dispersion[rows] + capped),
+            about=put(state.about, rows, state.about[rows] + about),
+            centre=put(state.centre, rows, centre),
             judged=put(state.judged, rows, past + (1 if free is None else free)),
             ring_n=_pushed(state.ring_n, rows, found.n),
             ring_sum=_pushed(state.ring_sum, rows, sums),
@@ -184,10 +189,24 @@ class EDetector:
             float(past.mean()) if len(past) else 1.0
             for past in (ring[~np.isnan(ring)] for ring in (state.common, state.season_common))
         )
+        seen = self._seen(state)
         prior = PRIOR_WINDOWS * np.maximum(
             state.inflation, np.where(state.season == NO_SEASON, common, in_season)
         )
-        return np.asarray(np.maximum(1.0, (prior + state.dispersion) / (PRIOR_WINDOWS + state.judged)))
+        return np.asarray(np.maximum(1.0, (prior + seen) / (PRIOR_WINDOWS + state.judged)))
+
+    def _seen(self, state: State) -> Floats:
+        """Q, or C where windows do not differ: by the common dispersion of all watches, where it is known.
+
+        A level that was there from the first window on is a change where the levels of windows do not differ
+        otherwise, and dispersion where they do.
+        """
+        past = state.common[~np.isnan(state.common)]
+        if not len(past):
+            return state.dispersion
+        differ = min(max((float(past.mean()) - _ALIKE) / (_DIFFER - _ALIKE), 0.0), 1.0)
+        plain = state.season == NO_SEASON
+        return np.where(plain, differ * state.dispersion + (1.0 - differ) * state.about, state.dispersion)
 
     def _lift(self, state: State, rows: Rows, heights: Floats) -> Floats:
         """What s2 is raised by where a score weighs more rows than those of the past did.
@@ -195,7 +214,7 @@ class EDetector:
         Levels that differ from day to day by a variance t make E[z^2] = s2 + h t; early in a stream h is held down by
         the rows of the reference, and what was seen of z^2 beyond 1 grows with it.
         """
-        excess = np.maximum(state.dispersion[rows] - state.judged[rows], 0.0)
+        excess = np.maximum(self._seen(state)[rows] - state.judged[rows], 0.0)
         usual = state.heights[rows] / np.maximum(state.judged[rows], 1)
         more = np.maximum(heights / np.where(usual > 0, usual, np.inf) - 1.0, 0.0)
         return np.asarray(excess * more / (PRIOR_WINDOWS + state.judged[rows]))
@@ -348,6 +367,20 @@ def _ready(counts: Ints, n: Ints, window: int, state: State) -> tuple[Bools, np.
         few = ~(again | short | judged)
         reason[few] = [f"fewer than {ROWS_MIN} rows: {m}" if m else "no rows" for m in n[few]]
     return judged, reason
+
+
+def _dispersed(found: _Judged, centre: Floats, past: Ints) -> tuple[Floats, Floats, Floats]:
+    """What scores add to the sums Q and C, and the mean of the scores with them.
+
+    C is about the mean of the scores before: (z - mean)^2 d/(d + 1). The first tells its level alone, and adds what was
+    expected.
+    """
+    d, most = past.astype(np.float64), _CAP * found.scale
+    away = found.z - centre
+    about = np.where(past == 0, found.scale, np.minimum(away * away * (d / (d + 1.0)), most))
+    room = np.sqrt(most * (d + 1.0) / np.maximum(d, 1.0))
+    kept = np.where(past == 0, away, np.clip(away, -room, room))
+    return np.minimum(np.square(found.z), most), about, centre + kept / (d + 1.0)
 
 
 def _common(state: State, found: _Judged, free: Bools | None) -> Floats:

@@ -26,7 +26,7 @@ Bools = NDArray[np.bool_]
 Rows = NDArray[np.int64] | slice  # numbers of rows, or all of them
 
 _MONTH_S, _DAY_S = 30 * 86400.0, 86400.0
-_MAGIC = b"VDSTATE3"  # the last character is the version of the format
+_MAGIC = b"VDSTATE4"  # the last character is the version of the format
 
 
 def put(whole: NDArray[Any], rows: Rows, part: NDArray[Any] | int) -> NDArray[Any]:
@@ -133,6 +133,8 @@ class State:
     cusum: Floats  # [S, M] the same bet's CUSUM, which tells when its evidence began
     begun: Floats  # [S, M] start of the window where it began
     dispersion: Floats  # [S] sum of capped squared scores (Q)
+    about: Floats  # [S] sum of capped squares of the scores about their mean before (C)
+    centre: Floats  # [S] mean of these scores
     judged: Ints  # [S] steps behind that sum (d)
     heights: Floats  # [S] sum of these steps' heights (h), the rows that their scores weigh
     inflation: Floats  # [S] variance inflation of the reference (v0)

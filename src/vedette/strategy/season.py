@@ -235,7 +235,11 @@ def _find(state: State, rows: Ints, phases: Phases) -> State:
     dispersion, judged, heights = state.dispersion.copy(), state.judged.copy(), state.heights.copy()
     dispersion[new], judged[new] = _within(after, new, phases)
     heights[new] = judged[new] * state.phase_n[new].sum(axis=1) / state.phase_windows[new]
-    return replace(after, ring_sum=ring_sum, dispersion=dispersion, judged=judged, heights=heights)
+    centre = state.centre.copy()
+    centre[new] = 0.0
+    return replace(
+        after, ring_sum=ring_sum, dispersion=dispersion, centre=centre, judged=judged, heights=heights
+    )
 
 
 def _within(state: State, rows: Ints, phases: Phases) -> tuple[Floats, Ints]:
