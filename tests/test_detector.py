@@ -637,3 +637,25 @@ def test_acceptance_of_a_level_is_one_of_its_spread_too():
         for w in range(40, 70):
             evidence, state = EDetector().judge(watches.step(window(random, shift=0.5), w, w * HOUR), state)
             assert not evidence.alarm.any()
+
+
+@pytest.mark.parametrize("shift", [0.25, 0.5])
+def test_a_level_that_is_there_from_the_first_window_on_is_a_change(shift: float) -> None:
+    """Skew between training and serving in one of 20 independent columns: told within six days, and it alone."""
+    random = np.random.default_rng(11)
+    names = [f"x{at:02d}" for at in range(20)]
+    grids = {name: numeric_grid(name, random.normal(size=1000)) for name in names}
+    reference = {name: summarise_numeric(grid, random.normal(size=4000)) for name, grid in grids.items()}
+    watches = plan(reference, "model")
+    state = begin(watches, reference, np.ones(len(watches.key)), windows_per_month=30)
+    told: dict[str, int] = {}
+    for day in range(10):
+        rows = {
+            name: summarise_numeric(grid, random.normal(shift * (name == "x00"), size=2000))
+            for name, grid in grids.items()
+        }
+        evidence, state = EDetector().judge(watches.step(rows, day, day * 86400.0), state)
+        for k in np.flatnonzero(evidence.alarm):
+            told.setdefault(watches.watches[k].id, day + 1)
+    assert {name.split(".")[0] for name in told} == {"x00"}
+    assert told["x00.location"] <= 6

@@ -251,5 +251,5 @@ def test_counts_of_nothing_take_no_memory():
 def test_an_older_format_is_named():
     """Bytes of the first format are refused with both versions in the words."""
     data = start(np.random.default_rng(10))[1].to_bytes()
-    with pytest.raises(DataError, match="begins with b'VDSTATE1': must begin with b'VDSTATE3'"):
+    with pytest.raises(DataError, match="begins with b'VDSTATE1': must begin with b'VDSTATE2'"):
         State.from_bytes(b"VDSTATE1" + data[8:])

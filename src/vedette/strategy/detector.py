@@ -68,6 +68,7 @@ class EDetector:
         s2   = max(1, (8 max(v0, G) + Q) / (8 + d)) + max(Q - d, 0) max(h d/H - 1, 0) / (8 + d)
         y    = sign(z) Phi^-1(t_cdf(|z| / sqrt(s2); 8 + d));  y = 0 in the first two windows
         Q   += min(z^2, 16 s2);  d += 1;  H += h                             (after use, so predictable)
+        C   += min((z - zbar)^2 d/(d + 1), 16 s2)     about the mean of the scores before; the first adds s2
         E_j  = (E_j + 1) exp(lam_j y - lam_j^2 / 2)                          for each bet lam_j
         R    = mean of E_j over the bets and rows of a watch;  R >= A_k: ALARM, all E_j = 0
 
@@ -77,6 +78,9 @@ class EDetector:
     condition holds exactly for exchangeable rows and exact scores; here the dispersion s2 stands in for
     days that differ, which is why the guarantee is called *calibrated*: it was measured
     (``benchmarks/budget.py``), not proved.
+
+    In place of Q stands w Q + (1 - w) C, with w from 0 at G = 1.2 to 1 at 1.6: where windows do not differ otherwise, a
+    level that was there from the first window on is a change and no dispersion.
 
     Without a season h = n (N - n)/N, with N the rows of P. Levels that differ from window to window by a variance t make
     E[z^2] = 1 + h t; h is small while P is, so what Q shows beyond 1 grows with it.

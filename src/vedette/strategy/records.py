@@ -26,7 +26,7 @@ Bools = NDArray[np.bool_]
 Rows = NDArray[np.int64] | slice  # numbers of rows, or all of them
 
 _MONTH_S, _DAY_S = 30 * 86400.0, 86400.0
-_MAGIC = b"VDSTATE4"  # the last character is the version of the format
+_MAGIC = b"VDSTATE2"  # the last character is the version of the format
 
 
 def put(whole: NDArray[Any], rows: Rows, part: NDArray[Any] | int) -> NDArray[Any]:
