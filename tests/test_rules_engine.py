@@ -104,7 +104,7 @@ def test_rules_need_no_reference(world: World) -> None:
 @pytest.mark.parametrize(
     ("when", "reason"),
     [
-        ("acuracy < 0.9", "rule r: figure 'acuracy': there is none of that name"),
+        ("acuracy < 0.9", "figure 'acuracy': there is none of that name"),
         ("mean(y) > 3", "no column 'y': the model has"),
         ("mean(c) > 3", "mean is read off columns of the kind numeric; 'c' is of the kind category"),
         ("mae > 3", "no labels"),

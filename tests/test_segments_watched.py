@@ -254,15 +254,29 @@ def test_a_new_reference_makes_what_joined_void(tmp_path: Path) -> None:
     assert float(world.state().weight.sum()) == pytest.approx(0.9)
 
 
-def test_no_more_segments_are_watched_than_can_be(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """An identifier named as segments: the first hundred, and the log says that the rest is not watched."""
+def test_an_identifier_named_as_segments_is_refused(tmp_path: Path) -> None:
+    """A thousand values: none is watched, and a verdict says how many there are and what would be right."""
     world = Regions(tmp_path, ["user"])
-    rows = world.rows(2000).with_columns(user=pl.int_range(2000) // 2)
+    world.monitor.reference(world.rows(3000).with_columns(user=pl.int_range(3000) // 3))
+    for _ in range(3):
+        world.log(world.rows(400).with_columns(user=pl.int_range(400)))
+    verdicts = {one.watch: one for one in model_health(world.lake, "m").verdicts}
+    assert verdicts["segments:user"].verdict is Status.UNKNOWN
+    assert str(verdicts["segments:user"].reason).startswith("1,000 values: at most 100 segments are watched")
+    assert {one.segment for one in verdicts.values()} == {""}
+
+
+def test_no_more_segments_are_watched_than_can_be(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Values that go on coming: a hundred are watched, and the log says that the rest is not."""
+    world = Regions(tmp_path, ["shop"])
+    world.monitor.reference(world.rows(3000).with_columns(shop=pl.int_range(3000) % 60))
     with caplog.at_level(logging.WARNING, "vedette"):
-        world.monitor.reference(rows)
-        world.log(rows)
+        world.log(world.rows(400).with_columns(shop=pl.int_range(400) % 90))
+        assert "not watched" not in caplog.text
+        world.log(world.rows(400).with_columns(shop=100 + pl.int_range(400) % 50))
     events = world.lake.model("m")["events"].scan().filter(pl.col("kind") == "segment").collect()
-    assert events.height <= 100
+    assert events["name"].n_unique() == 100
+    assert "are not watched: at most 100 are" in caplog.text
 
 
 @pytest.mark.parametrize("segments", ["region", [3], [""]])
@@ -273,12 +287,14 @@ def test_segments_are_a_list_of_columns(segments: object) -> None:
 
 
 def test_a_column_that_never_comes_gives_no_segments(tmp_path: Path) -> None:
-    """The whole is watched as ever."""
+    """The whole is watched as ever, and a verdict says so."""
     world = Regions(tmp_path, ["nowhere"])
     world.monitor.reference(world.rows(3000))
     for _ in range(3):
         world.log(world.rows(400))
-    assert {one.segment for one in model_health(world.lake, "m").verdicts} == {""}
+    verdicts = {one.watch: one for one in model_health(world.lake, "m").verdicts}
+    assert {one.segment for one in verdicts.values()} == {""}
+    assert verdicts["segments:nowhere"].reason == "no column 'nowhere' has come"
 
 
 def test_the_world_is_quiet(world: World) -> None:

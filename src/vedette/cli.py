@@ -93,6 +93,15 @@ def check(model: ModelArgument, lake: LakeOption = None, json: JsonOption = Fals
 
 
 @app.command()
+def guarantee(model: ModelArgument, lake: LakeOption = None, json: JsonOption = False) -> None:
+    """Whether rows hang together, days differ or a season repeats, and which bound on false alarms stands."""
+    from vedette.engine import commands
+    from vedette.output import console
+
+    console.print_guarantee(commands.check(_where(lake), model), as_json=json)
+
+
+@app.command()
 def figures(
     model: ModelArgument,
     metric: Annotated[
@@ -164,6 +173,7 @@ def alerts(model: ModelArgument, lake: LakeOption = None, json: JsonOption = Fal
 
 
 AlertArgument = Annotated[str, typer.Argument(help="Id of the alert, as 'vedette alerts' shows it.")]
+IncidentOption = Annotated[bool, typer.Option("--incident", help="All open alerts of its incident.")]
 ByOption = Annotated[str | None, typer.Option(help="Who says so; default the user.", show_default=False)]
 
 
@@ -174,6 +184,7 @@ def ack(
     accept: Annotated[
         bool, typer.Option("--accept", help="What it found is normal from now on: close it.")
     ] = False,
+    incident: IncidentOption = False,
     by: ByOption = None,
     lake: LakeOption = None,
     json: JsonOption = False,
@@ -182,8 +193,8 @@ def ack(
     from vedette.engine import commands
     from vedette.output import console
 
-    found = commands.acknowledge(_where(lake), alert, by=by, reason=reason, accept=accept)
-    console.print_alerts([found], as_json=json)
+    found = commands.acknowledge(_where(lake), alert, by=by, reason=reason, accept=accept, incident=incident)
+    console.print_alerts(found, as_json=json)
 
 
 @app.command()
@@ -191,6 +202,7 @@ def silence(
     alert: AlertArgument,
     reason: Annotated[str, typer.Option(help="Why.")],
     duration: Annotated[str, typer.Option("--for", help="How long: 30m, 4h, 2d.")] = "4h",
+    incident: IncidentOption = False,
     by: ByOption = None,
     lake: LakeOption = None,
     json: JsonOption = False,
@@ -199,8 +211,8 @@ def silence(
     from vedette.engine import commands
     from vedette.output import console
 
-    found = commands.silence(_where(lake), alert, by=by, reason=reason, duration=duration)
-    console.print_alerts([found], as_json=json)
+    found = commands.silence(_where(lake), alert, by=by, reason=reason, duration=duration, incident=incident)
+    console.print_alerts(found, as_json=json)
 
 
 rules_app = typer.Typer(

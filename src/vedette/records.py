@@ -291,10 +291,15 @@ class Health:
 
     def __str__(self) -> str:
         """The verdict, and a line for each thing that is not OK."""
-        head = f"{self.model} version {self.version}: {self.verdict}"
+        version = f" version {self.version}" if self.version else ""
         rest = [one for one in self.verdicts if one.verdict is not Status.OK]
-        lines = [f"{one.verdict} {one.watch}: {one.reason or one.evidence}" for one in rest]
-        return "\n".join([head, *lines, f"OK {len(self.verdicts) - len(rest)} more"])
+        lines = [
+            f"{one.verdict} {one.watch}{f' [{one.segment}]' if one.segment else ''}: {one.reason or one.evidence}"
+            for one in rest
+        ]
+        quiet = len(self.verdicts) - len(rest)
+        last = [f"OK {quiet} more"] if quiet else []
+        return "\n".join([f"{self.model}{version}: {self.verdict}", *lines, *last])
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,10 +79,16 @@ def history(tables: ModelTables) -> pl.DataFrame:
 
 
 def alerts(tables: ModelTables, now: datetime | None = None) -> list[Alert]:
-    """The alerts of a model as they stand (at a time: a silence that has ended by then is none), the newest first."""
+    """The alerts of a model as they stand (at a time: a silence that has ended by then is none), the newest first.
+
+    What was pending and came to nothing is in the history alone.
+    """
     found: dict[str, Alert] = {}
+    fired: set[str] = set()
     for row in history(tables).iter_rows(named=True):
         state = AlertState(row["state"])
+        if state is AlertState.FIRING:
+            fired.add(row["alert"])
         found[row["alert"]] = Alert(
             id=row["alert"],
             incident=row["incident"],
@@ -98,6 +104,7 @@ def alerts(tables: ModelTables, now: datetime | None = None) -> list[Alert]:
             changed=row["time"],
         )
     every = [one if now is None or not _ended(one, now) else _fires_again(one, now) for one in found.values()]
+    every = [one for one in every if one.id in fired or one.state is AlertState.PENDING]
     return sorted(every, key=lambda one: (one.opened, one.id), reverse=True)
 
 
@@ -141,6 +148,8 @@ def acknowledge(tables: ModelTables, alert: str, *, by: str, reason: str | None,
     """
     who = _who(by)
     one = _open(tables, alert)
+    if reason is None and one.state is AlertState.ACKNOWLEDGED:
+        reason = one.reason  # said again, nothing new was
     told = replace(one, state=AlertState.ACKNOWLEDGED, by=who, reason=reason, until=None, changed=now)
     _write(tables, [told])
     return told

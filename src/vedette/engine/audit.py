@@ -37,7 +37,8 @@ def _of_alerts(tables: ModelTables) -> list[tuple[datetime, str | None, str, str
     for row in steps.iter_rows(named=True):
         what = {AlertState.RESOLVED.value: "accepted"}.get(row["state"], row["state"])
         until = f" until {row['until']:%Y-%m-%d %H:%M} UTC" if row["until"] is not None else ""
-        on = f"alert {row['alert']} ({row['watch']})"
+        segment = f" [{row['segment']}]" if row["segment"] else ""
+        on = f"alert {row['alert']} ({row['watch']}{segment})"
         out.append((row["time"], row["by"], f"{what}{until}", on, row["reason"] or ""))
     return out
 

@@ -196,16 +196,25 @@ def rules(location: str, model: str) -> list[tuple[str, Verdict]]:
     return [(text if isinstance(text, str) else text["when"], of(name)) for name, text in said.items()]
 
 
-def acknowledge(location: str, alert: str, *, by: str | None, reason: str | None, accept: bool) -> Alert:
-    """Say that someone has seen an alert of the lake, or that what it found is normal from now on."""
+def acknowledge(
+    location: str, alert: str, *, by: str | None, reason: str | None, accept: bool, incident: bool = False
+) -> list[Alert]:
+    """Say that someone has seen an alert of the lake, or that what it found is normal from now on.
+
+    ``incident``: so of all alerts of its incident that are told and open.
+    """
     act = alerts_module.accept if accept else alerts_module.acknowledge
-    return _on_alert(location, alert, act, by=_who(by), reason=reason)
+    return _on_alert(location, alert, act, incident, by=_who(by), reason=reason)
 
 
-def silence(location: str, alert: str, *, by: str | None, reason: str, duration: str) -> Alert:
-    """Tell nobody of an alert of the lake for a while."""
+def silence(
+    location: str, alert: str, *, by: str | None, reason: str, duration: str, incident: bool = False
+) -> list[Alert]:
+    """Tell nobody of an alert of the lake, or of its whole incident, for a while."""
     until = lake_ingest.now_of(time.time()) + timedelta(seconds=config.duration_s(duration, "for"))
-    return _on_alert(location, alert, alerts_module.silence, by=_who(by), reason=reason, until=until)
+    return _on_alert(
+        location, alert, alerts_module.silence, incident, by=_who(by), reason=reason, until=until
+    )
 
 
 def _who(by: str | None) -> str:
@@ -213,8 +222,10 @@ def _who(by: str | None) -> str:
     return people.user() if by is None else by
 
 
-def _on_alert(location: str, alert: str, act: Callable[..., Alert], **said: Any) -> Alert:
-    """Do something with an alert of whichever model has it."""
+def _on_alert(
+    location: str, alert: str, act: Callable[..., Alert], incident: bool, **said: Any
+) -> list[Alert]:
+    """Do something with an alert, or all of its incident, of whichever model has it."""
     lake = open_lake(location)
     with lock(requests.work_lock(lake), wait_s=cycle.LOCK_WAIT_S):
         known: list[str] = []
@@ -223,7 +234,13 @@ def _on_alert(location: str, alert: str, act: Callable[..., Alert], **said: Any)
             ids = {one.id: one for one in alerts_module.alerts(tables, now)}
             if alert in ids:
                 alerts_module.advance(tables, now)  # what a crash kept, before a step of ours
-                return act(tables, alert, now=now, **said)
+                same = [
+                    name
+                    for name, one in ids.items()
+                    if one.incident == ids[alert].incident
+                    and one.state not in (AlertState.RESOLVED, AlertState.PENDING)
+                ]
+                return [act(tables, name, now=now, **said) for name in (same if incident else [alert])]
             known += [name for name, one in ids.items() if one.state is not AlertState.RESOLVED]
     raise AlertError(f"alert={alert!r}: not in the lake {lake.path}; open are {', '.join(known) or 'none'}")
 

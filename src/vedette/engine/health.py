@@ -8,9 +8,11 @@ from datetime import datetime
 
 import polars as pl
 
+from vedette import config
 from vedette.engine import outbox
 from vedette.engine.rules import PREFIX, Standing, silence_rules
 from vedette.engine.state import GRACE, LIVE, NEVER, OPEN, Kept, kept_row, receipts, was_live
+from vedette.errors import ConfigError
 from vedette.lake.events import settings_of
 from vedette.lake.tables import Lake, ModelTables
 from vedette.records import Health, Status, Verdict
@@ -25,7 +27,7 @@ def health(lake: Lake, model: str, now: datetime | None = None) -> Health:
     """The verdicts as the last round left them. What is older than it should be is UNKNOWN, never OK."""
     tables = lake.model(model)
     kept = kept_row(tables)
-    untold = outbox.verdicts(tables, now)
+    untold = outbox.verdicts(tables, now) + _wrongly_written()
     if kept is None:
         known = tables["summaries"].scan().select(pl.len()).collect().item()
         reason = (
@@ -59,6 +61,15 @@ def health(lake: Lake, model: str, now: datetime | None = None) -> Health:
     )
     said = tuple(kept.guarantee.splitlines())
     return Health(model, kept.version, gravest, tuple(verdicts), said)
+
+
+def _wrongly_written() -> list[Verdict]:
+    """What is wrong with ``vedette.toml`` now: rules and channels stay what they were until it is mended."""
+    try:
+        config.read()
+    except ConfigError as error:
+        return [Verdict("vedette.toml", "", Status.UNKNOWN, None, "", "rule", str(error))]
+    return []
 
 
 def silences_of(tables: ModelTables, kept: Kept, now: datetime | None) -> dict[str, str | None]:

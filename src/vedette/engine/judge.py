@@ -19,6 +19,7 @@ import polars as pl
 from vedette import strategy
 from vedette.engine import joining, rules, written
 from vedette.engine.detecting import Detection, window_number
+from vedette.engine.segments_watched import unknown_segments
 from vedette.engine.state import GRACE, LIVE, NEVER, Kept, kept_row, key_of, receipts, row_of, told_of
 from vedette.engine.stored import of_frame
 from vedette.engine.summarise import Shape
@@ -150,6 +151,10 @@ def judge(tables: ModelTables, now: datetime, *, receipt: datetime | None = None
         for one, why in strategy.unknown_of(plan, said.tolerance).items()
     ]
     verdicts += [
+        row_of(Verdict(f"segments:{one}", "", Status.UNKNOWN, None, "", "rule", why)) | {"told": ""}
+        for one, why in unknown_segments(tables, shape).items()
+    ]
+    verdicts += [
         row_of(one) | {"told": one.evidence}
         for one in rules.rule_verdicts(standing, known, shape.settings.window_s)
     ]
@@ -185,8 +190,13 @@ def _findings(
     detail: Mapping[str, Any],
 ) -> tuple[strategy.Finding, strategy.Finding, strategy.Finding]:
     """What the tests on the reference said; nothing was tested where there is none."""
-    nothing = {"tested": 0, "p_value": float("nan"), "watch": ""}
-    first, second, third = (strategy.Finding(**one) for one in detail.get("dependence", [nothing] * 3))
+    nothing = {"tested": 0, "p_value": None, "watch": ""}
+    first, second, third = (
+        strategy.Finding(
+            one["tested"], float("nan") if one["p_value"] is None else one["p_value"], one["watch"]
+        )
+        for one in detail.get("dependence", [nothing] * 3)
+    )
     return first, second, third
 
 

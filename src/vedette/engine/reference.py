@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 
 from vedette import strategy
-from vedette.engine.segments_watched import tell_segments
+from vedette.engine.segments_watched import names_of, tell_segments
 from vedette.engine.stored import Increment, to_frame
 from vedette.engine.summarise import (
     LABELLED,
@@ -88,14 +88,12 @@ def take(tables: ModelTables, reference: Reference, arrival: int, now: datetime)
         found.append(_whole(column, "", frame, grids[column], reference.version))
     write_grids(tables, made, now, source=name)
     frames = {(column, ""): frame for column, frame in rest_of.items()}
-    names: dict[str, None] = {}
+    named = names_of(tables, shape, rows, now) if shape.settings.segments else []
+    kept = tell_segments(tables, shape.segments, named, now, "reference")
     for column, frame in rest_of.items():
-        for segment, some in by_segment(frame, shape.settings.segments):
+        for segment, some in by_segment(frame, shape.settings.segments, kept):
             if column != segment.partition("=")[0]:
                 frames[column, segment] = some
-                names[segment] = None
-    kept = set(tell_segments(tables, shape.segments, names, now, "reference"))
-    frames = {key: frame for key, frame in frames.items() if not key[1] or key[1] in kept}
     found += [
         _whole(*key, frame, grids[key[0]], reference.version) for key, frame in frames.items() if key[1]
     ]
@@ -141,7 +139,8 @@ def _noise(
         starts, window = np.unique(window_starts(rows["time"], shape.window_us), return_inverse=True)
         windows[source] = summarise_column(rows, column, grids[column], window, len(starts))
     noise: list[float] = strategy.inflation(plan, batches, windows).tolist()
-    return noise, [asdict(one) for one in strategy.of_reference(plan, batches, windows)]
+    found = [asdict(one) for one in strategy.of_reference(plan, batches, windows)]
+    return noise, [one | {"p_value": one["p_value"] if one["tested"] else None} for one in found]
 
 
 def _blind(column: str, rows: pl.DataFrame, settings: Settings) -> Grid | None:

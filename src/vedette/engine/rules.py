@@ -122,15 +122,18 @@ class Arrived:
         """Those of the increments of a model's whole."""
         edges = pl.Series(steps, dtype=UTC_TYPE)
         place = edges.search_sorted(rows["known"], side="left").to_numpy()
-        n_rows = np.zeros(len(steps), dtype=np.int64)
+        counted: dict[str, np.ndarray] = {}
         older: dict[str, np.ndarray] = {}
         for (column, grid), at in rows.with_row_index("_at").group_by(["column", "grid"]):
             own = at["_at"].to_numpy()
-            if column == "prediction":
-                np.add.at(n_rows, place[own], at["rows"].to_numpy())
+            if column not in LABELLED:
+                n = counted.setdefault(str(column), np.zeros(len(steps), dtype=np.int64))
+                np.add.at(n, place[own], at["rows"].to_numpy())
             if column in shape.grids and shape.grids[str(column)].id != grid:
                 marks = older.setdefault(str(column), np.zeros(len(steps), dtype=np.bool_))
                 marks[place[own]] = True
+        # every column has as many rows, but for those that came later
+        n_rows = np.max([np.zeros(len(steps), dtype=np.int64), *counted.values()], axis=0)
         return cls(tuple(steps), arrived(rows, shape.grids, steps), n_rows, older)
 
 
@@ -166,7 +169,7 @@ def judge_rules(
 def _change(rule: Rule, before: RuleState, state: RuleState, reading: Reading, kind: str) -> dict[str, Any]:
     at = reading.end if kind == "closes" else reading.start
     if kind == "closes":
-        reason = "recovered" if before.firing else f"was not so for {rule.windows} windows"
+        reason = "recovered" if before.firing else f"was not so for as long as {rule.windows} windows"
     else:
         reason = ""
     return {
@@ -284,7 +287,9 @@ def rule_verdicts(standing: Standing, known: datetime, window_s: float) -> list[
     """The verdict of every rule but those of silence, as it stands after the window ``known``."""
     rules, wrong = read_rules(standing.said)
     out = [
-        Verdict(f"{PREFIX}{name}", "", Status.UNKNOWN, None, "", "rule", reason)
+        Verdict(
+            f"{PREFIX}{name}", "", Status.UNKNOWN, None, "", "rule", reason.removeprefix(f"rule {name}: ")
+        )
         for name, reason in wrong.items()
     ]
     for name, rule in rules.items():

@@ -378,8 +378,7 @@ def by_segment(
 ) -> Iterator[tuple[str, pl.DataFrame]]:
     """The rows of each value of each column, by the name of the segment (``region=north``), most rows first.
 
-    ``only`` are the segments that are asked for; without, they are the ``SEGMENTS_WATCHED`` most frequent of each column.
-    A column that does not come gives none.
+    ``only`` are the segments that are asked for, default all. A column that does not come gives none.
     """
     for column in columns:
         if not variants(rows.columns, column):
@@ -387,7 +386,7 @@ def by_segment(
         texts = category_texts(rows, column)
         counts = texts.rename("level").value_counts(sort=True, name="n")
         levels = counts.sort(["n", "level"], descending=[True, False])["level"].to_list()
-        for level in levels if only is not None else levels[:SEGMENTS_WATCHED]:
+        for level in levels:
             name = f"{column}={shown(level)}"
             if only is None or name in only:
                 own = texts.is_null() if level is None else texts == level

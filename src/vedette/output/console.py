@@ -26,6 +26,7 @@ __all__ = [
     "print_cases",
     "print_channels",
     "print_figures",
+    "print_guarantee",
     "print_health",
     "print_ingested",
     "print_ledger",
@@ -81,7 +82,6 @@ def health_json(health: Health) -> dict[str, Any]:
             }
             for one in health.verdicts
         ],
-        "guarantee": list(health.guarantee),
     }
 
 
@@ -129,7 +129,7 @@ def print_health(health: Health, *, as_json: bool = False) -> None:
     console = Terminal()
     head = Text.assemble(
         (health.model, "bold"),
-        f" version {health.version}: ",
+        f" version {health.version}: " if health.version else ": ",
         (health.verdict.value, COLOURS[health.verdict]),
     )
     console.print(head)
@@ -138,12 +138,28 @@ def print_health(health: Health, *, as_json: bool = False) -> None:
         for one in health.verdicts:
             if one.verdict is status:
                 console.print(verdict_line(one), highlight=False, soft_wrap=True)
-    quiet = [one.watch for one in health.verdicts if one.verdict is Status.OK]
+    quiet = [
+        f"{one.watch}{f' [{one.segment}]' if one.segment else ''}"
+        for one in health.verdicts
+        if one.verdict is Status.OK
+    ]
     if quiet:
         names = ", ".join(quiet[:QUIET_SHOWN]) + (" ..." if len(quiet) > QUIET_SHOWN else "")
-        console.print(Text.assemble(("OK      ", "green"), f"{len(quiet)} more: {names}"), highlight=False)
+        console.print(
+            Text.assemble(("OK      ", "green"), f"{len(quiet)} more: {visible(names, 900)}"), highlight=False
+        )
     if health.guarantee:  # the last line says which guarantee stands and why, the rest what was found
         console.print(Text(f"{health.guarantee[-1]} ({health.guarantee[-2]})", "dim"), highlight=False)
+
+
+def print_guarantee(health: Health, *, as_json: bool = False) -> None:
+    """Print what was found of dependence and season, and which guarantee stands behind the alarms."""
+    if as_json:
+        _say({"model": health.model, "version": health.version, "guarantee": list(health.guarantee)})
+        return
+    console = Terminal()
+    for line in health.guarantee or ("nothing was judged against a reference yet",):
+        console.print(visible(line, 300), highlight=False, markup=False)
 
 
 def print_figures(frame: pl.DataFrame, *, as_json: bool = False) -> None:
@@ -194,6 +210,8 @@ def print_alerts(many: Sequence[Alert], *, as_json: bool = False) -> None:
     for one in shown:
         colour = {"firing": "bold red", "resolved": "green"}.get(one.state.value, "yellow")
         head = Text.assemble((one.state.value, colour), f" {one.id} ", (visible(one.watch, 60), "bold"))
+        if one.segment:
+            head.append(f" [{visible(one.segment, 60)}]")
         closed = f", closed {one.closed:%Y-%m-%d %H:%M}" if one.closed is not None else ""
         until = f" until {one.until:%Y-%m-%d %H:%M}" if one.until is not None else ""
         console.print(head.append(f" since {one.opened:%Y-%m-%d %H:%M} UTC{closed}"), highlight=False)
@@ -227,7 +245,8 @@ def print_rules(rules: Sequence[tuple[str, Verdict]], *, as_json: bool = False) 
         return
     console = Terminal()
     if not rules:
-        console.print("no rules: vedette.toml, [models.NAME.rules], is where they are written")
+        said = "no rules: vedette.toml, [models.NAME.rules], is where they are written"
+        console.print(said, highlight=False, markup=False)
     for when, one in rules:
         name = visible(one.watch.partition(":")[2], 60)
         head = Text.assemble(

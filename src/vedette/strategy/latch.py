@@ -104,7 +104,7 @@ def describe(plan: Plan, state: State, k: int) -> str:
     or the last 8.
     """
     watch, row = plan.watches[k], int(state.winner[k])
-    since = state.since[k] if state.latched[k] else -np.inf
+    since = -np.inf if np.isnan(state.since[k]) else state.since[k]
     one = _only(state, row)
     scale = np.array([_dispersion(state, row)])
     found = effects(one, scale, np.array([since]))
@@ -215,7 +215,8 @@ def _beyond(state: State) -> np.ndarray:
         return np.zeros(0, dtype=np.bool_)
     prior = PRIOR_WINDOWS * state.inflation
     dispersion = (prior + state.dispersion) / (PRIOR_WINDOWS + state.judged)
-    found = effects(state, np.maximum(1.0, dispersion), np.full(len(state.key), -np.inf))
+    since = np.where(np.isnan(state.since), -np.inf, state.since)  # not what was before a recovery
+    found = effects(state, np.maximum(1.0, dispersion), since[state.group])
     least = np.where(found.value > 0, found.low, -found.high)
     bad = (state.side == 0) | (np.sign(found.value) == state.side)
     large = bad & (np.nan_to_num(least) > _WARN_SD)

@@ -341,6 +341,8 @@ def advance(rule: Rule, state: RuleState, reading: Reading) -> tuple[RuleState, 
 def words_of(rule: Rule, reading: Reading, state: RuleState) -> str:
     """What the window showed, in words and numbers."""
     what = reading.words or _shown(rule, reading)
+    if state.firing and state.kept:
+        return f"{what}; {rule.when}: not so for {state.kept} of {rule.clear_after} windows"
     if rule.windows > 1 and state.broken:
         first = (
             ""

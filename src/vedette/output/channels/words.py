@@ -57,7 +57,8 @@ def text(notice: Notice) -> str:
         lines.append(f"... and {len(notice.alerts) - ALERTS_MAX} more: vedette alerts {notice.model}")
     firing = [one.id for one in notice.alerts if one.state is AlertState.FIRING]
     if firing:
-        lines.append(f"Seen it? vedette ack {firing[0]}")
+        whole = " --incident" if len(firing) > 1 else ""
+        lines.append(f"Seen it? vedette ack {firing[0]}{whole}")
     return "\n".join(lines)
 
 
