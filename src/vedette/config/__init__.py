@@ -35,7 +35,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from vedette.config.channels import CHANNEL_KEYS, CHANNEL_TYPES, ChannelSettings, channels_of, is_web_url
+from vedette.config.channels import (
+    CHANNEL_KEYS,
+    CHANNEL_TYPES,
+    ChannelSettings,
+    channels_of,
+    is_variable_name,
+    is_web_url,
+)
 from vedette.config.values import duration_s, refuse_unknown
 from vedette.errors import ConfigError, LakeError
 from vedette.records import Settings, check_model_name, class_name
@@ -50,6 +57,7 @@ __all__ = [
     "ChannelSettings",
     "Config",
     "duration_s",
+    "is_variable_name",
     "is_web_url",
     "lake_folder",
     "read",

@@ -6,7 +6,7 @@ import os
 import threading
 from urllib.parse import urlsplit
 
-from vedette.config import ChannelSettings
+from vedette.config import ChannelSettings, is_variable_name
 from vedette.errors import VedetteError
 from vedette.output.channels import channel
 from vedette.output.names import visible
@@ -53,7 +53,8 @@ def without_secrets(text: str, settings: ChannelSettings) -> str:
     for key, value in settings.own.items():
         for one in value if isinstance(value, list) else [value]:
             if isinstance(one, str) and key not in _OPEN:
-                secrets |= _parts(os.environ.get(one, "")) if key.endswith("_env") else _parts(one)
+                named = key.endswith("_env") and is_variable_name(one)
+                secrets |= _parts(os.environ.get(one, "")) if named else _parts(one)
     if isinstance(command := settings.own.get("command"), list):
         secrets -= {command[0]}  # which program it was is no secret
     for secret in sorted(secrets, key=len, reverse=True):
