@@ -163,6 +163,12 @@ def _check_rules(rules: Any) -> None:
             raise ValueError(
                 f"rules.{name}: unknown key {unknown[0]!r}: must be one of {', '.join(RULE_KEYS)}"
             )
+        for key in ("when", "severity"):
+            if not isinstance(said.get(key, ""), str):
+                raise ValueError(f"rules.{name}: {key}={said[key]!r}: must be text")
+        for key in ("min_rows", "clear_after"):
+            if isinstance(said.get(key, 1), bool) or not isinstance(said.get(key, 1), int):
+                raise ValueError(f"rules.{name}: {key}={said[key]!r}: must be a whole number")
 
 
 def _check_tolerance(said: Any) -> None:
