@@ -22,7 +22,7 @@ from vedette.config import ChannelSettings
 from vedette.errors import ChannelError, ConfigError, MissingExtraError
 from vedette.output import channels
 from vedette.output.channels import CHANNELS, Channel, channel, find_channel
-from vedette.output.channels.attempt import attempt
+from vedette.output.channels.attempt import attempt, without_secrets
 from vedette.output.channels.words import body, document, text, title
 from vedette.records import Notice
 
@@ -322,6 +322,31 @@ def test_a_webhook_is_signed_as_the_docs_say(listening: Receiver) -> None:
     expected = hmac.new(SECRET.encode(), f"{seconds}.".encode() + content, hashlib.sha256).hexdigest()
     assert signed == f"t={seconds},v1={expected}"
     assert abs(int(seconds) - time.time()) < 60
+
+
+@pytest.mark.parametrize(
+    ("url", "said", "shown"),
+    [
+        ("slack://T0KENAAAA/T0KENBBBB/T0KENCCCC", "cannot reach T0KENAAAA", "cannot reach ***"),
+        ("discord://T0KEN4930/T0KENxyz", "GET /api/T0KEN4930: 404", "GET /api/***: 404"),
+        ("tgram://T0KEN123:AAF0T0KEN/99", "bot T0KEN123, then AAF0T0KEN", "bot ***, then ***"),
+        ("ntfys://T0KENuser:pass@T0KENtopic", "no host t0kentopic", "no host ***"),
+        ("pover://T0KEN%2Fuser@T0KENapp", "no user T0KEN/user", "no user ***"),
+        (
+            "https://hooks.example.org/T0KEN12?key=T0KEN34",
+            "hooks.example.org: T0KEN34",
+            "hooks.example.org: ***",
+        ),
+    ],
+)
+@pytest.mark.parametrize("named", [False, True])
+def test_no_part_of_a_url_that_may_be_a_token_is_shown(
+    monkeypatch: pytest.MonkeyPatch, url: str, said: str, shown: str, named: bool
+) -> None:
+    """Apprise has tokens where a URL has its host; the host of a web address alone is named."""
+    monkeypatch.setenv("OPS_URLS", f"json://localhost {url}")
+    own: dict[str, object] = {"urls_env": "OPS_URLS"} if named else {"urls": [url]}
+    assert without_secrets(said, ChannelSettings("ops", "apprise", own=own)) == shown
 
 
 def test_secret_and_url_can_come_from_the_environment(
