@@ -64,6 +64,17 @@ def test_rules_of_a_model_are_tried_as_they_are_written(
         testing.read_cases("rules other")
 
 
+def test_a_rule_that_pages_nobody_is_not_firing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the severity warn it is ``warning`` as long as it is so, and no alert of it is resolved after."""
+    said = '[models.m.rules]\nlow = { when = "accuracy < 0.9", severity = "warn" }\n'
+    (tmp_path / "vedette.toml").write_text(said, "utf-8")
+    monkeypatch.chdir(tmp_path)
+    lines = ["rules m", "series accuracy = 0.95 0.8 0.95", "at 1h warning nothing", "at 2h warning low"]
+    lines += ["at 2h firing nothing", "at 3h warning nothing", "at 3h resolved nothing"]
+    [case] = testing.read_cases("\n".join(lines))
+    assert testing.run_case(case) == []
+
+
 def test_the_command_exits_with_1_where_a_case_fails(tmp_path: Path) -> None:
     """0 where all pass, 1 where one does not, 70 where a file cannot be read."""
     good, bad = tmp_path / "good.case", tmp_path / "bad.case"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sized
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +12,14 @@ import numpy as np
 
 from vedette import config
 from vedette.errors import CaseError
-from vedette.statistics import find_statistic
-from vedette.strategy.rules import Reading, Rule, RuleState, advance, parse
+from vedette.records import Status
+from vedette.statistics import find_statistic, numeric_grid, summarise_numeric
+from vedette.strategy.rules import Reading, Rule, RuleState, advance, gaps_before, parse, standing_of
 from vedette.testing.laws import Drawn, Law
 
 __all__ = ["Case", "CaseResult", "read_cases", "run_case", "run_file", "values"]
 
-STATES = ("firing", "pending", "resolved", "unknown")
+STATES = ("firing", "warning", "pending", "resolved", "unknown")
 _SERIES = re.compile(r"([-+]?[\d.]+(?:e[-+]?\d+)?)([-+][\d.]+(?:e[-+]?\d+)?)?(?:x(\d+))?")
 _LAW = re.compile(r"(normal|uniform|choice|share)\(([^)]*)\)(?:x(\d+))?")
 
@@ -219,21 +220,18 @@ def run_case(case: Case) -> list[str]:
             case.laws, case.reference, sizes, window_s=case.window_s, budget=case.budget, seed=case.seed
         )
     states = {name: RuleState() for name in case.rules}
+    alarms: set[str] = set()
     fired: set[str] = set()
-    shown: list[dict[str, set[str]]] = [{state: set() for state in STATES}]
+    judged = -1  # the last window with rows: those without are judged with the first rows after them
+    shown = [_shown(case, states, alarms, fired, judged)]
     for window in range(case.n_windows):
-        alarms = drawn.judge(window) if drawn is not None else set()
-        for name, rule in case.rules.items():
-            states[name], _ = advance(rule, states[name], _reading(case, rule, window, drawn))
-        firing = alarms | {name for name, one in states.items() if one.firing}
-        fired |= firing
-        pending = {name for name, one in states.items() if one.pending}
-        unknown = {
-            name for name, one in states.items() if not one.firing and (one.last is None or one.reason)
-        }
-        shown.append(
-            {"firing": firing, "pending": pending, "resolved": fired - firing - pending, "unknown": unknown}
-        )
+        if case.rows_in(window) > 0:
+            judged = window
+            alarms = drawn.judge(window) if drawn is not None else set()
+            for name, rule in case.rules.items():
+                states[name] = _after(rule, states[name], _reading(case, rule, window, drawn), case.window_s)
+        shown.append(_shown(case, states, alarms, fired, judged))
+        fired |= shown[-1]["firing"]
     failures = []
     for one in case.expected:
         found = shown[int(one.at_s // case.window_s)][one.state]
@@ -246,6 +244,34 @@ def run_case(case: Case) -> list[str]:
                 f"line {one.line}: {one.text}: got {got}" + (f" (in the end {said})" if said else "")
             )
     return failures
+
+
+def _shown(
+    case: Case, states: Mapping[str, RuleState], alarms: set[str], fired: set[str], judged: int
+) -> dict[str, set[str]]:
+    """The names in each state: alerts that are firing, pending or resolved, and verdicts that warn or are unknown."""
+    status = {
+        name: standing_of(rule, states[name], judged * case.window_s, case.window_s)[0]
+        for name, rule in case.rules.items()
+    }
+    firing = alarms | {name for name, one in status.items() if one is Status.ALARM}
+    pending = {name for name, one in states.items() if one.pending}
+    return {
+        "firing": firing,
+        "warning": {name for name, one in states.items() if one.firing} - firing,
+        "pending": pending,
+        "resolved": fired - firing - pending,
+        "unknown": {name for name, one in status.items() if one is Status.UNKNOWN},
+    }
+
+
+def _after(rule: Rule, state: RuleState, reading: Reading, window_s: float) -> RuleState:
+    """The state after a window, and after those without rows before it."""
+    if rule.counts_gaps and not reading.value:
+        return state  # a series that says 0, or nothing: no rows
+    for one in [*gaps_before(rule, state, reading, window_s), reading]:
+        state, _ = advance(rule, state, one)
+    return state
 
 
 def _reading(case: Case, rule: Rule, window: int, drawn: Drawn | None) -> Reading:
@@ -266,17 +292,17 @@ def _reading(case: Case, rule: Rule, window: int, drawn: Drawn | None) -> Readin
             n if value is not None else 0,
             None if value is not None else "no rows",
         )
-    if rule.metric == "rows":
-        return Reading(start, end, float(n), float(n), float(n), n)
     if drawn is not None and rule.source in drawn.live and rule.metric == "values":
         one = drawn.live[rule.source].take([window])
         return Reading(start, end, float(one.minimum[0]), float(one.minimum[0]), float(one.maximum[0]), n)
-    if drawn is not None and rule.source in drawn.live:
-        found = find_statistic(rule.metric).figures(
-            drawn.live[rule.source].take([window]), drawn.reference[rule.source]
-        )
-        value, low, high = (
-            None if np.isnan(one[0]) else float(one[0]) for one in (found.value, found.low, found.high)
-        )
-        return Reading(start, end, value, low, high, int(found.n[0]), found.reason[0])
-    return Reading(start, end, None, None, None, 0, f"the case has no series {name}")
+    if rule.counts_gaps:
+        current, reference = summarise_numeric(numeric_grid("rows", [0.0]), np.zeros(n)), None
+    elif drawn is not None and rule.source in drawn.live:
+        current, reference = drawn.live[rule.source].take([window]), drawn.reference[rule.source]
+    else:
+        return Reading(start, end, None, None, None, 0, f"the case has no series {name}")
+    found = find_statistic(rule.metric).figures(replace(current, window_s=case.window_s), reference)
+    value, low, high = (
+        None if np.isnan(one[0]) else float(one[0]) for one in (found.value, found.low, found.high)
+    )
+    return Reading(start, end, value, low, high, int(found.n[0]), found.reason[0])
