@@ -166,14 +166,25 @@ def test_a_new_reference_makes_what_joined_void(tmp_path: Path) -> None:
 
 
 def test_no_more_segments_are_watched_than_can_be(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """An identifier named as segments: the first hundred, and the log says that the rest is not watched."""
+    """40 users of the reference and 80 others that come later: a hundred are watched, and the log says who is not."""
     world = Regions(tmp_path, ["user"])
-    rows = world.rows(2000).with_columns(user=pl.int_range(2000) // 2)
+    world.monitor.reference(world.rows(2000).with_columns(user=pl.int_range(2000) % 40))
+    few = world.rows(400).with_columns(user=pl.int_range(400) % 40)
+    many = world.rows(2000).with_columns(user=40 + pl.int_range(2000) % 80)
     with caplog.at_level(logging.WARNING, "vedette"):
-        world.monitor.reference(rows)
-        world.log(rows)
+        world.log(few)
+        assert "not watched" not in caplog.text
+        world.log(many)
     events = world.lake.model("m")["events"].scan().filter(pl.col("kind") == "segment").collect()
-    assert events.height <= 100
+    names = events["name"].to_list()
+    assert (len(names), len(set(names))) == (100, 100)
+    assert {f"user={one}" for one in range(40)} <= set(names)
+    left = {f"user={one}" for one in range(120)} - set(names)
+    [said] = [one.getMessage() for one in caplog.records if "not watched" in one.getMessage()]
+    assert said.endswith("and 19 more are not watched: at most 100 are")
+    assert said.split()[1] in left
+    world.log(many)
+    assert world.lake.model("m")["events"].scan().filter(pl.col("kind") == "segment").collect().height == 100
 
 
 @pytest.mark.parametrize("segments", ["region", [3], [""]])
