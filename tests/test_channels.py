@@ -22,7 +22,7 @@ from vedette.config import ChannelSettings
 from vedette.errors import ChannelError, ConfigError, MissingExtraError
 from vedette.output import channels
 from vedette.output.channels import CHANNELS, Channel, channel, find_channel
-from vedette.output.channels.attempt import attempt
+from vedette.output.channels.attempt import attempt, without_secrets
 from vedette.output.channels.words import body, document, text, title
 from vedette.records import Notice
 
@@ -324,6 +324,31 @@ def test_a_webhook_is_signed_as_the_docs_say(listening: Receiver) -> None:
     assert abs(int(seconds) - time.time()) < 60
 
 
+@pytest.mark.parametrize(
+    ("url", "said", "shown"),
+    [
+        ("slack://T0KENAAAA/T0KENBBBB/T0KENCCCC", "cannot reach T0KENAAAA", "cannot reach ***"),
+        ("discord://T0KEN4930/T0KENxyz", "GET /api/T0KEN4930: 404", "GET /api/***: 404"),
+        ("tgram://T0KEN123:AAF0T0KEN/99", "bot T0KEN123, then AAF0T0KEN", "bot ***, then ***"),
+        ("ntfys://T0KENuser:pass@T0KENtopic", "no host t0kentopic", "no host ***"),
+        ("pover://T0KEN%2Fuser@T0KENapp", "no user T0KEN/user", "no user ***"),
+        (
+            "https://hooks.example.org/T0KEN12?key=T0KEN34",
+            "hooks.example.org: T0KEN34",
+            "hooks.example.org: ***",
+        ),
+    ],
+)
+@pytest.mark.parametrize("named", [False, True])
+def test_no_part_of_a_url_that_may_be_a_token_is_shown(
+    monkeypatch: pytest.MonkeyPatch, url: str, said: str, shown: str, named: bool
+) -> None:
+    """Apprise has tokens where a URL has its host; the host of a web address alone is named."""
+    monkeypatch.setenv("OPS_URLS", f"json://localhost {url}")
+    own: dict[str, object] = {"urls_env": "OPS_URLS"} if named else {"urls": [url]}
+    assert without_secrets(said, ChannelSettings("ops", "apprise", own=own)) == shown
+
+
 def test_secret_and_url_can_come_from_the_environment(
     listening: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -512,6 +537,16 @@ def test_a_channel_has_defaults_and_takes_what_is_said(tmp_path: Path) -> None:
         ("type = 'webhook'\nurl = 'https://x'\nmethod = 'GET'", "method='GET': sends no body"),
         ("type = 'apprise'", "urls: is missing, and so is urls_env"),
         ("type = 'apprise'\nurls = ['T0KEN']", "urls: must be a list of Apprise URLs"),
+        ("type = 'https://x/T0KEN'", r"type: must be one of terminal, .*is text, not shown"),
+        ("type = 'T0KEN1234'", "type: must be one of terminal"),
+        ("type = ['T0KEN']", r"type: must be one of terminal, .*is an array, not shown"),
+        ("type = 'webhook'\nurl_env = 'https://x/T0KEN'", "url_env: must be the name of an environment"),
+        ("type = 'webhook'\nurl = 'https://x'\nsecret_env = 'T0KEN-1'", "secret_env: must be the name of an"),
+        ("type = 'webhook'\nurl_env = ''", "url_env: must be the name of an environment variable"),
+        ("type = 'webhook'\nurl_env = ['T0KEN']", "url_env: must be the name of one environment variable"),
+        ("type = 'apprise'\nurls_env = 'slack://T0KEN/a'", "urls_env: must be the name of an environment"),
+        ("type = 'command'\ncommand = ['curl https://x/T0KEN']", "its first part must be a program alone"),
+        ("type = 'webhook'\nurl = 'https://x'\nmethod = 'T0KEN'", "method: must be POST or GET"),
     ],
 )
 def test_a_channel_that_cannot_be_meant_is_refused(tmp_path: Path, said: str, words: str) -> None:
@@ -530,3 +565,35 @@ def test_names_and_shapes_of_channels_are_checked(tmp_path: Path) -> None:
         read(tmp_path, "[channels]\nops = 3")
     with pytest.raises(ConfigError, match="a channel's name must be"):
         read(tmp_path, "[channels.'a b']\ntype = 'terminal'")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (
+            "[[channels]]\ntype = 'webhook'\nurl = 'https://x/T0KEN'\nsecret = 'T0KEN'",
+            r"channels: is an array \(not shown, it may hold secrets\): must be tables, such as \[channels.ops\]",
+        ),
+        ("channels = 'https://x/T0KEN'", "channels: is text .*: must be tables"),
+        (
+            "[[channels.ops]]\ntype = 'webhook'\nurl = 'https://x/T0KEN'",
+            r"\[channels.ops\]: is an array .*: must be a table with a type",
+        ),
+        ("[channels.'https://x/T0KEN']\ntype = 'webhook'", "a channel's name must be"),
+    ],
+)
+def test_tables_of_the_wrong_shape_are_not_shown(tmp_path: Path, text: str, words: str) -> None:
+    """The commonest slips of TOML are named by their kind alone: what they hold may be a secret."""
+    with pytest.raises(ConfigError, match=words) as caught:
+        read(tmp_path, text)
+    assert "T0KEN" not in str(caught.value)
+
+
+def test_the_variable_of_a_foreign_type_is_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keys that end in _env are names of variables for channels of installed packages too."""
+    monkeypatch.setattr("vedette.config.channels._installed", lambda: ["bell"])
+    with pytest.raises(ConfigError, match="key_env: must be the name of an environment variable") as caught:
+        read(tmp_path, "[channels.ops]\ntype = 'bell'\nkey_env = 'T0KEN:1'")
+    assert "T0KEN" not in str(caught.value)
+    [made] = read(tmp_path, "[channels.ops]\ntype = 'bell'\nkey_env = 'BELL_KEY'")
+    assert made.own == {"key_env": "BELL_KEY"}

@@ -40,6 +40,35 @@ def test_a_file_gives_the_settings_of_a_model(tmp_path: Path) -> None:
         ("[models.m]\nclasses = [1, true]", "the same class twice"),
         ("[models.m]\ntimezone = 'Moon/Base'", "timezone='Moon/Base'"),
         ("[models.m]\ntask = 'guess'", "must be one of classification, regression"),
+        (
+            "[models.m.rules]\nlow = { when = 2026-01-01 }",
+            "rules.low: when=datetime.date\\(2026, 1, 1\\): must be text",
+        ),
+        (
+            "[models.m.rules]\nlow = { when = 'rows < 1', severity = 2 }",
+            "rules.low: severity=2: must be text",
+        ),
+        (
+            "[models.m.rules]\nlow = { when = 'rows < 1', min_rows = nan }",
+            "rules.low: min_rows=nan: must be a whole number",
+        ),
+        (
+            "[models.m.rules]\nlow = { when = 'rows < 1', min_rows = true }",
+            "rules.low: min_rows=True: must be a whole number",
+        ),
+        (
+            "[models.m.rules]\nlow = { when = 'rows < 1', clear_after = 1.5 }",
+            "rules.low: clear_after=1.5: must be a whole number",
+        ),
+        (
+            "[models.m.rules]\nlow = { when = 'rows < 1', clear_after = 12:00:00 }",
+            "rules.low: clear_after=datetime.time\\(12, 0\\): must be a whole",
+        ),
+        (
+            "[models.m.rules]\nlow = { severity = 'warn' }",
+            "rules.low=.*: must be text, or a table with the key 'when'",
+        ),
+        ("[models.m.rules]\nlow = { when = 'rows < 1', pages = true }", "rules.low: unknown key 'pages'"),
         ("lake = 3", "lake=3: must be text"),
         ("lake = ", "cannot be read"),
     ],

@@ -583,6 +583,26 @@ def test_a_failed_round_tells_what_waits(desk: Desk, monkeypatch: pytest.MonkeyP
     assert len(desk.told["alive"]) == 1
 
 
+def test_an_error_of_telling_does_not_hide_that_of_the_round(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Both fail, as on a full disk: the round's error is raised, that of telling is in the log."""
+    desk.says(alert())
+
+    def breaks(*_: Any, **__: Any) -> None:
+        raise LakeError("no room")
+
+    def fails(*_: Any, **__: Any) -> None:
+        raise OSError("no room to tell")
+
+    monkeypatch.setattr(cycle, "round_of", breaks)
+    monkeypatch.setattr(delivery, "deliver", fails)
+    with pytest.raises(LakeError, match=r"^no room$"), caplog.at_level(logging.ERROR, "vedette"):
+        cycle.once(desk.lake, models=["m"])
+    assert "telling failed after a round that failed" in caplog.text
+    assert "no room to tell" in caplog.text
+
+
 def test_a_follower_goes_on_while_a_channel_hangs(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rounds come one after another; the notice is told when the channel answers at last."""
     desk.channels("ops timeout_s = 30")

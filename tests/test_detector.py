@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 from scipy import special, stats
@@ -28,6 +30,7 @@ from vedette.strategy import (
     extend,
     inflation,
     plan,
+    source_of,
     verdicts,
 )
 from vedette.strategy.detector import EDetector
@@ -272,6 +275,36 @@ def test_a_short_reference_has_the_cautious_inflation():
     random = np.random.default_rng(13)
     watches, _ = start(random, ("distance",))
     assert inflation(watches, {}).tolist() == [2.5, 2.5, 2.5]
+
+
+def test_the_rows_of_a_source_are_found_without_a_search():
+    """Each source has the rows of its watches, and finding those of many takes no longer for each than of few."""
+    random = np.random.default_rng(14)
+    reference = window(random, 3000) | {
+        source_of("distance", f"r={at}"): one
+        for at in range(400)
+        for one in [window(random, 60 if at % 2 else 40)["distance"]]
+    }
+    watches = plan(reference, "model")
+    ends = np.append(watches.first, len(watches.key))
+    for source in watches.grids:
+        own = [at for at, watch in enumerate(watches.watches) if watch.source == source]
+        rows = watches.rows_of(source)
+        expected = range(int(ends[own[0]]), int(ends[own[-1] + 1])) if own else range(0)
+        assert range(rows.start, rows.stop) == expected
+    assert watches.rows_of("no such column") == slice(0, 0)
+
+
+def test_inflation_of_many_segments_takes_moments():
+    """2,000 sources in less than two seconds of the processor: the search alone took five."""
+    random = np.random.default_rng(15)
+    one = batches_of(random.normal(size=1000))["x"]
+    batches = {source_of("x", f"r={at}"): one for at in range(2000)}
+    watches = plan({source: some.merged() for source, some in batches.items()}, "model")
+    begun = time.process_time()
+    found = inflation(watches, batches)
+    assert time.process_time() - begun < 2.0
+    assert np.array_equal(found.reshape(2000, 3), np.tile(found[:3], (2000, 1)))
 
 
 def noise_over(values, n_windows):

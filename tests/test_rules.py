@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vedette.records import Status
 from vedette.statistics import STATISTICS
 from vedette.strategy.bounds import bounds_of
-from vedette.strategy.rules import Reading, RuleState, advance, broken_by, parse
+from vedette.strategy.rules import Reading, RuleState, advance, broken_by, gaps_before, parse, standing_of
 
 
 def reading(at: int, value: float | None, n: int = 500, width: float = 0.0) -> Reading:
@@ -65,6 +66,8 @@ def test_a_line_says_figure_threshold_and_time(
         ("mean < 3", "mean: is said of a column, such as mean(age)"),
         ("accuracy(age) < 0.9", "accuracy is said of the model, without a column"),
         ("values < 3", "values: is said of a column"),
+        ("values(x) surely outside 0 to 1", "single values have no interval to be sure of: must be without"),
+        ("values(x) surely > 1", "single values have no interval to be sure of: must be without 'surely'"),
         ("recall_per_class < 0.5", "tells of several classes"),
         ("accuracy < nan", "threshold nan: must be a finite number"),
         ("mean(x) > inf", "must be a finite number"),
@@ -194,3 +197,41 @@ def test_too_few_rows_say_nothing() -> None:
     assert (change, state.reason) == (None, "fewer than 50 rows: 49")
     own = parse("r", {"when": "accuracy < 0.9", "min_rows": 10})
     assert advance(own, RuleState(), reading(0, 0.5, n=49))[1] == "opens"
+
+
+@pytest.mark.parametrize(
+    ("state", "windows", "severity", "expected"),
+    [
+        (RuleState(), 0, "alarm", (Status.UNKNOWN, "no window has ended since the rule was made")),
+        (RuleState(reason="no labels"), 0, "alarm", (Status.UNKNOWN, "no labels")),
+        (RuleState(last=0.0), 3, "alarm", (Status.OK, None)),
+        (RuleState(last=0.0), 4, "alarm", (Status.UNKNOWN, "no rows")),
+        (RuleState(last=0.0, reason="no labels"), 3, "alarm", (Status.OK, None)),
+        (RuleState(last=0.0, reason="no labels"), 4, "alarm", (Status.UNKNOWN, "no labels")),
+        (RuleState(last=0.0, gap=24.0), 48, "alarm", (Status.OK, None)),
+        (RuleState(last=0.0, gap=24.0), 49, "alarm", (Status.UNKNOWN, "no rows")),
+        (RuleState(last=0.0, broken=1), 0, "alarm", (Status.WARN, None)),
+        (RuleState(last=0.0, broken=1), 4, "alarm", (Status.UNKNOWN, "no rows")),
+        (RuleState(last=0.0, broken=2, firing=True), 99, "alarm", (Status.ALARM, None)),
+        (RuleState(last=0.0, broken=2, firing=True), 99, "warn", (Status.WARN, None)),
+    ],
+)
+def test_an_answer_outlives_its_window_by_three_or_twice_the_usual_gap(
+    state: RuleState, windows: int, severity: str, expected: tuple[Status, str | None]
+) -> None:
+    """Beyond that nobody knows, with the last reason; what fires goes on firing, without rows too."""
+    rule = parse("r", {"when": "accuracy < 0.9 for 2 windows", "severity": severity})
+    assert standing_of(rule, state, 60.0 * windows, 60.0) == expected
+
+
+def test_gaps_are_windows_of_no_rows_for_counts_alone() -> None:
+    """Between the second and the sixth window lie three; a figure of rows that did not come is none."""
+    state = RuleState(last=60.0)
+    gaps = list(gaps_before(parse("r", "throughput_per_s < 1"), state, reading(5, 500.0), 60.0))
+    assert [(one.start, one.end, one.value, one.n) for one in gaps] == [
+        (120.0, 180.0, 0.0, 0),
+        (180.0, 240.0, 0.0, 0),
+        (240.0, 300.0, 0.0, 0),
+    ]
+    assert list(gaps_before(parse("r", "accuracy < 0.9"), state, reading(5, 0.8), 60.0)) == []
+    assert list(gaps_before(parse("r", "rows < 9"), RuleState(), reading(5, 500.0), 60.0)) == []

@@ -267,16 +267,25 @@ def test_an_identifier_named_as_segments_is_refused(tmp_path: Path) -> None:
 
 
 def test_no_more_segments_are_watched_than_can_be(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Values that go on coming: a hundred are watched, and the log says that the rest is not."""
-    world = Regions(tmp_path, ["shop"])
-    world.monitor.reference(world.rows(3000).with_columns(shop=pl.int_range(3000) % 60))
+    """40 users of the reference and 80 others that come later: a hundred are watched, and the log says who is not."""
+    world = Regions(tmp_path, ["user"])
+    world.monitor.reference(world.rows(2000).with_columns(user=pl.int_range(2000) % 40))
+    few = world.rows(400).with_columns(user=pl.int_range(400) % 40)
+    many = world.rows(2000).with_columns(user=40 + pl.int_range(2000) % 80)
     with caplog.at_level(logging.WARNING, "vedette"):
-        world.log(world.rows(400).with_columns(shop=pl.int_range(400) % 90))
+        world.log(few)
         assert "not watched" not in caplog.text
-        world.log(world.rows(400).with_columns(shop=100 + pl.int_range(400) % 50))
+        world.log(many)
     events = world.lake.model("m")["events"].scan().filter(pl.col("kind") == "segment").collect()
-    assert events["name"].n_unique() == 100
-    assert "are not watched: at most 100 are" in caplog.text
+    names = events["name"].to_list()
+    assert (len(names), len(set(names))) == (100, 100)
+    assert {f"user={one}" for one in range(40)} <= set(names)
+    left = {f"user={one}" for one in range(120)} - set(names)
+    [said] = [one.getMessage() for one in caplog.records if "not watched" in one.getMessage()]
+    assert said.endswith("and 19 more are not watched: at most 100 are")
+    assert said.split()[1] in left
+    world.log(many)
+    assert world.lake.model("m")["events"].scan().filter(pl.col("kind") == "segment").collect().height == 100
 
 
 @pytest.mark.parametrize("segments", ["region", [3], [""]])

@@ -39,7 +39,19 @@ def test_a_case_that_comes_otherwise_says_how() -> None:
         ("rule low = accuracy < 0.9\nat 1h burning low", "must be like 'at 3h firing low'"),
         ("window long", "window='long'"),
         ("data x = gamma(1)", "must be laws such as"),
-        ("seed x", "invalid literal"),
+        ("seed x", "'x': must be a whole number of 0 or more"),
+        ("budget 0", "budget '0': must be a number above 0"),
+        ("rows -5x3", "must be whole numbers of 0 or more"),
+        ("rule a = rows < 1\nrule a = rows < 2", "rule a: is said twice"),
+        (
+            "rule low = accuracy < 0.9\nseries acuracy = 0.8\nat 1h firing low",
+            "no rule reads the series 'acuracy'",
+        ),
+        ("rule low = accuracy < 0.9\nseries accuracy = 7\nat 1h firing low", "7 must lie in 0 to 1"),
+        ("series accuracy = 0.8x2000000", "at most 100,000 windows"),
+        ("data x = normal(0)", "normal(0): must be two numbers"),
+        ("data x = normal(a, b)", "normal(a, b): must be numbers"),
+        ("data x = choice(a=0.7, b=0.9)", "shares that add up to 1"),
         ("expect low", "must begin with case, rule"),
         ("rule low accuracy", "must be like 'rule NAME = ...'"),
         ("rule gone = no data for 2h", "goes by the clock"),
@@ -62,6 +74,17 @@ def test_rules_of_a_model_are_tried_as_they_are_written(
     assert testing.run_case(case) == []
     with pytest.raises(CaseError, match="no rules of the model 'other'"):
         testing.read_cases("rules other")
+
+
+def test_a_rule_that_pages_nobody_is_not_firing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the severity warn it is ``warning`` as long as it is so, and no alert of it is resolved after."""
+    said = '[models.m.rules]\nlow = { when = "accuracy < 0.9", severity = "warn" }\n'
+    (tmp_path / "vedette.toml").write_text(said, "utf-8")
+    monkeypatch.chdir(tmp_path)
+    lines = ["rules m", "series accuracy = 0.95 0.8 0.95", "at 1h warning nothing", "at 2h warning low"]
+    lines += ["at 2h firing nothing", "at 3h warning nothing", "at 3h resolved nothing"]
+    [case] = testing.read_cases("\n".join(lines))
+    assert testing.run_case(case) == []
 
 
 def test_the_command_exits_with_1_where_a_case_fails(tmp_path: Path) -> None:

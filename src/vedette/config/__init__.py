@@ -35,7 +35,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from vedette.config.channels import CHANNEL_KEYS, CHANNEL_TYPES, ChannelSettings, channels_of, is_web_url
+from vedette.config.channels import (
+    CHANNEL_KEYS,
+    CHANNEL_TYPES,
+    ChannelSettings,
+    channels_of,
+    is_variable_name,
+    is_web_url,
+)
 from vedette.config.values import duration_s, refuse_unknown
 from vedette.errors import ConfigError, LakeError
 from vedette.records import Settings, check_model_name, class_name
@@ -51,6 +58,7 @@ __all__ = [
     "ChannelSettings",
     "Config",
     "duration_s",
+    "is_variable_name",
     "is_web_url",
     "lake_folder",
     "read",
@@ -156,6 +164,12 @@ def _check_rules(rules: Any) -> None:
             raise ValueError(
                 f"rules.{name}: unknown key {unknown[0]!r}: must be one of {', '.join(RULE_KEYS)}"
             )
+        for key in ("when", "severity"):
+            if not isinstance(said.get(key, ""), str):
+                raise ValueError(f"rules.{name}: {key}={said[key]!r}: must be text")
+        for key in ("min_rows", "clear_after"):
+            if isinstance(said.get(key, 1), bool) or not isinstance(said.get(key, 1), int):
+                raise ValueError(f"rules.{name}: {key}={said[key]!r}: must be a whole number")
 
 
 def _check_tolerance(said: Any) -> None:

@@ -11,7 +11,14 @@ from vedette.config.values import duration_s, refuse_unknown
 from vedette.errors import ConfigError
 from vedette.records import AlertState
 
-__all__ = ["CHANNEL_KEYS", "CHANNEL_TYPES", "ChannelSettings", "channels_of", "is_web_url"]
+__all__ = [
+    "CHANNEL_KEYS",
+    "CHANNEL_TYPES",
+    "ChannelSettings",
+    "channels_of",
+    "is_variable_name",
+    "is_web_url",
+]
 
 CHANNEL_KEYS = {
     "type": "terminal, command, webhook, apprise, or what an installed package brings",
@@ -41,6 +48,16 @@ CHANNEL_TYPES = {
 _COMMON = ("type", "states", "models", "watches", "repeat", "timeout_s", "heartbeat")
 _TELLABLE = (AlertState.FIRING, AlertState.ACKNOWLEDGED, AlertState.SILENCED, AlertState.RESOLVED)
 _CHANNEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
+_VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_WORD = re.compile(r"[A-Za-z][A-Za-z_-]{0,19}")  # what may be shown: no URL and no token is one
+_TOML = {
+    dict: "a table",
+    list: "an array",
+    str: "text",
+    bool: "true or false",
+    int: "a number",
+    float: "a number",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,16 +79,28 @@ class ChannelSettings:
 
 
 def channels_of(tables: Any, path: str) -> tuple[ChannelSettings, ...]:
-    """The channels that the file names; ``ConfigError`` for one that cannot be meant or would never send anything."""
+    """The channels that the file names; ``ConfigError`` for one that cannot be meant or would never send anything.
+
+    An error shows no value that may be a URL, a secret or an argument, wherever it was written.
+    """
     if not isinstance(tables, dict):
-        raise ConfigError(f"{path}: channels={tables!r}: must be tables, such as [channels.ops]")
+        raise ConfigError(
+            f"{path}: channels: is {_toml(tables)} (not shown, it may hold secrets): "
+            "must be tables, such as [channels.ops]"
+        )
     found = []
     for name, table in tables.items():
-        where = f"{path}: [channels.{name}]"
         if not _CHANNEL_NAME.fullmatch(name):
-            raise ConfigError(f"{where}: a channel's name must be 1 to 63 letters, digits, '_' and '-'")
+            raise ConfigError(
+                f"{path}: [channels]: a channel's name must be 1 to 63 letters, digits, '_' and '-'; "
+                f"one is {len(name)} characters (not shown, it may be a secret)"
+            )
+        where = f"{path}: [channels.{name}]"
         if not isinstance(table, dict):
-            raise ConfigError(f"{where}: must be a table with a type, such as [channels.{name}]")
+            raise ConfigError(
+                f"{where}: is {_toml(table)} (not shown, it may hold secrets): "
+                f"must be a table with a type, such as [channels.{name}]"
+            )
         try:
             found.append(_channel(name, table, where))
         except ValueError as error:
@@ -83,7 +112,9 @@ def _channel(name: str, table: Mapping[str, Any], where: str) -> ChannelSettings
     kind = table.get("type")
     known = isinstance(kind, str) and kind in CHANNEL_TYPES
     if not known and kind not in (others := _installed()):
-        raise ValueError(f"type={kind!r}: must be one of {', '.join([*CHANNEL_TYPES, *others])}")
+        shown = f"={kind!r}" if kind is None or (isinstance(kind, str) and _WORD.fullmatch(kind)) else ""
+        hidden = "" if shown else f" (is {_toml(kind)}, not shown, it may be a secret)"
+        raise ValueError(f"type{shown}: must be one of {', '.join([*CHANNEL_TYPES, *others])}{hidden}")
     assert isinstance(kind, str)
     if known:
         refuse_unknown(table, {key: CHANNEL_KEYS[key] for key in (*_COMMON, *CHANNEL_TYPES[kind])}, where)
@@ -110,9 +141,35 @@ def _channel(name: str, table: Mapping[str, Any], where: str) -> ChannelSettings
         heartbeat=heartbeat,
         own={key: value for key, value in table.items() if key not in _COMMON},
     )
+    _check_variables(made.own)
     if kind in _CHECKS:
         _CHECKS[kind](made)
     return made
+
+
+def _toml(value: Any) -> str:
+    """What kind of value the file has, without the value."""
+    return _TOML.get(type(value), f"a {type(value).__name__}")
+
+
+def is_variable_name(text: str) -> bool:
+    """True for what can be the name of an environment variable.
+
+    >>> is_variable_name("OPS_URL"), is_variable_name("https://example.org/hook")
+    (True, False)
+    """
+    return _VARIABLE_NAME.fullmatch(text) is not None
+
+
+def _check_variables(own: Mapping[str, Any]) -> None:
+    """Refuse what cannot be the name of a variable: the URL or the secret itself, most likely."""
+    for key, value in own.items():
+        names = value if isinstance(value, list) else [value]
+        if key.endswith("_env") and not all(isinstance(one, str) and is_variable_name(one) for one in names):
+            raise ValueError(
+                f"{key}: must be the name of an environment variable: letters, digits and '_', such as OPS_URL "
+                "(not shown, it may be a secret)"
+            )
 
 
 def _installed() -> list[str]:
@@ -161,8 +218,8 @@ def _either(own: Mapping[str, Any], key: str, *, needed: bool) -> None:
         raise ValueError(f"{key} and {named}: only one of the two can be given")
     if needed and key not in own and named not in own:
         raise ValueError(f"{key}: is missing, and so is {named}: nothing would ever be sent")
-    if named in own and not (isinstance(own[named], str) and own[named]):
-        raise ValueError(f"{named}: must be the name of an environment variable")
+    if named in own and not isinstance(own[named], str):
+        raise ValueError(f"{named}: must be the name of one environment variable")
 
 
 def _check_command(made: ChannelSettings) -> None:
@@ -175,7 +232,12 @@ def _check_command(made: ChannelSettings) -> None:
         )
     assert isinstance(command, list)
     if shutil.which(command[0]) is None:
-        raise ValueError(f"command={command[0]!r}: no such program, or it cannot be executed")
+        program = command[0]
+        if "://" in program or any(one.isspace() for one in program):
+            raise ValueError(
+                "command: its first part must be a program alone, each argument a text of its own (not shown)"
+            )
+        raise ValueError(f"command={program!r}: no such program, or it cannot be executed")
 
 
 def _check_webhook(made: ChannelSettings) -> None:
@@ -189,7 +251,7 @@ def _check_webhook(made: ChannelSettings) -> None:
     if "secret" in own and not (isinstance(own["secret"], str) and own["secret"]):
         raise ValueError("secret: must be text (not shown)")
     if own.get("method", "POST") not in ("POST", "GET"):
-        raise ValueError(f"method={own['method']!r}: must be POST or GET")
+        raise ValueError("method: must be POST or GET")
     if own.get("method") == "GET" and (made.states or not made.heartbeat):
         raise ValueError("method='GET': sends no body, so it is for a heartbeat without states")
 

@@ -108,9 +108,10 @@ def once(
     try:
         rows = _rounds(lake, names, written or _written(None), clock, wait_s)
     except Exception:
-        delivery.deliver(
-            lake, names, clock=clock, completed=False
-        )  # what waits does not wait for a good round
+        try:  # what waits does not wait for a good round
+            delivery.deliver(lake, names, clock=clock, completed=False)
+        except Exception:  # the round's error is the one to raise
+            log.exception("telling failed after a round that failed")
         raise
     delivery.deliver(lake, names, clock=clock)
     return rows

@@ -139,8 +139,8 @@ def _noise(
         starts, window = np.unique(window_starts(rows["time"], shape.window_us), return_inverse=True)
         windows[source] = summarise_column(rows, column, grids[column], window, len(starts))
     noise: list[float] = strategy.inflation(plan, batches, windows).tolist()
-    found = [asdict(one) for one in strategy.of_reference(plan, batches, windows)]
-    return noise, [one | {"p_value": one["p_value"] if one["tested"] else None} for one in found]
+    tests = [asdict(one) for one in strategy.of_reference(plan, batches, windows)]
+    return noise, [{**one, "p_value": one["p_value"] if one["tested"] else None} for one in tests]
 
 
 def _blind(column: str, rows: pl.DataFrame, settings: Settings) -> Grid | None:

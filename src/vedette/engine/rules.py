@@ -24,7 +24,7 @@ from vedette.lake.tables import UTC as UTC_TYPE
 from vedette.lake.tables import ModelTables
 from vedette.records import RESERVED, Status, Verdict
 from vedette.statistics import Estimates, Summary, find_statistic
-from vedette.strategy.rules import Reading, Rule, RuleState, advance, parse
+from vedette.strategy.rules import Reading, Rule, RuleState, advance, gaps_before, parse, standing_of
 
 __all__ = [
     "PREFIX",
@@ -39,8 +39,6 @@ PREFIX = "rule:"
 """What the name of a rule's watch begins with."""
 
 _OLDER = "counted on a grid since replaced by that of a new reference"
-_NEW = "no window has ended since the rule was made"
-_FOREVER = 50  # windows without rows, after which more of them tell nothing new
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +154,7 @@ def judge_rules(
             continue
         state = states[name]
         for reading in _readings(tables, rule, shape, came, reference):
-            for one in [*_gaps(rule, state, reading, window_s), reading]:
+            for one in [*gaps_before(rule, state, reading, window_s), reading]:
                 before = state
                 state, change = advance(rule, state, one)
                 if change is not None and rule.severity == "alarm":
@@ -180,16 +178,6 @@ def _change(rule: Rule, before: RuleState, state: RuleState, reading: Reading, k
         "evidence": state.evidence,
         "reason": reason,
     }
-
-
-def _gaps(rule: Rule, state: RuleState, reading: Reading, window_s: float) -> Iterator[Reading]:
-    """Of a rule on how much came: the windows between the last and this in which nothing did."""
-    if not rule.counts_gaps or state.last is None:
-        return
-    between = round((reading.start - state.last) / window_s) - 1
-    for back in range(min(between, max(rule.windows, rule.clear_after, _FOREVER)), 0, -1):
-        start = reading.start - back * window_s
-        yield Reading(start, start + window_s, 0.0, 0.0, 0.0, 0)
 
 
 def _readings(
@@ -297,17 +285,6 @@ def rule_verdicts(standing: Standing, known: datetime, window_s: float) -> list[
             continue
         state = standing.states[name]
         since = None if state.since is None else datetime.fromtimestamp(state.since, UTC)
-        status, reason = _status(rule, state, known, window_s)
+        status, reason = standing_of(rule, state, known.timestamp(), window_s)
         out.append(Verdict(f"{PREFIX}{name}", "", status, since, state.evidence, "rule", reason))
     return out
-
-
-def _status(rule: Rule, state: RuleState, known: datetime, window_s: float) -> tuple[Status, str | None]:
-    if state.firing:
-        return (Status.ALARM if rule.severity == "alarm" else Status.WARN), None
-    if state.last is None:
-        return Status.UNKNOWN, state.reason or _NEW
-    age = (known.timestamp() - state.last) / window_s
-    if age > max(3.0, 2.0 * state.gap):  # an answer outlives its window by as many, or by twice the usual gap
-        return Status.UNKNOWN, state.reason or "no rows"
-    return (Status.WARN if state.pending else Status.OK), None

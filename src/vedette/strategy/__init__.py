@@ -19,19 +19,12 @@ from vedette.strategy.budget import accept, begin, extend
 from vedette.strategy.causes import causes
 from vedette.strategy.dependence import Dependence, Finding, conclude, dependence, of_reference
 from vedette.strategy.detector import EDetector, EDetectorRows
+from vedette.strategy.inflation import batch_numbers, inflation
 from vedette.strategy.latch import describe, verdicts
 from vedette.strategy.ranking import ranking
 from vedette.strategy.records import Evidence, Measure, State, Step
 from vedette.strategy.tolerance import minor, tolerances, unknown_of
-from vedette.strategy.watches import (
-    Plan,
-    Watch,
-    batch_numbers,
-    column_and_segment,
-    inflation,
-    plan,
-    source_of,
-)
+from vedette.strategy.watches import Plan, Watch, column_and_segment, plan, source_of
 
 __all__ = [
     "STRATEGIES",

@@ -9,9 +9,10 @@ import numpy as np
 from scipy import special
 
 from vedette.statistics.summary import Summary
+from vedette.strategy.inflation import coarse_counts
 from vedette.strategy.records import Floats, Ints, State
 from vedette.strategy.season import OF_DAY, OF_WEEK, SEASON_LEVEL, seasons
-from vedette.strategy.watches import ROWS_MIN, Plan, coarse_counts
+from vedette.strategy.watches import ROWS_MIN, Plan
 
 __all__ = [
     "Dependence",
@@ -126,7 +127,7 @@ def dependence(
     """What the reference, and what was judged so far, show of dependence between rows.
 
     ``batches`` and ``windows`` have the reference by consecutive rows and by windows of time, as for
-    ``watches.inflation``; ``state`` has what was judged. ``independent``: the user declared that rows are independent.
+    ``inflation.inflation``; ``state`` has what was judged. ``independent``: the user declared that rows are independent.
     Each test is made for each row of the plan that has 8 means or more, of 5 rows or more beside its fullest cell; a
     reference without order is one batch, and not tested.
 

@@ -11,8 +11,8 @@ A rule is a line of text: what must not be, and for how long before somebody is 
     schema changed                          a column of the reference vanished, changed its type, or a new one came
     no data for 2h                          no rows have come by the wall's clock
 
-``parse`` reads the line, ``advance`` takes a rule from window to window. Nothing here knows where the figures are
-from: ``vedette.testing`` and the engine use the same two.
+``parse`` reads the line, ``gaps_before`` and ``advance`` take a rule from window to window, ``standing_of`` says what
+to show of it. Nothing here knows where the figures are from: ``vedette.testing`` and the engine use the same.
 """
 
 from __future__ import annotations
@@ -20,20 +20,32 @@ from __future__ import annotations
 import difflib
 import math
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from vedette.config import duration_s
+from vedette.records import Status
 from vedette.statistics import BREAKDOWNS, every_statistic
 from vedette.strategy.bounds import bounds_of
+from vedette.strategy.rule_records import COUNTS, RULE_ROWS_MIN, Reading, Rule, RuleState
 
-__all__ = ["RULE_ROWS_MIN", "Reading", "Rule", "RuleState", "advance", "parse", "unknown_of", "words_of"]
+__all__ = [
+    "RULE_ROWS_MIN",
+    "Reading",
+    "Rule",
+    "RuleState",
+    "advance",
+    "gaps_before",
+    "parse",
+    "standing_of",
+    "unknown_of",
+    "words_of",
+]
 
-RULE_ROWS_MIN = 50
-"""Rows that a figure must rest on to be held against a threshold, where the rule says no other number."""
-
-_WINDOWS_OPEN = 3  # an answer outlives its window by as many windows, or by twice the usual gap
+_WINDOWS_OPEN = 3.0  # an answer outlives its window by as many windows, or by twice the usual gap
+_NEW = "no window has ended since the rule was made"
+_FOREVER = 50  # windows without rows, after which more of them tell nothing new
 
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?|[-+]?(?:nan|inf(?:inity)?)"
 _FIGURE = re.compile(r"\s*([A-Za-z_][\w]*)\s*(?:\(\s*(.*)\))?\s*")
@@ -47,80 +59,8 @@ _SCHEMA = re.compile(r"schema\s+changed\s*", re.IGNORECASE)
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
 _OF_MODEL = {"rows": "prediction", "throughput_per_s": "prediction", "error_rate": "prediction"}
-_COUNTS = frozenset({"rows", "throughput_per_s"})  # facts about windows without rows, too
-_ANY_SIZE = _COUNTS | {"values", "distinct", "schema"}  # true of however few rows
+_ANY_SIZE = COUNTS | {"values", "distinct", "schema"}  # true of however few rows
 _FORM = "such as 'accuracy < 0.9 for 3 windows', 'values(age) outside 0 to 120', 'schema changed' or 'no data for 2h'"
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """What must not be. ``metric`` is a figure's name, or ``values``, ``schema`` or ``no_data``.
-
-    ``source`` is the column that the figure is read off: a feature, ``prediction``, ``latency_s``, ``_quality`` or
-    ``_error``. The figure breaks the rule below ``low`` or above ``high`` (either may be infinite), and where it is
-    equal to one only if ``inclusive``; ``surely``: its whole interval must. It is told after ``windows`` windows in a
-    row, closes after ``clear_after`` without, and needs ``min_rows`` rows to be held against anything. ``after_s`` is
-    the silence of ``no_data``.
-    """
-
-    name: str
-    when: str
-    metric: str
-    source: str
-    low: float = -math.inf
-    high: float = math.inf
-    inclusive: bool = False
-    surely: bool = False
-    windows: int = 1
-    severity: str = "alarm"
-    min_rows: int = RULE_ROWS_MIN
-    clear_after: int = 1
-    after_s: float = 0.0
-
-    @property
-    def counts_gaps(self) -> bool:
-        """True where a window without rows is a fact about the figure: it is 0."""
-        return self.metric in _COUNTS
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """A figure in a window: ``value`` is None where ``reason`` says why. Of ``values`` the interval is all values."""
-
-    start: float
-    end: float
-    value: float | None
-    low: float | None
-    high: float | None
-    n: int
-    reason: str | None = None
-    words: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class RuleState:
-    """Where a rule stands after a window.
-
-    ``broken`` and ``kept`` count the windows in a row in which it was broken, or kept while it fires. ``since`` is the
-    start of the first broken window, ``opened`` the start of the window that made it fire. ``last`` is the start of
-    the last window that had a figure, ``gap`` how many windows lay between the last two, ``reason`` why the last window
-    had none.
-    """
-
-    broken: int = 0
-    kept: int = 0
-    firing: bool = False
-    since: float | None = None
-    opened: float | None = None
-    last: float | None = None
-    gap: float = 1.0
-    reason: str | None = None
-    evidence: str = ""
-
-    @property
-    def pending(self) -> bool:
-        """True where the rule is broken, and not yet for long enough."""
-        return self.broken > 0 and not self.firing
 
 
 def parse(name: str, said: str | Mapping[str, object]) -> Rule:
@@ -200,6 +140,8 @@ def _parsed(name: str, when: str) -> Rule:
         raise ValueError(
             f"{when!r}: after {figure[0].strip()!r} must come <, <=, >, >= and a number, or 'outside LOW to HIGH'"
         )
+    if rule.surely and metric == "values":
+        raise ValueError(f"{when!r}: single values have no interval to be sure of: must be without 'surely'")
     _check_possible(rule)
     return rule
 
@@ -338,6 +280,42 @@ def advance(rule: Rule, state: RuleState, reading: Reading) -> tuple[RuleState, 
     return replace(now, evidence=words_of(rule, reading, now)), "closes" if closes else None
 
 
+def gaps_before(rule: Rule, state: RuleState, reading: Reading, window_s: float) -> Iterator[Reading]:
+    """Of a rule on how much came: the windows between the last that was judged and this one, in which nothing did.
+
+    They are known with the first rows that come after them: rows that have stopped are a matter of ``no data for``.
+
+    >>> rule, state = parse("few", "rows < 100"), RuleState(last=0.0)
+    >>> [gap.start for gap in gaps_before(rule, state, Reading(180.0, 240.0, 500, 500, 500, 500), 60.0)]
+    [60.0, 120.0]
+    """
+    if not rule.counts_gaps or state.last is None:
+        return
+    between = round((reading.start - state.last) / window_s) - 1
+    for back in range(min(between, max(rule.windows, rule.clear_after, _FOREVER)), 0, -1):
+        start = reading.start - back * window_s
+        yield Reading(start, start + window_s, 0.0, 0.0, 0.0, 0)
+
+
+def standing_of(rule: Rule, state: RuleState, now: float, window_s: float) -> tuple[Status, str | None]:
+    """The verdict on a rule, and why where it is UNKNOWN; ``now`` is the start of the last window that was judged.
+
+    An answer outlives its window by three windows, or by twice the usual gap between two answers. A rule that fires
+    goes on firing: no rows are no recovery.
+
+    >>> rule, state = parse("low", "accuracy < 0.9"), RuleState(last=0.0)
+    >>> [standing_of(rule, state, 60.0 * at, 60.0)[0].value for at in (3, 4)]
+    ['OK', 'UNKNOWN']
+    """
+    if state.firing:
+        return (Status.ALARM if rule.severity == "alarm" else Status.WARN), None
+    if state.last is None:
+        return Status.UNKNOWN, state.reason or _NEW
+    if (now - state.last) / window_s > max(_WINDOWS_OPEN, 2.0 * state.gap):
+        return Status.UNKNOWN, state.reason or "no rows"
+    return (Status.WARN if state.pending else Status.OK), None
+
+
 def words_of(rule: Rule, reading: Reading, state: RuleState) -> str:
     """What the window showed, in words and numbers."""
     what = reading.words or _shown(rule, reading)
@@ -364,7 +342,7 @@ def _shown(rule: Rule, reading: Reading) -> str:
         return f"{reading.value:.0f} columns are not those of the reference"
     if rule.metric == "values":
         return f"values of {rule.source} from {reading.low:.6g} to {reading.high:.6g} in {reading.n:,} rows"
-    if rule.metric in _COUNTS:
+    if rule.metric in COUNTS:
         return f"{name} {reading.value:.6g}"
     return f"{name} {reading.value:.4g} ({reading.low:.4g} to {reading.high:.4g}, {reading.n:,} rows)"
 

@@ -9,25 +9,21 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
 
 from vedette.errors import GridError
 from vedette.statistics.grid import Grid, merge_cells
 from vedette.statistics.summary import Summary
-from vedette.strategy.records import Floats, Ints, Measure, Step
-from vedette.strategy.scores import reference_scores
+from vedette.strategy.records import Ints, Measure, Step
 
 __all__ = [
     "BINS",
     "ROWS_MIN",
     "Plan",
     "Watch",
-    "batch_numbers",
-    "coarse_counts",
     "column_and_segment",
-    "inflation",
     "plan",
     "source_of",
+    "with_missing",
 ]
 
 BINS = 32
@@ -42,12 +38,6 @@ MIX_LEVELS = 8
 _OF = "\x1f"  # between a column and its segment: in no name that a person writes
 
 _WINDOWS_AT_ONCE = 32  # a thousand rows of 32 cells: 8 MB
-_BATCH_ROWS = 100
-_BATCHES_LEAST, _BATCHES_MIN, _BATCHES_MAX = 4, 8, 5000
-_LONG_MEMORY = (
-    10.0  # an inflation seen with autocorrelations of .8 and more, for which 100 rows are too short
-)
-_INFLATION_UNKNOWN = 2.5  # that of four batches which show none
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +103,7 @@ class Plan:
     cells: tuple[Ints, ...]
     _source: Ints
     _target: Ints
+    _rows: Mapping[str, slice]
     late: frozenset[str] = frozenset()
 
     def counts(self, summaries: Mapping[str, Summary]) -> Ints:
@@ -121,7 +112,7 @@ class Plan:
         Several windows of a summary are added. Raises ``GridError`` for a summary on another grid than
         the plan's.
         """
-        fine = {column: _with_missing(one).sum(axis=0)[None] for column, one in self._own(summaries)}
+        fine = {column: with_missing(one).sum(axis=0)[None] for column, one in self._own(summaries)}
         counts: Ints = self._coarse(fine, 1)[0]
         return counts
 
@@ -141,7 +132,7 @@ class Plan:
         own = dict(self._own(summaries))
         for at in range(0, len(windows), _WINDOWS_AT_ONCE):
             part = range(at, min(at + _WINDOWS_AT_ONCE, len(windows)))
-            fine = {column: _with_missing(one.take(part)) for column, one in own.items()}
+            fine = {column: with_missing(one.take(part)) for column, one in own.items()}
             for number, counts in zip(part, self._coarse(fine, len(part)), strict=True):
                 yield Step(counts, self.key, int(windows[number]), float(starts[number]))
 
@@ -177,10 +168,7 @@ class Plan:
 
     def rows_of(self, source: str) -> slice:
         """The rows of a column, in a segment."""
-        sizes = np.diff(np.append(self.first, len(self.key)))
-        held = np.repeat([watch.source == source for watch in self.watches], sizes)
-        at = np.flatnonzero(held)
-        return slice(int(at[0]), int(at[-1]) + 1) if len(at) else slice(0, 0)
+        return self._rows.get(source, slice(0, 0))
 
 
 def plan(reference: Mapping[str, Summary], model: str, late: Collection[str] = ()) -> Plan:
@@ -206,7 +194,7 @@ def plan(reference: Mapping[str, Summary], model: str, late: Collection[str] = (
             if found.kind == "unseen" and source in late:
                 continue
             watch = replace(found, segment=segment)
-            n = int(_with_missing(merged)[0][made[0].cells >= 0].sum())
+            n = int(with_missing(merged)[0][made[0].cells >= 0].sum())
             if n >= ROWS_MIN:
                 watches.append(watch)
                 rows.extend((watch, row) for row in made)
@@ -260,14 +248,24 @@ def _assemble(
         cells=tuple(row.cells for _, row in rows),
         _source=np.concatenate(source),
         _target=np.concatenate(target),
+        _rows=_rows_by_source(rows),
     )
+
+
+def _rows_by_source(rows: Sequence[tuple[Watch, _Row]]) -> dict[str, slice]:
+    """The rows of each source: they lie beside each other."""
+    found: dict[str, slice] = {}
+    for number, (watch, _) in enumerate(rows):
+        first = found.get(watch.source, slice(number, number)).start
+        found[watch.source] = slice(first, number + 1)
+    return found
 
 
 def _digest(*parts: str) -> int:
     return int.from_bytes(hashlib.blake2b("\x1f".join(parts).encode(), digest_size=8).digest(), "little")
 
 
-def _with_missing(summary: Summary) -> Ints:
+def with_missing(summary: Summary) -> Ints:
     """int64[W, cells + 1]: the counts, and last what has no finite value."""
     return np.concatenate([summary.counts, (summary.missing + summary.nan + summary.inf)[:, None]], axis=1)
 
@@ -340,91 +338,3 @@ def _wrong(grid: Grid) -> Ints:
     cells = np.where(prediction == predictions - 1, -1, np.where(right, 0, 1))
     once = np.tile(cells.ravel(), grid.row_cells // cells.size)
     return np.append(once, np.full(grid.cells - grid.row_cells + 1, -1)).astype(np.int64)
-
-
-def batch_numbers(n_rows: int) -> tuple[Ints, int]:
-    """For ``inflation``: the batch of each of ``n_rows`` reference rows in time order, and the number of
-    batches.
-
-    Batches of 100 rows; shorter where that would be fewer than 8, longer where it would be more than 5,000.
-
-    >>> batch_numbers(1000)[1], batch_numbers(200)[1]
-    (10, 8)
-    """
-    size = max(min(_BATCH_ROWS, n_rows // _BATCHES_MIN), n_rows // _BATCHES_MAX, 1)
-    n_batches = max(n_rows // size, 1)
-    return np.minimum(np.arange(n_rows) // size, n_batches - 1), n_batches
-
-
-def inflation(
-    plan: Plan, batches: Mapping[str, Summary], windows: Mapping[str, Summary] | None = None
-) -> Floats:
-    """v0 [S]: how much more the sums of neighbouring rows vary than those of independent ones, with a margin.
-
-    ``batches`` has for each column the summary of the reference over W batches of consecutive rows
-    (``batch_numbers``). v = sum n_b (mean_b - mean)^2 / (W - 1) / variance, times (W - 1)/chi2_.25(W - 1),
-    its upper 75 % limit, at least 1. Where v exceeds 10, three batches are taken as one. A column with
-    fewer than 4 batches, or none, has 2.5; a row that never varies 1.
-
-    ``windows`` has the same over the reference's windows of time, where the reference has times. Days that
-    differ inflate the more, the more rows a window has; hours that differ do not inflate days. So where 8
-    windows or more have 50 rows, and the 95 % interval of v over windows does not hold v over batches, the
-    windows decide, with the margin of their number.
-
-    Source: batch means as in Law (2015), Simulation Modeling and Analysis, section 9.5.3.
-    """
-    out = np.full(len(plan.key), _INFLATION_UNKNOWN)
-    for column in plan.grids:  # or a column in a segment
-        part = plan.rows_of(column)
-        for row in range(part.start, part.stop):
-            if column in batches:
-                out[row] = _by_batches(*_sums(plan, row, batches[column]))
-            if windows is not None and column in windows:
-                out[row] = _by_windows(*_sums(plan, row, windows[column]), out[row])
-    return out
-
-
-def coarse_counts(plan: Plan, row: int, summary: Summary) -> tuple[Floats, Ints]:
-    """Of a row of a plan the standardised scores of its cells [B], and their counts in each window of a summary [B, W]."""
-    cells = plan.cells[row]
-    kept = np.flatnonzero(cells >= 0)
-    coarse = np.zeros((BINS, len(summary)), dtype=np.int64)
-    np.add.at(coarse, cells[kept], _with_missing(summary).T[kept])
-    return reference_scores(coarse.sum(axis=1)[None, :], plan.measure[row : row + 1])[0], coarse
-
-
-def _sums(plan: Plan, row: int, summary: Summary) -> tuple[Floats, Ints]:
-    """Sums of standardised scores, and rows, of each window of a summary."""
-    scores, coarse = coarse_counts(plan, row, summary)
-    return scores @ coarse, coarse.sum(axis=0)
-
-
-def _by_batches(sums: Floats, n: Ints) -> float:
-    value, k = _between(sums, n)
-    if value * _margin(k, 0.25) > _LONG_MEMORY and len(n) >= 12:
-        heads = np.arange(0, len(n) - 2, 3)
-        value, k = _between(np.add.reduceat(sums, heads), np.add.reduceat(n, heads))
-    return max(1.0, value * _margin(k, 0.25)) if k >= _BATCHES_LEAST else _INFLATION_UNKNOWN
-
-
-def _by_windows(sums: Floats, n: Ints, by_batches: float) -> float:
-    large = n >= ROWS_MIN
-    value, k = _between(sums[large], n[large])
-    if k < _BATCHES_MIN or value * _margin(k, 0.975) <= by_batches <= value * _margin(k, 0.025):
-        return by_batches
-    return max(1.0, value * _margin(k, 0.25))
-
-
-def _between(sums: Floats, n: Ints) -> tuple[float, int]:
-    """The variance of the means times rows, in units of the variance of rows, and the number of means."""
-    held = n > 0
-    k = int(held.sum())
-    if k < 2:
-        return 1.0, k
-    mean = sums.sum() / n.sum()
-    return float((np.square(sums[held] - mean * n[held]) / n[held]).sum()) / (k - 1), k
-
-
-def _margin(k: int, level: float) -> float:
-    """(k - 1) / chi2_level(k - 1): an estimated variance times this is its limit at 1 - level."""
-    return (k - 1) / (2.0 * float(special.gammaincinv((k - 1) / 2.0, level))) if k > 1 else 1.0

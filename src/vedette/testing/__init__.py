@@ -13,9 +13,10 @@ A case is a series and the alerts expected of it at a time, in lines of text::
 
 ``series`` gives a figure window by window: ``0.95x3`` three times, ``0.9-0.01x5`` falling by 0.01, ``_`` a window without
 one; ``rows`` how many rows are behind each window (1,000 where it is not said; the last holds on). ``at 4h`` looks when
-all windows that end by then are judged: exactly the rules named are ``firing``, ``pending``, ``resolved`` (they fired
-before) or ``unknown``; ``...`` after the names allows others beside them. Rules can also be those of a model in
-``vedette.toml``: ``rules delays``.
+all windows that end by then are judged: exactly the rules named are ``firing``, ``warning`` (it is so, and the rule's
+severity pages nobody), ``pending``, ``resolved`` (they fired before) or ``unknown`` (no figure for more than three
+windows, or twice the usual gap, as in the engine); ``...`` after the names allows others beside them. A window with
+``rows 0`` is judged with the first rows after it. Rules can also be those of a model in ``vedette.toml``: ``rules delays``.
 
 Our own alarms are tried by rows instead of figures, drawn from a law with a seed::
 

@@ -17,13 +17,47 @@ from vedette.statistics import (
     summarise_quality,
 )
 
-__all__ = ["Drawn", "Law"]
+__all__ = ["Drawn", "Law", "check_law"]
 
 Law = tuple[str, str]
 """The name of a law and what stands in its brackets."""
 
 _PILOT = 1000
 _MONTH_S = 30 * 86400.0
+
+
+def check_law(law: Law) -> None:
+    """Raise ``ValueError`` where what stands in a law's brackets makes none.
+
+    >>> check_law(("normal", "0, -1"))
+    Traceback (most recent call last):
+    ValueError: normal(0, -1): must be two numbers, the second above 0
+    """
+    name, said = law
+    try:
+        if name == "choice":
+            shares = [float(part.split("=")[1]) for part in said.split(",")]
+            right, words = (
+                min(shares) >= 0 and abs(sum(shares) - 1.0) < 1e-6,
+                "levels and shares that add up to 1",
+            )
+        else:
+            numbers = [float(one) for one in said.split(",")]
+            right, words = {
+                "normal": (len(numbers) == 2 and numbers[-1] > 0, "two numbers, the second above 0"),
+                "uniform": (
+                    len(numbers) == 2 and numbers[0] < numbers[-1],
+                    "two numbers, the first below the second",
+                ),
+                "share": (len(numbers) == 1 and 0 <= numbers[0] <= 1, "a share of 0 to 1"),
+            }[name]
+    except (ValueError, IndexError):
+        right, words = (
+            False,
+            "numbers" if name != "choice" else "levels and their shares, such as a=0.7, b=0.3",
+        )
+    if not right:
+        raise ValueError(f"{name}({said}): must be {words}")
 
 
 class Drawn:

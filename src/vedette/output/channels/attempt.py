@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
-from vedette.config import ChannelSettings
+from vedette.config import ChannelSettings, is_variable_name
 from vedette.errors import VedetteError
 from vedette.output.channels import channel
 from vedette.output.names import visible
@@ -53,23 +54,34 @@ def without_secrets(text: str, settings: ChannelSettings) -> str:
     for key, value in settings.own.items():
         for one in value if isinstance(value, list) else [value]:
             if isinstance(one, str) and key not in _OPEN:
-                secrets |= _parts(os.environ.get(one, "")) if key.endswith("_env") else _parts(one)
+                named = key.endswith("_env") and is_variable_name(one)
+                secrets |= _parts(os.environ.get(one, "")) if named else _parts(one)
     if isinstance(command := settings.own.get("command"), list):
         secrets -= {command[0]}  # which program it was is no secret
-    for secret in sorted(secrets, key=len, reverse=True):
-        text = text.replace(secret, "***")
+    if secrets:
+        longest_first = sorted(secrets, key=len, reverse=True)
+        # a host comes back in lower case
+        text = re.sub("|".join(map(re.escape, longest_first)), "***", text, flags=re.IGNORECASE)
     return text
 
 
 def _parts(value: str) -> set[str]:
-    """A value, its words, and of a URL what may be secret; nothing so short that it would hide words."""
-    parts = {value, *value.split()}
-    for one in list(parts):
+    """A value, its words, and of a URL what may be secret; nothing so short that it would hide words.
+
+    The host of a web address is none; that of another scheme may be a token, as in ``slack://TOKEN/...``.
+    """
+    words = re.split(r"[\s,]+", value)
+    parts = {value, *words}
+    for one in words:
         try:
             split = urlsplit(one)
         except ValueError:
             continue  # no URL
         if split.scheme:
-            parts |= {split.path, split.query, split.username or "", split.password or ""}
-            parts |= set(split.path.split("/"))
+            login, _, host = split.netloc.rpartition("@")
+            parts |= {split.path, split.query, split.fragment, login, *login.split(":")}
+            parts |= {*split.path.split("/"), *re.split("[&=]", split.query)}
+            if split.scheme not in ("http", "https"):
+                parts |= {split.netloc, host, *host.split(":")}
+    parts |= {unquote(one) for one in parts}
     return {one for one in parts if len(one) >= _PART_MIN or (one == value and len(one) >= _VALUE_MIN)}
