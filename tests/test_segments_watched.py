@@ -315,3 +315,16 @@ def test_the_world_is_quiet(world: World) -> None:
     verdicts = {one.watch: one.verdict for one in world.health().verdicts}
     assert verdicts["latency.location"] is Status.OK
     assert Status.ALARM not in verdicts.values()
+
+
+def test_latencies_that_are_one_value_a_day_join_without_an_alarm(tmp_path: Path) -> None:
+    """A batch a day has one latency: days differ, rows do not; what the first days show of that is allowed for."""
+    alarmed = set()
+    for seed in range(3):
+        world = Regions(tmp_path / str(seed), seed=seed)
+        world.monitor.reference(world.rows(3000))
+        for _ in range(JOIN_WINDOWS + 26):
+            latency = float(world.rng.lognormal(-6.0, 0.3))
+            world.log(world.rows(400).with_columns(latency_s=pl.lit(latency)))
+        alarmed |= world.alarms() | {(one.watch, "") for one in alerts.alerts(world.lake.model("m"))}
+    assert {watch for watch, _ in alarmed if watch.startswith("latency")} == set()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -55,7 +56,7 @@ def explained(
         )
         .collect()
     )
-    changed, most = schema_words(tables, tuple(plan.grids)), _most(plan, state)
+    changed, most = schema_words(tables, tuple(plan.grids)), strategy.ranking(plan, state)
     of_source = rows.partition_by(["column", "segment", "grid"], as_dict=True)
     out: list[tuple[Verdict, str]] = []
     for one in verdicts:
@@ -72,7 +73,9 @@ def explained(
             if watch.kind == "missing" and watch.column in changed:
                 fitting = [changed[watch.column]]
             same = old is not None and told_of(old) == told_of(row_of(one))
-            told = str(old["told"]) if same and old is not None else one.evidence + most
+            told = (
+                str(old["told"]) if same and old is not None else one.evidence + _most(most, open_since[key])
+            )
             shown = one.evidence.partition("; evidence")[0]
             now = [f"now {shown}"] if told.partition("; evidence")[0] != shown else []
             out.append((replace(one, evidence="; ".join([*fitting, told, *now])), told))
@@ -81,14 +84,13 @@ def explained(
     return out
 
 
-def _most(plan: strategy.Plan, state: strategy.State) -> str:
-    """What changed most, in nats, where more than one watch did."""
-    ranked = strategy.ranking(plan, state)[:MOST_SHOWN]
+def _most(ranked: Sequence[tuple[strategy.Watch, float, float]], since: datetime) -> str:
+    """What changed most, in nats, where more than one watch did; alarms that opened before are another matter."""
     named = [
         f"{watch.id}{f' [{watch.segment}]' if watch.segment else ''} {nats:.1f}"
-        for watch, nats in ranked
-        if nats >= LEAST_NATS
-    ]
+        for watch, nats, opened in ranked
+        if nats >= LEAST_NATS and not opened < since.timestamp()
+    ][:MOST_SHOWN]
     return f"; changed most, in nats: {', '.join(named)}" if len(named) > 1 else ""
 
 

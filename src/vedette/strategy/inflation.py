@@ -49,7 +49,8 @@ def inflation(
     ``windows`` has the same over the reference's windows of time, where the reference has times. Days that
     differ inflate the more, the more rows a window has; hours that differ do not inflate days. So where 8
     windows or more have 50 rows, and the 95 % interval of v over windows does not hold v over batches, the
-    windows decide, with the margin of their number.
+    windows decide, with the margin of their number. Without batches they decide alone: fewer than 8 say no less than
+    2.5, fewer than 4 nothing.
 
     Source: batch means as in Law (2015), Simulation Modeling and Analysis, section 9.5.3.
     """
@@ -61,7 +62,10 @@ def inflation(
             out[part] = [_by_batches(*one) for one in _sums(plan, rows, batches[column])]
         if windows is not None and column in windows:
             of_windows = _sums(plan, rows, windows[column])
-            out[part] = [_by_windows(*one, out[row]) for row, one in zip(rows, of_windows, strict=True)]
+            if column in batches:
+                out[part] = [_by_windows(*one, out[row]) for row, one in zip(rows, of_windows, strict=True)]
+            else:
+                out[part] = [_by_windows_alone(*one) for one in of_windows]
     return out
 
 
@@ -104,6 +108,14 @@ def _by_windows(sums: Floats, n: Ints, by_batches: float) -> float:
     if k < _BATCHES_MIN or value * _margin(k, 0.975) <= by_batches <= value * _margin(k, 0.025):
         return by_batches
     return max(1.0, value * _margin(k, 0.25))
+
+
+def _by_windows_alone(sums: Floats, n: Ints) -> float:
+    large = n >= ROWS_MIN
+    value, k = _between(sums[large], n[large])
+    if k < _BATCHES_LEAST:
+        return _INFLATION_UNKNOWN
+    return max(1.0 if k >= _BATCHES_MIN else _INFLATION_UNKNOWN, value * _margin(k, 0.25))
 
 
 def _between(sums: Floats, n: Ints) -> tuple[float, int]:

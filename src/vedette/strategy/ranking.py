@@ -10,8 +10,9 @@ from vedette.strategy.watches import Plan, Watch
 __all__ = ["ranking"]
 
 
-def ranking(plan: Plan, state: State) -> list[tuple[Watch, float]]:
-    """The watches with any evidence of a change, most first, each with that evidence in nats.
+def ranking(plan: Plan, state: State) -> list[tuple[Watch, float, float]]:
+    """The watches with any evidence of a change, most first, each with that evidence in nats, and when its alarm opened
+    (the start of the window in seconds since 1970, NaN while it does not alarm).
 
     Of a watch it is the growth of the log of its best bet's e-process since its last low, max over rows and bets of
     W <- max(W, 0) + lam y - lam^2/2: the log of how many times likelier a lasting change is than none, maximised over
@@ -23,4 +24,4 @@ def ranking(plan: Plan, state: State) -> list[tuple[Watch, float]]:
     best = np.maximum.reduceat(state.cusum.max(axis=1), state.first)
     nats = np.where(state.latched, state.log_evidence, best)
     order = np.argsort(-nats, kind="stable")
-    return [(plan.watches[k], float(nats[k])) for k in order if nats[k] > 0.0]
+    return [(plan.watches[k], float(nats[k]), float(state.opened[k])) for k in order if nats[k] > 0.0]
