@@ -166,7 +166,9 @@ def test_every_setting_and_command_is_in_the_docs() -> None:
     text = "\n".join(
         path.read_text("utf-8") for path in [root / "README.md", *sorted((root / "docs").glob("*.md"))]
     )
-    keys = [f"`{key}`" for key in (*config.TOP_KEYS, *config.MODEL_KEYS, *config.RULE_KEYS, *config.CHANNEL_KEYS)]
+    keys = [
+        f"`{key}`" for key in (*config.TOP_KEYS, *config.MODEL_KEYS, *config.RULE_KEYS, *config.CHANNEL_KEYS)
+    ]
     commands = [
         f"vedette {command.callback.__name__}" for command in app.registered_commands if command.callback
     ]

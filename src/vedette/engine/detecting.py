@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bisect
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -32,9 +32,9 @@ class Detection:
     state: strategy.State
     reference: dict[str, Summary]
     told: set[Key]
-    tolerance: Mapping[str, float]
     findings: tuple[strategy.Finding, strategy.Finding, strategy.Finding]
-    independent: bool
+    tolerance: Mapping[str, float] = field(default_factory=dict)
+    independent: bool = False
     _kept: tuple[np.ndarray, strategy.EDetector] | None = None
 
     def run(

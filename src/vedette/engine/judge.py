@@ -99,16 +99,10 @@ def judge(tables: ModelTables, now: datetime, *, receipt: datetime | None = None
     ):
         return False
     shape = Shape.of(tables)
-    renewed = kept is None or kept.reference != name
-    until = NEVER if renewed or kept is None else kept.known
-    found = reference_plan(tables, shape, until) if event else (strategy.plan({}, tables.path.name), {}, 0)
-    if found is None:
+    opening = _opening(tables, kept, shape, name, detail)
+    if opening is None:
         return False
-    plan, reference, arrival = found
-    if kept is None or renewed:
-        mark, state = _begin(kept, plan, reference, (name, detail), arrival, shape)
-    else:
-        mark, state = kept, _same_plan(plan, reference, strategy.State.from_bytes(kept.block))
+    mark, arrival, detection = opening
     closing = _Closing(timedelta(seconds=shape.settings.window_s), *receipts(tables, now, receipt), now)
     rows = _waiting(tables, mark.origin, mark.arrival, mark.known)
     ready, steps = closing.ready(rows, mark.known)
@@ -116,48 +110,21 @@ def judge(tables: ModelTables, now: datetime, *, receipt: datetime | None = None
     rule_ready, rule_steps = closing.ready(rule_rows, standing.known)
     if not steps and not rule_steps and not fresh:
         return False
-    said_before = {key_of(one): one for one in json.loads(mark.verdicts)}
-    alarmed = {
-        (watch.id, watch.segment)
-        for watch in plan.watches
-        if not renewed and said_before.get((watch.id, watch.segment), {}).get("verdict") == Status.ALARM
-    }
-    coming = (
-        joining.joiners(tables, plan, ready, shape, mark.origin, arrival, steps) if event is not None else []
-    )
-    joining.keep(tables, coming, now)
+    coming: list[joining.Joiner] = []
+    if event is not None:
+        coming = joining.joiners(tables, detection.plan, ready, shape, mark.origin, arrival, steps)
+        joining.keep(tables, coming, now)
     through = tables["summaries"].snapshot()
     assert through is not None
-    detection = Detection(
-        plan, state, reference, alarmed, said.tolerance, _findings(detail), said.rows == "independent"
-    )
+    detection.tolerance, detection.independent = said.tolerance, said.rows == "independent"
     changed = detection.run(ready, steps, coming, shape)
-    plan, state, dependence = detection.plan, detection.state, detection.dependence
     known = max([mark.known, standing.known, *steps[-1:], *rule_steps[-1:]])
     came = rules.Arrived.of(rule_ready.filter(pl.col("segment") == ""), shape, rule_steps)
-    standing, broken = rules.judge_rules(tables, shape, standing.of(said.rules), came, reference)
+    standing, broken = rules.judge_rules(tables, shape, standing.of(said.rules), came, detection.reference)
     if rule_steps:
         standing = replace(standing, arrival=through.version(), known=rule_steps[-1])
     open_rows = rows.filter(pl.col("known") > (steps[-1] if steps else mark.known))
-    judged = strategy.verdicts(
-        plan, state, window_number(known, shape), dependence.guarantee, detection.minor
-    )
-    told = explained(tables, plan, state, reference, judged, said_before)
-    sources = {strategy.source_of(*one) for one in open_rows.select("column", "segment").unique().rows()}
-    watches = {(watch.id, watch.segment): watch for watch in plan.watches}
-    verdicts = [row_of(waits(one, watches, sources)) | {"told": words} for one, words in told]
-    verdicts += [
-        row_of(Verdict(f"tolerance:{one}", "", Status.UNKNOWN, None, "", "rule", why)) | {"told": ""}
-        for one, why in strategy.unknown_of(plan, said.tolerance).items()
-    ]
-    verdicts += [
-        row_of(Verdict(f"segments:{one}", "", Status.UNKNOWN, None, "", "rule", why)) | {"told": ""}
-        for one, why in unknown_segments(tables, shape).items()
-    ]
-    verdicts += [
-        row_of(one) | {"told": one.evidence}
-        for one in rules.rule_verdicts(standing, known, shape.settings.window_s)
-    ]
+    verdicts = _verdict_rows(tables, shape, detection, standing, known, mark, open_rows)
     waiting = {
         *open_rows["known"].to_list(),
         *rule_rows.filter(pl.col("known") > standing.known)["known"].to_list(),
@@ -170,7 +137,7 @@ def judge(tables: ModelTables, now: datetime, *, receipt: datetime | None = None
         known=steps[-1] if steps else mark.known,
         due=min((closing.due(one + closing.window) for one in waiting), default=None),
         version=_version(tables, mark.version),
-        block=state.to_bytes(),
+        block=detection.state.to_bytes(),
         verdicts=json.dumps(verdicts),
         changes=json.dumps(
             {
@@ -180,10 +147,58 @@ def judge(tables: ModelTables, now: datetime, *, receipt: datetime | None = None
             }
         ),
         rules=standing.to_text(),
-        guarantee="\n".join(dependence.words) if plan.watches else "",
+        guarantee="\n".join(detection.dependence.words) if detection.plan.watches else "",
     )
     _keep(tables, row)
     return True
+
+
+def _opening(
+    tables: ModelTables, kept: Kept | None, shape: Shape, name: str, detail: dict[str, Any]
+) -> tuple[Kept, int, Detection] | None:
+    """Where judging goes on: the mark, the arrival of the reference, and the detectors; None where its rows are not in."""
+    renewed = kept is None or kept.reference != name
+    until = NEVER if renewed or kept is None else kept.known
+    found = reference_plan(tables, shape, until) if name else (strategy.plan({}, tables.path.name), {}, 0)
+    if found is None:
+        return None
+    plan, reference, arrival = found
+    told: set[tuple[str, str]] = set()
+    if kept is None or renewed:
+        mark, state = _begin(kept, plan, reference, (name, detail), arrival, shape)
+    else:
+        mark, state = kept, _same_plan(plan, reference, strategy.State.from_bytes(kept.block))
+        alarms = {key_of(one) for one in json.loads(kept.verdicts) if one["verdict"] == Status.ALARM}
+        told = alarms & {(watch.id, watch.segment) for watch in plan.watches}
+    return mark, arrival, Detection(plan, state, reference, told, _findings(detail))
+
+
+def _verdict_rows(
+    tables: ModelTables,
+    shape: Shape,
+    detection: Detection,
+    standing: rules.Standing,
+    known: datetime,
+    mark: Kept,
+    open_rows: pl.DataFrame,
+) -> list[dict[str, Any]]:
+    """All verdicts as they are kept: of the detectors, of what was named and is not there, of the rules."""
+    plan, state = detection.plan, detection.state
+    judged = strategy.verdicts(
+        plan, state, window_number(known, shape), detection.dependence.guarantee, detection.minor
+    )
+    before = {key_of(one): one for one in json.loads(mark.verdicts)}
+    told = explained(tables, plan, state, detection.reference, judged, before)
+    sources = {strategy.source_of(*one) for one in open_rows.select("column", "segment").unique().rows()}
+    watches = {(watch.id, watch.segment): watch for watch in plan.watches}
+    found = [row_of(waits(one, watches, sources)) | {"told": words} for one, words in told]
+    missing = {
+        f"tolerance:{name}": why for name, why in strategy.unknown_of(plan, detection.tolerance).items()
+    }
+    missing |= {f"segments:{name}": why for name, why in unknown_segments(tables, shape).items()}
+    rest = [Verdict(name, "", Status.UNKNOWN, None, "", "rule", why) for name, why in missing.items()]
+    rest += rules.rule_verdicts(standing, known, shape.settings.window_s)
+    return found + [row_of(one) | {"told": one.evidence} for one in rest]
 
 
 def _findings(
