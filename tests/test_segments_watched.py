@@ -75,7 +75,7 @@ def test_a_change_in_one_segment_is_named_with_it(tmp_path: Path) -> None:
     world = Regions(tmp_path, ["region"])
     world.monitor.reference(world.rows(6000))
     for day in range(12):
-        world.log(world.rows(1200, n=1.0 if day >= 6 else 0.0))
+        world.log(world.rows(1200, n=1.0 if day >= 6 else 0.0), often=day == 11)
     found = world.alarms()
     assert ("x.location", "region=n") in found
     assert {segment for _, segment in found} <= {"", "region=n"}
@@ -95,7 +95,8 @@ def test_a_segments_accuracy_is_watched(tmp_path: Path) -> None:
         world.log(
             rows.with_columns(
                 pl.when(bad).then(1 - pl.col("label")).otherwise("prediction").alias("prediction")
-            )
+            ),
+            often=day == 9,
         )
     assert ("accuracy", "region=s") in world.alarms()
     assert not {segment for watch, segment in world.alarms() if watch == "accuracy"} - {"", "region=s"}
@@ -119,18 +120,18 @@ def test_a_segment_that_comes_later_joins_with_its_share_of_the_reserve(tmp_path
     together stay within the budget, and the others keep all they had."""
     world = Regions(tmp_path, ["region"])
     world.monitor.reference(world.rows(6000, "nse"))
-    for _ in range(4):
-        world.log(world.rows(800, "nse"))
+    for day in range(4):
+        world.log(world.rows(800, "nse"), often=day == 3)
     before = world.state()
-    for _ in range(JOIN_WINDOWS + 2):
-        world.log(world.rows(800))
+    for day in range(JOIN_WINDOWS + 2):
+        world.log(world.rows(800), often=day == JOIN_WINDOWS + 1)
     after = world.state()
     assert len(after.watch_key) > len(before.watch_key)
     assert float(after.weight.sum()) <= 1.0 + 1e-12
     own = np.isin(after.watch_key, before.watch_key)
     assert np.array_equal(np.sort(after.weight[own]), np.sort(before.weight))
-    for _ in range(8):
-        world.log(world.rows(800, w=1.0))
+    for day in range(8):
+        world.log(world.rows(800, w=1.0), often=day == 7)
     assert ("x.location", "region=w") in world.alarms()
     assert ("x.location", "region=n") not in world.alarms()
 
@@ -143,12 +144,12 @@ def test_a_column_that_comes_later_joins_too(tmp_path: Path) -> None:
     def rows(level: float) -> pl.DataFrame:
         return world.rows(400).with_columns(pl.Series("late", world.rng.normal(level, 1.0, 400)))
 
-    for _ in range(JOIN_WINDOWS + 6):
-        world.log(rows(0.0))
+    for day in range(JOIN_WINDOWS + 6):
+        world.log(rows(0.0), often=day == JOIN_WINDOWS + 5)
     watched = {one.watch for one in model_health(world.lake, "m").verdicts}
     assert "late.location" in watched
-    for _ in range(6):
-        world.log(rows(1.0))
+    for day in range(6):
+        world.log(rows(1.0), often=day == 5)
     assert ("late.location", "") in world.alarms()
 
 
@@ -216,7 +217,7 @@ def test_a_segment_that_is_no_longer_named_is_no_longer_watched(tmp_path: Path) 
     world = Regions(tmp_path, ["region"])
     world.monitor.reference(world.rows(6000))
     for day in range(8):
-        world.log(world.rows(1200, n=1.0 if day >= 4 else 0.0))
+        world.log(world.rows(1200, n=1.0 if day >= 4 else 0.0), often=day == 7)
     assert ("x.location", "region=n") in world.alarms()
     world.monitor.close()
     other = Regions(tmp_path, [], seed=9)
@@ -236,7 +237,7 @@ def test_a_column_of_names_that_comes_later_tells_of_no_unseen_ones(tmp_path: Pa
     world.monitor.reference(world.rows(3000))
     for day in range(JOIN_WINDOWS + 8):
         names = [f"{day}-{at // 4}" for at in range(400)]
-        world.log(world.rows(400).with_columns(pl.Series("who", names)))
+        world.log(world.rows(400).with_columns(pl.Series("who", names)), often=day in (0, JOIN_WINDOWS + 7))
     assert {watch for watch, _ in world.alarms() if watch.startswith("who.unseen")} == set()
 
 
@@ -320,11 +321,12 @@ def test_the_world_is_quiet(world: World) -> None:
 def test_latencies_that_are_one_value_a_day_join_without_an_alarm(tmp_path: Path) -> None:
     """A batch a day has one latency: days differ, rows do not; what the first days show of that is allowed for."""
     alarmed = set()
-    for seed in range(3):
+    for seed in range(2):
         world = Regions(tmp_path / str(seed), seed=seed)
         world.monitor.reference(world.rows(3000))
         for _ in range(JOIN_WINDOWS + 26):
             latency = float(world.rng.lognormal(-6.0, 0.3))
-            world.log(world.rows(400).with_columns(latency_s=pl.lit(latency)))
+            world.log(world.rows(400).with_columns(latency_s=pl.lit(latency)), often=False)
+        world.log(world.rows(400))
         alarmed |= world.alarms() | {(one.watch, "") for one in alerts.alerts(world.lake.model("m"))}
     assert {watch for watch, _ in alarmed if watch.startswith("latency")} == set()
