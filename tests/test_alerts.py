@@ -253,3 +253,21 @@ def test_rows_that_stop_coming_are_an_alert(tmp_path: Path) -> None:
     assert (after.id, after.state, after.reason) == (one.id, AlertState.RESOLVED, "rows come again")
     assert engine.history(lake.model("m"))["state"].to_list() == ["firing", "resolved"]
     monitor.close()
+
+
+def test_a_whole_incident_is_acknowledged_at_once(world: World) -> None:
+    """All of it that is open, by the id of any of its alerts; said again without a reason, the reason stays."""
+    world.monitor.reference(world.rows(3000))
+    for day in range(9):
+        bad = day >= FAULT
+        world.log_day(world.rows(400, shift=1.0 if bad else 0.0, wrong=0.4 if bad else 0.1))
+    world.round()
+    found = told(world)
+    assert len(found) > 1
+    assert len({one.incident for one in found}) == 1
+    lake = str(world.folder)
+    code, out, _ = run("ack", found[0].id, "--incident", "--reason", "the feed", "--lake", lake, "--json")
+    assert (code, {one["state"] for one in json.loads(out)}) == (0, {"acknowledged"})
+    assert {one.state for one in told(world)} == {AlertState.ACKNOWLEDGED}
+    run("ack", found[0].id, "--lake", lake)
+    assert {one.reason for one in told(world)} == {"the feed"}

@@ -344,6 +344,33 @@ def test_the_commands_read_the_file(world: World, tmp_path: Path) -> None:
     assert (wrong.returncode, "must be text, or a table with the key 'when'" in wrong.stderr) == (70, True)
 
 
+def test_a_file_that_is_wrong_while_a_model_runs_is_a_verdict(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rules and channels stay what they were, and what is wrong is said: never green, never silent."""
+    world.log_day(world.rows(200))
+    judged(world, {"r": "mean(x) > 9"})
+    monkeypatch.setenv("VEDETTE_CONFIG", str(tmp_path / "vedette.toml"))
+    (tmp_path / "vedette.toml").write_text("[models.m\n", "utf-8")
+    told = world.verdict("vedette.toml")
+    assert (told.verdict, "cannot be read" in str(told.reason)) == (Status.UNKNOWN, True)
+
+
+def test_rows_are_counted_of_a_model_that_gives_no_predictions(tmp_path: Path) -> None:
+    """Batches of features alone: a rule on rows holds for them too."""
+    now = [START]
+    monitor = vedette.Monitor("m", lake=tmp_path, window="1d", clock=lambda: now[0].timestamp())
+    written = config.Config(models={"m": {"rules": {"few": "rows < 100"}}})
+    for n in (300, 40, 300):
+        now[0] += DAY
+        at = pl.lit(now[0] - DAY / 2)
+        monitor.log_many(pl.DataFrame({"x": np.arange(float(n))}).with_columns(at.alias("time")))
+        cycle.once(Lake.at(tmp_path), models=["m"], written=written)
+    found = [one for one in engine.alerts(Lake.at(tmp_path).model("m")) if one.watch == "rule:few"]
+    assert [(one.state, one.opened) for one in found] == [(AlertState.RESOLVED, START + DAY)]
+    monitor.close()
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [

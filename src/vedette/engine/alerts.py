@@ -26,7 +26,7 @@ import polars as pl
 from vedette.engine import judge
 from vedette.engine.health import NO_DATA, silences_of
 from vedette.engine.rules import PREFIX
-from vedette.engine.state import Kept, kept_row, key_of, receipts
+from vedette.engine.state import Kept, alert_of, kept_row, key_of, receipts
 from vedette.errors import AlertError
 from vedette.lake.events import settings_of
 from vedette.lake.tables import UTC, ModelTables
@@ -86,23 +86,9 @@ def alerts(tables: ModelTables, now: datetime | None = None) -> list[Alert]:
     found: dict[str, Alert] = {}
     fired: set[str] = set()
     for row in history(tables).iter_rows(named=True):
-        state = AlertState(row["state"])
-        if state is AlertState.FIRING:
+        if row["state"] == AlertState.FIRING:
             fired.add(row["alert"])
-        found[row["alert"]] = Alert(
-            id=row["alert"],
-            incident=row["incident"],
-            watch=row["watch"],
-            segment=row["segment"],
-            state=state,
-            opened=row["opened"],
-            closed=row["closed"] if state is AlertState.RESOLVED else None,
-            evidence=row["evidence"],
-            by=row["by"],
-            reason=row["reason"],
-            until=row["until"] if state is AlertState.SILENCED else None,
-            changed=row["time"],
-        )
+        found[row["alert"]] = alert_of(row)
     every = [one if now is None or not _ended(one, now) else _fires_again(one, now) for one in found.values()]
     every = [one for one in every if one.id in fired or one.state is AlertState.PENDING]
     return sorted(every, key=lambda one: (one.opened, one.id), reverse=True)

@@ -32,8 +32,6 @@ from vedette.statistics.summary import Summary
 
 __all__ = ["accept", "judge", "reference_plan"]
 
-MONTH_S = 30 * 86400.0
-
 
 def reference_plan(
     tables: ModelTables, shape: Shape, known: datetime | None = None
@@ -279,7 +277,7 @@ def _begin(
         plan,
         reference,
         np.array(detail["inflation"]),
-        windows_per_month=MONTH_S / shape.settings.window_s,
+        windows_per_month=strategy.MONTH_S / shape.settings.window_s,
         budget=shape.settings.budget_per_month,
     )
     # of a model that had no reference yet, all that came before is judged against it too

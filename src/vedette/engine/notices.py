@@ -18,6 +18,7 @@ from typing import Any
 from vedette.config import ChannelSettings
 from vedette.engine.alerts import OPEN_STATES
 from vedette.engine.outbox import HEARTBEAT, Box, Letter
+from vedette.engine.state import alert_of
 from vedette.records import Alert, AlertState, Notice
 
 __all__ = ["Step", "heartbeat", "letters", "notice_of", "steps_of", "useless"]
@@ -33,25 +34,7 @@ class Step:
 
 def steps_of(rows: Iterable[Mapping[str, Any]]) -> list[Step]:
     """The history of alerts as steps, the oldest first."""
-    return [Step(row["step"], _alert(row)) for row in rows]
-
-
-def _alert(row: Mapping[str, Any]) -> Alert:
-    state = AlertState(row["state"])
-    return Alert(
-        id=row["alert"],
-        incident=row["incident"],
-        watch=row["watch"],
-        segment=row["segment"],
-        state=state,
-        opened=row["opened"],
-        closed=row["closed"] if state is AlertState.RESOLVED else None,
-        evidence=row["evidence"],
-        by=row["by"],
-        reason=row["reason"],
-        until=row["until"] if state is AlertState.SILENCED else None,
-        changed=row["time"],
-    )
+    return [Step(row["step"], alert_of(row)) for row in rows]
 
 
 def letters(

@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 
 from vedette.lake.tables import ModelTables
-from vedette.records import Status, Verdict
+from vedette.records import Alert, AlertState, Status, Verdict
 
 __all__ = [
     "GRACE",
@@ -18,6 +18,7 @@ __all__ = [
     "NEVER",
     "OPEN",
     "Kept",
+    "alert_of",
     "due",
     "kept_row",
     "key_of",
@@ -86,6 +87,25 @@ def row_of(one: Verdict) -> dict[str, Any]:
         "guarantee": one.guarantee,
         "reason": one.reason,
     }
+
+
+def alert_of(row: Mapping[str, Any]) -> Alert:
+    """An alert as a row of its history left it."""
+    state = AlertState(row["state"])
+    return Alert(
+        id=row["alert"],
+        incident=row["incident"],
+        watch=row["watch"],
+        segment=row["segment"],
+        state=state,
+        opened=row["opened"],
+        closed=row["closed"] if state is AlertState.RESOLVED else None,
+        evidence=row["evidence"],
+        by=row["by"],
+        reason=row["reason"],
+        until=row["until"] if state is AlertState.SILENCED else None,
+        changed=row["time"],
+    )
 
 
 def key_of(row: Mapping[str, Any]) -> tuple[str, str]:

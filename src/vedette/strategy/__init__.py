@@ -22,11 +22,12 @@ from vedette.strategy.detector import EDetector, EDetectorRows
 from vedette.strategy.inflation import batch_numbers, inflation
 from vedette.strategy.latch import describe, verdicts
 from vedette.strategy.ranking import ranking
-from vedette.strategy.records import Evidence, Measure, State, Step
+from vedette.strategy.records import MONTH_S, Evidence, Measure, State, Step
 from vedette.strategy.tolerance import minor, tolerances, unknown_of
 from vedette.strategy.watches import Plan, Watch, column_and_segment, plan, source_of
 
 __all__ = [
+    "MONTH_S",
     "STRATEGIES",
     "Dependence",
     "EDetector",

@@ -51,7 +51,7 @@ def begin(
 ) -> State:
     """The state before the first step: the pool is the reference, nothing was seen.
 
-    ``inflation`` is v0 [S] of ``watches.inflation``. ``windows_per_month`` (T) are the windows in 30
+    ``inflation`` is v0 [S] of ``inflation.inflation``. ``windows_per_month`` (T) are the windows in 30
     days, ``budget`` (B) the false alarms that all watches together may make in them. Watch k has the
     weight v_k = 0.9 / K and the limit A_k = T / (B v_k), so that E0[alarms in T steps] <= sum T / A_k <=
     0.9 B (Shin, Ramdas and Rinaldo 2024, arXiv 2203.03532, with restarts). Raises ``ValueError`` where T

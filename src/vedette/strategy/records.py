@@ -18,14 +18,17 @@ from numpy.typing import NDArray
 
 from vedette.errors import DataError
 
-__all__ = ["Evidence", "Measure", "Phases", "State", "Step", "Tie", "is_nothing", "nothing", "put"]
+__all__ = ["MONTH_S", "Evidence", "Measure", "Phases", "State", "Step", "Tie", "is_nothing", "nothing", "put"]
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 Rows = NDArray[np.int64] | slice  # numbers of rows, or all of them
 
-_MONTH_S, _DAY_S = 30 * 86400.0, 86400.0
+MONTH_S = 30 * 86400.0
+"""A month of the budget, in seconds."""
+
+_DAY_S = 86400.0
 _MAGIC = b"VDSTATE2"  # the last character is the version of the format
 
 
@@ -79,7 +82,7 @@ class Phases(NamedTuple):
         """Windows of a day have the 7 phases of a week; shorter ones, which must divide a day, those of a day too,
         of an hour at least. Windows of other lengths have one phase.
         """
-        window_s = _MONTH_S / windows_per_month
+        window_s = MONTH_S / windows_per_month
         by_day = _DAY_S / window_s
         if by_day < 1.0 - 1e-9 or abs(by_day - round(by_day)) > 1e-6 * by_day:
             return cls(1, 1)

@@ -23,7 +23,6 @@ Law = tuple[str, str]
 """The name of a law and what stands in its brackets."""
 
 _PILOT = 1000
-_MONTH_S = 30 * 86400.0
 
 
 def check_law(law: Law) -> None:
@@ -85,7 +84,7 @@ class Drawn:
             self.plan,
             self.reference,
             np.ones(len(self.plan.key)),
-            windows_per_month=_MONTH_S / window_s,
+            windows_per_month=strategy.MONTH_S / window_s,
             budget=budget,
         )
         self.detector = next(iter(strategy.STRATEGIES.values()))()
