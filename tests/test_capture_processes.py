@@ -242,7 +242,7 @@ def test_a_full_disk_drops_and_counts_and_recovers(tmp_path: Path) -> None:
         "    except OSError: pass\n"
         "for i in range(3000): recorder.log({'a': i, 'b': f't{i}'})\n"
         "for i in range(3000): recorder.log({'a': i, 'b': 'same'})\n"
-        "assert recorder.write_batch('labels', 7, lambda path: path.write_bytes(bytes(8192)) and None) == 0\n"
+        "assert recorder.write_batch('labels', 7, lambda path: path.write_bytes(bytes(2**20)) and None) == 0\n"
         "filler.unlink(); time.sleep(1.1)\n"
         "recorder.log({'a': 1, 'b': 'after'}, id='after')\n"
         "(folder,) = producers(journal, 'delays')\n"

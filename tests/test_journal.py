@@ -6,7 +6,6 @@ import os
 import random
 import shutil
 import struct
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +14,7 @@ import pytest
 from tests.journals import MODEL, Read, read, record
 from vedette.capture import ProducerFolder, Recorder, models, producers, sync
 from vedette.capture import counters as counters_module
+from vedette.capture.folder import segment_files, unopened
 from vedette.records import Settings
 
 N = 12
@@ -30,6 +30,11 @@ def written(root: Path, n: int = N, **options: int) -> Path:
     return segment
 
 
+def first_of(path: Path) -> int:
+    """The first sequence of a segment, by its name."""
+    return int(path.stem.split("-")[1])
+
+
 def whole(back: Read) -> bool:
     """True where every row that was read is as it was written."""
     return all(
@@ -38,24 +43,34 @@ def whole(back: Read) -> bool:
     )
 
 
+def crc32c_by_the_book(data: bytes) -> int:
+    """Bit by bit, as RFC 3720 defines it."""
+    state = 0xFFFFFFFF
+    for byte in data:
+        state ^= byte
+        for _ in range(8):
+            state = (state >> 1) ^ (0x82F63B78 if state & 1 else 0)
+    return state ^ 0xFFFFFFFF
+
+
 def test_the_bytes_are_as_documented(tmp_path: Path) -> None:
     """A segment taken apart by the offsets that docs/journal.md names, and nothing else."""
     made = record(tmp_path, clock=lambda: 1.8e9)
     made.log({"a": 1.5, "b": "x"}, 7, id="é", time=1.7e9)
     made.log({"a": None}, 8, id="y" * 40, time=1.7e9)
     made.close()
-    (path,) = tmp_path.rglob("predictions-0000000000000001.seg")
+    (path,) = tmp_path.rglob("predictions-0000000000000001-*.seg")
     data, texts = path.read_bytes(), path.with_suffix(".txt").read_bytes()
-    magic, form, header, slot, checksum, capacity, first, created = struct.unpack_from("<8sIIIIQQd", data, 0)
+    magic, form, header, slot, zero, capacity, first, created = struct.unpack_from("<8sIIIIQQd", data, 0)
     stream, length, crc = struct.unpack_from("<III", data, 48)
-    end, complement = struct.unpack_from("<QQ", data, 64)
-    assert (magic, form, checksum, first, created, stream) == (b"VEDETTE1", 1, 0, 1, 1.8e9, 1)
-    assert (header % 8192, slot, capacity) == (0, 24 + 8 + 3 * 8 + 40 + 8, 65_536 // slot)
-    assert (end, complement) == (3, 2**64 - 1 - 3)
-    assert crc == zlib.crc32(data[:56] + bytes(8) + data[128 : 128 + length])
+    opened, end, not_end, checked, not_checked = struct.unpack_from("<QQQQQ", data, 64)
+    assert (magic, form, zero, first, created, stream) == (b"VEDETTE1", 2, 0, 1, 1.8e9, 1)
+    assert (header % 8192, slot, capacity) == (0, 24 + 8 + 3 * 8 + 40 + 8 + 8, 65_536 // slot)
+    assert (opened, end, not_end, checked, not_checked) == (2**64 - 1, 3, 2**64 - 1 - 3, 2, 2**64 - 1 - 2)
+    assert crc == crc32c_by_the_book(data[:56] + bytes(8) + data[128 : 128 + length])
     assert data[header // 2 : header] == data[: header // 2]
     one, two = data[header : header + slot], data[header + slot : header + 2 * slot]
-    assert struct.unpack("<QddQdQqB39sQ", one) == (
+    assert struct.unpack("<QddQdQqB39s8xQ", one) == (
         1,
         1.7e9,
         1.8e9,
@@ -68,9 +83,12 @@ def test_the_bytes_are_as_documented(tmp_path: Path) -> None:
         1,
     )
     flags = 2 | 1 << 4 | 3 << 6  # a long id; the first field null; the second null and not given
-    assert struct.unpack("<QddQdQqBQ31xQ", two) == (2, 1.7e9, 1.8e9, flags, 0.0, 0, 8, 8, 16 + 9 + 1, 2)
+    for row in (one, two):
+        crc, complement = struct.unpack_from("<II", row, slot - 16)
+        assert (crc, complement) == (crc32c_by_the_book(row[:-16]), crc ^ 0xFFFFFFFF)
+    assert struct.unpack("<QddQdQqBQ39xQ", two) == (2, 1.7e9, 1.8e9, flags, 0.0, 0, 8, 8, 16 + 9 + 1, 2)
     assert texts[:16] == b"VEDETTET" + struct.pack("<Q", 1)
-    assert struct.unpack_from("<IIB", texts, 16) == (1, zlib.crc32(b"x"), 1)
+    assert struct.unpack_from("<IIB", texts, 16) == (1, crc32c_by_the_book(b"x"), 1)
     assert texts[26 + 9 : 26 + 9 + 40] == b"y" * 40
 
 
@@ -118,8 +136,8 @@ def test_what_lies_behind_the_rows_is_not_read(tmp_path: Path, tail: bytes | str
 
 
 def test_a_flipped_bit_never_makes_a_wrong_row(tmp_path: Path) -> None:
-    """With checksums, a bit flipped anywhere costs at most the row it lies in; in the header it costs nothing."""
-    segment = written(tmp_path, checksum=1)
+    """A bit flipped anywhere costs at most the row it lies in; in the header it costs nothing."""
+    segment = written(tmp_path)
     data = bytearray(segment.read_bytes())
     header, slot = struct.unpack_from("<II", data, 12)
     chance = random.Random(0)
@@ -158,16 +176,31 @@ def test_a_lost_text_file_costs_the_rows_with_texts(tmp_path: Path) -> None:
     assert (len(back.rows), back.torn, len(back.problems)) == (1, 1, 1)
 
 
-def test_a_damaged_id_costs_its_row(tmp_path: Path) -> None:
-    """Without checksums an id that is no UTF-8, or too long, shows the damage."""
+def test_a_damaged_id_of_an_unchecked_row_costs_it(tmp_path: Path) -> None:
+    """Where no check word was taken yet, an id that is no UTF-8, or too long, shows the damage."""
     segment = written(tmp_path)
     data = bytearray(segment.read_bytes())
     header, slot = struct.unpack_from("<II", data, 12)
+    for at in (88, header // 2 + 88):
+        data[at : at + 16] = struct.pack("<QQ", 0, 2**64 - 1)
+    for row in range(N):
+        data[header + (row + 1) * slot - 16 : header + (row + 1) * slot - 8] = bytes(8)
     data[header + 48] = 77  # the first row's length
     data[header + slot + 49] = 0xFF  # the second row's first byte
     segment.write_bytes(data)
     back = read(tmp_path)
     assert ([row["_sequence"] for row in back.rows][:2], back.torn, len(back.problems)) == ([3, 4], 2, 1)
+
+
+def test_a_missing_check_word_is_damage_once_all_are_there(tmp_path: Path) -> None:
+    """A sealed segment says that its rows are checked: a word that has become zero costs the row."""
+    segment = written(tmp_path)
+    data = bytearray(segment.read_bytes())
+    header, slot = struct.unpack_from("<II", data, 12)
+    data[header + 3 * slot - 16 : header + 3 * slot - 8] = bytes(8)
+    segment.write_bytes(data)
+    back = read(tmp_path)
+    assert ([row["_sequence"] for row in back.rows][:3], back.torn) == ([1, 2, 4], 1)
 
 
 def test_a_segment_with_both_headers_damaged_is_reported_and_counted(tmp_path: Path) -> None:
@@ -195,8 +228,8 @@ def test_a_segment_with_both_headers_damaged_is_reported_and_counted(tmp_path: P
         (bytes(8192), "not a segment"),
         (b"PK\x03\x04" * 4096, "not a segment"),
         (
-            struct.pack("<8sI", b"VEDETTE1", 2).ljust(8192, b"\0"),
-            "format 2: this version of vedette reads format 1",
+            struct.pack("<8sI", b"VEDETTE1", 3).ljust(8192, b"\0"),
+            "format 3: this version of vedette reads format 2",
         ),
     ],
     ids=["empty", "zeros", "foreign", "newer"],
@@ -204,7 +237,7 @@ def test_a_segment_with_both_headers_damaged_is_reported_and_counted(tmp_path: P
 def test_a_file_that_is_no_segment_is_reported(tmp_path: Path, content: bytes, problem: str) -> None:
     """A foreign file under a segment's name is left alone and named; the rows beside it are read."""
     segment = written(tmp_path)
-    foreign = segment.with_name("predictions-0000000000009999.seg")
+    foreign = segment.with_name("predictions-0000000000009999-00ff00.seg")
     foreign.write_bytes(content)
     back = read(tmp_path)
     assert (len(back.rows), back.torn) == (N, 0)
@@ -352,10 +385,10 @@ def test_only_what_was_read_is_freed(tmp_path: Path) -> None:
     for i in range(200):
         made.log({"a": float(i)})
     (folder,) = producers(tmp_path, MODEL)
-    firsts = sorted(int(path.stem[-16:]) for path in tmp_path.rglob("*.seg"))
+    firsts = [file.first for file in segment_files(folder.path, "predictions") if not unopened(file)]
     assert folder.free("predictions", firsts[2] - 2) == 1
     assert folder.free("predictions", 10**6) == len(firsts) - 2
-    left = sorted(int(path.stem[-16:]) for path in tmp_path.rglob("*.seg"))
+    left = [file.first for file in segment_files(folder.path, "predictions") if not unopened(file)]
     made.log({"a": 100.0})
     made.close()
     assert (left, read(tmp_path, folders=[folder]).problems) == (firsts[-1:], [])
@@ -368,7 +401,7 @@ def test_rows_deleted_by_hand_are_torn(tmp_path: Path) -> None:
         made.log({"a": float(i)})
     made.close()
     first, second = sorted(tmp_path.rglob("*.seg"))[:2]
-    n = int(second.stem[-16:]) - int(first.stem[-16:])
+    n = first_of(second) - first_of(first)
     first.unlink()
     back = read(tmp_path)
     assert (len(back.rows), back.torn) == (100 - n, n)
@@ -482,15 +515,11 @@ def test_without_maps_the_same_bytes_are_written(tmp_path: Path, monkeypatch: py
         for i in range(900):
             made.log({"a": float(i), "b": f"text {i % 7}"}, 1, id=f"id{i}")
         made.close()
-        contents.append({path.name: path.read_bytes() for path in root.rglob("predictions-*")})
+        contents.append(
+            {path.name[:28] + path.suffix: path.read_bytes() for path in root.rglob("predictions-*")}
+        )
     assert len(contents[0]) == 4
     assert contents[0] == contents[1]
-
-
-def test_checksums_change_nothing_but_the_slots(tmp_path: Path) -> None:
-    """With checksums the same rows are read, mapped or not."""
-    written(tmp_path, checksum=1)
-    assert whole(read(tmp_path))
 
 
 def test_reading_while_rows_are_written_sees_whole_rows_in_order(tmp_path: Path) -> None:

@@ -73,15 +73,12 @@ plain = st.one_of(
 
 @given(
     rows=st.lists(st.dictionaries(st.sampled_from("abc"), plain), max_size=12),
-    checksum=st.sampled_from([0, 1]),
 )
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_any_rows_of_the_table_read_back(
-    tmp_path_factory: pytest.TempPathFactory, rows: Any, checksum: int
-) -> None:
+def test_any_rows_of_the_table_read_back(tmp_path_factory: pytest.TempPathFactory, rows: Any) -> None:
     """Whatever types a feature goes through, each value comes back exactly, and nothing is rejected or torn."""
     root = tmp_path_factory.mktemp("journal")
-    made = record(root, checksum=checksum)
+    made = record(root)
     for row in rows:
         made.log(row)
     made.close()
@@ -493,9 +490,9 @@ def test_a_store_that_fails_makes_a_void_slot(recorder: Recorder, tmp_path: Path
 
     segment.store = store
     recorder._changed(recorder._predictions)
-    recorder.log({"a": 2.0})
+    recorder.log(UserDict({"a": 2.0}))  # not the core's way, where nothing can come in between
     with pytest.raises(KeyboardInterrupt):
-        recorder.log({"a": 3.0})
+        recorder.log(UserDict({"a": 3.0}))
     recorder.log({"a": 4.0})
     back = read(tmp_path)
     assert back.column["a"] == [1.0, 4.0]
@@ -718,7 +715,7 @@ def test_dates_are_timestamps(recorder: Recorder, tmp_path: Path) -> None:
     [
         ({"model": "Bad Name"}, "model='Bad Name'"),
         ({"segment_bytes": 10}, "segment_bytes=10: must be at least 4096"),
-        ({"checksum": 2}, "checksum=2: must be"),
+        ({"sync_s": -1}, "sync_s=-1: must be"),
     ],
 )
 def test_a_bad_setting_is_refused(tmp_path: Path, arguments: dict[str, Any], message: str) -> None:

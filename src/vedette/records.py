@@ -74,6 +74,8 @@ class Physical(StrEnum):
     TEXT = "text"
     BYTES = "bytes"
     TIMESTAMP = "timestamp"  # microseconds since 1970-01-01 UTC
+    VECTOR32 = "vector32"  # a fixed number of float32
+    VECTOR64 = "vector64"  # a fixed number of float64
 
     @property
     def numeric(self) -> bool:
@@ -89,12 +91,14 @@ class Field:
     """One stored column of a row: what it is to the model, and how its values are kept.
 
     ``name`` is the user's name of the feature, or the class for ``probability`` of a multi-class model, or ``""``.
-    Two fields can share a name: a feature that changed its type has one field for each type.
+    Two fields can share a name: a feature that changed its type has one field for each type. ``length`` is the number
+    of elements of a vector, 0 for a single value.
     """
 
     role: Role
     name: str
     physical: Physical
+    length: int = 0
 
     @property
     def base(self) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 from vedette.capture.format import FLAG_FIELDS_BIT, FLAG_ID_NULL, ID_BYTES_MAX, Layout, null_bit
 from vedette.records import FUTURE_S, Physical, Role
 
-__all__ = ["COMPILED_FIELDS_MAX", "NO_STATE", "compile_log", "getter", "install", "make_log"]
+__all__ = ["COMPILED_FIELDS_MAX", "CompiledLog"]
 
 COMPILED_FIELDS_MAX = 512
 """Above this a function takes too long to compile (about 20 ms) to be worth it; such rows go the general way."""
@@ -53,7 +53,9 @@ def make(state, clock, way):
         for n, offset, buffer in slots:
             try:
                 store(buffer, offset, n, event, now, {values}, key, n)
-                return
+                if not segment.broken:
+                    return
+                break
             except BaseException as problem:
                 if way.void(problem, segment, buffer, offset, n):
                     return
@@ -74,6 +76,8 @@ _USUAL = {
     Physical.TEXT: "{v}.__class__ is str",
     Physical.BYTES: "{v}.__class__ is bytes",
     Physical.TIMESTAMP: "False",
+    Physical.VECTOR32: "False",
+    Physical.VECTOR64: "False",
 }
 _REFER = {
     Physical.TEXT: "{v} = segment.known.get({v}) or segment.refer({v})",
@@ -87,6 +91,8 @@ _READ = {
     Physical.TEXT: "if type({v}) is str:\n    {v} = segment.known.get({v}) or segment.refer({v})\nelse:",
     Physical.BYTES: "if type({v}) is bytes:\n    {v} = segment.refer({v})\nelse:",
     Physical.TIMESTAMP: "if True:",
+    Physical.VECTOR32: "if True:",
+    Physical.VECTOR64: "if True:",
 }
 _RANGES = {"low": -(2**63), "high": 2**63 - 1, "top": 2**64 - 1}
 _ARGUMENTS = {Role.PREDICTION: "prediction", Role.PROBABILITY: "probability", Role.LATENCY: "latency_s"}
@@ -175,14 +181,36 @@ def _read(variable: str, physical: Physical, index: int, *, alone: bool) -> str:
     )
 
 
-def compile_log(layout: Layout) -> CodeType:
-    """Return the code of ``log`` for a layout; code that takes every row the general way where that is very wide."""
+class CompiledLog:
+    """``log``, which stays the same object while its code and its segment change."""
+
+    def __init__(self, clock: Any, way: Any) -> None:
+        self.log = _make(Layout(()), clock, way)
+        self._layout: Layout | None = None
+
+    def install(self, segment: Any, keys: Mapping[str, str], classes: Mapping[str, Any]) -> None:  # noqa: ARG002
+        """Let ``log`` write into a segment; with None it takes the general way.
+
+        A thread that is in the old code with the old state finishes with both; one that is between entering the
+        function and reading the state sees that the layout's number is not its own, and goes the general way.
+        ``keys`` are the caller's own strings by their text.
+        """
+        cell = _state_cell(self.log)
+        if segment is None:
+            cell.cell_contents = NO_STATE
+            return
+        layout = segment.layout
+        if self._layout is not layout:
+            code, self._layout = _compile(layout), None
+            cell.cell_contents = NO_STATE
+            self.log.__code__ = code
+        cell.cell_contents = (layout.number, segment.slots, segment, segment.store, getter(layout, keys))
+        self._layout = layout
+
+
+def _compile(layout: Layout) -> CodeType:
+    """The code of ``log`` for a layout; code that takes every row the general way where that is very wide."""
     return _make(layout if len(layout.fields) <= COMPILED_FIELDS_MAX else Layout(()), None, None).__code__
-
-
-def make_log(clock: Any, way: Any) -> FunctionType:
-    """Return the ``log`` of a recorder. It stays the same object; :func:`install` gives it new code."""
-    return _make(Layout(()), clock, way)
 
 
 def _make(layout: Layout, clock: Any, way: Any) -> FunctionType:
@@ -191,19 +219,6 @@ def _make(layout: Layout, clock: Any, way: Any) -> FunctionType:
     function: FunctionType = space["make"](NO_STATE, clock, way)
     function.__qualname__ = "Monitor.log"
     return function
-
-
-def install(function: FunctionType, code: CodeType | None, state: tuple[Any, ...]) -> None:
-    """Give ``log`` a new state, and new code where the layout changed.
-
-    A thread that is in the old code with the old state finishes with both; one that is between entering the
-    function and reading the state sees that the layout's number is not its own, and goes the general way.
-    """
-    cell = _state_cell(function)
-    if code is not None:
-        cell.cell_contents = NO_STATE
-        function.__code__ = code
-    cell.cell_contents = state
 
 
 def _state_cell(function: FunctionType) -> Any:

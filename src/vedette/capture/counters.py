@@ -137,6 +137,7 @@ class Tally:
 
     def __init__(self) -> None:
         self.pending: deque[tuple[str, str, str | None, int]] = deque()
+        self.spilt: list[tuple[str, str, str | None, int]] = []  # the core's, which appends without a call
         self._lock = threading.RLock()
         self._draining = False
         self._file: CounterFile | None = None
@@ -157,6 +158,9 @@ class Tally:
                 return
             self._draining = True
             try:
+                while self.spilt:
+                    self.pending.append(self.spilt[-1])
+                    self.spilt.pop()
                 while self.pending:
                     self._write(
                         *self.pending[0]
@@ -180,6 +184,7 @@ class Tally:
         self._lock, self._draining, self._file = threading.RLock(), False, None
         self._early.clear()
         self.pending.clear()
+        self.spilt.clear()
 
     @property
     def attached(self) -> bool:

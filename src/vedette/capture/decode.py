@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 import time
-import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vedette.capture.checks import NONE, RIGHT, read_checks
+from vedette.capture.crc32c import crc32c
 from vedette.capture.folder import SegmentFile
 from vedette.capture.format import (
-    CHECKSUM_NONE,
     FLAG_VOID,
     FRAME,
     ID_BYTES_MAX,
@@ -30,7 +30,13 @@ from vedette.records import Physical, Role
 
 __all__ = ["read_segment"]
 
-_CODES = {Physical.FLOAT64: "<f8", Physical.INT64: "<i8", Physical.TIMESTAMP: "<i8"}
+_CODES = {
+    Physical.FLOAT64: "<f8",
+    Physical.INT64: "<i8",
+    Physical.TIMESTAMP: "<i8",
+    Physical.VECTOR32: "<f4",
+    Physical.VECTOR64: "<f8",
+}
 _TEXTS = {Physical.TEXT: 1, Physical.BYTES: 2}  # and their kinds in a frame
 
 _SECOND_LOOK_S = 0.05
@@ -53,7 +59,7 @@ def read_segment(
     ``end`` is where its rows are known to end, None where they are not; ``alive`` whether its writer may still
     write; ``youngest`` the time at which a later segment was made, 0 where there is none. Raises ``OSError``.
     """
-    layout = Layout(header.fields, checksum=header.checksum, ids=header.ids)
+    layout = header.layout
     first = max(after + 1, header.first)
     limit = header.first + header.capacity
     stop = limit if end is None else min(end, limit)
@@ -79,10 +85,11 @@ def read_segment(
     if upto <= after + 1:
         return None, finished
     slots, whole = slots[:decided], whole[:decided]
+    whole &= _checked(slots, layout, first, header.first + header.checked)
     void = whole & ((slots["flags"][:, 0] & FLAG_VOID) != 0)
     codes, counts = np.unique(slots["code"][void], return_counts=True)
     reasons = {VOID_REASONS.get(int(c), f"reason {c}"): int(n) for c, n in zip(codes, counts, strict=True)}
-    rows = slots[whole & ~void & _checked(slots, layout)]
+    rows = slots[whole & ~void]
     texts = _Texts(file.path.with_suffix(".txt"), header.first)
     rows = rows[_readable(rows, layout, texts, f"{file.path.name}: ", problems)]
     chunk = Chunk(
@@ -128,9 +135,9 @@ def _slots(path: Path, header: Header, layout: Layout, first: int, end: int, *, 
     finally:
         os.close(descriptor)
     n = min(len(data) for data in readings) // dtype.itemsize
-    slots = np.frombuffer(readings[-1], dtype, n)
+    # a bytearray, not a copy of the array: that would leave out what belongs to no field, such as the check words
+    slots = np.frombuffer(bytearray(readings[-1]) if again else readings[-1], dtype, n)
     if again:
-        slots = slots.copy()
         slots["trail"] = np.frombuffer(readings[0], dtype, n)["trail"]
     return slots
 
@@ -146,12 +153,13 @@ def _dtype(layout: Layout) -> np.dtype[Any]:
         ("id_length", "u1", id_at),
         ("id", f"S{ID_BYTES_MAX}", id_at + 1),
         ("id_offset", "<u8", id_at + 1),
-        ("body", f"V{layout.body.size}", 0),
-        ("checksum", "<u8", layout.body.size),
         ("trail", "<u8", layout.slot_bytes - 8),
     ]
     for index, field in enumerate(layout.fields):
-        spans.append((f"field {index}", _CODES.get(field.physical, "<u8"), layout.fields_at + 8 * index))
+        code = _CODES.get(field.physical, "<u8")
+        spans.append(
+            (f"field {index}", (code, (field.length,)) if field.length else code, layout.offsets[index])
+        )
     names, formats, offsets = zip(*spans, strict=True)
     return np.dtype({"names": names, "formats": formats, "offsets": offsets, "itemsize": layout.slot_bytes})
 
@@ -170,12 +178,13 @@ def _undecided(received: NDArray[np.float64], whole: Mask, created: float, young
     return len(whole)
 
 
-def _checked(slots: NDArray[Any], layout: Layout) -> Mask:
-    """True for the slots whose checksum matches, where they have one."""
-    if layout.checksum == CHECKSUM_NONE:
-        return np.ones(len(slots), dtype=bool)
-    sums = np.fromiter((zlib.crc32(body) for body in slots["body"].tolist()), np.uint64, len(slots))
-    return np.asarray(sums == slots["checksum"])
+def _checked(slots: NDArray[Any], layout: Layout, first: int, demanded: int) -> Mask:
+    """True for the slots whose check word is right; where none was taken yet, only from ``demanded`` (a sequence) on."""
+    found = np.frombuffer(
+        read_checks(slots.view(np.uint8), 0, layout.slot_bytes, layout.check_at, first, len(slots)), np.uint8
+    )
+    late = np.arange(first, first + len(slots)) >= demanded
+    return np.asarray((found == RIGHT) | ((found == NONE) & late))
 
 
 def _bit(rows: NDArray[Any], bit: int) -> Mask:
@@ -288,7 +297,7 @@ class _Texts:
         length, checksum, found = FRAME.unpack_from(self._data, offset)
         start = offset + FRAME.size
         payload = self._data[start : start + length] if length <= TEXT_BYTES_MAX else b""
-        if len(payload) != length or zlib.crc32(payload) != checksum or found != kind:
+        if len(payload) != length or crc32c(payload) != checksum or found != kind:
             return None
         if kind == _TEXTS[Physical.BYTES]:
             return payload

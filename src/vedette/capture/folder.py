@@ -25,10 +25,11 @@ __all__ = [
     "sync_folder",
     "take_lock",
     "unlink_segment",
+    "unopened",
 ]
 
 _FOLDER = re.compile(r"(\d{4,})-[0-9a-f]{8}")
-_SEGMENT = re.compile(r"(predictions|labels)-(\d{16})\.seg")
+_SEGMENT = re.compile(r"(predictions|labels)-(\d{16})-[0-9a-f]{6}\.seg")
 _BATCH = re.compile(r"batch-(\d{12,})\.(predictions|labels|reference)\.(\d+)\.arrow")
 _HEADER_BYTES_USUAL, _HEADER_BYTES_MAX = 32_768, 2**22
 
@@ -71,6 +72,14 @@ def read_header(file: SegmentFile) -> Header:
     if header.first != file.first or not file.path.name.startswith(header.stream):
         raise JournalError(f"holds {header.stream} from {header.first}, which is not what its name says")
     return header
+
+
+def unopened(file: SegmentFile) -> bool:
+    """True for a segment that was made ahead of its use and has had none. Raises ``OSError``."""
+    try:
+        return not read_header(file).opened
+    except JournalError:
+        return False
 
 
 def last_end(file: SegmentFile, header: Header) -> int:

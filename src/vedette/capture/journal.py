@@ -190,7 +190,9 @@ class ProducerFolder:
             return
         for file in files:
             try:
-                yield file, read_header(file)
+                header = read_header(file)
+                if header.opened:
+                    yield file, header
             except FileNotFoundError:
                 continue  # freed meanwhile
             except (OSError, JournalError) as error:

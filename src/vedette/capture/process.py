@@ -8,6 +8,8 @@ import os
 import weakref
 from typing import Protocol
 
+from vedette.capture.keeper import end, leave_to_parent
+
 __all__ = ["register"]
 
 
@@ -40,10 +42,12 @@ def _living() -> list[_Tied]:
 
 
 def _at_exit() -> None:
+    end()
     for tied in _living():
         tied.close()
 
 
 def _after_fork() -> None:
+    leave_to_parent()
     for tied in _living():
         tied.after_fork()

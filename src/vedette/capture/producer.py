@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from vedette.capture.counters import CounterFile
+from vedette.capture.files import can_be_mapped
 from vedette.capture.folder import (
     batch_files,
     create_folder,
@@ -20,9 +21,11 @@ from vedette.capture.folder import (
     segment_files,
     sync_folder,
     take_lock,
+    unlink_segment,
+    unopened,
 )
 from vedette.capture.format import STREAMS, Header, Layout
-from vedette.capture.segment import SegmentWriter, can_be_mapped
+from vedette.capture.segment import SegmentWriter
 from vedette.errors import JournalError
 from vedette.records import Settings
 
@@ -95,6 +98,8 @@ class Producer:
         """Seal what the last process left open; return the sequence to go on with."""
         bound = max(self.counters.get(stream, "bound"), 1)
         files = segment_files(self.path, stream)
+        while files and unopened(files[-1]):
+            unlink_segment(files.pop())
         if not files:
             return bound
         try:
@@ -113,30 +118,26 @@ class Producer:
         """The first sequence after the last sealed segment."""
         return self._next[stream]
 
-    def open_segment(
+    def make_segment(
         self,
         stream: str,
         layout: Layout,
+        first: int,
         *,
         model: str,
         version: str,
         settings: Settings,
         created: float,
         n_bytes: int,
+        text_bytes: int,
     ) -> SegmentWriter:
-        """Make the next segment of a stream. Raises ``OSError`` where there is no room for it.
-
-        The next sequence moves on when the segment is sealed: one that never came into use (the call was
-        interrupted) is replaced by the next of the same name.
-        """
-        first = self._next[stream]
+        """Make a segment of a stream, which means nothing until it is used. Raises ``OSError`` where there is no room."""
         header = Header(
             stream=stream,
             first=first,
             capacity=max(16, n_bytes // layout.slot_bytes),
             slot_bytes=layout.slot_bytes,
             header_bytes=0,  # encode() knows
-            checksum=layout.checksum,
             created=created,
             model=model,
             version=version,
@@ -145,22 +146,31 @@ class Producer:
             fields=layout.fields,
             ids=layout.ids,
             settings=settings,
+            opened=False,
         )
-        path = self.path / f"{stream}-{first:016d}.seg"
-        segment = SegmentWriter(path, header, layout, text_bytes_max=4 * n_bytes, mapped=self._mapped)
-        # not before the file has its name: a bound without a segment would read as rows that were lost
-        self.counters.put(stream, "bound", segment.limit)
-        return segment
+        # the last part makes the name one that is never used again, whoever makes a segment at the same time
+        path = self.path / f"{stream}-{first:016d}-{secrets.token_hex(3)}.seg"
+        return SegmentWriter(path, header, layout, text_bytes=text_bytes, mapped=self._mapped)
 
-    def seal(self, stream: str, segment: SegmentWriter) -> None:
-        """Close a segment to new rows; the next one goes on where it ends."""
+    def use(self, stream: str, segment: SegmentWriter) -> None:
+        """Note that the segment's sequences may be handed out from now on."""
+        segment.open()
+        # not before the segment is open: a bound without a segment would read as rows that were lost
+        self.counters.put(stream, "bound", segment.limit)
+
+    def seal(self, stream: str, segment: SegmentWriter) -> int:
+        """Close a segment to new rows, and return where it ends; the next one goes on there."""
         end = self._next[stream] = segment.stop()
         try:
             segment.mark_end(end)
             self.counters.put(stream, "bound", end)
-            segment.trim(end)
         except OSError:
             pass  # a disk that is full, where files are not mapped: the reader takes the next segment's first as the end
+        return end
+
+    def sync(self) -> None:
+        """Put the counters on disk. Raises ``OSError``."""
+        self.counters.sync()
 
     def reserve_batch(self) -> int:
         """Give out the next batch number; one whose batch fails is not used again."""

@@ -14,14 +14,17 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from vedette.capture.compiled import NO_STATE, compile_log, getter, install, make_log
-from vedette.capture.format import CHECKSUM_CRC32, CHECKSUM_NONE, STREAMS, Layout
+from vedette.capture.compiled import CompiledLog
+from vedette.capture.core import core
+from vedette.capture.core_log import CoreLog
+from vedette.capture.format import STREAMS
+from vedette.capture.keeper import SYNC_S, tend, wake
 from vedette.capture.process import register
 from vedette.capture.row import label_cells, prediction_cells, snapshot
 from vedette.capture.values import Rejected, event_time, fit_float, fit_integer, identifier
 from vedette.capture.writer import JournalWriter, NoRoom, Stream, void_or_whole
 from vedette.errors import JournalError, SchemaError
-from vedette.records import Field, Settings, check_model_name
+from vedette.records import Field, Settings, check_model_name, class_name
 
 __all__ = ["Recorder"]
 
@@ -36,8 +39,8 @@ class Recorder:
     ``root`` is the journal's folder and ``version`` the model's. ``clock`` returns seconds since 1970-01-01 UTC.
     ``segment_bytes`` is the size of one preallocated file, or of the first and the largest one: each is twice as large
     as the one before, so that a busy model seldom changes files. ``journal_bytes_max`` the room that all files below
-    ``root`` may take: what does not fit is dropped and counted. With ``checksum=1`` each slot carries a CRC-32, so
-    that a flipped bit makes a torn row and not a wrong one; a row then costs about half as much again.
+    ``root`` may take: what does not fit is dropped and counted. ``sync_s`` is how often what was written is put on disk
+    in the background, for a power loss (a kill takes nothing that is written); 0 leaves that to the system.
 
     Nothing is opened before the first row. ``log`` and ``label`` are bound to the instance and may be kept.
 
@@ -65,19 +68,19 @@ class Recorder:
         clock: Callable[[], float] = time.time,
         segment_bytes: int | tuple[int, int] = (4 * 2**20, 16 * 2**20),
         journal_bytes_max: int = 2**30,
-        checksum: int = CHECKSUM_NONE,
+        sync_s: float = SYNC_S,
     ) -> None:
         first, largest = segment_bytes if isinstance(segment_bytes, tuple) else (segment_bytes, segment_bytes)
         if not 4096 <= first <= largest:
             raise ValueError(
                 f"segment_bytes={segment_bytes}: must be at least 4096, and the largest no less than the first"
             )
-        if checksum not in (CHECKSUM_NONE, CHECKSUM_CRC32):
-            raise ValueError(f"checksum={checksum}: must be 0 (none) or 1 (CRC-32)")
+        if not 0 <= sync_s <= 3600:
+            raise ValueError(f"sync_s={sync_s!r}: must be 0 (never) to 3,600 seconds")
         self._clock = clock
         self._said: dict[str, float] = {}
         self._keys: list[Any] = []  # those of the last row that came the general way
-        self._compiled: Layout | None = None  # the layout that log is compiled for
+        self._classes: list[Any] = []
         self._writer = JournalWriter(
             Path(root),
             check_model_name(model),
@@ -86,8 +89,9 @@ class Recorder:
             clock=clock,
             segment_bytes=(first, largest),
             journal_bytes_max=journal_bytes_max,
-            checksum=checksum,
             changed=self._changed,
+            wake=wake,
+            sync_s=sync_s,
         )
         self._predictions, self._labels = (self._writer.streams[name] for name in STREAMS)
         way = SimpleNamespace(
@@ -96,10 +100,15 @@ class Recorder:
             key=_key,
             void=void_or_whole,
             general=self._general,
-            spilt=self._writer.tally.pending.append,
+            spilt=self._writer.tally.pending.append if core is None else self._writer.tally.spilt,
         )
-        self._log = make_log(clock, way)  # way: what it calls when a row is not usual
-        self.log = self._log
+        # way: what it calls when a row is not usual
+        if core is None:
+            self._way_in: Any = CompiledLog(clock, way)
+        else:
+            self._way_in = CoreLog(None if clock is time.time else clock, way)
+        self.log = self._way_in.log
+        tend(self._writer)
         register(self)
 
     @property
@@ -142,6 +151,7 @@ class Recorder:
             now = float(self._clock())
             given = snapshot(features)
             self._keys = list(given)
+            self._classes = list(probability) if type(probability) is dict else []
             key, event = _identifier(id), self._event(time, now)
             cells = prediction_cells(self._predictions.layout, given, prediction, probability, latency_s)
             self._writer.put(self._predictions, cells, key, event, now)
@@ -227,16 +237,9 @@ class Recorder:
         """Let ``log`` write into the stream's segment as it is now; where there is none it takes the general way."""
         if stream is not self._predictions:
             return
-        segment, code = stream.segment, None
-        if segment is None:
-            install(self._log, None, NO_STATE)
-            return
-        layout = segment.layout
-        if self._compiled is not layout:
-            code, self._compiled = compile_log(layout), None
-        get = getter(layout, {key: key for key in self._keys if type(key) is str})
-        install(self._log, code, (layout.number, segment.slots, segment, segment.store, get))
-        self._compiled = layout
+        keys = {key: key for key in self._keys if type(key) is str}
+        classes = {class_name(key): key for key in self._classes if type(key) in (str, int)}
+        self._way_in.install(stream.segment, keys, classes)
 
     @contextmanager
     def _counting(self, stream: str) -> Iterator[None]:

@@ -103,7 +103,7 @@ def _score_cell(role: Role, name: str, shown: str, value: Any) -> Cell:
 
 def place(layout: Layout, declared: frozenset[Field], cells: Iterable[Cell]) -> Placed | list[Field]:
     """Return the row as the layout holds it, or the fields that the layout lacks for it."""
-    placed = Placed([0] * len(layout.fields), layout.nulls, [])
+    placed = Placed([layout.nothing(index) for index in range(len(layout.fields))], layout.nulls, [])
     flags = layout.nulls
     given = set()
     lacking: list[Field] = []

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from vedette.capture.core import core
 from vedette.capture.counters import Tally
 from vedette.capture.folder import journal_bytes
 from vedette.capture.format import FIELDS_MAX, FLAG_ID_NULL, FLAG_ID_TEXT, ID_BYTES_MAX, STREAMS, Layout
 from vedette.capture.producer import Producer
 from vedette.capture.row import Cell, place
-from vedette.capture.segment import SegmentWriter, TextFull
+from vedette.capture.segment import SegmentWriter
+from vedette.capture.texts import TextFull
 from vedette.capture.values import Rejected
 from vedette.errors import JournalError
 from vedette.records import Field, Role, Settings, check_feature_names
@@ -26,6 +30,12 @@ _LOCK_S = 1.0  # as long as a row may wait for another thread that opens a file;
 _RETRY_S = 1.0
 _ATTEMPTS = 16
 _INTERRUPTED, _UNWRITABLE = 1, 2  # keys of format.VOID_REASONS
+_CLOSE_S = 2.0
+_SOON_S = 10.0  # a segment that was full in less is followed by one that is made at once
+_TEXT_BYTES_FIRST = 2**18
+_CHECKED_ROWS = 20_000 if core is None else 2**62  # checked at each sync; in Python a row costs a microsecond
+_BEHIND = 2  # with more segments than this to complete, they are left without check words
+_READY_ROWS = 64  # faulted in beyond twice what came since the last time
 
 
 class NoRoom(Exception):  # noqa: N818 - an outcome that is counted
@@ -33,22 +43,32 @@ class NoRoom(Exception):  # noqa: N818 - an outcome that is counted
 
 
 class Stream:
-    """One of the streams: its layout, and the segment that is being written."""
+    """One of the streams: its layout, the segment that is being written, and the one made ready to follow it.
 
-    def __init__(self, name: str, checksum: int) -> None:
+    ``retired`` are the sealed ones with their ends, which are yet to be completed and put on disk.
+    """
+
+    def __init__(self, name: str) -> None:
         self.name = name
-        self.layout = Layout((), checksum=checksum, ids=name == "labels")
+        self.layout = Layout((), ids=name == "labels")
         self.declared: frozenset[Field] = frozenset()
         self.segment: SegmentWriter | None = None
+        self.spare: SegmentWriter | None = None
+        self.retired: deque[tuple[SegmentWriter, int]] = deque()
         self.highest = 0
         self.opened = 0
         self.retry_at = 0.0
+        self.text_bytes = _TEXT_BYTES_FIRST
+        self.began = 0.0  # when rows began to go into the segment
+        self.lasted = math.inf  # and for how long they went into the last one that was filled
+        self.synced = 0  # the sequence that is handed out next, as of the last sync
 
 
 class JournalWriter:
     """Puts rows into the journal of one model, from one process.
 
-    ``changed(stream)`` is called, under the lock, whenever a stream has another layout or segment, or none.
+    ``changed(stream)`` is called, under the lock, whenever a stream has another layout or segment, or none; ``wake()``
+    when there is work for the keeper, and returns False where there is none to do it.
     """
 
     def __init__(
@@ -61,20 +81,23 @@ class JournalWriter:
         clock: Callable[[], float],
         segment_bytes: tuple[int, int],
         journal_bytes_max: int,
-        checksum: int,
         changed: Callable[[Stream], None],
+        wake: Callable[[], bool],
+        sync_s: float,
     ) -> None:
         self.root, self.model, self.version, self.settings = root, model, version, settings
         self.tally = Tally()
-        self.streams = {name: Stream(name, checksum) for name in STREAMS}
+        self.streams = {name: Stream(name) for name in STREAMS}
         self.producer: Producer | None = None
-        self._clock, self._changed = clock, changed
+        self.sync_s = sync_s
+        self._clock, self._changed, self._wake = clock, changed, wake
         self._first_bytes, self._largest_bytes = segment_bytes
         self._journal_bytes_max = journal_bytes_max
         self._batches = 0
         self._claim_at = 0.0
         self._lock = threading.RLock()
         self._busy = self._stuck = False
+        self._tending = threading.Lock()
 
     def put(self, stream: Stream, cells: Sequence[Cell], key: bytes | None, event: float, now: float) -> None:
         """Put a row into a slot. Raises :class:`NoRoom`, or :class:`Rejected` where there are too many fields."""
@@ -96,6 +119,7 @@ class JournalWriter:
                     placed.values[index] = segment.refer(placed.values[index])
                 flags, short = _id_field(segment, key)
             except TextFull:
+                stream.text_bytes = min(2 * stream.text_bytes, self._largest_bytes)
                 self._roll(stream, segment)
                 continue
             except OSError:
@@ -106,6 +130,8 @@ class JournalWriter:
             for n, offset, buffer in segment.slots:
                 try:
                     segment.store(buffer, offset, n, event, now, *words, *placed.values, short, n)
+                    if segment.broken:
+                        break
                     return
                 except BaseException as problem:  # noqa: BLE001 - passed on there where it must be
                     if void_or_whole(problem, segment, buffer, offset, n):
@@ -165,33 +191,119 @@ class JournalWriter:
     def close(self) -> None:
         """Seal the segments, put everything on disk, release the folder. Raises ``OSError``, :class:`NoRoom`."""
         with self._exclusive():
-            producer = self.producer
+            producer, self.producer = self.producer, None
             if producer is None:
                 return
-            try:
-                for stream in self.streams.values():
-                    segment = stream.segment
-                    self._seal(stream)
-                    if segment is not None:
-                        segment.sync()
-            finally:
-                self.tally.attach(None)
-                self.producer = None
-                producer.close()
+            for stream in self.streams.values():
+                self._seal(stream, producer)
+            self.tally.attach(None)
+        held = self._tending.acquire(timeout=_CLOSE_S)  # a disk that does not answer keeps the keeper
+        try:
+            for stream in self.streams.values() if held else ():
+                self._discard_spare(stream)
+                self._complete(stream)
+        finally:
+            if held:
+                self._tending.release()
+            producer.close()
+
+    def tend(self, *, sync: bool) -> None:
+        """Do what keeps rows from waiting: a segment made ready to follow, sealed ones completed; with ``sync``, all that
+        was written put on disk.
+
+        The keeper's thread calls it. Raises ``OSError``; the next call goes on.
+        """
+        with self._tending:
+            for stream in self.streams.values():
+                self._complete(stream)
+                segment = stream.segment
+                if segment is None:
+                    continue
+                if not segment.intact:
+                    self._replace(stream, segment)
+                    continue
+                if not segment.faulted_in:
+                    segment.fault_in()
+                self._prepare(stream, segment)
+                if sync:
+                    self._sync(stream, segment)
+            producer = self.producer
+            if producer is not None and sync:
+                producer.sync()
+
+    def _replace(self, stream: Stream, segment: SegmentWriter) -> None:
+        """Go on in another segment."""
+        try:
+            self._roll(stream, segment)
+        except NoRoom:
+            pass  # the next row says so, or finds that there is room again
 
     def after_fork(self) -> None:
         """In a child process: let go of all that is the parent's. The next row opens a folder of the child's own."""
         self._lock, self._busy, self._stuck = threading.RLock(), False, False
+        self._tending = threading.Lock()
         self.tally.reset()
         producer, self.producer = self.producer, None
         self._batches = 0
         for stream in self.streams.values():
-            segment, stream.segment, stream.highest = stream.segment, None, 0
+            held = [stream.segment, stream.spare, *(segment for segment, _ in stream.retired)]
+            stream.segment = stream.spare = None
+            stream.retired.clear()
+            stream.highest = 0
             self._changed(stream)
-            if segment is not None:
-                segment.close()
+            for segment in held:
+                if segment is not None:
+                    segment.close()
         if producer is not None:
             producer.forget()
+
+    def _prepare(self, stream: Stream, segment: SegmentWriter) -> None:
+        """Make the segment that will follow, where this one will be full soon."""
+        spare = stream.spare
+        if spare is not None and (spare.first != segment.limit or spare.layout is not segment.layout):
+            self._discard_spare(stream)
+            spare = None
+        half = segment.first + (segment.limit - segment.first) // 2
+        producer = self.producer
+        if producer is None or spare is not None or (stream.lasted > _SOON_S and segment.next < half):
+            return
+        try:
+            spare = self._new_segment(producer, stream, segment.layout, segment.limit)
+        except (OSError, JournalError):
+            return  # the row that needs it will say so
+        spare.fault_in()
+        stream.spare = spare
+
+    def _discard_spare(self, stream: Stream) -> None:
+        spare, stream.spare = stream.spare, None
+        if spare is not None:
+            spare.discard()
+            spare.close()
+
+    def _sync(self, stream: Stream, segment: SegmentWriter) -> None:
+        """Put what was written since the last time on disk, and fault in as much again for what comes until the next."""
+        n = segment.next
+        new = n - stream.synced
+        if not new:
+            return
+        stream.synced = n
+        segment.check(max(n - new, n - _CHECKED_ROWS), n)
+        try:
+            segment.sync()
+        except OSError:
+            # not tried again on the same file: the system may have taken its pages as clean and will not write them
+            self._replace(stream, segment)
+            raise
+        segment.ready(2 * new + _READY_ROWS)
+
+    def _complete(self, stream: Stream) -> None:
+        """Complete the segments that were sealed, and put them on disk."""
+        while stream.retired:
+            segment, end = stream.retired[0]
+            try:
+                segment.finish(end, check=core is not None or len(stream.retired) <= _BEHIND)
+            finally:
+                stream.retired.popleft()
 
     def _grow(
         self,
@@ -233,32 +345,68 @@ class JournalWriter:
             raise NoRoom(NO_ROOM)
         try:
             producer = self._claim()
-            n_bytes = min(self._first_bytes << min(stream.opened, 20), self._largest_bytes)
-            if journal_bytes(self.root) + n_bytes > self._journal_bytes_max:
-                raise OSError(f"journal_bytes_max={self._journal_bytes_max} is reached")
-            stream.segment = producer.open_segment(
-                stream.name,
-                stream.layout,
-                model=self.model,
-                version=self.version,
-                settings=self.settings,
-                created=float(self._clock()),
-                n_bytes=n_bytes,
-            )
-            stream.opened += 1
+            made, first = stream.spare, producer.next(stream.name)
+            if made is not None and made.layout is stream.layout and made.first == first and made.intact:
+                stream.spare = None
+            else:
+                made = self._new_segment(producer, stream, stream.layout, first)
+            try:
+                producer.use(stream.name, made)
+                stream.segment = made
+            except (
+                BaseException
+            ):  # interrupted in between: a second one with the same first sequence would follow
+                made.discard()
+                raise
+            stream.began = time.monotonic()
+            stream.synced = made.first
         except (OSError, JournalError) as error:
             stream.retry_at = time.monotonic() + _RETRY_S
             raise NoRoom(f"{NO_ROOM}: {error}") from None
         self._changed(stream)
+        self._wake()
 
-    def _seal(self, stream: Stream) -> None:
-        segment = stream.segment
-        if segment is not None and self.producer is not None:
+    def _new_segment(self, producer: Producer, stream: Stream, layout: Layout, first: int) -> SegmentWriter:
+        n_bytes = min(self._first_bytes << min(stream.opened, 20), self._largest_bytes)
+        if journal_bytes(self.root) + n_bytes > self._journal_bytes_max:
+            raise OSError(f"journal_bytes_max={self._journal_bytes_max} is reached")
+        made = producer.make_segment(
+            stream.name,
+            layout,
+            first,
+            model=self.model,
+            version=self.version,
+            settings=self.settings,
+            created=float(self._clock()),
+            n_bytes=n_bytes,
+            text_bytes=min(stream.text_bytes, n_bytes),
+        )
+        stream.opened += 1
+        return made
+
+    def _seal(self, stream: Stream, producer: Producer | None = None) -> None:
+        segment, producer = stream.segment, producer or self.producer
+        if segment is not None and producer is not None:
             # sealed before it is let go: an interruption in between leaves a segment that is sealed again
-            self.producer.seal(stream.name, segment)
-            stream.highest = self.producer.next(stream.name) - 1
+            end = producer.seal(stream.name, segment)
+            stream.highest = end - 1
+            stream.lasted = time.monotonic() - stream.began if end == segment.limit else math.inf
+            if not any(segment is one for one, _ in stream.retired):
+                stream.retired.append((segment, end))
         stream.segment = None
         self._changed(stream)
+        if not self._wake():
+            self._complete_now(stream)
+
+    def _complete_now(self, stream: Stream) -> None:
+        """Complete sealed segments without a keeper, if nobody else is at it."""
+        if self._tending.acquire(blocking=False):
+            try:
+                self._complete(stream)
+            except OSError:
+                pass  # the disk is full or failing: the rows are where they were, and the reader finds their end
+            finally:
+                self._tending.release()
 
     def _claim(self) -> Producer:
         if self.producer is None:

@@ -1,0 +1,71 @@
+"""The texts beside a segment: a dictionary of those it has, and the file in which each lies once."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+from vedette.capture.files import PreparedFile
+from vedette.capture.format import TEXT_HEADER_BYTES, text_frame, text_header
+
+__all__ = ["TextFull", "TextWriter"]
+
+_TEXTS_KNOWN_MAX = 65_536
+"""So many texts of one segment are known again; further ones are written each time they come."""
+
+
+class TextFull(Exception):  # noqa: N818 - a state, not an error
+    """The text file has no more room: the segment is to be sealed."""
+
+
+class TextWriter:
+    """The text file of a segment. Every value is on it, whole, before a slot refers to it."""
+
+    def __init__(self, path: Path, first: int, size: int, *, mapped: bool) -> None:
+        self.known: dict[str, int] = {}
+        self._known_bytes: dict[
+            bytes, int
+        ] = {}  # apart: comparing str with bytes is a warning under python -b
+        self.file = PreparedFile(path, size, text_header(first), mapped=mapped)
+        self._end = TEXT_HEADER_BYTES
+        self._lock = threading.RLock()
+
+    @property
+    def n_bytes(self) -> int:
+        """The bytes that are in use."""
+        return self._end
+
+    def refer(self, value: str | bytes) -> int:
+        """Return the offset of a value, writing it first if it is not there yet.
+
+        Raises :class:`TextFull` where there is no room in the file, ``OSError`` where there is none on the disk,
+        ``ValueError`` once the file is closed.
+        """
+        known: dict[Any, int] = self.known if isinstance(value, str) else self._known_bytes
+        offset = known.get(value)
+        if offset is None:
+            frame = text_frame(value)
+            offset = self._reserve(len(frame))
+            self.file.target[offset : offset + len(frame)] = frame
+            if self.file.broken:
+                raise TextFull
+            if len(known) < _TEXTS_KNOWN_MAX:
+                known[value] = offset
+        return offset
+
+    def _reserve(self, n_bytes: int) -> int:
+        with self._lock:
+            if self._end + n_bytes > self.file.size:
+                raise TextFull
+            # no call between these two lines: a signal handler that logs cannot come in between
+            offset = self._end
+            self._end = offset + n_bytes
+            return offset
+
+    def cut(self) -> None:
+        """Give back the room that is not used; the whole file where nothing is."""
+        if self._end == TEXT_HEADER_BYTES:
+            self.file.path.unlink(missing_ok=True)
+        else:
+            self.file.cut(self._end)
