@@ -1,4 +1,4 @@
-"""The types of ``_core.c``, which says what each is."""
+"""The types of ``src/core``, which says what each is."""
 
 from collections.abc import Callable, Iterator
 from typing import Any

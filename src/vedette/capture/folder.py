@@ -30,7 +30,7 @@ __all__ = [
 
 _FOLDER = re.compile(r"(\d{4,})-[0-9a-f]{8}")
 _SEGMENT = re.compile(r"(predictions|labels)-(\d{16})-[0-9a-f]{6}\.seg")
-_BATCH = re.compile(r"batch-(\d{12,})\.(predictions|labels|reference)\.(\d+)\.arrow")
+_BATCH = re.compile(r"batch-(\d{12,})\.(predictions|labels|reference)\.(\d+)\.([0-9a-f]{8})\.arrow")
 _HEADER_BYTES_USUAL, _HEADER_BYTES_MAX = 32_768, 2**22
 
 
@@ -54,10 +54,10 @@ def segment_files(folder: Path, stream: str) -> list[SegmentFile]:
     return sorted(SegmentFile(int(m[2]), folder / m[0]) for m in matches if m and m[1] == stream)
 
 
-def batch_files(folder: Path) -> list[tuple[int, str, int, Path]]:
-    """Number, stream, rows and path of the batches, in the order of their numbers."""
+def batch_files(folder: Path) -> list[tuple[int, str, int, int, Path]]:
+    """Number, stream, rows, checksum and path of the batches, in the order of their numbers."""
     matches = (_BATCH.fullmatch(name) for name in os.listdir(folder))
-    return sorted((int(m[1]), m[2], int(m[3]), folder / m[0]) for m in matches if m)
+    return sorted((int(m[1]), m[2], int(m[3]), int(m[4], 16), folder / m[0]) for m in matches if m)
 
 
 def read_header(file: SegmentFile) -> Header:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vedette.capture.counters import CounterFile, read_counters
+from vedette.capture.crc32c import crc32c
 from vedette.capture.folder import (
     SegmentFile,
     batch_files,
@@ -72,7 +73,15 @@ class Batch:
     number: int
     stream: str
     n_rows: int
+    checksum: int
     path: Path
+
+    def read(self) -> bytes:
+        """Return the file's bytes. Raises ``JournalError`` where they are not those that were written, ``OSError``."""
+        data = self.path.read_bytes()
+        if crc32c(data) != self.checksum:
+            raise JournalError("the batch's checksum does not match: the file is damaged")
+        return data
 
 
 class ProducerFolder:

@@ -85,8 +85,9 @@ def _run() -> None:
         rest = min([_REST_S, *(at - time.monotonic() for at in due.values())])
         _call.wait(max(rest, 0.0))
         _call.clear()
-        due = {key: at for key, at in due.items() if key in _kept}
-        for key, reference in list(_kept.items()):
+        living = _kept.copy()  # in one step: the collector may take one out at any time
+        due = {key: at for key, at in due.items() if key in living}
+        for key, reference in living.items():
             _tend(key, reference(), due)
 
 

@@ -38,7 +38,7 @@ def _hook() -> None:
 
 
 def _living() -> list[_Tied]:
-    return [tied for reference in list(_tied.values()) if (tied := reference()) is not None]
+    return [tied for reference in _tied.copy().values() if (tied := reference()) is not None]
 
 
 def _at_exit() -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from vedette.capture.counters import CounterFile
+from vedette.capture.crc32c import crc32c
 from vedette.capture.files import can_be_mapped
 from vedette.capture.folder import (
     batch_files,
@@ -182,6 +183,7 @@ class Producer:
         fresh = self.path / f"batch-{number:012d}.tmp"
         try:
             write(fresh)
+            checksum = crc32c(fresh.read_bytes())
             descriptor = os.open(fresh, os.O_RDONLY | os.O_CLOEXEC)
             try:
                 os.fchmod(descriptor, 0o600)
@@ -189,7 +191,7 @@ class Producer:
             finally:
                 os.close(descriptor)
             self.counters.sync()  # before the name: a number that was seen is never given out again
-            fresh.rename(self.path / f"batch-{number:012d}.{stream}.{n_rows}.arrow")
+            fresh.rename(self.path / f"batch-{number:012d}.{stream}.{n_rows}.{checksum:08x}.arrow")
         except BaseException:
             fresh.unlink(missing_ok=True)
             raise

@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
-import itertools
-import operator
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from vedette.capture.checks import fill_checks
-from vedette.capture.core import core
 from vedette.capture.files import PreparedFile
 from vedette.capture.format import FLAG_VOID, OPENED_AT, SEAL_AT, Header, Layout, opened_bytes, seal_bytes
+from vedette.capture.slots import slots_of
 from vedette.capture.texts import TextWriter
 from vedette.records import Physical
 
 __all__ = ["SegmentWriter"]
-
-
-class _Slots(Protocol):
-    """Hands out the slots: ``(sequence, offset, buffer)``, each once, whichever thread asks."""
-
-    def __iter__(self) -> Iterator[tuple[int, int, Any]]: ...
-
-    def __next__(self) -> tuple[int, int, Any]: ...
 
 
 class SegmentWriter:
@@ -57,23 +47,16 @@ class SegmentWriter:
         self.opened = header.opened
         self.faulted_in = False
         self._target = self.file.target
-        self._burnt: list[tuple[int, int, Any]] = []
-        if mapped and core is not None:
-            self.slots: Any = core.Slots(
-                self._target, self.file.guard, len(head), layout.slot_bytes, self.first, self.limit
-            )
-        else:
-            self._numbers = iter(range(self.first, self.limit))
-            offsets = range(len(head), size, layout.slot_bytes)
-            self.slots = zip(self._numbers, offsets, itertools.repeat(self._target))
+        self._slots = slots_of(
+            self._target, self.file.guard, len(head), layout.slot_bytes, self.first, self.limit
+        )
+        self.slots = self._slots.iterator
         self.store: Callable[..., None] = layout.slot.pack_into if mapped else _store(layout)
 
     @property
     def next(self) -> int:
         """The sequence that will be handed out next."""
-        if core is not None and isinstance(self.slots, core.Slots):
-            return int(self.slots.next)
-        return self.limit - operator.length_hint(self._numbers)
+        return self._slots.next
 
     @property
     def broken(self) -> bool:
@@ -108,11 +91,7 @@ class SegmentWriter:
 
         May be called again: an interrupted call leaves nothing undone that the next one does not do.
         """
-        if core is not None and isinstance(self.slots, core.Slots):
-            return int(self.slots.stop())
-        # one call into C: no other thread takes a slot in between, no signal comes before it is noted
-        self._burnt.extend(itertools.islice(self.slots, self.limit - self.first))
-        return self._burnt[0][0] if self._burnt else self.limit
+        return self._slots.stop()
 
     def mark_end(self, end: int, checked: int = 0) -> None:
         """Say in the header where the rows end, and of how many slots the check words are there."""
@@ -194,8 +173,7 @@ class SegmentWriter:
 
     def close(self) -> None:
         """Unmap; a slot that was taken and not written can no longer be."""
-        if core is not None and isinstance(self.slots, core.Slots):
-            self.slots.release()
+        self._slots.release()
         if self.texts is not None:
             self.texts.file.close()
         self.file.close()

@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 
 from vedette.capture.journal import Batch, Chunk, ProducerFolder, producers
+from vedette.errors import JournalError
 from vedette.lake.events import settings_from
 from vedette.lake.frames import POLARS, fields_of
 from vedette.lake.ledger import ROW_BITS, STREAMS, identifier
@@ -176,10 +177,10 @@ class _Collector:
     def take_batch(self, producer: str, batch: Batch, begin: int) -> None:
         """The rows of one batch; of one that cannot be read all are torn."""
         try:
-            rows = pl.read_ipc(batch.path.read_bytes())
+            rows = pl.read_ipc(batch.read())
         except FileNotFoundError:
             return  # freed meanwhile: the reader sees that the lake has moved on, and reads again
-        except (OSError, pl.exceptions.PolarsError) as error:
+        except (OSError, JournalError, pl.exceptions.PolarsError) as error:
             log.error("batch %s cannot be read, its %d rows are torn: %s", batch.path, batch.n_rows, error)
             rows = None
         entry = self.decided.setdefault((producer, f"batch/{batch.stream}"), Decided(through=begin))
