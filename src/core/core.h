@@ -48,9 +48,16 @@ typedef struct {
     Range *range;
 } Guard;
 
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+
 void guard_prepare(void);
 extern PyType_Spec guard_spec;
 PyObject *core_populate(PyObject *module, PyObject *args);
+
+/* map.c: a preallocated file, mapped */
+extern PyType_Spec map_spec;
 
 /* slots.c: the slots of a segment, each handed out once */
 typedef struct {

@@ -6,10 +6,6 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#ifndef MADV_POPULATE_WRITE
-#define MADV_POPULATE_WRITE 23
-#endif
-
 /* Ranges that the handler of SIGBUS may find itself in. Entries are written under the interpreter's lock and read by the
  * handler at any instant: the end is stored last and cleared first. */
 #define RANGES 4096

@@ -4,6 +4,7 @@
  *   crc32c(data, value=0)                 CRC-32C, by the processor's own instruction where it has one
  *   fill_checks, read_checks              check words of many slots at once, without the interpreter's lock
  *   populate(buffer, start, length)       fault pages in for writing, without the interpreter's lock
+ *   Map(...)                              a preallocated file, mapped, made without the interpreter's lock
  *   Guard(buffer)                         catches SIGBUS in a mapped file: the process lives, the guard is broken
  *   Slots(buffer, guard, ...)             hands out the slots of a segment
  *   Plan(...)                             a layout
@@ -16,7 +17,7 @@
  */
 #include "core.h"
 
-#define REVISION 1 /* counted up with each change that Python sees: a build left behind by an older one is not used */
+#define REVISION 2 /* counted up with each change that Python sees: a build left behind by an older one is not used */
 
 PyTypeObject *guard_type, *slots_type, *plan_type;
 
@@ -52,7 +53,8 @@ core_exec(PyObject *module)
     }
     slots_type = add_type(module, &slots_spec);
     plan_type = add_type(module, &plan_spec);
-    if (slots_type == NULL || plan_type == NULL || add_type(module, &log_spec) == NULL) {
+    if (slots_type == NULL || plan_type == NULL || add_type(module, &log_spec) == NULL ||
+        add_type(module, &map_spec) == NULL) {
         return -1;
     }
     guard_type = add_type(module, &guard_spec);

@@ -11,6 +11,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from vedette.capture.core import core
 from vedette.capture.guard import Guard, can_guard, guard, populate
 
 __all__ = ["PreparedFile", "can_be_mapped", "write_all"]
@@ -43,29 +44,38 @@ class _Written:
 class PreparedFile:
     """A new file with all its blocks, which gets its name once its first bytes are there.
 
-    ``target`` is what to write into; ``broken`` is true once a store did not reach the file. Raises ``OSError`` where
-    there is no room for it.
+    ``target`` is what to write into; ``broken`` is true once a store did not reach the file. With ``fault_in`` its pages
+    are there before the first store. Raises ``OSError`` where there is no room for it.
     """
 
-    def __init__(self, path: Path, size: int, head: bytes, *, mapped: bool) -> None:
+    def __init__(self, path: Path, size: int, head: bytes, *, mapped: bool, fault_in: bool = False) -> None:
         self.path, self.size = path, size
         self.target: Any = None
         self.guard: Guard | None = None
         self.descriptor = -1
+        self._map: Any = None
         fresh = path.with_name(path.name + ".tmp")
-        fresh.unlink(missing_ok=True)
+        if mapped and core is not None:
+            self._map = core.Map(fresh, path, size, head, fault_in)
+            self.target, self.descriptor = memoryview(self._map), self._map.descriptor
+            self.guard = guard(self.target)
+            return
+        self._make(fresh, head, mapped=mapped)
+        if fault_in:
+            self.populate(0, size)
+
+    def _make(self, fresh: Path, head: bytes, *, mapped: bool) -> None:
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
         self.descriptor = os.open(fresh, flags, 0o600)
         try:
-            _allocate(self.descriptor, size)
+            _allocate(self.descriptor, self.size)
             write_all(self.descriptor, head, 0)
             if mapped:
-                # not MAP_POPULATE: it would cost a row milliseconds where no keeper prepares the file
-                self.target = mmap.mmap(self.descriptor, size, flags=mmap.MAP_SHARED)
+                self.target = mmap.mmap(self.descriptor, self.size, flags=mmap.MAP_SHARED)
                 self.guard = guard(self.target)
             else:
                 self.target = _Written(self.descriptor)
-            fresh.rename(path)
+            fresh.rename(self.path)
         except BaseException:
             fresh.unlink(missing_ok=True)
             self.close()
@@ -119,22 +129,27 @@ class PreparedFile:
         """Let the file go; a piece that is written later fails with ``ValueError`` or ``OSError``."""
         if self.guard is not None:
             self.guard.release()
-        if self.target is not None:
-            try:
+        try:
+            if isinstance(self.target, memoryview):
+                self.target.release()
+            elif self.target is not None:
                 self.target.close()
-            except BufferError:
-                pass  # a thread that a fork has left behind still looks at it: unmapped with the last reference
+        except BufferError:
+            pass  # a thread that a fork has left behind still looks at it: unmapped with the last reference
+        self._close_descriptor()
+
+    def _close_descriptor(self) -> None:
         descriptor, self.descriptor = self.descriptor, -1
-        if descriptor >= 0:
+        if self._map is not None:
+            self._map.close_descriptor()
+        elif descriptor >= 0:
             os.close(descriptor)
 
     def __del__(self) -> None:
         # the map itself goes with its last reference: a thread may be about to write into a slot that it has taken
         if self.guard is not None:
             self.guard.release()
-        descriptor, self.descriptor = self.descriptor, -1
-        if descriptor >= 0:
-            os.close(descriptor)
+        self._close_descriptor()
 
 
 def can_be_mapped(folder: Path) -> bool:

@@ -1,8 +1,9 @@
-"""The keeper: one thread a process that does for all recorders what no row should wait for.
+"""The keeper: what no row should wait for, done for all recorders of a process by two threads of its own.
 
-It makes the segment that will follow ready and faults its pages in, puts what was written on disk, and completes sealed
-segments; the work itself is done in system calls and in the core, without the interpreter's lock. It begins with the
-first segment and ends with the process. Where no thread can be had, the rows' own threads do what must be done.
+One makes the segment that will follow ready and faults its pages in; the other puts what was written on disk and
+completes sealed segments, which may take as long as the disk does. The work itself is done in system calls and in the
+core, without the interpreter's lock. They begin with the first segment and end with the process. Where no thread can be
+had, the rows' own threads do what must be done.
 """
 
 from __future__ import annotations
@@ -12,12 +13,13 @@ import math
 import threading
 import time
 import weakref
+from collections.abc import Callable
 from typing import Protocol
 
-__all__ = ["SYNC_S", "end", "leave_to_parent", "tend", "wake"]
+__all__ = ["SYNC_S", "end", "keep", "leave_to_parent", "wake"]
 
 SYNC_S = 0.2
-"""Rows are on disk this long after they were logged, at most and about; until then they are in the system's hands."""
+"""Rows are on disk about this long after they were logged; until then they are in the system's hands."""
 
 _REST_S = 0.2
 _END_S = 2.0  # as long as the end of the process waits for a disk that does not answer
@@ -26,83 +28,124 @@ _logger = logging.getLogger("vedette")
 
 
 class _Kept(Protocol):
-    """Something that is tended; ``sync_s`` says how often what it wrote is put on disk, 0 never."""
+    """Something that is kept; ``sync_s`` says how often what it wrote is put on disk, 0 never."""
 
     sync_s: float
 
-    def tend(self, *, sync: bool) -> None: ...
+    def prepare(self) -> None: ...
+
+    def complete(self) -> None: ...
+
+    def sync(self) -> None: ...
+
+
+class _Worker:
+    """A thread that does one thing for all that are kept, again and again."""
+
+    def __init__(self, name: str, work: Callable[[int, _Kept], float]) -> None:
+        self._name, self._work = name, work
+        self._thread: threading.Thread | None = None
+        self._call = threading.Event()
+        self._ended = False
+        self._said_at = -math.inf
+
+    def wake(self) -> bool:
+        """Have it look now; False where no thread can be had."""
+        if self._ended:
+            return False
+        if self._thread is None or not self._thread.is_alive():
+            thread = threading.Thread(target=self._run, name=self._name, daemon=True)
+            try:
+                self._thread = thread
+                thread.start()
+            except RuntimeError:  # no further thread may be started, or the interpreter is going down
+                self._thread = None
+                return False
+        self._call.set()
+        return True
+
+    def end(self) -> None:
+        """End the thread, and wait for it, but not for ever."""
+        self._ended = True
+        thread = self._thread
+        self._call.set()
+        if thread is not None and thread.is_alive() and thread is not threading.current_thread():
+            thread.join(_END_S)
+
+    def _run(self) -> None:
+        rest = _REST_S
+        while not self._ended:
+            self._call.wait(rest)
+            self._call.clear()
+            rest = _REST_S
+            for (
+                key,
+                reference,
+            ) in _kept.copy().items():  # in one step: the collector may take one out at any time
+                rest = min(rest, self._do(key, reference()))
+
+    def _do(self, key: int, kept: _Kept | None) -> float:
+        """Work for one, holding it no longer than that takes; return how long there is nothing more to do."""
+        try:
+            return _REST_S if kept is None else self._work(key, kept)
+        except Exception as error:  # noqa: BLE001 - the edge: it must go on for the others, and for the next time
+            if time.monotonic() >= self._said_at + _SAY_S:
+                self._said_at = time.monotonic()
+                _logger.warning(
+                    "keeping the journal: %s: %s (said once a minute)", type(error).__name__, error
+                )
+            return _REST_S
 
 
 _kept: dict[int, weakref.ref[_Kept]] = {}
-_thread: threading.Thread | None = None
-_ended = False
-_call = threading.Event()
-_said_at = -math.inf
+_due: dict[int, float] = {}
 
 
-def tend(kept: _Kept) -> None:
-    """Tend this from now on, for as long as anybody else holds it."""
+def _prepare(key: int, kept: _Kept) -> float:  # noqa: ARG001 - as the other
+    kept.prepare()
+    return _REST_S
+
+
+def _sync(key: int, kept: _Kept) -> float:
+    kept.complete()
+    now = time.monotonic()
+    if now >= _due.get(key, 0.0):
+        _due[key] = now + (kept.sync_s or _REST_S)
+        kept.sync()
+    return max(0.0, _due[key] - time.monotonic())
+
+
+def _workers() -> tuple[_Worker, _Worker]:
+    return _Worker("vedette-keeper", _prepare), _Worker("vedette-sync", _sync)
+
+
+_keeper, _syncer = _workers()
+
+
+def keep(kept: _Kept) -> None:
+    """Keep this from now on, for as long as anybody else holds it."""
     key = id(kept)
-    _kept[key] = weakref.ref(kept, lambda _: _kept.pop(key, None))
+
+    def forget(_: object) -> None:
+        _kept.pop(key, None)
+        _due.pop(key, None)
+
+    _kept[key] = weakref.ref(kept, forget)
 
 
 def wake() -> bool:
-    """Have the keeper look now; False where there is none and none can be had."""
-    global _thread
-    if _ended:
-        return False
-    if _thread is None or not _thread.is_alive():
-        thread = threading.Thread(target=_run, name="vedette-keeper", daemon=True)
-        try:
-            _thread = thread
-            thread.start()
-        except RuntimeError:  # no further thread may be started, or the interpreter is going down
-            _thread = None
-            return False
-    _call.set()
-    return True
+    """Have the keeper look now, for a segment was opened or sealed; False where there is none and none can be had."""
+    return _keeper.wake() and _syncer.wake()
 
 
 def end() -> None:
-    """End the thread: the interpreter is about to end."""
-    global _ended
-    _ended = True
-    thread = _thread
-    _call.set()
-    if thread is not None and thread.is_alive() and thread is not threading.current_thread():
-        thread.join(_END_S)
+    """End the threads: the interpreter is about to end."""
+    _keeper.end()
+    _syncer.end()
 
 
 def leave_to_parent() -> None:
-    """In a child process: the thread is the parent's."""
-    global _thread, _call, _ended
-    _thread, _call, _ended = None, threading.Event(), False
-
-
-def _run() -> None:
-    due: dict[int, float] = {}
-    while not _ended:
-        rest = min([_REST_S, *(at - time.monotonic() for at in due.values())])
-        _call.wait(max(rest, 0.0))
-        _call.clear()
-        living = _kept.copy()  # in one step: the collector may take one out at any time
-        due = {key: at for key, at in due.items() if key in living}
-        for key, reference in living.items():
-            _tend(key, reference(), due)
-
-
-def _tend(key: int, kept: _Kept | None, due: dict[int, float]) -> None:
-    """Tend one, holding it no longer than that takes."""
-    global _said_at
-    if kept is None:
-        return
-    now = time.monotonic()
-    sync = kept.sync_s > 0 and now >= due.get(key, 0.0)
-    if sync:
-        due[key] = now + kept.sync_s
-    try:
-        kept.tend(sync=sync)
-    except Exception as error:  # noqa: BLE001 - the edge: it must go on for the others, and for the next time
-        if now >= _said_at + _SAY_S:
-            _said_at = now
-            _logger.warning("keeping the journal: %s: %s (said once a minute)", type(error).__name__, error)
+    """In a child process: the threads are the parent's."""
+    global _keeper, _syncer
+    _keeper, _syncer = _workers()
+    _due.clear()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import secrets
 import socket
@@ -39,6 +40,8 @@ class Producer:
     def __init__(self, path: Path, lock: int, counters: CounterFile) -> None:
         self.path, self.counters = path, counters
         self._lock = lock
+        self._host = socket.gethostname()
+        self._tokens = itertools.count(secrets.randbits(24))
         self._mapped = can_be_mapped(path)
         counters.opened()
         self._next = {stream: self._take_over(stream) for stream in STREAMS}
@@ -131,6 +134,7 @@ class Producer:
         created: float,
         n_bytes: int,
         text_bytes: int,
+        fault_in: bool,
     ) -> SegmentWriter:
         """Make a segment of a stream, which means nothing until it is used. Raises ``OSError`` where there is no room."""
         header = Header(
@@ -143,15 +147,17 @@ class Producer:
             model=model,
             version=version,
             pid=os.getpid(),
-            host=socket.gethostname(),
+            host=self._host,
             fields=layout.fields,
             ids=layout.ids,
             settings=settings,
             opened=False,
         )
-        # the last part makes the name one that is never used again, whoever makes a segment at the same time
-        path = self.path / f"{stream}-{first:016d}-{secrets.token_hex(3)}.seg"
-        return SegmentWriter(path, header, layout, text_bytes=text_bytes, mapped=self._mapped)
+        # the last part makes the name one that is not used again, whoever makes a segment at the same time
+        path = self.path / f"{stream}-{first:016d}-{next(self._tokens) & 0xFFFFFF:06x}.seg"
+        return SegmentWriter(
+            path, header, layout, text_bytes=text_bytes, mapped=self._mapped, fault_in=fault_in
+        )
 
     def use(self, stream: str, segment: SegmentWriter) -> None:
         """Note that the segment's sequences may be handed out from now on."""

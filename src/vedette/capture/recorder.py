@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +19,7 @@ from vedette.capture.compiled import CompiledLog
 from vedette.capture.core import core
 from vedette.capture.core_log import CoreLog
 from vedette.capture.format import STREAMS
-from vedette.capture.keeper import SYNC_S, tend, wake
+from vedette.capture.keeper import SYNC_S, keep, wake
 from vedette.capture.process import register
 from vedette.capture.row import label_cells, prediction_cells, snapshot
 from vedette.capture.values import Rejected, event_time, fit_float, fit_integer, identifier
@@ -66,7 +67,7 @@ class Recorder:
         settings: Settings,
         *,
         clock: Callable[[], float] = time.time,
-        segment_bytes: int | tuple[int, int] = (4 * 2**20, 16 * 2**20),
+        segment_bytes: int | tuple[int, int] = (4 * 2**20, 32 * 2**20),
         journal_bytes_max: int = 2**30,
         sync_s: float = SYNC_S,
     ) -> None:
@@ -89,7 +90,7 @@ class Recorder:
             clock=clock,
             segment_bytes=(first, largest),
             journal_bytes_max=journal_bytes_max,
-            changed=self._changed,
+            changed=_weakly(self._changed),
             wake=wake,
             sync_s=sync_s,
         )
@@ -108,7 +109,7 @@ class Recorder:
         else:
             self._way_in = CoreLog(None if clock is time.time else clock, way)
         self.log = self._way_in.log
-        tend(self._writer)
+        keep(self._writer)
         register(self)
 
     @property
@@ -271,6 +272,18 @@ class Recorder:
             self.close()
         except Exception:  # noqa: BLE001, S110 - __init__ has failed, or the interpreter is going down
             pass
+
+
+def _weakly(method: Callable[[Stream], None]) -> Callable[[Stream], None]:
+    """Call a method for as long as its object is there: what the keeper holds for a moment must not keep a recorder."""
+    reference = weakref.WeakMethod(method)
+
+    def call(stream: Stream) -> None:
+        found = reference()
+        if found is not None:
+            found(stream)
+
+    return call
 
 
 def _identifier(given: Any) -> bytes | None:

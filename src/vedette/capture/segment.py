@@ -21,11 +21,13 @@ class SegmentWriter:
     """A segment that rows are written into.
 
     ``slots`` yields ``(sequence, offset, buffer)``, each once, whichever thread asks; taking one cannot be interrupted.
-    ``store(buffer, offset, *values)`` writes a slot. ``header.opened`` is false where the segment is made ahead of its
-    use; then :meth:`open` says when that begins.
+    ``store(buffer, offset, *values)`` writes a slot. Until :meth:`open` the files mean nothing; with ``fault_in`` their
+    pages are there before the first store.
     """
 
-    def __init__(self, path: Path, header: Header, layout: Layout, *, text_bytes: int, mapped: bool) -> None:
+    def __init__(
+        self, path: Path, header: Header, layout: Layout, *, text_bytes: int, mapped: bool, fault_in: bool
+    ) -> None:
         self.path, self.layout, self.first = path, layout, header.first
         self.limit = header.first + header.capacity
         head = header.encode()
@@ -35,17 +37,20 @@ class SegmentWriter:
         self.refer: Callable[[str | bytes], int] = _no_texts
         size = len(head) + header.capacity * layout.slot_bytes
         if has_texts(layout):  # before the segment, which has rows once it has a name
-            self.texts = TextWriter(path.with_suffix(".txt"), header.first, text_bytes, mapped=mapped)
+            self.texts = TextWriter(
+                path.with_suffix(".txt"), header.first, text_bytes, mapped=mapped, fault_in=fault_in
+            )
             self.known, self.refer = self.texts.known, self.texts.refer  # as the compiled log reads them
         try:
-            self.file = PreparedFile(path, size, head, mapped=mapped)
+            self.file = PreparedFile(path, size, head, mapped=mapped, fault_in=fault_in)
         except BaseException:
             if self.texts is not None:
                 self.texts.file.path.unlink(missing_ok=True)
                 self.texts.file.close()
             raise
         self.opened = header.opened
-        self.faulted_in = False
+        self.faulted_in = fault_in
+        self.retired = False
         self._target = self.file.target
         self._slots = slots_of(
             self._target, self.file.guard, len(head), layout.slot_bytes, self.first, self.limit

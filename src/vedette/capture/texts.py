@@ -22,12 +22,12 @@ class TextFull(Exception):  # noqa: N818 - a state, not an error
 class TextWriter:
     """The text file of a segment. Every value is on it, whole, before a slot refers to it."""
 
-    def __init__(self, path: Path, first: int, size: int, *, mapped: bool) -> None:
+    def __init__(self, path: Path, first: int, size: int, *, mapped: bool, fault_in: bool) -> None:
         self.known: dict[str, int] = {}
         self._known_bytes: dict[
             bytes, int
         ] = {}  # apart: comparing str with bytes is a warning under python -b
-        self.file = PreparedFile(path, size, text_header(first), mapped=mapped)
+        self.file = PreparedFile(path, size, text_header(first), mapped=mapped, fault_in=fault_in)
         self._end = TEXT_HEADER_BYTES
         self._lock = threading.RLock()
 

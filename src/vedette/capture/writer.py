@@ -14,10 +14,10 @@ from typing import Any
 from vedette.capture.core import core
 from vedette.capture.counters import Tally
 from vedette.capture.folder import journal_bytes
-from vedette.capture.format import FIELDS_MAX, FLAG_ID_NULL, FLAG_ID_TEXT, ID_BYTES_MAX, STREAMS, Layout
+from vedette.capture.format import FIELDS_MAX, FLAG_ID_NULL, FLAG_ID_TEXT, ID_BYTES_MAX, PAGE, STREAMS, Layout
 from vedette.capture.producer import Producer
 from vedette.capture.row import Cell, place
-from vedette.capture.segment import SegmentWriter
+from vedette.capture.segment import SegmentWriter, has_texts
 from vedette.capture.texts import TextFull
 from vedette.capture.values import Rejected
 from vedette.errors import JournalError
@@ -31,6 +31,7 @@ _RETRY_S = 1.0
 _ATTEMPTS = 16
 _INTERRUPTED, _UNWRITABLE = 1, 2  # keys of format.VOID_REASONS
 _CLOSE_S = 2.0
+_MEASURE_S = 1.0
 _SOON_S = 10.0  # a segment that was full in less is followed by one that is made at once
 _TEXT_BYTES_FIRST = 2**18
 _CHECKED_ROWS = 20_000 if core is None else 2**62  # checked at each sync; in Python a row costs a microsecond
@@ -94,6 +95,7 @@ class JournalWriter:
         self._first_bytes, self._largest_bytes = segment_bytes
         self._journal_bytes_max = journal_bytes_max
         self._batches = 0
+        self._bytes, self._measured_at = 0, -math.inf
         self._claim_at = 0.0
         self._lock = threading.RLock()
         self._busy = self._stuck = False
@@ -207,28 +209,39 @@ class JournalWriter:
                 self._tending.release()
             producer.close()
 
-    def tend(self, *, sync: bool) -> None:
-        """Do what keeps rows from waiting: a segment made ready to follow, sealed ones completed; with ``sync``, all that
-        was written put on disk.
+    def prepare(self) -> None:
+        """Make ready what rows would else wait for: the segment that follows, and pages that are not faulted in.
 
-        The keeper's thread calls it. Raises ``OSError``; the next call goes on.
+        The keeper's thread calls it.
+        """
+        for stream in self.streams.values():
+            segment = stream.segment
+            if segment is None:
+                continue
+            self._prepare(stream, segment)
+            if not segment.faulted_in:
+                segment.fault_in()
+
+    def complete(self) -> None:
+        """Complete the segments that were sealed, and go on in others where other hands were at the open ones.
+
+        The keeper's other thread calls it. Raises ``OSError``; the next call goes on.
         """
         with self._tending:
             for stream in self.streams.values():
                 self._complete(stream)
                 segment = stream.segment
-                if segment is None:
-                    continue
-                if not segment.intact:
+                if segment is not None and not segment.intact:
                     self._replace(stream, segment)
-                    continue
-                if not segment.faulted_in:
-                    segment.fault_in()
-                self._prepare(stream, segment)
-                if sync:
-                    self._sync(stream, segment)
+
+    def sync(self) -> None:
+        """Put what was written on disk. Raises ``OSError``; the next call goes on."""
+        with self._tending:
+            for stream in self.streams.values():
+                if stream.segment is not None:
+                    self._sync(stream, stream.segment)
             producer = self.producer
-            if producer is not None and sync:
+            if producer is not None and self.sync_s:
                 producer.sync()
 
     def _replace(self, stream: Stream, segment: SegmentWriter) -> None:
@@ -268,11 +281,9 @@ class JournalWriter:
         if producer is None or spare is not None or (stream.lasted > _SOON_S and segment.next < half):
             return
         try:
-            spare = self._new_segment(producer, stream, segment.layout, segment.limit)
+            stream.spare = self._new_segment(producer, stream, segment.layout, segment.limit, fault_in=True)
         except (OSError, JournalError):
-            return  # the row that needs it will say so
-        spare.fault_in()
-        stream.spare = spare
+            pass  # the row that needs it will say so
 
     def _discard_spare(self, stream: Stream) -> None:
         spare, stream.spare = stream.spare, None
@@ -288,6 +299,8 @@ class JournalWriter:
             return
         stream.synced = n
         segment.check(max(n - new, n - _CHECKED_ROWS), n)
+        if not self.sync_s:
+            return
         try:
             segment.sync()
         except OSError:
@@ -349,7 +362,7 @@ class JournalWriter:
             if made is not None and made.layout is stream.layout and made.first == first and made.intact:
                 stream.spare = None
             else:
-                made = self._new_segment(producer, stream, stream.layout, first)
+                made = self._new_segment(producer, stream, stream.layout, first, fault_in=False)
             try:
                 producer.use(stream.name, made)
                 stream.segment = made
@@ -366,10 +379,12 @@ class JournalWriter:
         self._changed(stream)
         self._wake()
 
-    def _new_segment(self, producer: Producer, stream: Stream, layout: Layout, first: int) -> SegmentWriter:
+    def _new_segment(
+        self, producer: Producer, stream: Stream, layout: Layout, first: int, *, fault_in: bool
+    ) -> SegmentWriter:
         n_bytes = min(self._first_bytes << min(stream.opened, 20), self._largest_bytes)
-        if journal_bytes(self.root) + n_bytes > self._journal_bytes_max:
-            raise OSError(f"journal_bytes_max={self._journal_bytes_max} is reached")
+        text_bytes = min(stream.text_bytes, n_bytes) if has_texts(layout) else 0
+        self._make_room(n_bytes + text_bytes + 2 * PAGE)
         made = producer.make_segment(
             stream.name,
             layout,
@@ -379,10 +394,24 @@ class JournalWriter:
             settings=self.settings,
             created=float(self._clock()),
             n_bytes=n_bytes,
-            text_bytes=min(stream.text_bytes, n_bytes),
+            text_bytes=text_bytes,
+            fault_in=fault_in,
         )
         stream.opened += 1
         return made
+
+    def _make_room(self, n_bytes: int) -> None:
+        """Count the bytes in. Raises ``OSError`` where the journal has no room for them.
+
+        The files are looked at again every second, and where they seem to be too many: others write too, and the reader
+        frees.
+        """
+        now = time.monotonic()
+        if now >= self._measured_at + _MEASURE_S or self._bytes + n_bytes > self._journal_bytes_max:
+            self._bytes, self._measured_at = journal_bytes(self.root), now
+        if self._bytes + n_bytes > self._journal_bytes_max:
+            raise OSError(f"journal_bytes_max={self._journal_bytes_max} is reached")
+        self._bytes += n_bytes
 
     def _seal(self, stream: Stream, producer: Producer | None = None) -> None:
         segment, producer = stream.segment, producer or self.producer
@@ -391,7 +420,8 @@ class JournalWriter:
             end = producer.seal(stream.name, segment)
             stream.highest = end - 1
             stream.lasted = time.monotonic() - stream.began if end == segment.limit else math.inf
-            if not any(segment is one for one, _ in stream.retired):
+            if not segment.retired:
+                segment.retired = True
                 stream.retired.append((segment, end))
         stream.segment = None
         self._changed(stream)
