@@ -11,7 +11,10 @@ from setuptools import Extension, setup
 without_gil = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
 core = Extension(
     "vedette.capture._core",
-    [f"src/core/{name}.c" for name in ("module", "crc32c", "guard", "map", "slots", "plan", "row", "log")],
+    [
+        f"src/core/{name}.c"
+        for name in ("module", "crc32c", "guard", "ids", "map", "slots", "plan", "row", "log")
+    ],
     depends=["src/core/core.h"],
     define_macros=[("Py_LIMITED_API", "0x030B0000")],
     extra_compile_args=["-O2", "-std=c11", "-fvisibility=hidden"],

@@ -56,6 +56,9 @@ void guard_prepare(void);
 extern PyType_Spec guard_spec;
 PyObject *core_populate(PyObject *module, PyObject *args);
 
+/* ids.c */
+PyObject *core_read_ids(PyObject *module, PyObject *args);
+
 /* map.c: a preallocated file, mapped */
 extern PyType_Spec map_spec;
 

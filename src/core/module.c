@@ -3,6 +3,7 @@
  *
  *   crc32c(data, value=0)                 CRC-32C, by the processor's own instruction where it has one
  *   fill_checks, read_checks              check words of many slots at once, without the interpreter's lock
+ *   read_ids                              the ids of many slots at once
  *   populate(buffer, start, length)       fault pages in for writing, without the interpreter's lock
  *   Map(...)                              a preallocated file, mapped, made without the interpreter's lock
  *   Guard(buffer)                         catches SIGBUS in a mapped file: the process lives, the guard is broken
@@ -17,7 +18,7 @@
  */
 #include "core.h"
 
-#define REVISION 2 /* counted up with each change that Python sees: a build left behind by an older one is not used */
+#define REVISION 10 /* counted up with each change that Python sees: a build left behind by an older one is not used */
 
 PyTypeObject *guard_type, *slots_type, *plan_type;
 
@@ -67,6 +68,8 @@ static PyMethodDef core_methods[] = {
      "fill_checks(buffer, at, slot_bytes, check_at, first, n): give whole slots the check words that they lack."},
     {"read_checks", core_read_checks, METH_VARARGS,
      "read_checks(buffer, at, slot_bytes, check_at, first, n): a byte a slot: 0 no check word, 1 right, 2 wrong."},
+    {"read_ids", core_read_ids, METH_VARARGS,
+     "read_ids(rows, flags, row_bytes): the id of each row, and the places of damaged ones."},
     {"populate", core_populate, METH_VARARGS,
      "populate(buffer, start, length): fault the pages in for writing; 0 or the error's number."},
     {NULL, NULL, 0, NULL},
