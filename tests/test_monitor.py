@@ -164,7 +164,7 @@ def test_log_never_raises_and_counts_what_it_cannot_take(world: World) -> None:
         6,
         True,
     )
-    assert "time in the future" in ledger.producers[0].reasons
+    assert "time in the future" in ledger.producers[0].reasons["rejected"]
 
 
 @pytest.mark.parametrize("kind", ["pandas", "polars", "arrow", "dict", "parquet", "csv"])

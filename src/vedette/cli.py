@@ -147,15 +147,26 @@ def figures(
 
 
 @app.command()
-def ledger(model: ModelArgument, lake: LakeOption = None, json: JsonOption = False) -> None:
-    """The equation of the rows, by producer: seen = in journal + in lake + sampled out + dropped + rejected + torn."""
+def ledger(
+    model: ModelArgument,
+    windows: Annotated[
+        bool,
+        typer.Option("--windows", help="Each window too; those in a row that lost nothing are one line."),
+    ] = False,
+    lake: LakeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """The equation of the rows, by producer: seen = in journal + in lake + sampled out + dropped + rejected + torn.
+
+    Names the reasons and every gap. Exit 1 where it does not balance.
+    """
     from vedette.engine import commands
-    from vedette.output import console
+    from vedette.output import ledger_console
     from vedette.output.progress import told
 
     with told(f"ledger of {model}"):
         found = commands.ledger(_where(lake), model)
-    console.print_ledger(found, as_json=json)
+    ledger_console.print_ledger(found, as_json=json, windows=windows)
     raise typer.Exit(0 if found.balanced else 1)
 
 

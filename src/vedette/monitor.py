@@ -144,7 +144,8 @@ class Monitor:
             check_classes(rows.frame, self.settings.classes)
         if rows.frame.height < 2:
             raise DataError(
-                f"the reference has {rows.frame.height} usable rows (rejected: {dict(rows.rejected)}): give hundreds"
+                f"the reference has {rows.frame.height} usable rows (rejected: "
+                f"{ {reason: len(times) for reason, times in rows.rejected.items()} }): give hundreds"
             )
         self._recorder.declare([one for one in fields_of(rows.frame) if one.role != "label"])
         self._write("reference", rows.frame)
@@ -165,8 +166,8 @@ class Monitor:
 
         rows = prediction_rows(data, now_s=self._clock(), future_s=FUTURE_S, columns=columns)
         frame = rows.frame
-        for reason, count in rows.rejected.items():
-            self._recorder.reject("predictions", reason, count)
+        for reason, times in rows.rejected.items():
+            self._reject("predictions", reason, times)
         if frame.is_empty():
             return 0
         if "label" in frame.columns:
@@ -190,8 +191,8 @@ class Monitor:
         from vedette.lake.frames import label_rows
 
         rows = label_rows(data, now_s=self._clock(), future_s=FUTURE_S, columns=columns)
-        for reason, count in rows.rejected.items():
-            self._recorder.reject("labels", reason, count)
+        for reason, times in rows.rejected.items():
+            self._reject("labels", reason, times)
         return rows.frame.height if rows.frame.height and self._write("labels", rows.frame) else 0
 
     def _write(self, stream: str, frame: pl.DataFrame) -> int:
@@ -199,12 +200,23 @@ class Monitor:
         import polars as pl
 
         from vedette.lake.events import settings_json
+        from vedette.lake.outcomes import by_window
 
         said = pl.lit(settings_json(self.settings))
         whole = frame.with_columns(pl.lit(self.version).alias("version"), said.alias("_settings"))
         return self._recorder.write_batch(
-            stream, whole.height, lambda path: whole.write_ipc(path, compression="zstd")
+            stream,
+            whole.height,
+            lambda path: whole.write_ipc(path, compression="zstd"),
+            lambda: by_window(whole["time"], self.settings.window_s),
         )
+
+    def _reject(self, stream: str, reason: str, times: pl.Series) -> None:
+        """Count rows of a frame that were not taken, by their event times (null: unknown)."""
+        from vedette.lake.outcomes import by_window
+
+        for when, n in by_window(times, self.settings.window_s).items():
+            self._recorder.reject(stream, reason, n, time=when)
 
     def flush(self, timeout_s: float = 120.0) -> None:
         """Return once all that was recorded is in the lake.
@@ -290,7 +302,11 @@ class Monitor:
         return frame_of_alerts(alerts(tables, now_of(time_module.time())))
 
     def ledger(self) -> Ledger:
-        """The equation of the rows: seen = in journal + in lake + sampled out + dropped + rejected + torn."""
+        """The equation of the rows: seen = in journal + in lake + sampled out + dropped + rejected + torn.
+
+        ``producers`` has it for each producer and stream, with reasons, ``windows`` for each window of them, and ``gaps``
+        all that is missing or not known, in words (``said``).
+        """
         from vedette.lake.ledger import ledger
 
         return ledger(self._lake(), self.model)

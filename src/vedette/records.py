@@ -23,10 +23,12 @@ __all__ = [
     "Alert",
     "AlertState",
     "ChannelReport",
+    "Counted",
     "Counters",
     "Delivery",
     "Field",
     "Figure",
+    "Gap",
     "Health",
     "Ledger",
     "Notice",
@@ -307,17 +309,62 @@ class Health:
 
 
 @dataclass(frozen=True, slots=True)
-class Counters:
-    """What one producer counted, as its mapped header says."""
+class Counted:
+    """Rows of one window that a producer did not keep: ``n`` of a part (dropped, sampled_out, rejected), for a reason.
 
-    dropped: int = 0
-    sampled_out: int = 0
-    rejected: Mapping[str, int] = field(default_factory=dict)
+    The window is half-open, in microseconds since 1970-01-01 UTC.
+    """
+
+    part: str
+    reason: str
+    start_us: int
+    length_us: int
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """What one producer counted of a stream besides its rows, since its folder was made.
+
+    Windows that start before ``before_us`` may have been folded into one, from 1970 to there. ``problem`` says what of
+    it could not be read, and is empty where all could.
+    """
+
+    counted: tuple[Counted, ...] = ()
+    before_us: int = 0
+    problem: str = ""
+
+    @property
+    def dropped(self) -> int:
+        """Rows for which there was no room or time."""
+        return sum(one.n for one in self.counted if one.part == "dropped")
+
+    @property
+    def sampled_out(self) -> int:
+        """Rows that a sampler left out."""
+        return sum(one.n for one in self.counted if one.part == "sampled_out")
+
+    @property
+    def rejected(self) -> dict[str, int]:
+        """Rows that could not be taken, by reason."""
+        return self.reasons("rejected")
+
+    def reasons(self, part: str) -> dict[str, int]:
+        """The rows of a part by reason."""
+        found: dict[str, int] = {}
+        for one in self.counted:
+            if one.part == part:
+                found[one.reason] = found.get(one.reason, 0) + one.n
+        return found
 
 
 @dataclass(frozen=True, slots=True)
 class ProducerLedger:
-    """The ledger's equation for one producer and one stream (predictions or labels)."""
+    """The ledger's equation for one producer and one stream (predictions or labels), over all or in one window.
+
+    ``window`` is None for the whole, and for rows of which not even a time is known. ``reasons`` are, by part (dropped,
+    sampled_out, rejected, torn), the rows of each reason.
+    """
 
     producer: str
     stream: str
@@ -328,7 +375,8 @@ class ProducerLedger:
     dropped: int
     rejected: int
     torn: int
-    reasons: Mapping[str, int] = field(default_factory=dict)
+    reasons: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    window: Window | None = None
 
     @property
     def balanced(self) -> bool:
@@ -338,16 +386,43 @@ class ProducerLedger:
 
 
 @dataclass(frozen=True, slots=True)
+class Gap:
+    """Rows that are missing, or of which is not known whether they are, and why.
+
+    ``stream`` is empty where it is not known, ``n`` is their number (None: not known; negative: too many), ``first`` and
+    ``last`` the sequences between which they lie, or None; ``window`` is None where it is not known. ``accounted`` is true
+    where the equation has them, as torn. ``said`` is the gap in words.
+    """
+
+    producer: str
+    stream: str
+    n: int | None
+    first: int | None
+    last: int | None
+    window: Window | None
+    reason: str
+    accounted: bool
+    said: str
+
+
+@dataclass(frozen=True, slots=True)
 class Ledger:
-    """The ledger of a model: seen = in journal + in lake + sampled out + dropped + rejected + torn."""
+    """The ledger of a model: seen = in journal + in lake + sampled out + dropped + rejected + torn.
+
+    ``producers`` are the equations over all, ``windows`` those of each window, whose parts add up to them; ``gaps`` are
+    all rows that were lost after they were taken, and all that is not known.
+    """
 
     model: str
     producers: tuple[ProducerLedger, ...]
+    windows: tuple[ProducerLedger, ...] = ()
+    gaps: tuple[Gap, ...] = ()
 
     @property
     def balanced(self) -> bool:
-        """True where the equation holds for every producer and stream."""
-        return all(p.balanced for p in self.producers)
+        """True where the equation holds for every producer, stream and window, and nothing is unknown."""
+        equations = (*self.producers, *self.windows)
+        return all(one.balanced for one in equations) and all(gap.accounted for gap in self.gaps)
 
     def total(self, part: str, stream: str = "predictions") -> int:
         """The sum of one part of the equation over the producers of a stream."""

@@ -64,7 +64,7 @@ def make(state, clock, way):
             way.general(features, prediction, probability, id, latency_s, time)
         except Exception:
             # out of stack or memory: a C call that needs neither a frame nor much room
-            way.spilt(("predictions", "dropped", None, 1))
+            way.spilt(("predictions", "dropped", "out of stack or memory", 1))
     return log
 '''
 

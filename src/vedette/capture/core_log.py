@@ -32,7 +32,7 @@ class CoreLog:
     """``log``, which stays the same object while its segment changes; ``clock`` is None for the system's own."""
 
     def __init__(self, clock: Callable[[], float] | None, way: Any) -> None:
-        entry = ("predictions", "dropped", None, 1)
+        entry = ("predictions", "dropped", "out of stack or memory", 1)
         self._core = core.Log(
             clock, way.general, way.key, way.fit_float, way.fit_integer, way.spilt, entry, FUTURE_S
         )

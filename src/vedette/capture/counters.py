@@ -1,7 +1,8 @@
 """What a producer counted besides its rows, in a small mapped file that outlives the process.
 
-Layout: ``docs/journal.md``. Each counter is one aligned store of eight bytes, so a kill leaves the old value or the
-new one.
+Layout: ``docs/journal.md``. Each number is a word: one aligned store of eight bytes, which holds 48 bits of value and
+16 bits of check, so that a kill leaves the old number or the new one and a flipped bit shows. Rows are counted by
+window, stream, part (dropped, sampled out, rejected) and reason, and nowhere else: totals are sums.
 """
 
 from __future__ import annotations
@@ -9,27 +10,39 @@ from __future__ import annotations
 import mmap
 import os
 import struct
-import threading
-from collections import deque
+from binascii import crc_hqx
+from collections.abc import Mapping
 from pathlib import Path
 
-from vedette.capture.format import FORMAT, STREAMS
+from vedette.capture.format import STREAMS
 from vedette.errors import JournalError
-from vedette.records import Counters
 
-__all__ = ["COUNTERS_BYTES", "CounterFile", "Tally", "boot_id", "read_counters"]
+__all__ = ["COUNTERS_BYTES", "OTHER", "PARTS", "REASON_MAX", "CounterFile", "Key", "boot_id", "shorten"]
 
-COUNTERS_BYTES = 65_536
+COUNTERS_FORMAT = 2
+COUNTERS_BYTES = 147_456
 _MAGIC = b"VEDETTEC"
 _HEAD = struct.Struct("<8sII40s")
 _CLEAN_AT, _BATCH_AT = 56, 64
-_STREAM_AT = {"predictions": 128, "labels": 192}
-_PARTS = {"bound": 0, "dropped": 8, "sampled_out": 16}
-_REASONS_AT, _REASON_BYTES = 256, 256
-_REASON_MAX = (COUNTERS_BYTES - _REASONS_AT) // _REASON_BYTES
-_TEXT_BYTES_MAX = _REASON_BYTES - 10
+BOUND_AT = {"predictions": 72, "labels": 80}
+OWNED_AT = {"predictions": 120, "labels": 128}
+BEFORE_AT, FOLDS_AT, SOURCE_AT, SUM_AT = 88, 96, 104, 112
+SINGLE_WORDS = range(_CLEAN_AT, 129, 8)
+EARLIER_AT, REASONS_AT, WINDOWS_AT = 4096, 16_384, 81_920
+REASON_BYTES, WINDOW_BYTES = 256, 32
+EARLIER_MAX = (REASONS_AT - EARLIER_AT) // 8
+REASON_MAX = 255
+WINDOW_MAX = (COUNTERS_BYTES - WINDOWS_AT) // WINDOW_BYTES
+_TEXT_BYTES_MAX = 246
+_VALUE_MAX = 2**48 - 1
+_PLACES = {"bound": BOUND_AT, "owned": OWNED_AT}
+PARTS = ("dropped", "sampled_out", "rejected")  # their numbers in an entry are 0, 1, 2
+_KEY = struct.Struct("<QQBBH4x")
 OTHER = "other reasons"
 """Takes the rows once the file has no room for another reason."""
+
+Key = tuple[str, str, str, int, int]
+"""What rows are counted by: stream, part, reason (or ``""``), start and length of the window in microseconds."""
 
 
 def boot_id() -> str:
@@ -44,34 +57,65 @@ class CounterFile:
     """The mapped file ``counters`` of one producer folder.
 
     ``bound`` is, for each stream, an upper bound (exclusive) of the sequences handed out; the next process starts
-    there if the last segment is gone, so that a sequence is never used twice.
+    there if the last segment is gone, so that a sequence is never used twice. ``owned`` is the first sequence that the
+    process may write which owns the folder now: slots below it were taken by processes that are dead.
+
+    Raises ``JournalError`` where the file is not one of these, or anything in it is damaged: such a folder is not
+    written to any more.
     """
 
     def __init__(self, path: Path, *, create: bool = False) -> None:
         flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
         if create:
             _write_new(path)
+        self._path = path
         descriptor = os.open(path, flags)
         try:
-            if os.fstat(descriptor).st_size != COUNTERS_BYTES:
-                raise JournalError(f"{path}: must have {COUNTERS_BYTES} bytes")
+            check_size(path, os.fstat(descriptor).st_size)
             self._map = mmap.mmap(descriptor, COUNTERS_BYTES)
         finally:
             os.close(descriptor)
-        magic, form, size, boot = _HEAD.unpack_from(self._map)
-        if (magic, form, size) != (_MAGIC, FORMAT, COUNTERS_BYTES):
+        try:
+            self._read()
+        except BaseException:
             self._map.close()
-            raise JournalError(f"{path}: not the counters of a journal of format {FORMAT}")
-        self.boot = boot.rstrip(b"\0").decode("ascii", "replace")
-        self._reasons = _reasons(self._map[:])
+            raise
+
+    def _read(self) -> None:
+        data = self._map[:]
+        self.boot = check_head(self._path, data)
+        for at in (*SINGLE_WORDS, *nonzero(data, EARLIER_AT, EARLIER_MAX, 8)):
+            self._load(at)
+        names = {}
+        for index in range(REASON_MAX):
+            text = load_reason(data, index)
+            if text is None:
+                break
+            names[index + 1] = text
+        self._reasons = {text: number for number, text in reversed(names.items())}
+        self._places: dict[Key, int] = {}
+        self._keys: list[Key | None] = [None] * WINDOW_MAX
+        self._counts, self._seeds = [0] * WINDOW_MAX, [0] * WINDOW_MAX
+        for at in nonzero(data, WINDOWS_AT, WINDOW_MAX, WINDOW_BYTES):
+            key, n = load_entry(data, at, names)
+            place = (at - WINDOWS_AT) // WINDOW_BYTES
+            self._take(place, key, data[at + 8 : at + WINDOW_BYTES])
+            self._counts[place] = n
+        self._free = [place for place in reversed(range(WINDOW_MAX)) if self._keys[place] is None]
+
+    def _take(self, place: int, key: Key, raw: bytes) -> None:
+        at = WINDOWS_AT + place * WINDOW_BYTES
+        self._seeds[place] = seed(at, raw)
+        self._keys[place] = key
+        self._places[key] = place
 
     def get(self, stream: str, part: str) -> int:
-        """Return ``bound``, ``dropped`` or ``sampled_out`` of a stream."""
-        return self._load(_STREAM_AT[stream] + _PARTS[part])
+        """Return ``bound`` or ``owned`` of a stream. Raises ``JournalError`` where it is damaged."""
+        return self._load(_PLACES[part][stream])
 
     def put(self, stream: str, part: str, value: int) -> None:
-        """Store ``bound``, ``dropped`` or ``sampled_out`` of a stream."""
-        self._store(_STREAM_AT[stream] + _PARTS[part], value)
+        """Store ``bound`` or ``owned`` of a stream."""
+        self._store(_PLACES[part][stream], value)
 
     @property
     def batch(self) -> int:
@@ -88,7 +132,9 @@ class CounterFile:
         return bool(self._load(_CLEAN_AT)) or (self.boot != "" and self.boot == boot_id())
 
     def opened(self) -> None:
-        """Note that a process owns the folder from here on."""
+        """Note that a process owns the folder from here on; what the last one left half done is finished."""
+        if self._map[FOLDS_AT] & 1:
+            self._finish_fold()
         self._store(_CLEAN_AT, 0)
         self._map[16:56] = boot_id().encode("ascii", "replace").ljust(40, b"\0")
 
@@ -102,123 +148,173 @@ class CounterFile:
         """Put the counters on disk."""
         self._map.flush()
 
-    def reject(self, stream: str, reason: str, n: int) -> None:
-        """Add ``n`` rows to those rejected for a reason."""
-        key = (stream, _shorten(reason))
-        if key not in self._reasons:
-            if len(self._reasons) >= _REASON_MAX - len(STREAMS) and key[1] != OTHER:
-                self.reject(stream, OTHER, n)
-                return
-            self._reasons[key] = len(self._reasons)
-        at = _REASONS_AT + self._reasons[key] * _REASON_BYTES
-        text = key[1].encode()
-        # the text first: an entry counts once its number is not zero
-        self._map[at + 8 : at + 10 + len(text)] = bytes((STREAMS.index(stream) + 1, len(text))) + text
-        self._store(at, self._load(at) + n)
-
     def close(self) -> None:
         """Unmap the file."""
         self._map.close()
 
-    def _load(self, at: int) -> int:
-        return int.from_bytes(self._map[at : at + 8], "little")
+    def count(self, key: Key, n: int) -> tuple[int, int]:
+        """Return the step that counts ``n`` more rows under a key: what :meth:`store` takes.
 
-    def _store(self, at: int, value: int) -> None:
-        self._map[at : at + 8] = value.to_bytes(8, "little")  # one store: pack_into would write zeros first
+        Nothing is counted before that, and to store the step again changes nothing: an interrupted caller repeats it.
+        """
+        if self._map[FOLDS_AT] & 1:  # an interruption came in the middle of one
+            self._finish_fold()
+        place = self._places.get(key)
+        if place is None:
+            stream, part, reason, start, length = key
+            key = (stream, part, self._known(reason), start, length)
+            place = self._places.get(key)
+        if place is None:
+            if not self._free and not self._is_earlier(start):
+                self._make_room()
+            if self._is_earlier(start):
+                at = self._earlier_at(key)
+                return at, self._load(at) + n
+            place, raw = self._free.pop(), self._pack(key)
+            at = WINDOWS_AT + place * WINDOW_BYTES
+            self._map[at + 8 : at + WINDOW_BYTES] = raw  # first: an entry is there once its count is not zero
+            self._take(place, key, raw)
+        return WINDOWS_AT + place * WINDOW_BYTES, self._counts[place] + n
 
-
-class Tally:
-    """Counts rows that did not become slots; safe for threads, signal handlers and finalisers.
-
-    Additions wait in a queue, and whoever holds the lock empties it, so that a handler which interrupts the holder
-    leaves its own behind instead of waiting for itself. While there is no file (no folder could be made yet) they
-    are kept in memory and go to the file once there is one.
-    """
-
-    def __init__(self) -> None:
-        self.pending: deque[tuple[str, str, str | None, int]] = deque()
-        self.spilt: list[tuple[str, str, str | None, int]] = []  # the core's, which appends without a call
-        self._lock = threading.RLock()
-        self._draining = False
-        self._file: CounterFile | None = None
-        self._early: dict[tuple[str, str, str | None], int] = {}
-
-    def add(self, stream: str, part: str, reason: str | None = None, n: int = 1) -> None:
-        """Add to ``dropped``, ``sampled_out`` or ``rejected`` (with its reason)."""
-        self.pending.append((stream, part, reason, n))
-        try:
-            self.settle()
-        except (RecursionError, MemoryError):
-            pass  # it is queued; the next one to come writes it down
-
-    def settle(self) -> None:
-        """Write down what is queued."""
-        with self._lock:
-            if self._draining:
-                return
-            self._draining = True
-            try:
-                while self.spilt:
-                    self.pending.append(self.spilt[-1])
-                    self.spilt.pop()
-                while self.pending:
-                    self._write(
-                        *self.pending[0]
-                    )  # taken off only once it is written: the stack may end in between
-                    self.pending.popleft()
-            finally:
-                self._draining = False
-
-    def attach(self, file: CounterFile | None) -> None:
-        """From now on count into this file (None: in memory); what was counted without one is added to it."""
-        self.settle()
-        with self._lock:
-            self._file = file
-            if file is not None:
-                early, self._early = self._early, {}
-                for (stream, part, reason), n in early.items():
-                    self._write(stream, part, reason, n)
-
-    def reset(self) -> None:
-        """Start from nothing, without a file: in a child process, whose parent keeps its own counts."""
-        self._lock, self._draining, self._file = threading.RLock(), False, None
-        self._early.clear()
-        self.pending.clear()
-        self.spilt.clear()
-
-    @property
-    def attached(self) -> bool:
-        """True while there is a file to count into."""
-        return self._file is not None
-
-    def _write(self, stream: str, part: str, reason: str | None, n: int) -> None:
-        if self._file is None:
-            key = (stream, part, None if reason is None else _shorten(reason))
-            if len(self._early) >= 2 * _REASON_MAX and key not in self._early:
-                key = (stream, part, OTHER)
-            self._early[key] = self._early.get(key, 0) + n
-        elif part == "rejected":
-            self._file.reject(stream, reason or OTHER, n)
+    def store(self, at: int, value: int) -> None:
+        """Take a step that :meth:`count` returned."""
+        if at >= WINDOWS_AT:
+            place = (at - WINDOWS_AT) // WINDOW_BYTES
+            self._store(at, value, self._seeds[place])
+            self._counts[place] = value
         else:
-            self._file.put(stream, part, self._file.get(stream, part) + n)
+            self._store(at, value)
+
+    def _known(self, reason: str) -> str:
+        """The reason as it stands in the file, written there if it is new; another one where there is no room."""
+        if not reason or reason in self._reasons:
+            return reason
+        text = shorten(reason)
+        if text not in self._reasons:
+            if len(self._reasons) >= REASON_MAX - 1 and text != OTHER:
+                return self._known(OTHER)
+            number = len(self._reasons)
+            at, raw = REASONS_AT + number * REASON_BYTES, text.encode()
+            self._map[at + 8 : at + 8 + len(raw)] = raw  # first: a reason is there once its word is not zero
+            self._store(at, _reason_value(raw))
+            self._reasons[text] = number + 1
+        return text
+
+    def _pack(self, key: Key) -> bytes:
+        stream, part, reason, start, length = key
+        number = self._reasons[reason] if reason else 0
+        return _KEY.pack(start, length, STREAMS.index(stream) + 1, PARTS.index(part), number)
+
+    def _earlier_at(self, key: Key) -> int:
+        return earlier_at(key[0], key[1], self._reasons[key[2]] if key[2] else 0)
+
+    def _is_earlier(self, start: int) -> bool:
+        return start < self._load(BEFORE_AT) * 1000
+
+    def _make_room(self) -> None:
+        """Let the window that ends first be counted together with all before it."""
+        end = min(start + length for _, _, _, start, length in self._places)
+        self._store(BEFORE_AT, max(self._load(BEFORE_AT), -(-end // 1000)))
+        before = self._load(BEFORE_AT) * 1000
+        for key in [key for key in self._places if key[3] < before]:
+            place, at = self._places[key], self._earlier_at(key)
+            # What is to be stored is written down before it is: while the number of folds is odd, a reader, and
+            # whoever opens the file next, take it from there. So a kill in between loses and doubles none.
+            self._store(SOURCE_AT, place)
+            self._store(SUM_AT, self._load(at) + self._counts[place])
+            self._store(FOLDS_AT, self._load(FOLDS_AT) + 1)
+            self._finish_fold()
+
+    def _finish_fold(self) -> None:
+        """Move the rows of one entry to those of earlier windows, as was written down."""
+        place = self._load(SOURCE_AT)
+        key = self._keys[place]
+        if key is not None:  # else the entry is empty already
+            self._store(self._earlier_at(key), self._load(SUM_AT))
+            self._store(WINDOWS_AT + place * WINDOW_BYTES, 0)
+            self._counts[place] = 0
+        self._store(FOLDS_AT, self._load(FOLDS_AT) + 1)
+        if key is not None:
+            self._keys[place] = None
+            self._places.pop(key, None)
+            self._free.append(place)
+
+    def _load(self, at: int) -> int:
+        try:
+            return load_word(self._map, at)
+        except JournalError as error:
+            raise JournalError(f"{self._path}: {error}") from None
+
+    def _store(self, at: int, value: int, over: int | None = None) -> None:
+        """Store a number, in one store (pack_into would write zeros first); ``over`` is the seed of its check."""
+        raw = value.to_bytes(6, "little") if value <= _VALUE_MAX else b"\xff" * 6
+        check = crc_hqx(raw, seed(at) if over is None else over) if value else 0
+        self._map[at : at + 8] = raw + check.to_bytes(2, "little")
 
 
-def read_counters(path: Path, stream: str) -> Counters:
-    """Return what the producer that owns this file counted for a stream. Raises ``JournalError``, ``OSError``."""
-    data = path.read_bytes()
-    if len(data) != COUNTERS_BYTES or _HEAD.unpack_from(data)[:3] != (_MAGIC, FORMAT, COUNTERS_BYTES):
-        raise JournalError(f"{path}: not the counters of a journal of format {FORMAT}")
+def seed(at: int, key: bytes = b"") -> int:
+    """What the check of the word at ``at`` starts from: it is over its place and the key that it counts, too."""
+    return crc_hqx(at.to_bytes(4, "little") + key, 0xFFFF)
 
-    def load(at: int) -> int:
-        return int.from_bytes(data[at : at + 8], "little")
 
-    rejected = {
-        reason: load(_REASONS_AT + index * _REASON_BYTES)
-        for (owner, reason), index in _reasons(data).items()
-        if owner == stream
-    }
-    at = _STREAM_AT[stream]
-    return Counters(load(at + _PARTS["dropped"]), load(at + _PARTS["sampled_out"]), rejected)
+def load_word(data: bytes | mmap.mmap, at: int, key: bytes = b"") -> int:
+    """The number at ``at``: 48 bits of value and 16 of check; all zeros are 0. Raises ``JournalError`` where it is damaged."""
+    raw = data[at : at + 8]
+    if raw == bytes(8):
+        return 0
+    if crc_hqx(raw[:6], seed(at, key)) != int.from_bytes(raw[6:], "little"):
+        raise JournalError(f"the number at byte {at} is damaged")
+    return int.from_bytes(raw[:6], "little")
+
+
+def load_reason(data: bytes, index: int) -> str | None:
+    """The text of a reason, None behind the last. Raises ``JournalError`` where it is damaged."""
+    at = REASONS_AT + index * REASON_BYTES
+    value = load_word(data, at)
+    if value == 0:
+        return None
+    raw = data[at + 8 : at + 8 + value % 256]
+    if _reason_value(raw) != value:
+        raise JournalError(f"the reason at byte {at} is damaged")
+    return raw.decode("utf-8", "replace")
+
+
+def _reason_value(raw: bytes) -> int:
+    return crc_hqx(raw, 0xFFFF) << 8 | len(raw)
+
+
+def earlier_at(stream: str, part: str, reason: int) -> int:
+    """Where the rows of earlier windows are counted, by the number of their reason."""
+    return EARLIER_AT + 8 * ((STREAMS.index(stream) * len(PARTS) + PARTS.index(part)) * 256 + reason)
+
+
+def load_entry(data: bytes, at: int, names: Mapping[int, str]) -> tuple[Key, int]:
+    """What the entry at ``at`` counts (``names``: the reasons by number), and how many. Raises ``JournalError``."""
+    n = load_word(data, at, data[at + 8 : at + WINDOW_BYTES])
+    start, length, stream, part, reason = _KEY.unpack_from(data, at + 8)
+    if not (1 <= stream <= len(STREAMS) and part < len(PARTS) and (reason == 0 or reason in names)):
+        raise JournalError(f"the entry at byte {at} is damaged")
+    return (STREAMS[stream - 1], PARTS[part], names[reason] if reason else "", start, length), n
+
+
+def nonzero(data: bytes, at: int, n: int, step: int) -> list[int]:
+    """Where words that are not zero lie, of ``n`` that are ``step`` bytes apart."""
+    words = memoryview(data)[at : at + n * step].cast("Q")[:: step // 8].tolist()
+    return [at + step * index for index, one in enumerate(words) if one]
+
+
+def check_size(path: Path, n_bytes: int) -> None:
+    """Raise ``JournalError`` where a file has not the size of counters."""
+    if n_bytes != COUNTERS_BYTES:
+        raise JournalError(f"{path}: has {n_bytes} bytes: counters have {COUNTERS_BYTES}")
+
+
+def check_head(path: Path, data: bytes) -> str:
+    """Return the boot id of counters. Raises ``JournalError`` where it is no such file."""
+    magic, form, size, boot = _HEAD.unpack_from(data.ljust(_HEAD.size, b"\0"))
+    if (magic, form, size) != (_MAGIC, COUNTERS_FORMAT, COUNTERS_BYTES):
+        raise JournalError(f"{path}: not the counters of a journal, of format {COUNTERS_FORMAT}")
+    return str(boot.rstrip(b"\0").decode("ascii", "replace"))
 
 
 def _write_new(path: Path) -> None:
@@ -227,7 +323,7 @@ def _write_new(path: Path) -> None:
     fresh.unlink(missing_ok=True)
     descriptor = os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
-        head = _HEAD.pack(_MAGIC, FORMAT, COUNTERS_BYTES, boot_id().encode("ascii", "replace"))
+        head = _HEAD.pack(_MAGIC, COUNTERS_FORMAT, COUNTERS_BYTES, boot_id().encode("ascii", "replace"))
         content = memoryview(head.ljust(COUNTERS_BYTES, b"\0"))
         while content:
             content = content[os.write(descriptor, content) :]
@@ -236,18 +332,6 @@ def _write_new(path: Path) -> None:
     fresh.rename(path)
 
 
-def _reasons(data: bytes) -> dict[tuple[str, str], int]:
-    found: dict[tuple[str, str], int] = {}
-    for index in range(_REASON_MAX):
-        at = _REASONS_AT + index * _REASON_BYTES
-        stream, length = data[at + 8], data[at + 9]
-        if not 1 <= stream <= len(STREAMS):
-            break
-        text = data[at + 10 : at + 10 + length].decode("utf-8", "replace")
-        found.setdefault((STREAMS[stream - 1], text), index)
-    return found
-
-
-def _shorten(reason: str) -> str:
-    """The reason in the bytes that an entry has."""
+def shorten(reason: str) -> str:
+    """The reason in the bytes that there are for one."""
     return reason.encode("utf-8", "replace")[:_TEXT_BYTES_MAX].decode("utf-8", "ignore")

@@ -16,6 +16,7 @@ from vedette.capture.columns import Mask, SlotColumns
 from vedette.capture.folder import SegmentFile
 from vedette.capture.format import FLAG_ID_NULL, FLAG_ID_TEXT, VOID_REASONS, Header, null_bit
 from vedette.capture.journal import STALL_S, Chunk
+from vedette.capture.lost import GONE, lost_slots
 from vedette.capture.text_reader import TEXT_KINDS, TextReader
 from vedette.records import Physical, Role
 
@@ -33,11 +34,14 @@ def read_segment(
     alive: bool,
     youngest: float,
     problems: list[str],
-) -> tuple[Chunk | None, bool]:
-    """Return the rows of a segment above ``after``, and whether the segment has no more to come.
+    gone: str = GONE,
+) -> tuple[Chunk | None, bool, int]:
+    """Return the rows of a segment above ``after``, whether the segment has no more to come, and how many slots that
+    were begun wait behind the last that was read.
 
     ``end`` is where its rows are known to end, None where they are not; ``alive`` whether its writer may still
-    write; ``youngest`` the time at which a later segment was made, 0 where there is none. Raises ``OSError``.
+    write; ``youngest`` the time at which a later segment was made, 0 where there is none; ``gone`` why sequences
+    before the segment's first are missing. Raises ``OSError``.
     """
     first = max(after + 1, header.first)
     limit = header.first + header.capacity
@@ -52,33 +56,38 @@ def read_segment(
             slots = SlotColumns(file.path, header, first, stop, again=alive)
             decided = min(decided, _undecided(slots, youngest))
         finished = first + decided >= (limit if end is None else end)
-    else:
-        touched = np.flatnonzero(slots.touched())
+    touched = np.flatnonzero(slots.touched())
+    waiting = max(0, int(touched[-1]) + 1 - decided) if alive and not finished and len(touched) else 0
+    if not alive:
         decided = len(slots) if end is not None else int(touched[-1]) + 1 if len(touched) else 0
         finished = True
     # slots cut off the file are torn
     upto = max(first, end) if finished and end is not None else first + decided
     if upto <= after + 1:
-        return None, finished
-    return _chunk(file, slots, decided, after, upto, problems), finished
+        return None, finished, waiting
+    slots.cut(decided)
+    return _chunk(file, slots, after, upto, gone, problems), finished, waiting
 
 
 def _chunk(
-    file: SegmentFile, slots: SlotColumns, decided: int, after: int, upto: int, problems: list[str]
+    file: SegmentFile, slots: SlotColumns, after: int, upto: int, gone: str, problems: list[str]
 ) -> Chunk:
-    """The rows among the first ``decided`` slots, which stand for the sequences from ``after`` to before ``upto``."""
+    """The rows among the slots, which stand for the sequences from ``after`` to before ``upto``."""
     header, layout = slots.header, slots.layout
-    slots.cut(decided)
-    whole = slots.whole() & slots.intact()
+    written, times = slots.whole(), slots.time
+    whole = written & slots.intact()
     void = whole & slots.void()
     codes, counts = np.unique(slots.code[void], return_counts=True)
     reasons = {VOID_REASONS.get(int(c), f"reason {c}"): int(n) for c, n in zip(codes, counts, strict=True)}
+    states = np.where(written, np.where(whole, 0, 2), 1)
+    states[void] = 16 + np.minimum(slots.code[void], 2**32).astype(np.int64)
     slots.take(whole & ~void)
     texts = TextReader(file.path.with_suffix(".txt"), header.first)
     readable = _texts_readable(slots, texts)
     ids, found = _ids(slots, texts) if layout.ids else (np.full(len(slots), None), readable)
     readable &= found
     _say(readable, f"{file.path.name}: ", problems)
+    states[np.flatnonzero(states == 0)[~readable]] = 3
     if not readable.all():
         slots.take(readable)
         ids = ids[readable]
@@ -99,7 +108,18 @@ def _chunk(
         next=upto,
         torn=upto - (after + 1) - len(slots) - int(void.sum()),
         void=reasons,
-    )
+        lost=lost_slots(
+            after + 1, slots.first, upto, states, times, VOID_REASONS,
+            created=header.created, gone=gone, before=lambda: _time_before(file, header, slots.first),
+        ),
+    )  # fmt: skip
+
+
+def _time_before(file: SegmentFile, header: Header, first: int) -> float | None:
+    """The event time of the last whole row of the segment before a sequence, None where it has none."""
+    slots = SlotColumns(file.path, header, header.first, first, again=False)
+    times = slots.time[slots.whole() & slots.intact() & ~slots.void()]
+    return float(times[-1]) if len(times) else None
 
 
 def _undecided(slots: SlotColumns, youngest: float) -> int:

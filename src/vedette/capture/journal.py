@@ -7,12 +7,15 @@ imported only where rows are decoded.
 from __future__ import annotations
 
 import os
+import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vedette.capture.counters import CounterFile, read_counters
+from vedette.capture.counted import read_bounds, read_counters
+from vedette.capture.counters import CounterFile
 from vedette.capture.crc32c import crc32c
 from vedette.capture.folder import (
     SegmentFile,
@@ -34,11 +37,14 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from vedette.capture.lost import Lost
+
 __all__ = ["Batch", "Chunk", "ProducerFolder", "models", "producers", "sync"]
 
 STALL_S = 300.0
 """A slot that is still empty when rows this much younger follow it is given up as torn. Its thread has a few hundred
 nanoseconds to fill it, so that only one which will never come back takes as long."""
+_SECOND_LOOK_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +55,8 @@ class Chunk:
     ``columns`` has, for each field, its values and a mask that is True where there is one: float64, int64, uint64 or
     bool arrays, int64 microseconds for timestamps, object arrays of ``str`` or ``bytes`` (None where absent).
     ``absent`` counts the rows in which a feature was not given at all. Of the sequences from the one asked for up to
-    ``next`` (exclusive), ``torn`` are lost and ``void`` were given up by their writer, by reason.
+    ``next`` (exclusive), ``torn`` are lost and ``void`` were given up by their writer, by reason; ``lost`` says of both
+    which they are, why, and to which time they are counted.
     """
 
     version: str
@@ -64,6 +71,7 @@ class Chunk:
     next: int
     torn: int
     void: dict[str, int]
+    lost: tuple[Lost, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +93,18 @@ class Batch:
 
 
 class ProducerFolder:
-    """What one producer has written. ``problems`` says which files could not be read, and why."""
+    """What one producer has written.
+
+    ``problems`` says which files could not be read, and why; ``waiting`` how many slots lay, by stream, behind the last
+    that a reading took: begun, and not written yet, or behind one that is not.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.name = path.name
         self.problems: list[str] = []
+        self.waiting: dict[str, int] = {}
+        self._unreadable: dict[tuple[str, int], str] = {}  # why, by stream and first sequence of a segment
 
     @property
     def alive(self) -> bool:
@@ -100,13 +114,16 @@ class ProducerFolder:
     def read(self, stream: str, after: int) -> Iterator[Chunk]:
         """Yield the rows whose sequence is above ``after``, in order, one chunk a segment.
 
-        While the producer lives, reading ends before the first slot that is not written yet; once it is dead, such
-        a slot is torn.
+        While the producer lives, reading ends before the first slot of its own that is not written yet; once it is
+        dead, such a slot is torn.
         """
         from vedette.capture.decode import read_segment
 
+        self.waiting.pop(stream, None)
         alive = self.alive  # before the rows are looked at: who is dead now writes no more
         segments = list(self._segments(stream))
+        # and after: another may have taken the folder over meanwhile, and what it writes is not that of the dead
+        owned = self._bounds(stream)[0] if alive or self.alive else sys.maxsize
         for index, (file, header) in enumerate(segments):
             later = segments[index + 1 :]
             ends = [header.end, *(later_file.first for later_file, _ in later[:1])]
@@ -114,41 +131,94 @@ class ProducerFolder:
             if end is not None and end <= after + 1:
                 continue
             youngest = max((later_header.created for _, later_header in later), default=0.0)
+            before = segments[index - 1][0].first if index else 0
             try:
-                chunk, finished = read_segment(
-                    file, header, after, end=end, alive=alive, youngest=youngest, problems=self.problems
-                )
+                chunk, finished, waiting = read_segment(
+                    file, header, after,
+                    end=end, alive=file.first >= owned, youngest=youngest, problems=self.problems,
+                    gone=self._why_gone(stream, before, file.first),
+                )  # fmt: skip
             except FileNotFoundError:
                 continue  # freed meanwhile
             if chunk is not None:
                 after = chunk.next - 1
                 yield chunk
             if not finished:
+                self.waiting[stream] = (
+                    self.highest(stream) + 1 - max(after + 1, file.first) if later else waiting
+                )
                 return
+
+    def missing_end(self, stream: str, after: int) -> Lost | None:
+        """The sequences above ``after`` whose segments, the newest, are gone or cannot be read; None where none are.
+
+        They are counted to the time at which the last segment that is there was made, else to the last change of the
+        folder: no later one tells of them yet.
+        """
+        found = self._missing_end(stream, after)
+        if found is not None and self.alive:
+            # a process that opens its next segment at this moment has both, name and bound, in a moment
+            time.sleep(_SECOND_LOOK_S)
+            again = self._missing_end(stream, after)
+            return found if again == found else None
+        return found
+
+    def _missing_end(self, stream: str, after: int) -> Lost | None:
+        from vedette.capture.lost import Lost
+
+        bound = self._bounds(stream)[1]
+        segments = list(self._segments(stream))
+        end = after + 1
+        if segments:
+            file, header = segments[-1]
+            if bound <= (header.first + header.capacity if header.end is None else header.end):
+                return None
+            end = max(end, last_end(file, header))
+        if bound <= end:
+            return None
+        at = segments[-1][1].created if segments else self.path.stat().st_mtime
+        return Lost(end, bound - 1, "torn", self._why_gone(stream, end - 1, bound), at)
+
+    def _bounds(self, stream: str) -> tuple[int, int]:
+        """The first sequence of the folder's owner, and what is above all handed out; zeros where that cannot be read."""
+        try:
+            return read_bounds(self.path / "counters", stream)
+        except (OSError, JournalError):
+            return 0, 0
+
+    def _why_gone(self, stream: str, after: int, before: int) -> str:
+        """Why there are no slots of sequences between two segments, by the first sequence of both."""
+        from vedette.capture.lost import GONE
+
+        for (owner, first), error in self._unreadable.items():
+            if owner == stream and after < first < before:
+                return f"the segment cannot be read: {error}"
+        return GONE
 
     def batches(self, after: int) -> list[Batch]:
         """The batches whose number is above ``after``, in order."""
         return [Batch(*entry) for entry in batch_files(self.path) if entry[0] > after]
 
     def counters(self, stream: str) -> Counters:
-        """What the producer counted besides its rows; zeros, and a problem, where its file cannot be read."""
+        """What the producer counted besides its rows; nothing, and a problem, where its file cannot be read."""
         try:
-            return read_counters(self.path / "counters", stream)
+            found = read_counters(self.path / "counters", stream)
         except (OSError, JournalError) as error:
             self._report(self.path / "counters", error)
-            return Counters()
+            return Counters(problem=(error.strerror if isinstance(error, OSError) else None) or str(error))
+        if found.problem:
+            self._report(self.path / "counters", JournalError(found.problem))
+        return found
 
     def highest(self, stream: str) -> int:
         """The highest sequence handed out, as far as the files tell; 0 where there is none."""
         for file, header in reversed(list(self._segments(stream))):
             return last_end(file, header) - 1
-        try:
-            counters = CounterFile(self.path / "counters")
-        except (OSError, JournalError):
-            return 0
-        bound = counters.get(stream, "bound")
-        counters.close()
-        return max(bound - 1, 0)
+        return max(self._bounds(stream)[1] - 1, 0)
+
+    def newest(self, stream: str) -> float | None:
+        """The time at which the newest segment was made, None where there is none."""
+        return next((header.created for _, header in reversed(list(self._segments(stream)))), None)
 
     def free(self, stream: str, upto: int) -> int:
         """Delete the segments of which every row has a sequence up to ``upto``; return how many.
@@ -205,6 +275,8 @@ class ProducerFolder:
             except FileNotFoundError:
                 continue  # freed meanwhile
             except (OSError, JournalError) as error:
+                why = (error.strerror if isinstance(error, OSError) else None) or str(error)
+                self._unreadable[stream, file.first] = why
                 self._report(file.path, error)
 
     def _report(self, path: Path, error: Exception) -> None:

@@ -45,6 +45,8 @@ class Producer:
         self._mapped = can_be_mapped(path)
         counters.opened()
         self._next = {stream: self._take_over(stream) for stream in STREAMS}
+        for stream, first in self._next.items():
+            counters.put(stream, "owned", first)
         counters.batch = max(counters.batch, *(number for number, *_ in batch_files(path)), 0)
         for leftover in path.glob("*.tmp"):
             leftover.unlink(missing_ok=True)
@@ -110,12 +112,14 @@ class Producer:
             header = read_header(files[-1])
         except JournalError:
             return max(bound, files[-1].first + 1)
-        end = last_end(files[-1], header)
-        if header.end is None:
-            seal_file(files[-1], header, end)
-        if bound > header.first + header.capacity:  # a later segment is gone
+        end = last = last_end(files[-1], header)
+        # a bound beyond what this segment can have says that a later one is gone
+        if bound > (header.first + header.capacity if header.end is None else header.end):
             end = bound
+        # before an empty segment goes: else it would read as rows that were lost
         self.counters.put(stream, "bound", end)
+        if header.end is None:
+            seal_file(files[-1], header, last)
         return end
 
     def next(self, stream: str) -> int:
@@ -169,8 +173,9 @@ class Producer:
         """Close a segment to new rows, and return where it ends; the next one goes on there."""
         end = self._next[stream] = segment.stop()
         try:
-            segment.mark_end(end)
+            # the bound first: one beyond a sealed end says that rows are gone
             self.counters.put(stream, "bound", end)
+            segment.mark_end(end)
         except OSError:
             pass  # a disk that is full, where files are not mapped: the reader takes the next segment's first as the end
         return end

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -23,7 +23,7 @@ from vedette.capture.keeper import SYNC_S, keep, wake
 from vedette.capture.process import register
 from vedette.capture.row import label_cells, prediction_cells, snapshot
 from vedette.capture.values import Rejected, event_time, fit_float, fit_integer, identifier
-from vedette.capture.writer import JournalWriter, NoRoom, Stream, void_or_whole
+from vedette.capture.writer import JournalWriter, NoRoom, Stream, reason_of, void_or_whole
 from vedette.errors import JournalError, SchemaError
 from vedette.records import Field, Settings, check_model_name, class_name
 
@@ -129,7 +129,7 @@ class Recorder:
 
     def label(self, id: Any, label: Any, *, time: Any = None) -> None:  # noqa: A002 - the public name
         """Record the truth about the prediction with this id; ``time`` is when it became known."""
-        with self._counting("labels"):
+        with self._counting("labels", time):
             now = float(self._clock())
             key = _identifier(id)
             if key is None:
@@ -148,7 +148,7 @@ class Recorder:
         time: Any,
     ) -> None:
         """Record a prediction of any shape: ``log`` comes here with what its compiled way does not take."""
-        with self._counting("predictions"):
+        with self._counting("predictions", time):
             now = float(self._clock())
             given = snapshot(features)
             self._keys = list(given)
@@ -168,12 +168,19 @@ class Recorder:
         except Rejected as reason:
             raise ValueError(str(reason)) from None
 
-    def write_batch(self, stream: str, n_rows: int, write: Callable[[Path], None]) -> int:
+    def write_batch(
+        self,
+        stream: str,
+        n_rows: int,
+        write: Callable[[Path], None],
+        times: Callable[[], Mapping[float | None, int]] | None = None,
+    ) -> int:
         """Put a batch of rows into the journal and return its number, 0 where there was no room (counted).
 
         ``write`` is called with a path and writes an Arrow IPC file there; what it raises, other than ``OSError``,
         passes through. ``stream`` is predictions, labels or reference; a reference that cannot be kept raises
-        ``JournalError``, since without it nothing can be judged.
+        ``JournalError``, since without it nothing can be judged. ``times`` tells, of a batch that is dropped, the number
+        of rows by event time (one for each window will do; None: unknown); default all at the time of receipt.
         """
         if stream not in (*STREAMS, "reference"):
             raise ValueError(f"stream={stream!r}: must be predictions, labels or reference")
@@ -184,7 +191,8 @@ class Recorder:
                 raise JournalError(
                     f"the reference cannot be put into the journal {self._writer.root}: {error}"
                 ) from error
-            self.drop(stream, f"a batch: {error}", n_rows)
+            for when, n in (times() if times is not None else {None: n_rows}).items():
+                self.drop(stream, f"a batch: {reason_of(error)}", n, time=when)
             return 0
 
     def position(self) -> dict[str, int]:
@@ -194,20 +202,20 @@ class Recorder:
         """
         return self._writer.position()
 
-    def reject(self, stream: str, reason: str, n: int = 1) -> None:
-        """Count rows that cannot be kept, with the reason."""
-        self._count(stream, "rejected", reason, n)
+    def reject(self, stream: str, reason: str, n: int = 1, *, time: float | None = None) -> None:
+        """Count rows that cannot be kept, with the reason, in the window of their event time (None: of the clock)."""
+        self._count(stream, "rejected", reason, n, time)
 
-    def drop(self, stream: str, reason: str, n: int = 1) -> None:
-        """Count rows that could have been kept, had there been room or time; the reason is only said."""
-        self._count(stream, "dropped", reason, n)
+    def drop(self, stream: str, reason: str, n: int = 1, *, time: float | None = None) -> None:
+        """Count rows that could have been kept, had there been room or time."""
+        self._count(stream, "dropped", reason, n, time)
 
-    def sample_out(self, stream: str, n: int = 1) -> None:
+    def sample_out(self, stream: str, n: int = 1, *, time: float | None = None) -> None:
         """Count rows that a sampler left out."""
-        self._count(stream, "sampled_out", None, n)
+        self._count(stream, "sampled_out", None, n, time)
 
-    def _count(self, stream: str, part: str, reason: str | None, n: int) -> None:
-        self._writer.tally.add(stream, part, reason if part == "rejected" else None, n)
+    def _count(self, stream: str, part: str, reason: str | None, n: int, time: float | None) -> None:
+        self._writer.tally.add(stream, part, reason, n, time)
         try:
             self._writer.ensure_folder()
             if reason is not None:
@@ -243,16 +251,23 @@ class Recorder:
         self._way_in.install(stream.segment, keys, classes)
 
     @contextmanager
-    def _counting(self, stream: str) -> Iterator[None]:
+    def _counting(self, stream: str, given: Any) -> Iterator[None]:
         """Whatever happens inside to one row of the stream is counted, and raised only where it must be."""
         try:
             yield
         except (Rejected, SchemaError) as reason:
-            self.reject(stream, str(reason))
+            self.reject(stream, str(reason), time=self._when(given))
         except NoRoom as reason:
-            self.drop(stream, str(reason))
+            self.drop(stream, str(reason), time=self._when(given))
         except Exception as error:  # noqa: BLE001 - the edge: the model must not feel our faults or the caller's
-            self.reject(stream, f"recording raised {type(error).__name__}")
+            self.reject(stream, f"recording raised {type(error).__name__}", time=self._when(given))
+
+    def _when(self, given: Any) -> float | None:
+        """The event time of a row that is not kept; None, for the time of receipt, where it has none that can be."""
+        try:
+            return None if given is None else event_time(given, float(self._clock()))[0]
+        except Exception:  # noqa: BLE001 - Rejected, or a value or a clock of the user's that raises
+            return None
 
     def _say(self, what: str) -> None:
         """One line a minute for each thing; never an exception, whatever handlers the user installed."""

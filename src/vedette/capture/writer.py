@@ -12,18 +12,18 @@ from pathlib import Path
 from typing import Any
 
 from vedette.capture.core import core
-from vedette.capture.counters import Tally
 from vedette.capture.folder import journal_bytes
 from vedette.capture.format import FIELDS_MAX, FLAG_ID_NULL, FLAG_ID_TEXT, ID_BYTES_MAX, PAGE, STREAMS, Layout
 from vedette.capture.producer import Producer
 from vedette.capture.row import Cell, place
 from vedette.capture.segment import SegmentWriter, has_texts
+from vedette.capture.tally import Tally
 from vedette.capture.texts import TextFull
 from vedette.capture.values import Rejected
 from vedette.errors import JournalError
 from vedette.records import Field, Role, Settings, check_feature_names
 
-__all__ = ["JournalWriter", "NoRoom", "Stream", "void_or_whole"]
+__all__ = ["JournalWriter", "NoRoom", "Stream", "reason_of", "void_or_whole"]
 
 NO_ROOM = "no room in the journal"
 _LOCK_S = 1.0  # as long as a row may wait for another thread that opens a file; after that, rows are dropped
@@ -87,7 +87,7 @@ class JournalWriter:
         sync_s: float,
     ) -> None:
         self.root, self.model, self.version, self.settings = root, model, version, settings
-        self.tally = Tally()
+        self.tally = Tally(clock, lambda: self.settings.window_s)
         self.streams = {name: Stream(name) for name in STREAMS}
         self.producer: Producer | None = None
         self.sync_s = sync_s
@@ -256,6 +256,7 @@ class JournalWriter:
         self._lock, self._busy, self._stuck = threading.RLock(), False, False
         self._tending = threading.Lock()
         self.tally.reset()
+        self._claim_at = 0.0  # the parent has just had a folder; this process has none to count in
         producer, self.producer = self.producer, None
         self._batches = 0
         for stream in self.streams.values():
@@ -375,7 +376,7 @@ class JournalWriter:
             stream.synced = made.first
         except (OSError, JournalError) as error:
             stream.retry_at = time.monotonic() + _RETRY_S
-            raise NoRoom(f"{NO_ROOM}: {error}") from None
+            raise NoRoom(f"{NO_ROOM}: {reason_of(error)}") from None
         self._changed(stream)
         self._wake()
 
@@ -463,6 +464,11 @@ class JournalWriter:
                 self._busy = False
         finally:
             lock.release()
+
+
+def reason_of(error: Exception) -> str:
+    """What went wrong without the file's name, so that the same trouble is the same reason each time."""
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
 def void_or_whole(

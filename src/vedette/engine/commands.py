@@ -24,9 +24,9 @@ from vedette.engine.health import health as model_health
 from vedette.engine.state import due
 from vedette.errors import AlertError, ConfigError, LakeError, LockedError
 from vedette.lake import ingest as lake_ingest
-from vedette.lake.ledger import identifier
 from vedette.lake.ledger import ledger as read_ledger
 from vedette.lake.locks import lock
+from vedette.lake.outcomes import identifier
 from vedette.lake.tables import Lake, ModelTables
 from vedette.records import (
     Alert,

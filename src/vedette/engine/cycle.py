@@ -26,8 +26,8 @@ from vedette.engine.summarise import Shape, increments
 from vedette.errors import ConfigError
 from vedette.lake import ingest
 from vedette.lake.arrivals import Arrivals, collect
-from vedette.lake.ledger import identifier
 from vedette.lake.locks import lock
+from vedette.lake.outcomes import identifier
 from vedette.lake.rows import matches
 from vedette.lake.tables import Lake, ModelTables
 
@@ -62,7 +62,7 @@ def round_of(lake: Lake, model: str, now: datetime, written: config.Config | Non
     received = [frame["received"].max() for frame in (arrivals.predictions, arrivals.labels) if frame.height]
     judge.judge(tables, now, receipt=max(received, default=None))  # type: ignore[type-var, arg-type]
     alerts.advance(tables, now)
-    if not arrivals.empty:
+    if not arrivals.empty or ingest.crowded(folders):
         ingest.close(tables, arrivals, now)
     return arrivals.predictions.height + arrivals.labels.height
 

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 import numpy as np
 import polars as pl
 
-from vedette.engine.query import Query, moment, names_of
+from vedette.engine.query import Query, Span, moment, names_of
 from vedette.engine.segments import Segments
 from vedette.engine.summarise import LABELLED
 from vedette.engine.view import Cells, View, Windows, reference_of, view
-from vedette.lake.ledger import ledger as read_ledger
+from vedette.lake.kept import kept as read_kept
 from vedette.lake.tables import UTC as UTC_TYPE
 from vedette.lake.tables import Lake
-from vedette.records import Ledger
 from vedette.statistics import Estimates
 from vedette.statistics.grid import Grid
 
@@ -38,6 +38,9 @@ FIGURE_SCHEMA: dict[str, pl.DataType] = {
     "feature": pl.String(),
     "part": pl.String(),
 }
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_FOR_EVER = 2**62
 
 OLDER = "counted on an older grid"
 """The reason of windows whose labels came before a reference replaced the grid: counts of two grids do not add up."""
@@ -95,7 +98,7 @@ def figures(
     found = _Found(query, seen, length_us)
     for column, grid in kinds.items():
         found.add(column, grid, source.blocks(column, grid, hashes=hashes))
-    return found.frame(source.names, _completeness(read_ledger(lake, model, recount=False)))
+    return found.frame(source.names, _completeness(lake, model, seen, span))
 
 
 def _check_features(query: Query, seen: View) -> None:
@@ -152,7 +155,9 @@ class _Found:
                     self.places.append(place)
                     self.estimates.append(_with_older(found, cells))
 
-    def frame(self, segments: Sequence[str], completeness: float | None) -> pl.DataFrame:
+    def frame(
+        self, segments: Sequence[str], completeness: Callable[[np.ndarray, int], np.ndarray]
+    ) -> pl.DataFrame:
         """All figures, by segment, column, metric and window."""
         if not self.keys:
             return pl.DataFrame(schema=FIGURE_SCHEMA)
@@ -171,14 +176,14 @@ class _Found:
                 "start": starts,
                 "end": starts.dt.offset_by(f"{self.length_us}us"),
                 **{name: all_of(name) for name in ("value", "low", "high", "n")},
-                "completeness": pl.repeat(completeness, len(key), dtype=pl.Float64, eager=True),
+                "completeness": completeness(start, self.length_us),
                 "labelled": labelled,
                 "kind": pl.repeat("measured", len(key), eager=True),
                 "reason": pl.Series(all_of("reason").tolist(), dtype=pl.String),
                 "feature": pl.Series(feature, dtype=pl.String).gather(key),
                 "part": pl.Series(part, dtype=pl.String).gather(key),
             }
-        ).with_columns(pl.col("value", "low", "high", "labelled").fill_nan(None))
+        ).with_columns(pl.col("value", "low", "high", "labelled", "completeness").fill_nan(None))
         whole = whole if len(segments) == 1 else whole[np.argsort(segment, kind="stable")]
         return whole.select([pl.col(name).cast(kind) for name, kind in FIGURE_SCHEMA.items()])
 
@@ -206,7 +211,26 @@ def _with_older(found: Estimates, cells: Cells) -> Estimates:
     return replace(found, reason=reason)
 
 
-def _completeness(ledger: Ledger) -> float | None:
-    """The share of the predictions seen that figures rest on, over the producers' lives."""
-    seen = ledger.total("seen")
-    return None if not seen else (ledger.total("in_lake") + ledger.total("in_journal")) / seen
+def _completeness(lake: Lake, model: str, seen: View, span: Span) -> Callable[[np.ndarray, int], np.ndarray]:
+    """What gives, for starts of windows, the share of the predictions seen that the figures of each rest on.
+
+    That is kept / (kept + dropped + rejected + sampled out + torn), from the ledger alone. Which version or segment a row
+    had that was lost is not known: theirs is the share of the window as a whole. NaN where no row was ever counted.
+    """
+    kept = read_kept(lake, model, seen.tables, seen.fresh, seen.shape.window_us)
+    least, most = (_micros(when, limit) for when, limit in ((span.since, 0), (span.until, _FOR_EVER)))
+    most = min(most, _micros(span.as_of, _FOR_EVER))
+
+    def share(starts: np.ndarray, length_us: int) -> np.ndarray:
+        ends = np.minimum(starts + length_us, most)
+        return (
+            kept.share(starts, ends)
+            if span.window_us
+            else kept.share(np.full_like(starts, least), np.full_like(starts, most))
+        )
+
+    return share
+
+
+def _micros(when: datetime | None, otherwise: int) -> int:
+    return otherwise if when is None else (when - _EPOCH) // timedelta(microseconds=1)

@@ -71,7 +71,10 @@ def due(tables: ModelTables, now: datetime) -> bool:
 
 def receipts(tables: ModelTables, now: datetime, receipt: datetime | None) -> tuple[datetime, datetime]:
     """The latest receipt of any row, and when rows last came in."""
-    last = tables["ledger"].scan().select(pl.col("newest").max(), pl.col("time").max()).collect().row(0)
+    came = (
+        tables["ledger"].scan().filter(pl.col("through").is_not_null())
+    )  # else what was counted of rows that did not
+    last = came.select(pl.col("newest").max(), pl.col("time").max()).collect().row(0)
     newest = max((one for one in (last[0], receipt) if one is not None), default=NEVER)
     return newest, now if receipt is not None else (last[1] or now)
 

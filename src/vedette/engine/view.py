@@ -15,7 +15,7 @@ from vedette.engine.summarise import LABELLED, Shape, increments
 from vedette.errors import LakeError
 from vedette.lake.arrivals import Arrivals, collect
 from vedette.lake.events import latest_settings, merged
-from vedette.lake.ledger import identifier
+from vedette.lake.outcomes import identifier
 from vedette.lake.rows import matches
 from vedette.lake.tables import SCHEMAS, Lake, ModelTables
 from vedette.statistics.grid import Grid
@@ -30,7 +30,8 @@ _TRIES = 8  # reads of the lake before one gives up because an ingester commits 
 class View:
     """What was read of a model: increments (``summaries``, live and newest reference), and what is needed to read them.
 
-    ``extent`` are the first and the last start of a window with rows, in microseconds; None where there are none.
+    ``fresh`` is what the journals hold beyond the watermarks of the summaries. ``extent`` are the first and the
+    last start of a window with rows, in microseconds; None where there are none.
     """
 
     tables: ModelTables

@@ -12,10 +12,11 @@ import numpy as np
 import polars as pl
 
 from vedette.capture.journal import Batch, Chunk, ProducerFolder, producers
+from vedette.capture.lost import Lost
 from vedette.errors import JournalError
 from vedette.lake.events import settings_from
 from vedette.lake.frames import POLARS, fields_of
-from vedette.lake.ledger import ROW_BITS, STREAMS, identifier
+from vedette.lake.outcomes import ROW_BITS, STREAMS, batch_lost, identifier
 from vedette.lake.rows import base_of
 from vedette.lake.tables import Lake
 from vedette.records import Field, Physical, Settings
@@ -37,13 +38,10 @@ class Reference:
 
 @dataclass(slots=True)
 class Decided:
-    """What became of the sequences of one producer's stream since its last ledger row."""
+    """How far one producer's stream has come, and what was lost on the way; the rest are rows."""
 
     through: int
-    seen: int = 0
-    whole: int = 0
-    torn: int = 0
-    void: dict[str, int] = field(default_factory=dict)
+    lost: list[Lost] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -58,6 +56,7 @@ class Arrivals:
     decided: dict[tuple[str, str], Decided]  # by (producer, stream or batch/stream)
     changes: list[dict[str, str]]  # schema events
     folders: list[ProducerFolder]
+    after: Mapping[str, int]  # the watermarks beyond which was read, by producer/stream
 
     @property
     def empty(self) -> bool:
@@ -160,12 +159,8 @@ class _Collector:
         if stream == "predictions":  # a process that only labels knows nothing of the rest
             self.settings, self.version = chunk.settings, chunk.version
         entry = self.decided.setdefault((producer, stream), Decided(through=start))
-        entry.seen += chunk.next - 1 - entry.through
         entry.through = chunk.next - 1
-        entry.torn += chunk.torn
-        entry.whole += len(chunk.sequence)
-        for reason, count in chunk.void.items():
-            entry.void[reason] = entry.void.get(reason, 0) + count
+        entry.lost += chunk.lost
         if not len(chunk.sequence):
             return
         names = self.place(stream, chunk.fields, chunk.version)
@@ -182,14 +177,13 @@ class _Collector:
             return  # freed meanwhile: the reader sees that the lake has moved on, and reads again
         except (OSError, JournalError, pl.exceptions.PolarsError) as error:
             log.error("batch %s cannot be read, its %d rows are torn: %s", batch.path, batch.n_rows, error)
-            rows = None
+            rows, said = None, str(error)
         entry = self.decided.setdefault((producer, f"batch/{batch.stream}"), Decided(through=begin))
         entry.through = batch.number
-        entry.seen += batch.n_rows
         if rows is None:
-            entry.torn += batch.n_rows
+            entry.lost += batch_lost(batch, None, said)
             return
-        entry.whole += rows.height
+        entry.lost += batch_lost(batch, rows.height)
         version = str(rows["version"][0])
         if batch.stream != "labels":
             self.settings, self.version = settings_from(rows["_settings"][0]), version
@@ -234,6 +228,7 @@ def collect(lake: Lake, model: str, after: Mapping[str, int]) -> Arrivals:
         decided=found.decided,
         changes=_distinct(found.changes),
         folders=folders,
+        after=after,
     )
 
 

@@ -48,10 +48,10 @@ POLARS: dict[Physical, pl.DataType] = {
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Rows in vedette's own columns, and what could not be taken, counted by reason."""
+    """Rows in vedette's own columns, and the event times of those that could not be taken, by reason (null: unknown)."""
 
     frame: pl.DataFrame
-    rejected: Mapping[str, int]
+    rejected: Mapping[str, pl.Series]
 
 
 def frame_of(data: Any, text_columns: Sequence[str] = ()) -> pl.DataFrame:
@@ -391,7 +391,7 @@ def _rows(frame: pl.DataFrame, now_s: float, future_s: float, required: tuple[st
     closed_frame = pl.DataFrame(columns)
     if "time" not in closed_frame.columns:
         closed_frame = closed_frame.with_columns(now.alias("time"))
-    rejected: dict[str, int] = {}
+    rejected: dict[str, pl.Series] = {}
     for reason, bad in (
         ("time in the future", pl.col("time") > now + pl.duration(microseconds=round(future_s * 1e6))),
         (
@@ -403,6 +403,8 @@ def _rows(frame: pl.DataFrame, now_s: float, future_s: float, required: tuple[st
     ):
         mask = closed_frame.select(bad.fill_null(False).alias("bad"))["bad"]
         if mask.any():
-            rejected[reason] = int(mask.sum())
+            times = closed_frame["time"].filter(mask)
+            # a time that cannot be is none
+            rejected[reason] = times.clear(len(times)) if reason.startswith("time") else times
             closed_frame = closed_frame.filter(~mask)
     return Rows(closed_frame.with_columns(now.alias("received")), rejected)

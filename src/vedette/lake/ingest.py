@@ -7,23 +7,36 @@ off in between is repeated from the journals, and each table takes only what lie
 
 from __future__ import annotations
 
-import json
 import logging
-from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import UTC as DATETIME_UTC
 from datetime import datetime
 
 import polars as pl
 
+from vedette.capture.counters import WINDOW_MAX
+from vedette.capture.journal import ProducerFolder
 from vedette.lake.arrivals import Arrivals
-from vedette.lake.events import latest_settings, merged, news, settings_json
-from vedette.lake.ledger import ROW_BITS, STREAMS, identifier, last_rows
+from vedette.lake.events import latest_settings, merged, settings_json, settings_of
+from vedette.lake.events import news as news_of
+from vedette.lake.outcomes import (
+    COUNTED,
+    ROW_BITS,
+    SCHEMA,
+    STREAMS,
+    gathered,
+    identifier,
+    news,
+    of_lost,
+    of_rows,
+    stored,
+)
 from vedette.lake.tables import UTC, ModelTables
 
 __all__ = [
     "append",
     "close",
+    "crowded",
     "now_of",
     "tell",
     "through",
@@ -89,50 +102,89 @@ def append(tables: ModelTables, arrivals: Arrivals, now: datetime) -> None:
 
 def tell(tables: ModelTables, events: list[dict[str, str]], now: datetime) -> None:
     """Write the events that are news: the same found twice (after a crash in between) is one."""
-    events = news(tables, events)
+    events = news_of(tables, events)
     if events:
         tables["events"].write(pl.DataFrame(events).with_columns(pl.lit(now).cast(UTC).alias("time")), {})
 
 
 def close(tables: ModelTables, arrivals: Arrivals, now: datetime) -> None:
-    """Commit the ledger, and free what the journals no longer need to hold."""
-    if arrivals.decided:
-        last = last_rows(tables)
+    """Commit the ledger, and free what the journals no longer need to hold.
+
+    What became of the rows of a round, and what the producers had counted besides by then, is one commit with the
+    watermarks up to which it goes.
+    """
+    outcomes = _outcomes(tables, arrivals)
+    if arrivals.decided or outcomes.height:
+        marks = through(arrivals, (*STREAMS, "batch"))
+        old = watermarks(tables, "ledger", marks)
         received = [
             frame["received"].max() for frame in (arrivals.predictions, arrivals.labels) if frame.height
         ]
-        rows = []
-        for (producer, stream), entry in sorted(arrivals.decided.items()):
-            before = last.get((producer, stream))
-            reasons: dict[str, int] = defaultdict(int, json.loads(before["reasons"]) if before else {})
-            for reason, count in entry.void.items():
-                reasons[reason] += count
-            rows.append(
-                {
-                    "time": now,
-                    "producer": producer,
-                    "stream": stream,
-                    "through": entry.through,
-                    "seen": entry.seen + (before["seen"] if before else 0),
-                    "in_lake": entry.whole + (before["in_lake"] if before else 0),
-                    "torn": entry.torn + (before["torn"] if before else 0),
-                    "void": sum(entry.void.values()) + (before["void"] if before else 0),
-                    "reasons": json.dumps(reasons),
-                    "newest": max(received) if received else None,  # type: ignore[type-var]
-                }
-            )
-        marks = through(arrivals, (*STREAMS, "batch"))
-        old = watermarks(tables, "ledger", marks)
-        tables["ledger"].write(
-            pl.DataFrame(rows, schema_overrides={"newest": UTC}),
-            {key: number for key, number in marks.items() if number > old[key]},
+        kind = pl.col("stream").str.split("/").list.first()
+        key = pl.concat_str("producer", pl.lit("/"), kind)
+        of_key = (
+            key.replace_strict(marks, return_dtype=pl.Int64, default=None)
+            if marks
+            else pl.lit(None, pl.Int64)
         )
+        rows = outcomes.select(
+            pl.lit(now).cast(UTC).alias("time"),
+            "producer",
+            "stream",
+            pl.col("start").cast(pl.Datetime("us")).dt.replace_time_zone("UTC").alias("window"),
+            (pl.col("length") / 1e6).alias("window_s"),
+            *("part", "reason", "n", "first", "last"),
+            pl.when(~pl.col("part").is_in(COUNTED)).then(of_key).alias("through"),
+            pl.lit(max(received) if received else None).cast(UTC).alias("newest"),  # type: ignore[type-var]
+        )
+        tables["ledger"].write(rows, {key: number for key, number in marks.items() if number > old[key]})
     keys = [identifier(folder.name, stream) for folder in arrivals.folders for stream in (*STREAMS, "batch")]
     done = watermarks(tables, "ledger", keys)
     for folder in arrivals.folders:
         for stream in STREAMS:
             folder.free(stream, done[identifier(folder.name, stream)])
         folder.free_batches(done[identifier(folder.name, "batch")])
+
+
+def _outcomes(tables: ModelTables, arrivals: Arrivals) -> pl.DataFrame:
+    """What became of the rows of a round, and what was counted since the last one."""
+    window_us = round(settings_of(tables).window_s * 1e6)
+    frames = [
+        of_rows(frame, stream, "in_lake", window_us)
+        for stream in STREAMS
+        if (frame := getattr(arrivals, stream)).height
+    ]
+    frames += [
+        of_lost(producer, stream, entry.lost, window_us)
+        for (producer, stream), entry in sorted(arrivals.decided.items())
+    ]
+    references = [
+        (
+            one.identifier.removesuffix("/batch"),
+            "batch/reference",
+            None,
+            None,
+            "in_lake",
+            "",
+            one.rows.height,
+            None,
+            None,
+        )
+        for one in arrivals.references
+    ]
+    frames.append(pl.DataFrame(references, schema=SCHEMA, orient="row"))
+    before = stored(tables, parts=COUNTED)
+    frames += [news(folder, stream, before)[0] for folder in arrivals.folders for stream in STREAMS]
+    return gathered(frames)
+
+
+def crowded(folders: Iterable[ProducerFolder]) -> bool:
+    """True where a producer has half of its room for counts of windows in use: they are to be in the ledger, one by one,
+    before it folds them into one."""
+    return any(
+        sum(len(folder.counters(stream).counted) for stream in STREAMS) > WINDOW_MAX // 2
+        for folder in folders
+    )
 
 
 def now_of(clock_s: float) -> datetime:

@@ -2,157 +2,135 @@
 
 from __future__ import annotations
 
-import json
-from collections import defaultdict
-from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass, field
 
 import polars as pl
 
 from vedette.capture.journal import producers
 from vedette.errors import LakeError
+from vedette.lake.books import Books, books
+from vedette.lake.gaps import not_as_stored, torn, undecided
+from vedette.lake.outcomes import ROW_BITS, STREAMS, of_rows
 from vedette.lake.tables import Lake, ModelTables
-from vedette.records import Counters, Ledger, ProducerLedger
+from vedette.lake.windows import Blocks, window_of
+from vedette.records import Ledger, ProducerLedger
 
-__all__ = ["ROW_BITS", "STREAMS", "identifier", "last_rows", "ledger"]
+__all__ = ["ledger"]
 
-STREAMS = ("predictions", "labels")
-ROW_BITS = 32  # a row of a batch is numbered batch << 32 | row
 _TRIES = 20
+_PARTS = ("in_journal", "sampled_out", "dropped", "rejected", "torn")  # in_lake is counted
+_SHOWN = {
+    "void": "rejected",
+    "waiting": "in_journal",
+}  # what an outcome is in the equation, where it has another name
 
 
-def identifier(producer: str, stream: str) -> str:
-    """The name under which a producer's watermark is kept in a table."""
-    return f"{producer}/{stream}"
-
-
-def last_rows(tables: ModelTables) -> dict[tuple[str, str], dict[str, Any]]:
-    rows = (
-        tables["ledger"]
-        .scan()
-        .sort("through")
-        .unique(["producer", "stream"], keep="last", maintain_order=True)
-        .collect()
-    )
-    return {(row["producer"], row["stream"]): row for row in rows.iter_rows(named=True)}
-
-
-def ledger(lake: Lake, model: str, *, recount: bool = True) -> Ledger:
-    """The ledger's equation by producer and stream.
+def ledger(lake: Lake, model: str) -> Ledger:
+    """The ledger's equation by producer, stream and window, and every gap in words.
 
     ``in_lake`` is counted in the tables themselves, not taken from what the ingester said it wrote, so that a row lost
-    on the way shows; without ``recount`` it is taken from there, and no row is read. Rows that a round in progress has
-    written already count as in the journal until it ends.
+    on the way shows. Rows that a round in progress has written already count as in the journal until it ends.
     """
     for _ in range(_TRIES):
         tables = lake.model(model)
-        before = tables["ledger"].snapshot()
-        found = _at_once(tables, lake, model, recount=recount)
+        # in this order: rows of a table that the ledger has not come to are in the journals, which are read after it
+        before, *_ = (tables[name].snapshot() for name in ("ledger", *STREAMS))
+        found = books(tables, producers(lake.journal, model))
+        tables_hold = pl.concat([_count(tables, stream, found) for stream in STREAMS])
         if not tables["ledger"].moved_on(before):
-            return found
+            return _ledger(model, found, tables_hold)
     raise LakeError(f"model {model!r}: the lake changed during each of {_TRIES} readings; ingest less often")
 
 
-def _at_once(tables: ModelTables, lake: Lake, model: str, *, recount: bool) -> Ledger:
-    """The ledger beside one snapshot of its table."""
-    folders = {folder.name: folder for folder in producers(lake.journal, model)}
-    last = last_rows(tables)
-    through = {key: _int(row, "through") for key, row in last.items()}
-    counted = {
-        stream: _count(tables, stream, through) if recount else _said(last, stream) for stream in STREAMS
-    }
-    names = sorted(set(folders) | {producer for producer, _ in last})
-    parts = []
-    for name in names:
-        folder = folders.get(name)
-        for stream in STREAMS:
-            entry = last.get((name, stream), {})
-            batch = last.get((name, f"batch/{stream}"), {})
-            done, done_batch = _int(entry, "through"), _int(batch, "through")
-            pending, torn, void, highest = (
-                0,
-                _int(entry, "torn") + _int(batch, "torn"),
-                _int(entry, "void"),
-                done,
-            )
-            reasons: dict[str, int] = defaultdict(int, json.loads(str(entry.get("reasons", "{}"))))
-            batch_seen = _int(batch, "seen")
-            counters = Counters()
-            if folder is not None:
-                highest = max(done, folder.highest(stream))
-                read = done
-                for chunk in folder.read(stream, done):
-                    pending += len(chunk.sequence)
-                    torn += chunk.torn
-                    read = chunk.next - 1
-                    for reason, count in chunk.void.items():
-                        void += count
-                        reasons[reason] += count
-                pending += max(0, highest - read)  # slots that a living producer is writing at this moment
-                highest = max(highest, read)
-                for one in folder.batches(done_batch):
-                    if one.stream == stream:
-                        pending += one.n_rows
-                        batch_seen += one.n_rows
-                counters = folder.counters(stream)
-                for reason, count in counters.rejected.items():
-                    reasons[reason] += count
-            rejected = void + sum(counters.rejected.values())
-            one_ledger = ProducerLedger(
-                producer=name,
-                stream=stream,
-                seen=highest
-                + batch_seen
-                + counters.dropped
-                + counters.sampled_out
-                + sum(counters.rejected.values()),
-                in_journal=pending,
-                in_lake=counted[stream].get(name, 0),
-                sampled_out=counters.sampled_out,
-                dropped=counters.dropped,
-                rejected=rejected,
-                torn=torn,
-                reasons=dict(reasons),
-            )
-            if one_ledger.seen or one_ledger.in_lake:
-                parts.append(one_ledger)
-    return Ledger(model, tuple(parts))
-
-
-def _said(last: Mapping[tuple[str, str], Mapping[str, Any]], stream: str) -> dict[str, int]:
-    """Rows by producer, those of its batches included, as the ingester said."""
-    said: dict[str, int] = defaultdict(int)
-    for (producer, kind), row in last.items():
-        if kind in (stream, f"batch/{stream}"):
-            said[producer] += _int(row, "in_lake")
-    return said
-
-
-def _int(entry: Mapping[str, object], key: str) -> int:
-    value = entry.get(key, 0)
-    assert isinstance(value, int)
-    return value
-
-
-def _count(tables: ModelTables, stream: str, through: Mapping[tuple[str, str], int]) -> dict[str, int]:
-    """Rows in the table by producer, those of its batches included, up to what its ledger has decided."""
-    if tables[stream].snapshot() is None:
-        return {}
-    limits = {}
-    for (producer, kind), number in through.items():
-        if kind == stream:
-            limits[producer] = number
-        elif kind == f"batch/{stream}":
-            limits[f"{producer}/batch"] = ((number + 1) << ROW_BITS) - 1
-    if not limits:
-        return {}
-    bounds = pl.col("_producer").replace_strict(limits, default=0, return_dtype=pl.Int64)
-    rows = (
-        tables[stream]
-        .scan()
-        .filter(pl.col("_sequence") <= bounds)
-        .group_by(pl.col("_producer").str.strip_suffix("/batch").alias("producer"))
-        .agg(pl.len().alias("n"))
-        .collect()
+def _count(tables: ModelTables, stream: str, found: Books) -> pl.DataFrame:
+    """Rows in the table itself by producer and window; ``decided`` where its ledger has come to them."""
+    limits = {name: number for (name, kind), number in found.through.items() if kind == stream}
+    for (name, kind), number in found.through.items():
+        if kind == "batch":
+            limits[f"{name}/batch"] = ((number + 1) << ROW_BITS) - 1
+    bounds = (
+        pl.col("_producer").replace_strict(limits, default=0, return_dtype=pl.Int64) if limits else pl.lit(0)
     )
-    return dict(zip(rows["producer"].to_list(), rows["n"].to_list(), strict=True))
+    decided = pl.col("_sequence") <= bounds
+    rows = tables[stream].scan().select("time", "_producer", decided.fill_null(False).alias("decided"))
+    counts = [
+        of_rows(rows.filter(pl.col("decided") == told), stream, "in_lake", found.window_us).with_columns(
+            decided=pl.lit(told), stream=pl.lit(stream)
+        )
+        for told in (True, False)
+    ]
+    return pl.concat(counts)
+
+
+def _ledger(model: str, found: Books, tables_hold: pl.DataFrame) -> Ledger:
+    """The equations: ``seen`` by what was said of each row, ``in_lake`` by what is in the tables."""
+    blocks = Blocks(found.outcomes, found.window_us)
+    said = blocks.placed(found.outcomes).with_columns(pl.col("stream").str.strip_prefix("batch/"))
+    there = blocks.placed(tables_hold)
+    keys = ["producer", "stream", "begin", "end"]
+    windows: dict[tuple[str, str, int], _Equation] = {}
+    outcomes = said.group_by(*keys, "part", "reason").agg(pl.col("n").sum()).sort(*keys, "part", "reason")
+    for producer, stream, begin, end, part, reason, n in outcomes.iter_rows():
+        windows.setdefault((producer, stream, begin), _Equation(end)).add(_SHOWN.get(part, part), reason, n)
+    decided = there.filter("decided").group_by(keys).agg(pl.col("n").sum()).sort(keys)
+    for producer, stream, begin, end, n in decided.iter_rows():
+        windows.setdefault((producer, stream, begin), _Equation(end)).stored = n
+    records = [one.record(*key) for key, one in sorted(windows.items())]
+    for (producer, stream), n in found.unexplained.items():
+        records.append(_Equation(None, seen=n).record(producer, stream, None))
+    totals: dict[tuple[str, str], _Equation] = {}
+    for one in records:
+        totals.setdefault((one.producer, one.stream), _Equation(None)).include(one)
+    gaps = [
+        *torn(said),
+        *not_as_stored(
+            {key: (one.end, one.parts.get("in_lake", 0) - one.stored) for key, one in windows.items()}
+        ),
+        *undecided(found, there),
+    ]
+    whole = tuple(one.record(*key, None) for key, one in sorted(totals.items()))
+    return Ledger(
+        model, whole, tuple(records), tuple(sorted(gaps, key=lambda gap: (gap.producer, gap.stream)))
+    )
+
+
+@dataclass(slots=True)
+class _Equation:
+    """One equation as it is summed up; ``parts`` are what was said, ``stored`` what the table holds of it."""
+
+    end: int | None
+    seen: int = 0
+    stored: int = 0
+    parts: dict[str, int] = field(default_factory=dict)
+    reasons: dict[str, dict[str, int]] = field(default_factory=dict)
+
+    def add(self, part: str, reason: str, n: int) -> None:
+        """Take rows of which is known what became of them."""
+        self.seen += n
+        self.parts[part] = self.parts.get(part, 0) + n
+        if reason:
+            of_part = self.reasons.setdefault(part, {})
+            of_part[reason] = of_part.get(reason, 0) + n
+
+    def include(self, one: ProducerLedger) -> None:
+        """Take the equation of a window into that of the whole."""
+        self.seen += one.seen
+        self.stored += one.in_lake
+        for part in _PARTS:
+            self.parts[part] = self.parts.get(part, 0) + getattr(one, part)
+        for part, reasons in one.reasons.items():
+            of_part = self.reasons.setdefault(part, {})
+            for reason, n in reasons.items():
+                of_part[reason] = of_part.get(reason, 0) + n
+
+    def record(self, producer: str, stream: str, begin: int | None) -> ProducerLedger:
+        """The equation of the window that begins there; of the whole where it is None."""
+        return ProducerLedger(
+            producer=producer,
+            stream=stream,
+            seen=self.seen,
+            in_lake=self.stored,
+            **{part: self.parts.get(part, 0) for part in _PARTS},
+            reasons=self.reasons,
+            window=None if begin is None or self.end is None else window_of(begin, self.end),
+        )

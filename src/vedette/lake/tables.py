@@ -146,18 +146,20 @@ SCHEMAS: dict[str, dict[str, pl.DataType]] = {
         "next": UTC,  # when a failed one is tried again
         "detail": pl.String(),  # what a receiver answered; of a channel that started: its settings without secrets
     },
-    # what each producer had counted at each ingest, committed last
+    # what became of rows, committed last in each round: sums of `n` are the ledger
     "ledger": {
         "time": UTC,
         "producer": pl.String(),
-        "stream": pl.String(),
-        "through": pl.Int64(),  # the last sequence (or batch) that is decided
-        "seen": pl.Int64(),  # this and the rest since the producer's folder was made
-        "in_lake": pl.Int64(),
-        "torn": pl.Int64(),
-        "void": pl.Int64(),
-        "reasons": pl.String(),
-        "newest": UTC,  # the latest receipt among the rows of this ingest
+        "stream": pl.String(),  # predictions, labels; batch/predictions and so on for rows of batches
+        "window": UTC,  # start of the event window; null for a reference
+        "window_s": pl.Float64(),  # its length; from 1970 on for windows that a producer counted as one
+        "part": pl.String(),  # in_lake, torn, void, dropped, sampled_out or rejected
+        "reason": pl.String(),
+        "n": pl.Int64(),  # rows that this round adds
+        "first": pl.Int64(),  # of torn and void ones: the sequences between which they lie
+        "last": pl.Int64(),
+        "through": pl.Int64(),  # the last sequence (or batch) that is decided; null for what producers counted
+        "newest": UTC,  # the latest receipt among the rows of this round
     },
 }
 
@@ -188,7 +190,7 @@ _CONFIGURATION = {
 _STATISTICS_COLUMNS = {
     "summaries": "version,part,column,start,known,arrival",
     "state": "step",
-    "ledger": "through",
+    "ledger": "window",
     "grids": "grid",
 }
 _VACUUMED = ("state", "deliveries")  # tables that are replaced as a whole, now and then or always

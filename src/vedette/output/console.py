@@ -1,4 +1,4 @@
-"""Verdicts, figures and the ledger for a terminal, or as one JSON document."""
+"""Verdicts, figures and alerts for a terminal, or as one JSON document."""
 
 from __future__ import annotations
 
@@ -16,11 +16,10 @@ from rich.text import Text
 
 from vedette.output.names import visible
 from vedette.output.pipes import hush
-from vedette.records import Alert, AlertState, ChannelReport, Delivery, Health, Ledger, Status, Verdict
+from vedette.records import Alert, AlertState, ChannelReport, Delivery, Health, Status, Verdict
 
 __all__ = [
     "health_json",
-    "ledger_json",
     "print_alerts",
     "print_audit",
     "print_cases",
@@ -29,7 +28,7 @@ __all__ = [
     "print_guarantee",
     "print_health",
     "print_ingested",
-    "print_ledger",
+    "print_json",
     "print_rules",
     "print_tried",
     "verdict_line",
@@ -49,7 +48,8 @@ class Terminal(Console):
         hush()
 
 
-def _say(document: Any) -> None:
+def print_json(document: Any) -> None:
+    """Print a document as JSON."""
     try:
         json.dump(document, sys.stdout, indent=1, allow_nan=False, default=_text)
         sys.stdout.write("\n")
@@ -85,27 +85,6 @@ def health_json(health: Health) -> dict[str, Any]:
     }
 
 
-def ledger_json(ledger: Ledger) -> dict[str, Any]:
-    """The ledger as the JSON of ``vedette ledger --json``: totals over the predictions, then each producer and stream."""
-    parts = ("seen", "in_journal", "in_lake", "sampled_out", "dropped", "rejected", "torn")
-    return {
-        "model": ledger.model,
-        "balanced": ledger.balanced,
-        **{part: ledger.total(part) for part in parts},
-        "labels": {part: ledger.total(part, "labels") for part in parts},
-        "producers": [
-            {
-                "producer": one.producer,
-                "stream": one.stream,
-                "balanced": one.balanced,
-                **{part: getattr(one, part) for part in parts},
-                "reasons": dict(one.reasons),
-            }
-            for one in ledger.producers
-        ],
-    }
-
-
 def verdict_line(verdict: Verdict) -> Text:
     """One verdict as a line: the word, what is watched, since when, and the evidence or the reason."""
     line = Text()
@@ -124,7 +103,7 @@ def verdict_line(verdict: Verdict) -> Text:
 def print_health(health: Health, *, as_json: bool = False) -> None:
     """Print the verdicts: those that need a person first, the quiet ones as a count."""
     if as_json:
-        _say(health_json(health))
+        print_json(health_json(health))
         return
     console = Terminal()
     head = Text.assemble(
@@ -155,7 +134,7 @@ def print_health(health: Health, *, as_json: bool = False) -> None:
 def print_guarantee(health: Health, *, as_json: bool = False) -> None:
     """Print what was found of dependence and season, and which guarantee stands behind the alarms."""
     if as_json:
-        _say({"model": health.model, "version": health.version, "guarantee": list(health.guarantee)})
+        print_json({"model": health.model, "version": health.version, "guarantee": list(health.guarantee)})
         return
     console = Terminal()
     for line in health.guarantee or ("nothing was judged against a reference yet",):
@@ -165,7 +144,7 @@ def print_guarantee(health: Health, *, as_json: bool = False) -> None:
 def print_figures(frame: pl.DataFrame, *, as_json: bool = False) -> None:
     """Print figures, one row each; the last 200 of them in a terminal."""
     if as_json:
-        _say({"figures": frame.to_dicts()})
+        print_json({"figures": frame.to_dicts()})
         return
     console = Terminal()
     if frame.is_empty():
@@ -200,7 +179,7 @@ def _number(value: float | None) -> str:
 def print_alerts(many: Sequence[Alert], *, as_json: bool = False) -> None:
     """Print alerts with what is known of them: all that are open, and the last that were resolved."""
     if as_json:
-        _say([_alert(one) for one in many])
+        print_json([_alert(one) for one in many])
         return
     console = Terminal()
     if not many:
@@ -235,7 +214,7 @@ def _alert(one: Alert) -> dict[str, Any]:
 def print_rules(rules: Sequence[tuple[str, Verdict]], *, as_json: bool = False) -> None:
     """Print each rule as it was written, and its verdict."""
     if as_json:
-        _say(
+        print_json(
             [
                 {"rule": one.watch.partition(":")[2], "when": when, "verdict": one.verdict.value,
                  "since": one.since, "evidence": one.evidence, "reason": one.reason}
@@ -261,7 +240,7 @@ def print_rules(rules: Sequence[tuple[str, Verdict]], *, as_json: bool = False) 
 def print_audit(frame: pl.DataFrame, *, as_json: bool = False) -> None:
     """Print who did what, the oldest first."""
     if as_json:
-        _say(frame.to_dicts())
+        print_json(frame.to_dicts())
         return
     console = Terminal()
     if frame.is_empty():
@@ -277,7 +256,7 @@ def print_cases(found: Sequence[Any], *, as_json: bool = False) -> None:
     """Print what became of files of cases."""
     if as_json:
         names = ("source", "cases", "checks", "failures")
-        _say([{name: getattr(one, name) for name in names} | {"passed": one.passed} for one in found])
+        print_json([{name: getattr(one, name) for name in names} | {"passed": one.passed} for one in found])
         return
     console = Terminal()
     for one in found:
@@ -291,7 +270,7 @@ def print_cases(found: Sequence[Any], *, as_json: bool = False) -> None:
 def print_channels(many: Sequence[ChannelReport], *, as_json: bool = False) -> None:
     """Print channels: what each sends, and how telling of each model stands."""
     if as_json:
-        _say({"channels": [asdict(one) for one in many]})
+        print_json({"channels": [asdict(one) for one in many]})
         return
     console = Terminal()
     if not many:
@@ -333,44 +312,15 @@ def _delivery(one: Delivery) -> str:
 def print_tried(name: str, said: str, *, as_json: bool = False) -> None:
     """Print what came back from a test of a channel."""
     if as_json:
-        _say({"channel": name, "answer": said})
+        print_json({"channel": name, "answer": said})
         return
     Terminal().print(f"{name}: {said}", highlight=False, markup=False)
-
-
-def print_ledger(ledger: Ledger, *, as_json: bool = False) -> None:
-    """Print the ledger's equation by producer and stream."""
-    if as_json:
-        _say(ledger_json(ledger))
-        return
-    console = Terminal()
-    for one in ledger.producers:
-        state = ("balanced", "green") if one.balanced else ("DOES NOT BALANCE", "bold red")
-        console.print(Text.assemble((f"{one.producer} {one.stream}", "bold"), ": ", state))
-        parts = {
-            "in lake": one.in_lake,
-            "in journal": one.in_journal,
-            "sampled out": one.sampled_out,
-            "dropped": one.dropped,
-            "rejected": one.rejected,
-            "torn": one.torn,
-        }
-        said = " + ".join(f"{count:,} {name}" for name, count in parts.items() if count or name == "in lake")
-        console.print(f"  {one.seen:,} seen = {said}", highlight=False)
-    if not ledger.producers:
-        console.print("nothing was recorded yet")
-    reasons: dict[str, int] = {}
-    for one in ledger.producers:
-        for reason, count in one.reasons.items():
-            reasons[reason] = reasons.get(reason, 0) + count
-    for reason, count in sorted(reasons.items(), key=lambda item: -item[1]):
-        console.print(f"  {count:,} rejected: {reason}", highlight=False, markup=False)
 
 
 def print_ingested(rows: Mapping[str, int], *, as_json: bool = False) -> None:
     """Print how many rows came in, by model."""
     if as_json:
-        _say({"models": dict(rows)})
+        print_json({"models": dict(rows)})
         return
     console = Terminal()
     for model, count in rows.items():

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from html import escape
 
+from vedette.output.names import html
 from vedette.output.theme import DARK, LIGHT
 from vedette.records import Health, Ledger, Status, Verdict
 
@@ -14,6 +15,7 @@ __all__ = ["Picture", "Point", "page"]
 
 WIDTH, HEIGHT = 640, 150
 LEFT, RIGHT, TOP, BOTTOM = 58, 10, 10, 22
+GAPS_SHOWN = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,4 +241,8 @@ def _ledger(ledger: Ledger) -> str:
         + "</tr>"
         for one in ledger.producers
     )
-    return f"<div class=scroll><table><tr>{''.join(f'<th>{name}</th>' for name in head)}</tr>{rows}</table></div>"
+    table = f"<div class=scroll><table><tr>{''.join(f'<th>{name}</th>' for name in head)}</tr>{rows}</table></div>"
+    gaps = sorted(ledger.gaps, key=lambda gap: gap.accounted)
+    more = f"<li>and {len(gaps) - GAPS_SHOWN:,} more</li>" if len(gaps) > GAPS_SHOWN else ""
+    listed = "".join(f"<li>{html(gap.said)}</li>" for gap in gaps[:GAPS_SHOWN])
+    return table + (f"<ul>{listed}{more}</ul>" if gaps else "")
