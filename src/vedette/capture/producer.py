@@ -184,14 +184,12 @@ class Producer:
         """Put the counters on disk. Raises ``OSError``."""
         self.counters.sync()
 
-    def reserve_batch(self) -> int:
-        """Give out the next batch number; one whose batch fails is not used again."""
-        self.counters.batch += 1
-        return self.counters.batch
+    def write_batch(self, write: Callable[[Path], None]) -> tuple[Path, int]:
+        """Have a batch written and synced; its path, under a name that no reader looks at, and its CRC-32C.
 
-    def write_batch(self, number: int, stream: str, n_rows: int, write: Callable[[Path], None]) -> None:
-        """Have a batch written, synced and named. Whatever ``write`` raises passes through."""
-        fresh = self.path / f"batch-{number:012d}.tmp"
+        Whatever ``write`` raises passes through.
+        """
+        fresh = self.path / f"batch-{secrets.token_hex(8)}.tmp"
         try:
             write(fresh)
             checksum = crc32c(fresh.read_bytes())
@@ -201,12 +199,30 @@ class Producer:
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)
+        except BaseException:
+            fresh.unlink(missing_ok=True)
+            raise
+        return fresh, checksum
+
+    def name_batch(self, fresh: Path, checksum: int, stream: str, n_rows: int) -> int:
+        """Give a batch the next number, and with it to the reader. Not to be called by two threads at once: a reader goes
+        from number to number, and would never see one that comes after a higher one.
+
+        Raises ``OSError`` where it cannot; the number is not used again then, and the batch is gone.
+        """
+        try:
+            number = self.counters.batch + 1
+            self.counters.batch = number
             self.counters.sync()  # before the name: a number that was seen is never given out again
             fresh.rename(self.path / f"batch-{number:012d}.{stream}.{n_rows}.{checksum:08x}.arrow")
         except BaseException:
             fresh.unlink(missing_ok=True)
             raise
-        sync_folder(self.path)
+        try:
+            sync_folder(self.path)
+        except OSError:
+            pass  # it is in the journal, and counted there: to count it as dropped as well would be wrong
+        return number
 
     def close(self) -> None:
         """Put the counters on disk and let the folder go, for the next process to adopt."""

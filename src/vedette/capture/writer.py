@@ -97,8 +97,8 @@ class JournalWriter:
         self._batches = 0
         self._bytes, self._measured_at = 0, -math.inf
         self._claim_at = 0.0
-        self._lock = threading.RLock()
-        self._busy = self._stuck = False
+        self._lock, self._numbering = threading.RLock(), threading.RLock()
+        self._busy = self._stuck = self._named_within = False
         self._tending = threading.Lock()
 
     def put(self, stream: Stream, cells: Sequence[Cell], key: bytes | None, event: float, now: float) -> None:
@@ -167,9 +167,18 @@ class JournalWriter:
 
         with self._exclusive():
             producer = self._claim()
-            number = producer.reserve_batch()
-        producer.write_batch(number, stream, n_rows, bounded)
-        self._batches = max(self._batches, number)
+        fresh, checksum = producer.write_batch(bounded)
+        with self._numbering:
+            if (
+                producer is not self.producer or self._named_within
+            ):  # closed meanwhile; or by a signal handler
+                fresh.unlink(missing_ok=True)
+                raise NoRoom("the recorder was closed, or at work, meanwhile")
+            self._named_within = True
+            try:
+                number = self._batches = producer.name_batch(fresh, checksum, stream, n_rows)
+            finally:
+                self._named_within = False
         return number
 
     def ensure_folder(self) -> None:
@@ -207,7 +216,8 @@ class JournalWriter:
         finally:
             if held:
                 self._tending.release()
-            producer.close()
+            with self._numbering:  # a batch that is being named keeps the folder until it is
+                producer.close()
 
     def prepare(self) -> None:
         """Make ready what rows would else wait for: the segment that follows, and pages that are not faulted in.
@@ -253,7 +263,8 @@ class JournalWriter:
 
     def after_fork(self) -> None:
         """In a child process: let go of all that is the parent's. The next row opens a folder of the child's own."""
-        self._lock, self._busy, self._stuck = threading.RLock(), False, False
+        self._lock, self._numbering = threading.RLock(), threading.RLock()
+        self._busy = self._stuck = self._named_within = False
         self._tending = threading.Lock()
         self.tally.reset()
         self._claim_at = 0.0  # the parent has just had a folder; this process has none to count in
