@@ -29,7 +29,7 @@ from vedette.capture.folder import (
     take_lock,
     unlink_segment,
 )
-from vedette.capture.format import Header
+from vedette.capture.format import STREAMS, Header
 from vedette.errors import JournalError
 from vedette.records import Counters, Field, Settings
 
@@ -204,6 +204,9 @@ class ProducerFolder:
         try:
             found = read_counters(self.path / "counters", stream)
         except (OSError, JournalError) as error:
+            # a process that was killed while it made the folder leaves one without a row, which is no loss
+            if not self.path.joinpath("counters").exists() and not self._holds_files():
+                return Counters()
             self._report(self.path / "counters", error)
             return Counters(problem=(error.strerror if isinstance(error, OSError) else None) or str(error))
         if found.problem:
@@ -242,6 +245,9 @@ class ProducerFolder:
             batch.path.unlink(missing_ok=True)
         return len(batches)
 
+    def _holds_files(self) -> bool:
+        return bool(batch_files(self.path)) or any(segment_files(self.path, stream) for stream in STREAMS)
+
     def _seal_dead(self, stream: str, file: SegmentFile, header: Header) -> int | None:
         """Write down where a dead producer's open segment ends, so that its numbers go on from there."""
         held = None
@@ -263,6 +269,8 @@ class ProducerFolder:
                 os.close(held)
 
     def _segments(self, stream: str) -> Iterator[tuple[SegmentFile, Header]]:
+        """The segments and their headers, in order: without those that are damaged, which stay so, and only up to one
+        that cannot be read now: to go on behind it would give up its rows, and free what comes after it first."""
         try:
             files = segment_files(self.path, stream)
         except FileNotFoundError:
@@ -274,10 +282,12 @@ class ProducerFolder:
                     yield file, header
             except FileNotFoundError:
                 continue  # freed meanwhile
-            except (OSError, JournalError) as error:
-                why = (error.strerror if isinstance(error, OSError) else None) or str(error)
-                self._unreadable[stream, file.first] = why
+            except JournalError as error:
+                self._unreadable[stream, file.first] = str(error)
                 self._report(file.path, error)
+            except OSError as error:
+                self._report(file.path, error)
+                return
 
     def _report(self, path: Path, error: Exception) -> None:
         problem = f"{path.name}: {error}"
