@@ -343,10 +343,10 @@ def test_without_descriptors_rows_are_counted_and_recording_recovers(tmp_path: P
 
 
 def test_kill_after_kill_loses_no_row(tmp_path: Path) -> None:
-    """Twenty kills -9 at random instants, one folder from process to process: no row that returned is lost or doubled."""
+    """Twenty rounds of kill -9 at random instants, four producers with threads and forks: nothing that returned is lost."""
     benchmarks = Path(__file__).parent.parent / "benchmarks"
     done = subprocess.run(
-        [sys.executable, benchmarks / "kill.py", "--rounds", "20", "--root", tmp_path],
+        [sys.executable, benchmarks / "faults.py", "kill", "--rounds", "20", "--root", tmp_path],
         capture_output=True,
         text=True,
         check=False,
