@@ -34,8 +34,11 @@ class Placed:
 
 
 def snapshot(features: Any) -> dict[str, Any]:
-    """Return the caller's mapping as a plain dict of our own. Raises :class:`Rejected` where it is not one."""
+    """Return the caller's mapping as a plain dict of our own. Raises :class:`Rejected` where it is not one, or is so large
+    that to look at each of its names would hold the caller up."""
     if type(features) is dict:
+        if len(features) > FIELDS_MAX:
+            raise Rejected(f"more than {FIELDS_MAX} fields")
         return features.copy()
     if not hasattr(type(features), "keys") or not hasattr(type(features), "__getitem__"):
         raise Rejected(f"features: type {type(features).__name__}, must be a mapping")
