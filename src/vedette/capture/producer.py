@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import secrets
+import shutil
 import socket
 import time
 from collections.abc import Callable
@@ -39,7 +40,7 @@ class Producer:
 
     def __init__(self, path: Path, lock: int, counters: CounterFile) -> None:
         self.path, self.counters = path, counters
-        self._lock = lock
+        self._lock = -1  # the caller's until all is done: what raises before must not have it closed twice
         self._host = socket.gethostname()
         self._tokens = itertools.count(secrets.randbits(24))
         self._mapped = can_be_mapped(path)
@@ -50,6 +51,7 @@ class Producer:
         counters.batch = max(counters.batch, *(number for number, *_ in batch_files(path)), 0)
         for leftover in path.glob("*.tmp"):
             leftover.unlink(missing_ok=True)
+        self._lock = lock
 
     @classmethod
     def claim(cls, root: Path, model: str) -> Producer:
@@ -67,13 +69,16 @@ class Producer:
         while True:
             path = models / f"{number:04d}-{secrets.token_hex(4)}"
             create_folder(path)
-            lock = take_lock(path)
-            if lock is not None:
-                try:
+            lock = None
+            try:
+                lock = take_lock(path)
+                if lock is not None:
                     return cls(path, lock, CounterFile(path / "counters", create=True))
-                except BaseException:
+            except BaseException:
+                shutil.rmtree(path, ignore_errors=True)  # or a full disk has one more with each attempt
+                if lock is not None:
                     os.close(lock)
-                    raise
+                raise
 
     @classmethod
     def _adopt(cls, path: Path) -> Producer | None:
