@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import re
@@ -146,8 +147,10 @@ def is_alive(folder: Path) -> bool:
     """True while a living process holds the folder's lock."""
     try:
         descriptor = os.open(folder / "lock", os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-    except FileNotFoundError:
-        return False
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ELOOP):  # none, or a link in its place, which no process of ours holds
+            return False
+        raise
     try:
         # shared, so that two readers who ask at the same time do not take each other for the producer
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)

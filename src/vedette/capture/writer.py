@@ -387,9 +387,22 @@ class JournalWriter:
             stream.synced = made.first
         except (OSError, JournalError) as error:
             stream.retry_at = time.monotonic() + _RETRY_S
+            if isinstance(error, FileNotFoundError):
+                self._let_go()
             raise NoRoom(f"{NO_ROOM}: {reason_of(error)}") from None
         self._changed(stream)
         self._wake()
+
+    def _let_go(self) -> None:
+        """Somebody has deleted the folder: the next attempt takes another."""
+        producer, self.producer = self.producer, None
+        self.tally.attach(None)
+        for stream in self.streams.values():
+            stream.segment, stream.spare, stream.highest = None, None, 0
+            self._changed(stream)
+        if producer is not None:
+            with self._numbering:
+                producer.forget()
 
     def _new_segment(
         self, producer: Producer, stream: Stream, layout: Layout, first: int, *, fault_in: bool
