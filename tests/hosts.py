@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,18 +56,33 @@ class Host:
         core = {"VEDETTE_CORE": "off"} if self.core == "fallback" else {}
         return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), **core}
 
-    def start(self, program: str, *arguments: object, wrapper: tuple[str, ...] = ()) -> subprocess.Popen[str]:
-        """Start a program, after the prelude; its arguments are the root and what is given."""
+    def start(
+        self,
+        program: str,
+        *arguments: object,
+        wrapper: tuple[str, ...] = (),
+        extra: Mapping[str, str] | None = None,
+    ) -> subprocess.Popen[str]:
+        """Start a program, after the prelude; its arguments are the root and what is given, ``extra`` is set beside."""
         command = [*wrapper, sys.executable, "-c", PRELUDE + program, str(self.root), *map(str, arguments)]
         return subprocess.Popen(
-            command, env=self.environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            command,
+            env={**self.environment, **(extra or {})},
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
         )
 
     def run(
-        self, program: str, *arguments: object, wrapper: tuple[str, ...] = (), code: int | None = 0
+        self,
+        program: str,
+        *arguments: object,
+        wrapper: tuple[str, ...] = (),
+        extra: Mapping[str, str] | None = None,
+        code: int | None = 0,
     ) -> str:
         """Run a program to its end and return what it printed; it must end with ``code`` (None: with any)."""
-        with self.start(program, *arguments, wrapper=wrapper) as process:
+        with self.start(program, *arguments, wrapper=wrapper, extra=extra) as process:
             output, errors = process.communicate(timeout=120)
         assert code is None or process.returncode == code, f"ended with {process.returncode}: {errors}"
         return output.strip()

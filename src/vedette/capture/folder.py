@@ -148,7 +148,10 @@ def is_alive(folder: Path) -> bool:
     try:
         descriptor = os.open(folder / "lock", os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     except OSError as error:
-        if error.errno in (errno.ENOENT, errno.ELOOP):  # none, or a link in its place, which no process of ours holds
+        if error.errno in (
+            errno.ENOENT,
+            errno.ELOOP,
+        ):  # none, or a link in its place, which no process of ours holds
             return False
         raise
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import os
 import secrets
@@ -34,6 +35,11 @@ from vedette.records import Settings
 
 __all__ = ["Producer"]
 
+_NOT_TO_BE_SYNCED = (errno.EACCES, errno.EPERM, errno.EINVAL, errno.ENOTSUP)
+"""A folder above that is not ours to open; a file system that syncs no folders."""
+
+_OWN_PARENTS = 3  # the model's folder, the journal's, and the one in which that was made
+
 
 class Producer:
     """One process's hold on one producer folder, from :meth:`claim` to :meth:`close`."""
@@ -42,6 +48,7 @@ class Producer:
         self.path, self.counters = path, counters
         self._lock = -1  # the caller's until all is done: what raises before must not have it closed twice
         self._host = socket.gethostname()
+        self._placed = False
         self._tokens = itertools.count(secrets.randbits(24))
         self._mapped = can_be_mapped(path)
         counters.opened()
@@ -185,6 +192,19 @@ class Producer:
             pass  # a disk that is full, where files are not mapped: the reader takes the next segment's first as the end
         return end
 
+    def sync_names(self) -> None:
+        """Put the names of the files on disk, the first time also those of the folders on the way. Raises ``OSError``.
+
+        A file that is synced and has no name there is lost with the power.
+        """
+        for folder in (self.path, *(() if self._placed else self.path.parents[:_OWN_PARENTS])):
+            try:
+                sync_folder(folder)
+            except OSError as error:
+                if error.errno not in _NOT_TO_BE_SYNCED:
+                    raise
+        self._placed = True
+
     def sync(self) -> None:
         """Put the counters on disk. Raises ``OSError``."""
         self.counters.sync()
@@ -224,7 +244,7 @@ class Producer:
             fresh.unlink(missing_ok=True)
             raise
         try:
-            sync_folder(self.path)
+            self.sync_names()
         except OSError:
             pass  # it is in the journal, and counted there: to count it as dropped as well would be wrong
         return number
@@ -233,7 +253,7 @@ class Producer:
         """Put the counters on disk and let the folder go, for the next process to adopt."""
         if self._lock >= 0:
             try:
-                sync_folder(self.path)
+                self.sync_names()
                 self.counters.closed()
             finally:
                 self.forget()

@@ -49,6 +49,7 @@ class SegmentWriter:
                 self.texts.file.close()
             raise
         self.opened = header.opened
+        self.named = False  # true once the files' names are on disk
         self.faulted_in = fault_in
         self.retired = False
         self._target = self.file.target
@@ -156,6 +157,7 @@ class SegmentWriter:
                 if used is None or n_bytes is None:
                     raise
                 file.rewrite(n_bytes)
+                self.named = False
 
     def _texts_file(self) -> list[tuple[PreparedFile, int | None]]:
         return [] if self.texts is None else [(self.texts.file, self.texts.n_bytes)]

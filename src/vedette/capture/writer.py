@@ -315,6 +315,7 @@ class JournalWriter:
             return
         try:
             segment.sync()
+            self._sync_names(segment)
         except OSError:
             # not tried again on the same file: the system may have taken its pages as clean and will not write them
             self._replace(stream, segment)
@@ -327,8 +328,15 @@ class JournalWriter:
             segment, end = stream.retired[0]
             try:
                 segment.finish(end, check=core is not None or len(stream.retired) <= _BEHIND)
+                self._sync_names(segment)
             finally:
                 stream.retired.popleft()
+
+    def _sync_names(self, segment: SegmentWriter) -> None:
+        producer = self.producer  # none while the recorder is being closed, which does the same in the end
+        if producer is not None and not segment.named:
+            producer.sync_names()
+            segment.named = True
 
     def _grow(
         self,
