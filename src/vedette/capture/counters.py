@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from vedette.capture.format import STREAMS
+from vedette.capture.guard import Guard, can_guard, guard
 from vedette.errors import JournalError
 
 __all__ = ["COUNTERS_BYTES", "OTHER", "PARTS", "REASON_MAX", "CounterFile", "Key", "boot_id", "shorten"]
@@ -73,6 +74,7 @@ class CounterFile:
         try:
             check_size(path, os.fstat(descriptor).st_size)
             self._map = mmap.mmap(descriptor, COUNTERS_BYTES)
+            self._guard: Guard | None = None
         finally:
             os.close(descriptor)
         try:
@@ -132,7 +134,12 @@ class CounterFile:
         return bool(self._load(_CLEAN_AT)) or (self.boot != "" and self.boot == boot_id())
 
     def opened(self) -> None:
-        """Note that a process owns the folder from here on; what the last one left half done is finished."""
+        """Note that a process owns the folder from here on, and guard it from a SIGBUS: the file can be cut off.
+
+        What the last owner left half done is finished.
+        """
+        if self._guard is None and can_guard():
+            self._guard = guard(self._map)
         if self._map[FOLDS_AT] & 1:
             self._finish_fold()
         self._store(_CLEAN_AT, 0)
@@ -150,6 +157,8 @@ class CounterFile:
 
     def close(self) -> None:
         """Unmap the file."""
+        if self._guard is not None:
+            self._guard.release()
         self._map.close()
 
     def count(self, key: Key, n: int) -> tuple[int, int]:
