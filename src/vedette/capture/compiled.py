@@ -50,16 +50,19 @@ def make(state, clock, way):
 {reads}
         except Exception:
             slots = ()
-        for n, offset, buffer in slots:
-            try:
-                store(buffer, offset, n, event, now, {values}, key, n)
-                if not segment.broken:
-                    return
-                break
-            except BaseException as problem:
-                if way.void(problem, segment, buffer, offset, n):
-                    return
-                break
+        try:
+            for n, offset, buffer in slots:
+                try:
+                    store(buffer, offset, n, event, now, {values}, key, n)
+                    if not segment.broken:
+                        return
+                    break
+                except BaseException as problem:
+                    if way.void(problem, segment, buffer, offset, n):
+                        return
+                    break
+        except MemoryError:
+            segment.spoilt = True
         try:
             way.general(features, prediction, probability, id, latency_s, time)
         except Exception:

@@ -49,6 +49,7 @@ class SegmentWriter:
                 self.texts.file.close()
             raise
         self.opened = header.opened
+        self.spoilt = False  # true once there was no memory to hand a slot out: its number may be gone without its place
         self.named = False  # true once the files' names are on disk
         self.faulted_in = fault_in
         self.retired = False

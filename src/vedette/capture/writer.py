@@ -116,6 +116,9 @@ class JournalWriter:
             if segment is None:
                 self._open(stream)
                 continue
+            if segment.spoilt:
+                self._roll(stream, segment)
+                continue
             try:
                 for index in placed.texts:
                     placed.values[index] = segment.refer(placed.values[index])
@@ -129,16 +132,19 @@ class JournalWriter:
             except ValueError:
                 continue  # the segment was closed meanwhile
             words = layout.words(placed.flags | flags)
-            for n, offset, buffer in segment.slots:
-                try:
-                    segment.store(buffer, offset, n, event, now, *words, *placed.values, short, n)
-                    if segment.broken:
-                        break
-                    return
-                except BaseException as problem:  # noqa: BLE001 - passed on there where it must be
-                    if void_or_whole(problem, segment, buffer, offset, n):
+            try:
+                for n, offset, buffer in segment.slots:
+                    try:
+                        segment.store(buffer, offset, n, event, now, *words, *placed.values, short, n)
+                        if segment.broken:
+                            break
                         return
-                    break
+                    except BaseException as problem:  # noqa: BLE001 - passed on there where it must be
+                        if void_or_whole(problem, segment, buffer, offset, n):
+                            return
+                        break
+            except MemoryError:
+                segment.spoilt = True
             self._roll(stream, segment)
         raise NoRoom("no slot could be had")
 
