@@ -124,6 +124,19 @@ def test_integers_are_exact_to_64_bits(recorder: Recorder, tmp_path: Path) -> No
     assert back == numbers
 
 
+def test_the_last_row_of_a_segment_is_what_was_given(tmp_path: Path) -> None:
+    """A row that finds its segment full goes into the next one with its own values: a text is no offset, None no zero."""
+    made = record(tmp_path, segment_bytes=4096)
+    predictions = ["late", None, "on time"]
+    for n in range(900):
+        made.log({"a": 1.0}, predictions[n % 3], probability=None if n // 3 % 2 else 0.5)
+    made.close()
+    back = read(tmp_path)
+    assert len(list(producers(tmp_path, MODEL)[0].read("predictions", 0))) > 10
+    assert back.column["prediction"] == predictions * 300
+    assert back.column["probability"] == ([0.5] * 3 + [None] * 3) * 150
+
+
 def test_a_value_of_another_type_gets_a_field_of_its_own(recorder: Recorder, tmp_path: Path) -> None:
     """A feature keeps its first field; text, booleans and floats among integers go beside it."""
     for value in (1, 2.5, "x", True, 3):
@@ -173,6 +186,50 @@ def test_a_model_with_several_classes_has_a_probability_for_each(recorder: Recor
     }
 
 
+@pytest.mark.parametrize("spelt", [("x", "y", "z"), (0, 1, 2), ("0", 1, "2")], ids=repr)
+def test_probabilities_of_classes_are_kept_in_every_row(
+    recorder: Recorder, tmp_path: Path, spelt: tuple[Any, ...]
+) -> None:
+    """Rows after the first, which need not be looked at in full, keep each class's probability, nulls and numbers."""
+    x, y, z = spelt
+    mappings: list[Any] = [
+        {x: 0.2, y: 0.5, z: 0.3},
+        {z: 0.1, x: 0.4, y: 0.5},
+        {x: np.float32(0.5), y: 1, z: None},
+        {x: 0.75, y: 0.25},
+        None,
+        UserDict({x: 0.1, y: 0.2, z: 0.7}),
+        {x: 0.2, y: 0.5, z: 0.3},
+    ]
+    for mapping in mappings:
+        recorder.log({"a": 1.0}, "x", probability=mapping, id="a")
+    back = read(tmp_path)
+    names = [f"probability_{one}" for one in spelt]
+    kept = [tuple(row.get(name) for name in names) for row in back.rows]
+    wanted = [(None, None, None) if one is None else tuple(one.get(key) for key in spelt) for one in mappings]
+    assert (kept, back.rejected) == (wanted, {})
+
+
+def test_a_model_may_give_now_a_probability_and_now_one_for_each_class(
+    recorder: Recorder, tmp_path: Path
+) -> None:
+    """A number and a mapping have fields of their own, in whatever order they come."""
+    for probability in (0.9, {"x": 0.2, "y": 0.8}, 0.7, {"x": 0.3, "y": 0.7}, None):
+        recorder.log({"a": 1.0}, "x", probability=probability)
+    column = read(tmp_path).column
+    assert column["probability"] == [0.9, None, 0.7, None, None]
+    assert column["probability_x"] == [None, 0.2, None, 0.3, None]
+
+
+def test_a_wrong_probability_of_a_class_is_rejected_in_every_row(recorder: Recorder, tmp_path: Path) -> None:
+    """A class whose probability is no number rejects the row, and the next row is kept."""
+    for value in (0.5, "high", True, 0.5):
+        recorder.log({"a": 1.0}, probability={"x": 0.5, "y": value})
+    back = read(tmp_path)
+    assert back.column["probability_y"] == [0.5, 0.5]
+    assert back.rejected == {"probability of y: type str": 1, "probability of y: type bool": 1}
+
+
 def test_two_spellings_of_one_class_are_rejected(recorder: Recorder, tmp_path: Path) -> None:
     """1 and "1" are the same class: which probability is meant cannot be known."""
     recorder.log({"a": 1.0}, probability={1: 0.2, "1": 0.3})
@@ -220,6 +277,8 @@ def test_a_row_that_cannot_be_kept_is_counted_with_its_reason(
         ({"latency_s": timedelta(1)}, "latency_s: type timedelta"),
         ({"id": 1.0}, "id: type float"),
         ({"id": "x" * 65_537}, "id: text longer than 65536 bytes"),
+        ({"id": 2**64}, "id: integer beyond 64 bits"),
+        ({"id": True}, "id: type bool"),
         ({"time": NOW + 301}, "time in the future"),
         ({"time": math.nan}, "time is not a number"),
         ({"time": -1.0}, "time outside the years 1970 to 9999"),
@@ -243,6 +302,8 @@ def test_a_wrong_argument_is_counted_with_its_reason(
     [
         ("a1", "a1"),
         (17, "17"),
+        (-(2**63), str(-(2**63))),
+        (2**64 - 1, str(2**64 - 1)),
         (np.int64(17), "17"),
         (uuid.UUID(int=7), "00000000-0000-0000-0000-000000000007"),
         ("x" * 39, "x" * 39),
@@ -293,6 +354,24 @@ def test_a_mapping_with_defaults_is_not_asked_for_what_it_lacks(recorder: Record
     given_row = defaultdict(float, {"a": 3.0, "c": 4.0})
     recorder.log(given_row)
     assert (sorted(given_row), read(tmp_path).column["b"]) == (["a", "c"], [2.0, None])
+
+
+def test_a_text_that_is_too_long_is_rejected_among_others(tmp_path: Path) -> None:
+    """Where a feature is known as a text, one over 65,536 bytes is refused with the reason and torn nowhere."""
+    made = record(tmp_path, segment_bytes=2**20)
+    texts = ["x", "x" * 65_536, "x" * 65_537, "\u00e9" * 32_768, "\u00e9" * 32_769, "y"]
+    for text in texts:
+        made.log({"a": text, "b": text.encode()[:65_536]})
+        made.log({"a": "short", "b": text.encode()})
+    made.close()
+    back = read(tmp_path)
+    fit = [text for text in texts if len(text.encode()) <= 65_536]
+    assert [text for text in back.column["a"] if text != "short"] == fit
+    assert [row["b"] for row in back.rows if row["a"] == "short"] == [text.encode() for text in fit]
+    assert (back.torn, back.rejected) == (
+        0,
+        {"a: text longer than 65536 bytes": 2, "b: text longer than 65536 bytes": 2},
+    )
 
 
 def test_the_layout_grows_with_new_features(recorder: Recorder, tmp_path: Path) -> None:

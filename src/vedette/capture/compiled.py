@@ -3,12 +3,12 @@
 A loop over the fields would cost more than all the rest of a call, so the source of the function names each of
 them. It takes a row only if every value is of its field's type (or None, or a number that fits without loss);
 whatever else it meets, it hands to the recorder's general way, having changed nothing. No text of the user's is in
-the source but the features' names, as literals of plain strings.
+the source.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import itemgetter
 from types import CodeType, FunctionType
 from typing import Any
@@ -21,212 +21,259 @@ __all__ = ["COMPILED_FIELDS_MAX", "CompiledLog"]
 COMPILED_FIELDS_MAX = 512
 """Above this a function takes too long to compile (about 20 ms) to be worth it; such rows go the general way."""
 
-NO_STATE: tuple[int, tuple[()], None, None, None] = (0, (), None, None, None)
-"""The state of a ``log`` without a segment; no layout has the number 0."""
+_NO_STATE = (0, (), None, None, None, None, None)  # without a segment; no layout has the number 0
 
 _OPEN = '''
-def make(state, clock, way):
-    def log(features, prediction=None, *, probability=None, id=None, latency_s=None, time=None):
-        """Record one prediction."""
-        try:
-            layout, slots, segment, store, get = state
-            if layout != {number} or features.__class__ is not dict or len(features) != {n_names}:
-                raise KeyError
-            now = clock()
-            if time is None:
-                event = now
-            elif type(time) is float and 0.0 <= time <= now + {future_s}:
-                event = time
+def log(features, prediction=None, *, probability=None, id=None, latency_s=None, time=None):
+    """Record one prediction."""
+{starts}
+    try:
+        layout, slots, segment, store, get, guard, texts = state
+        if layout != {number} or features.__class__ is not dict or len(features) != {n_names}:
+            raise KeyError
+        now = clock()
+        if time is None:
+            event = now
+        elif type(time) is float and 0.0 <= time <= now + {future_s}:
+            event = time
+        else:
+            raise KeyError
+        if id is None:
+            key = b""
+            w0 = {start_null}
+        else:
+            if id.__class__ is str:
+                key = id.encode()
+            elif id.__class__ is int and {low} <= id <= {top}:
+                key = b"%d" % id
             else:
+                key = way.key(id)
+            if len(key) > {id_max}:  # -1 where the layout has no room for ids
                 raise KeyError
-            if id is None:
-                key = b""
-                w0 = {start_null}
-            else:
-                w0 = {start}
-                key = id.encode() if type(id) is str else way.key(id)
-                if len(key) > {id_max}:  # -1 where the layout has no room for ids
-                    raise KeyError
 {reads}
-        except Exception:
-            slots = ()
-        try:
-            for n, offset, buffer in slots:
-                try:
-                    store(buffer, offset, n, event, now, {values}, key, n)
-                    if not segment.broken:
-                        return
-                    break
-                except BaseException as problem:
-                    if way.void(problem, segment, buffer, offset, n):
-                        return
-                    break
-        except MemoryError:
-            segment.spoilt = True
-        try:
-            way.general(features, prediction, probability, id, latency_s, time)
-        except Exception:
-            # out of stack or memory: a C call that needs neither a frame nor much room
-            way.spilt(("predictions", "dropped", "out of stack or memory", 1))
-    return log
+    except Exception:
+        slots = ()
+    # no call and no jump back lies between taking a slot and the try: no signal is handled in there
+    try:
+        for n, offset, buffer in slots:
+            try:
+                store(buffer, offset, n, event, now, {values}, key, n)
+                if not guard.broken and not texts.broken:
+                    return
+                break
+            except BaseException as problem:
+                if way.void(problem, segment, buffer, offset, n):
+                    return
+                break
+    except MemoryError:
+        segment.spoilt = True
+    try:
+{restores}
+        way.general(features, prediction, probability, id, latency_s, time)
+    except Exception:
+        # out of stack or memory: a C call that needs neither a frame nor much room
+        way.spilt(("predictions", "dropped", "out of stack or memory", 1))
 '''
 
-_USUAL = {
-    Physical.FLOAT64: "{v}.__class__ is float",
-    Physical.INT64: "{v}.__class__ is int and {low} <= {v} <= {high}",
-    Physical.UINT64: "{v}.__class__ is int and 0 <= {v} <= {top}",
-    Physical.BOOL: "{v}.__class__ is bool",
-    Physical.TEXT: "{v}.__class__ is str",
-    Physical.BYTES: "{v}.__class__ is bytes",
-    Physical.TIMESTAMP: "False",
-    Physical.VECTOR32: "False",
-    Physical.VECTOR64: "False",
+# x.__class__ and not type(x), which would be a call and cost 2 ns more. An object that lies about its class fails in
+# the store, and its row is counted as void.
+_OTHER = {
+    Physical.FLOAT64: "{v}.__class__ is not float",
+    Physical.INT64: "{v}.__class__ is not int or not {low} <= {v} <= {high}",
+    Physical.UINT64: "{v}.__class__ is not int or not 0 <= {v} <= {top}",
+    Physical.BOOL: "{v}.__class__ is not bool",
+    Physical.TEXT: "{v}.__class__ is not str",
+    Physical.BYTES: "{v}.__class__ is not bytes",
+    Physical.TIMESTAMP: "True",
+    Physical.VECTOR32: "True",
+    Physical.VECTOR64: "True",
 }
 _REFER = {
-    Physical.TEXT: "{v} = segment.known.get({v}) or segment.refer({v})",
-    Physical.BYTES: "{v} = segment.refer({v})",
+    Physical.TEXT: "segment.known.get({v}) or segment.refer({v})",
+    Physical.BYTES: "segment.refer({v})",
 }
-_READ = {
-    Physical.FLOAT64: "if type({v}) is not float:",
-    Physical.INT64: "if type({v}) is not int or not {low} <= {v} <= {high}:",
-    Physical.UINT64: "if type({v}) is not int or not 0 <= {v} <= {top}:",
-    Physical.BOOL: "if type({v}) is not bool:",
-    Physical.TEXT: "if type({v}) is str:\n    {v} = segment.known.get({v}) or segment.refer({v})\nelse:",
-    Physical.BYTES: "if type({v}) is bytes:\n    {v} = segment.refer({v})\nelse:",
-    Physical.TIMESTAMP: "if True:",
-    Physical.VECTOR32: "if True:",
-    Physical.VECTOR64: "if True:",
-}
+_NOTHING = {Physical.FLOAT64: "0.0", Physical.VECTOR32: 'b""', Physical.VECTOR64: 'b""'}  # else 0
+_FIT = {Physical.FLOAT64: "way.fit_float", Physical.INT64: "way.fit_integer"}
 _RANGES = {"low": -(2**63), "high": 2**63 - 1, "top": 2**64 - 1}
 _ARGUMENTS = {Role.PREDICTION: "prediction", Role.PROBABILITY: "probability", Role.LATENCY: "latency_s"}
 
 
-def getter(layout: Layout, keys: Mapping[str, str]) -> Callable[[dict[str, Any]], tuple[Any, ...]]:
-    """Return what takes the features out of a row, in the order of the layout's names; ``KeyError`` where one is missing.
+class CompiledLog:
+    """``log``, which stays the same object while its code and its segment change.
 
-    ``keys`` are the caller's own strings by their text: looking a key up by the very object that it is spares the
-    comparison of the characters.
+    ``way`` has what is called where a row is not usual: ``general``, ``fit_float``, ``fit_integer``, ``key``, ``void``
+    and ``spilt``.
     """
-    names = [keys.get(name, name) for name in layout.names]
-    if len(names) > 1:
-        return itemgetter(*names)
-    return lambda features: tuple(features[name] for name in names)
+
+    def __init__(self, clock: Callable[[], float], way: Any) -> None:
+        self.log = _define(Layout(()), {"state": _NO_STATE, "clock": clock, "way": way})
+        self._layout: Layout | None = None
+
+    def install(self, segment: Any, keys: Mapping[str, str], classes: Mapping[str, Any]) -> None:
+        """Let ``log`` write into a segment; with None it takes the general way.
+
+        A thread that is in the old code with the old state finishes with both; one that is between entering the
+        function and reading the state sees that the layout's number is not its own, and goes the general way.
+        ``keys`` are the caller's own strings by their text, ``classes`` the keys of its probabilities by the class's
+        name: looking a key up by the very object that it is spares the comparison of the characters.
+        """
+        names = self.log.__globals__
+        if segment is None:
+            names["state"] = _NO_STATE
+            return
+        layout = segment.layout
+        if self._layout is not layout:
+            code, self._layout = _compile(layout), None
+            names["state"] = _NO_STATE
+            self.log.__code__ = code
+        get = _getters(layout, keys, classes)
+        guards = [
+            file.guard or _Sound for file in (segment.file, segment.texts and segment.texts.file) if file
+        ]
+        names["state"] = (layout.number, segment.slots, segment, segment.store, get, guards[0], guards[-1])
+        self._layout = layout
+
+
+class _Sound:
+    """In the place of a guard where a file is not mapped: a store that does not reach it raises."""
+
+    broken = False
+
+
+def _compile(layout: Layout) -> CodeType:
+    """The code of ``log`` for a layout; code that takes every row the general way where that is very wide."""
+    return _define(layout if len(layout.fields) <= COMPILED_FIELDS_MAX else Layout(()), {}).__code__
+
+
+def _getters(layout: Layout, keys: Mapping[str, str], classes: Mapping[str, Any]) -> Any:
+    """Return what takes the features out of a row; where there are classes, also what takes them out of a mapping.
+
+    Both in the order of the layout, with ``KeyError`` where one is missing.
+    """
+    get = _getter([keys.get(name, name) for name in layout.names])
+    names = _classes(layout)
+    return (get, _getter([classes.get(name, name) for name in names])) if names else get
+
+
+def _getter(keys: Sequence[Any]) -> Callable[[dict[Any, Any]], tuple[Any, ...]]:
+    if len(keys) > 1:
+        return itemgetter(*keys)
+    return lambda row: tuple(row[key] for key in keys)
+
+
+def _classes(layout: Layout) -> list[str]:
+    """The classes that have a probability each."""
+    return [name for role, name in layout.columns if role is Role.PROBABILITY and name]
 
 
 def source(layout: Layout) -> str:
     """Return the source of ``log`` for a layout; its number is checked, so that no other layout's state is used.
 
-    All types are first compared in one expression, which costs about 5 ns a field; only a row that has another type
-    somewhere (a null, a number that fits) is looked at field by field.
+    A field whose value has the usual type costs a comparison, about 6 ns; what else it may be is looked at only then.
     """
-    usual: list[str] = []  # conditions of the row that needs no look
-    refer: list[str] = []  # what turns its texts into references
-    lines: list[str] = []  # the look at each field
-    values = ["0"] * len(layout.fields)
+    variables = _variables(layout)
+    features = [variables[Role.FEATURE, name] for name in layout.names]
+    lines = _choose(layout, variables)
+    lines += [f"{', '.join(features)}, = get(features)"] if features else []
+    lines += [
+        f"if {v} is not None:\n    raise KeyError"
+        for key, v in variables.items()
+        if key not in layout.columns
+    ]
+    values = ['b""' if field.length else "0" for field in layout.fields]
     words = layout.words(0)
-    arguments = {role: name for role, name in _ARGUMENTS.items() if (role, "") not in layout.columns}
-    variables = {name: f"u{place}" for place, name in enumerate(layout.names)}
-    nothing = [*arguments.values(), *(variables[name] for name in layout.names if not _typed(layout, name))]
-    lines += [f"if {name} is not None:\n    raise KeyError" for name in nothing]
-    usual += [f"{name} is None" for name in nothing]
-    for (role, name), variants in layout.columns.items():
+    restores = []
+    for key, variants in layout.columns.items():
         *others, index = variants  # the newest type is the likeliest
-        for other in others if role is not Role.PROBABILITY or not name else variants:
-            _set(words, other)
-        if role is Role.PROBABILITY and name:
-            continue  # one field a class: only the general way fills it
-        variable = variables[name] if role is Role.FEATURE else _ARGUMENTS[role]
-        physical = layout.fields[index].physical
-        usual.append(_USUAL[physical].format(v=variable, **_RANGES))
-        if physical in _REFER:
-            refer.append(_REFER[physical].format(v=variable))
-        lines.append(_read(variable, physical, index, alone=not others))
-        values[index] = variable
-    take = f"{', '.join(variables.values())}, = get(features)" if variables else "pass"
-    starts = [f"w{word} = {bits}" for word, bits in enumerate(words) if word]
-    reads = [take, *starts, f"if {' and '.join(usual) or 'True'}:", *_indented(refer or ["pass"])]
-    reads += ["else:", *_indented(lines or ["pass"])]
+        for other in others:
+            word, bit = _null(other)
+            words[word] |= bit
+        variable, physical = variables[key], layout.fields[index].physical
+        values[index] = f"t{index}" if physical in _REFER else variable
+        lines.append(_read(variable, values[index], physical, index, alone=not others))
+        if variable in _ARGUMENTS.values():
+            restores.append(_restore(variable, index))
     return _OPEN.format(
         number=layout.number,
         n_names=len(layout.names),
         future_s=FUTURE_S,
-        reads="\n".join(" " * 12 + line for line in reads),
-        start=words[0],
+        starts=_indented(4, [f"w{word} = {bits}" for word, bits in enumerate(words)]),
+        reads=_indented(8, lines),
+        restores=_indented(8, restores),
         start_null=words[0] | FLAG_ID_NULL,
         id_max=ID_BYTES_MAX if layout.ids else -1,
         values=", ".join([*(f"w{word}" for word in range(len(words))), *values]),
+        **_RANGES,
     )
 
 
-def _indented(lines: list[str]) -> list[str]:
-    return [f"    {line}" for block in lines for line in block.splitlines()]
+def _variables(layout: Layout) -> dict[tuple[Role, str], str]:
+    """The variable of each value that a row may give, those without a field included."""
+    classes = _classes(layout)
+    number = "number" if classes else "probability"  # the argument may be a mapping then
+    return {
+        **{(Role.FEATURE, name): f"u{place}" for place, name in enumerate(layout.names)},
+        **{(Role.PROBABILITY, name): f"p{place}" for place, name in enumerate(classes)},
+        **{(role, ""): name for role, name in _ARGUMENTS.items()},
+        (Role.PROBABILITY, ""): number,
+    }
 
 
-def _typed(layout: Layout, name: str) -> bool:
-    return (Role.FEATURE, name) in layout.columns
+def _indented(n_spaces: int, blocks: Iterable[str]) -> str:
+    return "\n".join(" " * n_spaces + line for block in blocks for line in block.splitlines())
 
 
-def _set(words: list[int], index: int) -> None:
-    word, bit = divmod(null_bit(index), 64)
-    words[word] |= 1 << bit
+def _choose(layout: Layout, variables: Mapping[tuple[Role, str], str]) -> list[str]:
+    """The lines that take a row's probability apart where there are classes: one number, or one for each class."""
+    chosen = [variables[Role.PROBABILITY, name] for name in _classes(layout)]
+    if not chosen:
+        return []
+    return [
+        "get, pick = get",
+        "if probability.__class__ is not dict:",
+        f"    number = probability; {' = '.join(chosen)} = None",
+        f"elif len(probability) != {len(chosen)}:",
+        "    raise KeyError",
+        "else:",
+        f"    number = None; {', '.join(chosen)}, = pick(probability)",
+    ]
 
 
-def _read(variable: str, physical: Physical, index: int, *, alone: bool) -> str:
-    """The lines that check one value, and turn a null or an uncommon number into what is stored."""
-    word, bit = divmod(null_bit(index), 64)
-    fit = {Physical.FLOAT64: "way.fit_float", Physical.INT64: "way.fit_integer"}.get(physical)
+def _null(index: int) -> tuple[int, int]:
+    """The word of flags, and in it the bit, that says that a field is null."""
+    word, place = divmod(null_bit(index), 64)
+    return word, 1 << place
+
+
+def _read(variable: str, stored: str, physical: Physical, index: int, *, alone: bool) -> str:
+    """The lines that check one value, and turn a text, a null or an uncommon number into what is stored."""
+    word, bit = _null(index)
     # with a second type in the layout, which of the two a number belongs to is for the general way to say
-    otherwise = f"{variable} = {fit}({variable})" if fit and alone else "raise KeyError"
-    return (
-        _READ[physical].format(v=variable, **_RANGES)
-        + f"\n    if {variable} is None:\n        {variable} = 0; w{word} |= {1 << bit}"
-        + f"\n    else:\n        {otherwise}"
-    )
+    fit = f"{stored} = {_FIT[physical]}({variable})" if physical in _FIT and alone else "raise KeyError"
+    lines = [
+        f"if {_OTHER[physical].format(v=variable, **_RANGES)}:",
+        f"    if {variable} is None:",
+        f"        {stored} = {_NOTHING.get(physical, '0')}; w{word} |= {bit}",
+        "    else:",
+        f"        {fit}",
+    ]
+    if physical in _REFER:
+        lines += ["else:", f"    {stored} = {_REFER[physical].format(v=variable)}"]
+    return "\n".join(lines)
 
 
-class CompiledLog:
-    """``log``, which stays the same object while its code and its segment change."""
-
-    def __init__(self, clock: Any, way: Any) -> None:
-        self.log = _make(Layout(()), clock, way)
-        self._layout: Layout | None = None
-
-    def install(self, segment: Any, keys: Mapping[str, str], classes: Mapping[str, Any]) -> None:  # noqa: ARG002
-        """Let ``log`` write into a segment; with None it takes the general way.
-
-        A thread that is in the old code with the old state finishes with both; one that is between entering the
-        function and reading the state sees that the layout's number is not its own, and goes the general way.
-        ``keys`` are the caller's own strings by their text.
-        """
-        cell = _state_cell(self.log)
-        if segment is None:
-            cell.cell_contents = NO_STATE
-            return
-        layout = segment.layout
-        if self._layout is not layout:
-            code, self._layout = _compile(layout), None
-            cell.cell_contents = NO_STATE
-            self.log.__code__ = code
-        cell.cell_contents = (layout.number, segment.slots, segment, segment.store, getter(layout, keys))
-        self._layout = layout
+def _restore(argument: str, index: int) -> str:
+    """The line that makes None of the zero that stands for it: no slot could be had, and the general way comes next."""
+    word, bit = _null(index)
+    return f"if w{word} & {bit}: {argument} = None"
 
 
-def _compile(layout: Layout) -> CodeType:
-    """The code of ``log`` for a layout; code that takes every row the general way where that is very wide."""
-    return _make(layout if len(layout.fields) <= COMPILED_FIELDS_MAX else Layout(()), None, None).__code__
-
-
-def _make(layout: Layout, clock: Any, way: Any) -> FunctionType:
-    space: dict[str, Any] = {}
-    exec(compile(source(layout), f"<vedette log {layout.number}>", "exec"), space)  # noqa: S102 - see the module
-    function: FunctionType = space["make"](NO_STATE, clock, way)
+def _define(layout: Layout, names: dict[str, Any]) -> FunctionType:
+    """Run the source with these global names, and return the function."""
+    exec(compile(source(layout), f"<vedette log {layout.number}>", "exec"), names)  # noqa: S102 - see the module
+    function: FunctionType = names["log"]
     function.__qualname__ = "Monitor.log"
     return function
-
-
-def _state_cell(function: FunctionType) -> Any:
-    assert function.__closure__ is not None
-    return function.__closure__[function.__code__.co_freevars.index("state")]
 
 
 assert FLAG_FIELDS_BIT % 2 == 0  # so that the two bits of a field lie in one word

@@ -152,7 +152,7 @@ class Recorder:
             now = float(self._clock())
             given = snapshot(features)
             self._keys = list(given)
-            self._classes = list(probability) if type(probability) is dict else []
+            self._classes = list(probability) if type(probability) is dict else self._classes
             key, event = _identifier(id), self._event(time, now)
             cells = prediction_cells(self._predictions.layout, given, prediction, probability, latency_s)
             self._writer.put(self._predictions, cells, key, event, now)

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from vedette.capture.files import PreparedFile
-from vedette.capture.format import TEXT_HEADER_BYTES, text_frame, text_header
+from vedette.capture.format import FRAME, TEXT_HEADER_BYTES, text_frame, text_header
+from vedette.capture.values import TEXT_BYTES_MAX
 
 __all__ = ["TextFull", "TextWriter"]
 
@@ -40,12 +41,16 @@ class TextWriter:
         """Return the offset of a value, writing it first if it is not there yet.
 
         Raises :class:`TextFull` where there is no room in the file, ``OSError`` where there is none on the disk,
-        ``ValueError`` once the file is closed.
+        ``ValueError`` once the file is closed, and for a value of over 65,536 bytes.
         """
         known: dict[Any, int] = self.known if isinstance(value, str) else self._known_bytes
         offset = known.get(value)
         if offset is None:
             frame = text_frame(value)
+            if len(frame) > FRAME.size + TEXT_BYTES_MAX:
+                raise ValueError(
+                    f"a text of {len(frame) - FRAME.size} bytes: must have {TEXT_BYTES_MAX} at most"
+                )
             offset = self._reserve(len(frame))
             self.file.target[offset : offset + len(frame)] = frame
             if self.file.broken:
