@@ -226,7 +226,7 @@ def show(document: dict[str, Any]) -> None:
     for way, figures in document["ways"].items():
         if figures is None:
             print(f"{way}: not built\n")
-    if all("cost" in figures for figures in ways.values()):
+    if ways and all("cost" in figures for figures in ways.values()):
         _show_costs(ways)
     for way, figures in ways.items():
         for name in ("latency", "threads", "memory"):
