@@ -97,8 +97,12 @@ def _nothing(
     """What an empty function with the arguments of ``log`` costs is what no recorder can be below."""
 
 
-def latency(folder: Path, samples: int) -> dict[str, float]:
+def latency(folder: Path, samples: int, rest_s: float) -> dict[str, float]:
     """Percentiles of single calls, and how many took over a millisecond, with the background sync at work.
+
+    ``rest_s`` is the pause after every 2,000 calls: with 20 ms they come at about 100,000 a second, more than any model
+    makes; with 0 they come as fast as they can, and a segment of 16 MB lasts some 20 ms. Shorter bursts would measure
+    the first call after each pause, which finds the processor's caches full of something else.
 
     Each call is timed by itself on the wall clock, since a stall is time that passes: a mean over a batch would hide
     it, and processor time would not have it. An empty function is called in turn, so that what the machine does to
@@ -111,7 +115,10 @@ def latency(folder: Path, samples: int) -> dict[str, float]:
     clock, nothing, features, name = time.perf_counter_ns, _nothing, FEATURES, "order-12345"
     for _ in range(20_000):
         log(features, 1.0, probability=0.93, id=name, latency_s=0.004)
+    time.sleep(0.5)  # what the first segment asked for is done
     for i in range(samples):
+        if rest_s and not i % 2000:
+            time.sleep(rest_s)
         first = clock()
         log(features, 1.0, probability=0.93, id=name, latency_s=0.004)
         second = clock()

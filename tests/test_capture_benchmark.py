@@ -25,8 +25,10 @@ def test_the_benchmark_judges_every_limit(tmp_path: Path) -> None:
     assert unjudged <= ({"not built"} if document["ways"]["core"] is None else set())
     assert [mark["figure"] for mark in document["limits"] if mark["way"] == "fallback"] == [
         "with_id: cost, x yardstick, median",
-        "99.9th percentile, x median",
-        "calls over 1 ms",
+        "99.9th percentile, x median, paced",
+        "calls over 1 ms, paced",
+        "99.9th percentile, x median, flat out",
+        "calls over 1 ms, flat out",
         "calls a second, 8 threads / 1",
         "growth in MiB, dead server",
         "growth in MiB, all kept",
