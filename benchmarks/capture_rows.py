@@ -33,13 +33,17 @@ _CARRIERS = ("9E", "AA", "AS", "B6", "DL", "EV", "F9", "FL")
 
 @dataclass(frozen=True)
 class Case:
-    """Predictions of one kind. ``rows`` and ``ids`` make so many; where ``ids`` is None the rows have none."""
+    """Predictions of one kind. ``rows`` and ``ids`` make so many; where ``ids`` is None the rows have none.
+
+    ``rest_s`` is the pause between two blocks of them.
+    """
 
     says: str
     rows: Callable[[int], Sequence[dict[str, Any]]]
     ids: Callable[[int], Sequence[Any]] | None = None
     prediction: Any = 1.0
     probability: Any = 0.93
+    rest_s: float = 0.015
 
 
 def _same(row: dict[str, Any]) -> Callable[[int], Sequence[dict[str, Any]]]:
@@ -77,6 +81,7 @@ def _nulls(n: int) -> list[dict[str, Any]]:
 
 CASES = {
     "with_id": Case("ten floats, prediction, probability, latency, text id", _same(FEATURES), _texts),
+    "flat_out": Case("the same as fast as they can be made", _same(FEATURES), _texts, rest_s=0.0),
     "numeric": Case("the same without an id", _same(FEATURES)),
     "integer_id": Case("the same with an integer id", _same(FEATURES), _numbers),
     "uuid_id": Case("the same with a UUID", _same(FEATURES), _uuids),

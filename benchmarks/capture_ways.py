@@ -43,21 +43,23 @@ def cost(folder: Path, rows: int, repeats: int) -> dict[str, Any]:
     Blocks of ``rows`` rows, a few milliseconds each, of yardstick and case in turn, and the ratio of each pair: a
     machine that is slower for a while (frequency, neighbours on the same host) is slower for both, which one long run
     after the other would count as ours. Processor time, since the time in which other processes run is not a cost of
-    the call; what the system does for the pages that the call touches is in it. Opening and sealing segments falls
-    into few blocks, so that the median hardly sees it: ``mean_ratio`` is all of our time over all of the yardstick's.
+    the call; what the system does for the pages that the call touches is in it. After each pair comes a rest, so that
+    there are some 100,000 rows a second, more than any model makes: without it (``flat_out``) the thread that prepares
+    the pages in the background has no time to, and the calls do that themselves. Opening and sealing segments falls into
+    few blocks, so that the median hardly sees it: ``mean_ratio`` is all of our time over all of the yardstick's.
     """
-    recorders = {name: recorder(folder / name) for name in CASES}
     times: dict[str, list[tuple[float, float]]] = {name: [] for name in CASES}
-    for repeat in range(-2, repeats):  # the first ones claim the folder, compile the layout and warm up
-        for name, case in CASES.items():
-            block = log_rows if case.ids is None else log_ids
+    for name, case in CASES.items():  # one recorder at a time, as a model has it
+        made = recorder(folder / name)
+        block = log_rows if case.ids is None else log_ids
+        for repeat in range(-2, repeats):  # the first ones claim the folder, compile the layout and warm up
             plain = yardstick(rows, time.thread_time)
-            ours = block(recorders[name].log, case, rows, time.thread_time)
+            ours = block(made.log, case, rows, time.thread_time)
             if repeat >= 0:
                 times[name].append((ours / rows, plain / rows))
             free(folder / name)
-    for one in recorders.values():
-        one.close()
+            time.sleep(case.rest_s)
+        made.close()
     result: dict[str, Any] = {
         "yardstick_ns": 1e9 * median(plain for pairs in times.values() for _, plain in pairs)
     }

@@ -21,14 +21,14 @@ __all__ = ["COMPILED_FIELDS_MAX", "CompiledLog"]
 COMPILED_FIELDS_MAX = 512
 """Above this a function takes too long to compile (about 20 ms) to be worth it; such rows go the general way."""
 
-_NO_STATE = (0, (), None, None, None, None, None)  # without a segment; no layout has the number 0
+_NO_STATE = (0, (), None, None, None, None)  # without a segment; no layout has the number 0
 
 _OPEN = '''
 def log(features, prediction=None, *, probability=None, id=None, latency_s=None, time=None):
     """Record one prediction."""
 {starts}
     try:
-        layout, slots, segment, store, get, guard, texts = state
+        layout, slots, segment, store, get, guard = state
         if layout != {number} or features.__class__ is not dict or len(features) != {n_names}:
             raise KeyError
         now = clock()
@@ -58,7 +58,7 @@ def log(features, prediction=None, *, probability=None, id=None, latency_s=None,
         for n, offset, buffer in slots:
             try:
                 store(buffer, offset, n, event, now, {values}, key, n)
-                if not guard.broken and not texts.broken:
+                if not guard.broken:  # a store to the texts that does not reach them raises in refer
                     return
                 break
             except BaseException as problem:
@@ -127,10 +127,8 @@ class CompiledLog:
             names["state"] = _NO_STATE
             self.log.__code__ = code
         get = _getters(layout, keys, classes)
-        guards = [
-            file.guard or _Sound for file in (segment.file, segment.texts and segment.texts.file) if file
-        ]
-        names["state"] = (layout.number, segment.slots, segment, segment.store, get, guards[0], guards[-1])
+        guard = segment.file.guard or _Sound
+        names["state"] = (layout.number, segment.slots, segment, segment.store, get, guard)
         self._layout = layout
 
 
