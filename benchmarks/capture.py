@@ -115,7 +115,7 @@ def measure(ways: list[str], parts: list[str], sizes: Sizes, folder: Path) -> di
     runs: dict[str, dict[str, list[dict[str, Any]]]] = {way: {name: [] for name in PARTS} for way in ways}
     plan = {
         "cost": {"rows": sizes.rows, "repeats": sizes.repeats},
-        "latency": {"samples": sizes.samples, "rest_s": 0.02},
+        "latency": {"samples": sizes.samples, "rest_s": 0.1},
         "flat_out": {"samples": sizes.samples, "rest_s": 0.0},
         "threads": {"rows": 40 * sizes.rows, "repeats": 3},
     }
