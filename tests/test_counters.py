@@ -423,7 +423,7 @@ def test_a_successor_finishes_what_a_kill_left(tmp_path: Path) -> None:
     made = record(tmp_path)
     made.reject("predictions", "first", 3, time=0.0)
     made.log({"a": 1.0})
-    copy = tmp_path.with_name("killed")
+    copy = tmp_path.with_name(f"{tmp_path.name}-killed")
     shutil.copytree(tmp_path, copy)  # as a kill would leave it
     made.close()
     successor = record(copy)

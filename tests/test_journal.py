@@ -424,7 +424,7 @@ def test_a_lost_last_segment_never_gives_a_sequence_twice(tmp_path: Path) -> Non
     """If the segments of a killed process are gone, its successor starts beyond all it may have handed out."""
     made = record(tmp_path)
     made.log({"a": 1.0})
-    copy = tmp_path.with_name("killed")
+    copy = tmp_path.with_name(f"{tmp_path.name}-killed")
     shutil.copytree(tmp_path, copy)  # as a kill would leave it: unsealed, the lock free
     made.close()
     for path in copy.rglob("*.seg"):

@@ -149,6 +149,7 @@ class Recorder:
     ) -> None:
         """Record a prediction of any shape: ``log`` comes here with what its compiled way does not take."""
         with self._counting("predictions", time):
+            self._writer.check_room(self._predictions)
             now = float(self._clock())
             given = snapshot(features)
             self._keys = list(given)

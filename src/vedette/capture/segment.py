@@ -53,6 +53,7 @@ class SegmentWriter:
         self.named = False  # true once the files' names are on disk
         self.faulted_in = fault_in
         self.retired = False
+        self.synced = header.first  # the sequence that was handed out next at the last sync
         self._target = self.file.target
         self._slots = slots_of(
             self._target, self.file.guard, len(head), layout.slot_bytes, self.first, self.limit
@@ -114,7 +115,7 @@ class SegmentWriter:
         with memoryview(self._target) as view:
             fill_checks(view, at, self.layout.slot_bytes, self.layout.check_at, start, end - start)
 
-    def finish(self, end: int, *, check: bool) -> None:
+    def finish(self, end: int, *, check: bool, sync: bool = True) -> None:
         """Complete a sealed segment: check words, no room behind the rows, all on disk; no file where it has no rows.
 
         Raises ``OSError``. Nothing is lost where it does: the rows are where they were. Without ``check`` rows may lack
@@ -135,7 +136,8 @@ class SegmentWriter:
         self.file.cut(used)
         if self.texts is not None:
             self.texts.cut()
-        self.sync(used)
+        if sync:
+            self.sync(used)
 
     def _check_written(self, end: int, used: int) -> None:
         data = bytearray(self._target[0:used])

@@ -35,6 +35,7 @@ _MEASURE_S = 1.0
 _SOON_S = 10.0  # a segment that was full in less is followed by one that is made at once
 _TEXT_BYTES_FIRST = 2**18
 _CHECKED_ROWS = 20_000 if core is None else 2**62  # checked at each sync; in Python a row costs a microsecond
+_RETIRED_MAX = 64  # sealed segments that wait for the keeper, each with its maps
 _BEHIND = 2  # with more segments than this to complete, they are left without check words
 _READY_ROWS = 64  # faulted in beyond twice what came since the last time
 
@@ -62,7 +63,6 @@ class Stream:
         self.text_bytes = _TEXT_BYTES_FIRST
         self.began = 0.0  # when rows began to go into the segment
         self.lasted = math.inf  # and for how long they went into the last one that was filled
-        self.synced = 0  # the sequence that is handed out next, as of the last sync
 
 
 class JournalWriter:
@@ -100,6 +100,11 @@ class JournalWriter:
         self._lock, self._numbering = threading.RLock(), threading.RLock()
         self._busy = self._stuck = self._named_within = False
         self._tending = threading.Lock()
+
+    def check_room(self, stream: Stream) -> None:
+        """Raise :class:`NoRoom` where a row need not be looked at, for there was no room a moment ago."""
+        if stream.segment is None and time.monotonic() < stream.retry_at:
+            raise NoRoom(NO_ROOM)
 
     def put(self, stream: Stream, cells: Sequence[Cell], key: bytes | None, event: float, now: float) -> None:
         """Put a row into a slot. Raises :class:`NoRoom`, or :class:`Rejected` where there are too many fields."""
@@ -312,10 +317,10 @@ class JournalWriter:
     def _sync(self, stream: Stream, segment: SegmentWriter) -> None:
         """Put what was written since the last time on disk, and fault in as much again for what comes until the next."""
         n = segment.next
-        new = n - stream.synced
+        new = n - segment.synced
         if not new:
             return
-        stream.synced = n
+        segment.synced = n
         segment.check(max(n - new, n - _CHECKED_ROWS), n)
         if not self.sync_s:
             return
@@ -331,12 +336,13 @@ class JournalWriter:
     def _complete(self, stream: Stream) -> None:
         """Complete the segments that were sealed, and put them on disk."""
         while stream.retired:
-            segment, end = stream.retired[0]
+            behind = len(stream.retired) > _BEHIND
             try:
-                segment.finish(end, check=core is not None or len(stream.retired) <= _BEHIND)
-                self._sync_names(segment)
-            finally:
-                stream.retired.popleft()
+                segment, end = stream.retired.popleft()
+            except IndexError:  # a row's thread was first
+                return
+            segment.finish(end, check=core is not None or not behind)
+            self._sync_names(segment)
 
     def _sync_names(self, segment: SegmentWriter) -> None:
         producer = self.producer  # none while the recorder is being closed, which does the same in the end
@@ -398,7 +404,6 @@ class JournalWriter:
                 made.discard()
                 raise
             stream.began = time.monotonic()
-            stream.synced = made.first
         except (OSError, JournalError) as error:
             stream.retry_at = time.monotonic() + _RETRY_S
             if isinstance(error, FileNotFoundError):
@@ -462,10 +467,20 @@ class JournalWriter:
             if not segment.retired:
                 segment.retired = True
                 stream.retired.append((segment, end))
+            if len(stream.retired) > _RETIRED_MAX:
+                self._let_one_go(stream)
         stream.segment = None
         self._changed(stream)
         if not self._wake():
             self._complete_now(stream)
+
+    def _let_one_go(self, stream: Stream) -> None:
+        """Cut the oldest sealed segment off behind its rows and leave the rest: the keeper comes too late for all."""
+        try:
+            segment, end = stream.retired.popleft()
+            segment.finish(end, check=False, sync=False)
+        except (IndexError, OSError):
+            pass  # the keeper was first; or the file stays as long as it is, and its reader finds the end
 
     def _complete_now(self, stream: Stream) -> None:
         """Complete sealed segments without a keeper, if nobody else is at it."""
