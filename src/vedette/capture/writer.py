@@ -218,11 +218,14 @@ class JournalWriter:
                 return
             for stream in self.streams.values():
                 self._seal(stream, producer)
+                try:  # now: a row of another thread, which takes another folder, must not find it
+                    self._discard_spare(stream)
+                except OSError:
+                    pass  # it means nothing, and whoever adopts the folder deletes it
             self.tally.attach(None)
         held = self._tending.acquire(timeout=_CLOSE_S)  # a disk that does not answer keeps the keeper
         try:
             for stream in self.streams.values() if held else ():
-                self._discard_spare(stream)
                 self._complete(stream)
         finally:
             if held:
@@ -391,7 +394,7 @@ class JournalWriter:
         try:
             producer = self._claim()
             made, first = stream.spare, producer.next(stream.name)
-            if made is not None and made.layout is stream.layout and made.first == first and made.intact:
+            if made is not None and made.layout is stream.layout and self._follows(made, producer, first):
                 stream.spare = None
             else:
                 made = self._new_segment(producer, stream, stream.layout, first, fault_in=False)
@@ -411,6 +414,11 @@ class JournalWriter:
             raise NoRoom(f"{NO_ROOM}: {reason_of(error)}") from None
         self._changed(stream)
         self._wake()
+
+    @staticmethod
+    def _follows(spare: SegmentWriter, producer: Producer, first: int) -> bool:
+        """True where rows from this sequence on may go into a segment that was made ahead, perhaps for another folder."""
+        return spare.first == first and spare.path.parent == producer.path and spare.intact
 
     def _let_go(self) -> None:
         """Somebody has deleted the folder: the next attempt takes another."""
