@@ -70,18 +70,23 @@ class CounterFile:
         if create:
             _write_new(path)
         self._path = path
-        descriptor = os.open(path, flags)
+        self._guard: Guard | None = None
+        self._descriptor = os.open(path, flags)  # kept: the map's own flush holds the interpreter's lock meanwhile
         try:
-            check_size(path, os.fstat(descriptor).st_size)
-            self._map = mmap.mmap(descriptor, COUNTERS_BYTES)
-            self._guard: Guard | None = None
-        finally:
-            os.close(descriptor)
-        try:
+            check_size(path, os.fstat(self._descriptor).st_size)
+            self._map = mmap.mmap(self._descriptor, COUNTERS_BYTES)
             self._read()
         except BaseException:
-            self._map.close()
+            self._close_descriptor()
             raise
+
+    def _close_descriptor(self) -> None:
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
+
+    def __del__(self) -> None:
+        self._close_descriptor()
 
     def _read(self) -> None:
         data = self._map[:]
@@ -147,19 +152,20 @@ class CounterFile:
 
     def closed(self) -> None:
         """Note that everything is on disk and the folder may be adopted after a restart of the machine."""
-        self._map.flush()
+        self.sync()
         self._store(_CLEAN_AT, 1)
-        self._map.flush()
+        self.sync()
 
     def sync(self) -> None:
-        """Put the counters on disk."""
-        self._map.flush()
+        """Put the counters on disk. Raises ``OSError``."""
+        os.fdatasync(self._descriptor)
 
     def close(self) -> None:
         """Unmap the file."""
         if self._guard is not None:
             self._guard.release()
         self._map.close()
+        self._close_descriptor()
 
     def count(self, key: Key, n: int) -> tuple[int, int]:
         """Return the step that counts ``n`` more rows under a key: what :meth:`store` takes.

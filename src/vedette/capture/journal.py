@@ -205,9 +205,8 @@ class ProducerFolder:
             found = read_counters(self.path / "counters", stream)
         except (OSError, JournalError) as error:
             # a process that was killed while it made the folder leaves one without a row, which is no loss
-            if not self.path.joinpath("counters").exists() and not self._holds_files():
-                return Counters()
-            self._report(self.path / "counters", error)
+            if self.path.joinpath("counters").exists() or self._holds_files():
+                self._report(self.path / "counters", error)
             return Counters(problem=(error.strerror if isinstance(error, OSError) else None) or str(error))
         if found.problem:
             self._report(self.path / "counters", JournalError(found.problem))
