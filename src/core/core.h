@@ -55,6 +55,7 @@ typedef struct {
 void guard_prepare(void);
 extern PyType_Spec guard_spec;
 PyObject *core_populate(PyObject *module, PyObject *args);
+PyObject *core_sync(PyObject *module, PyObject *args);
 
 /* ids.c */
 PyObject *core_read_ids(PyObject *module, PyObject *args);

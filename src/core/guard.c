@@ -174,25 +174,56 @@ guard_prepare(void)
     page_bytes = (uintptr_t)sysconf(_SC_PAGESIZE);
 }
 
+/* A range of a map as the two functions below are told of it, in whole pages. */
+static int
+pages_of(PyObject *args, const char *format, int flags, Py_buffer *view, uintptr_t *from, uintptr_t *to)
+{
+    PyObject *buffer;
+    Py_ssize_t start, length;
+    if (!PyArg_ParseTuple(args, format, &buffer, &start, &length) || PyObject_GetBuffer(buffer, view, flags) < 0) {
+        return -1;
+    }
+    if (start < 0 || length < 0 || start > view->len || length > view->len - start) {
+        PyBuffer_Release(view);
+        PyErr_SetString(PyExc_ValueError, "the range lies outside the buffer");
+        return -1;
+    }
+    *from = ((uintptr_t)view->buf + (uintptr_t)start) & ~(page_bytes - 1);
+    *to = ((uintptr_t)view->buf + (uintptr_t)(start + length) + page_bytes - 1) & ~(page_bytes - 1);
+    return 0;
+}
+
 PyObject *
 core_populate(PyObject *module, PyObject *args)
 {
     (void)module;
     Py_buffer view;
-    Py_ssize_t start, length;
-    if (!PyArg_ParseTuple(args, "w*nn:populate", &view, &start, &length)) {
+    uintptr_t from, to;
+    if (pages_of(args, "Onn:populate", PyBUF_WRITABLE, &view, &from, &to) < 0) {
         return NULL;
     }
     int problem = 0;
-    if (start < 0 || length < 0 || start > view.len || length > view.len - start) {
-        PyBuffer_Release(&view);
-        PyErr_SetString(PyExc_ValueError, "the range lies outside the buffer");
-        return NULL;
-    }
-    uintptr_t from = ((uintptr_t)view.buf + (uintptr_t)start) & ~(page_bytes - 1);
-    uintptr_t to = ((uintptr_t)view.buf + (uintptr_t)(start + length) + page_bytes - 1) & ~(page_bytes - 1);
     Py_BEGIN_ALLOW_THREADS
     if (to > from && madvise((void *)from, to - from, MADV_POPULATE_WRITE) != 0) {
+        problem = errno;
+    }
+    Py_END_ALLOW_THREADS
+    PyBuffer_Release(&view);
+    return PyLong_FromLong(problem);
+}
+
+PyObject *
+core_sync(PyObject *module, PyObject *args)
+{
+    (void)module;
+    Py_buffer view;
+    uintptr_t from, to;
+    if (pages_of(args, "Onn:sync", PyBUF_SIMPLE, &view, &from, &to) < 0) {
+        return NULL;
+    }
+    int problem = 0;
+    Py_BEGIN_ALLOW_THREADS
+    if (to > from && msync((void *)from, to - from, MS_SYNC) != 0) {
         problem = errno;
     }
     Py_END_ALLOW_THREADS

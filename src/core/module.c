@@ -5,6 +5,7 @@
  *   fill_checks, read_checks              check words of many slots at once, without the interpreter's lock
  *   read_ids                              the ids of many slots at once
  *   populate(buffer, start, length)       fault pages in for writing, without the interpreter's lock
+ *   sync(buffer, start, length)           put pages on disk, without the interpreter's lock
  *   Map(...)                              a preallocated file, mapped, made without the interpreter's lock
  *   Guard(buffer)                         catches SIGBUS in a mapped file: the process lives, the guard is broken
  *   Slots(buffer, guard, ...)             hands out the slots of a segment
@@ -18,7 +19,7 @@
  */
 #include "core.h"
 
-#define REVISION 10 /* counted up with each change that Python sees: a build left behind by an older one is not used */
+#define REVISION 11 /* counted up with each change that Python sees: a build left behind by an older one is not used */
 
 PyTypeObject *guard_type, *slots_type, *plan_type;
 
@@ -70,6 +71,8 @@ static PyMethodDef core_methods[] = {
      "read_checks(buffer, at, slot_bytes, check_at, first, n): a byte a slot: 0 no check word, 1 right, 2 wrong."},
     {"read_ids", core_read_ids, METH_VARARGS,
      "read_ids(rows, flags, row_bytes): the id of each row, and the places of damaged ones."},
+    {"sync", core_sync, METH_VARARGS,
+     "sync(buffer, start, length): put the pages of a mapped file on disk; 0 or the error's number."},
     {"populate", core_populate, METH_VARARGS,
      "populate(buffer, start, length): fault the pages in for writing; 0 or the error's number."},
     {NULL, NULL, 0, NULL},

@@ -71,7 +71,9 @@ class CounterFile:
             _write_new(path)
         self._path = path
         self._guard: Guard | None = None
-        self._descriptor = os.open(path, flags)  # kept: the map's own flush holds the interpreter's lock meanwhile
+        self._descriptor = os.open(
+            path, flags
+        )  # kept: the map's own flush holds the interpreter's lock meanwhile
         try:
             check_size(path, os.fstat(self._descriptor).st_size)
             self._map = mmap.mmap(self._descriptor, COUNTERS_BYTES)

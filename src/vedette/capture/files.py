@@ -13,6 +13,7 @@ from typing import Any
 
 from vedette.capture.core import core
 from vedette.capture.guard import Guard, can_guard, guard, populate
+from vedette.capture.guard import sync as sync_pages
 
 __all__ = ["PreparedFile", "can_be_mapped", "write_all"]
 
@@ -102,9 +103,16 @@ class PreparedFile:
         self.size = min(self.size, n_bytes)
         os.ftruncate(self.descriptor, self.size)
 
-    def sync(self) -> None:
-        """Put the file on disk. Raises ``OSError``; after one the file must not be taken as safe."""
-        os.fdatasync(self.descriptor)
+    def sync(self, start: int = 0, end: int | None = None) -> None:
+        """Put the file, or its bytes from ``start`` to ``end``, on disk.
+
+        A part is put there without the pages behind it, which wait for rows and would have to be faulted in again.
+        Raises ``OSError``; after one the file must not be taken as safe.
+        """
+        if end is None or self.guard is None:
+            os.fdatasync(self.descriptor)
+        else:
+            sync_pages(self.target, start, end)
 
     def rewrite(self, n_bytes: int) -> None:
         """Put the first ``n_bytes`` into a new file in this one's place, and that on disk.

@@ -10,12 +10,13 @@ whoever handled it before. Where there is no guard to be had nothing is mapped, 
 from __future__ import annotations
 
 import functools
+import os
 import sys
 from typing import Any, Protocol
 
 from vedette.capture.core import core
 
-__all__ = ["Guard", "can_guard", "guard", "populate"]
+__all__ = ["Guard", "can_guard", "guard", "populate", "sync"]
 
 
 class Guard(Protocol):
@@ -61,3 +62,10 @@ def populate(buffer: Any, start: int, length: int) -> int:
     """
     start = min(start, len(buffer))
     return int(_provider().populate(buffer, start, min(length, len(buffer) - start)))
+
+
+def sync(buffer: Any, start: int, end: int) -> None:
+    """Put the pages from the byte ``start`` to ``end`` on disk, and no others. Raises ``OSError``."""
+    problem = int(_provider().sync(buffer, start, min(end, len(buffer)) - start))
+    if problem:
+        raise OSError(problem, os.strerror(problem))

@@ -14,10 +14,11 @@ import os
 import signal
 from typing import Any
 
-__all__ = ["Guard", "populate"]
+__all__ = ["Guard", "populate", "sync"]
 
 _MADV_POPULATE_WRITE = 23
 _MAP_FIXED = 0x10
+_MS_SYNC = 4
 _SA_SIGINFO, _SA_NODEFER = 4, 0x40000000
 _ADDRESS_AT = 16  # of si_addr in siginfo_t, on 64 bits
 _PAGE = mmap.PAGESIZE
@@ -35,7 +36,7 @@ _held.mmap.argtypes = [
     ctypes.c_int,
     ctypes.c_long,
 ]
-_free.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+_free.madvise.argtypes = _free.msync.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
 
 
 class _Action(ctypes.Structure):
@@ -127,10 +128,19 @@ class Guard:
 
 def populate(buffer: Any, start: int, length: int) -> int:
     """Fault pages in for writing; 0 or the error's number. The interpreter's lock is free meanwhile."""
+    return _of_pages(_free.madvise, buffer, start, length, _MADV_POPULATE_WRITE)
+
+
+def sync(buffer: Any, start: int, length: int) -> int:
+    """Put pages on disk; 0 or the error's number. The interpreter's lock is free meanwhile."""
+    return _of_pages(_free.msync, buffer, start, length, _MS_SYNC)
+
+
+def _of_pages(call: Any, buffer: Any, start: int, length: int, flag: int) -> int:
     view = (ctypes.c_char * len(buffer)).from_buffer(buffer)
     first = ctypes.addressof(view)
     low, high = (first + start) // _PAGE * _PAGE, -(-(first + start + length) // _PAGE) * _PAGE
-    return ctypes.get_errno() if _free.madvise(low, high - low, _MADV_POPULATE_WRITE) else 0
+    return ctypes.get_errno() if high > low and call(low, high - low, flag) else 0
 
 
 assert os.name == "posix"

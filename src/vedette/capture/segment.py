@@ -137,7 +137,7 @@ class SegmentWriter:
         if self.texts is not None:
             self.texts.cut()
         if sync:
-            self.sync(used)
+            self._sync_sealed(used)
 
     def _check_written(self, end: int, used: int) -> None:
         data = bytearray(self._target[0:used])
@@ -148,22 +148,27 @@ class SegmentWriter:
         if filled:
             self._target[2 * self._half : used] = bytes(data[2 * self._half :])
 
-    def sync(self, used: int | None = None) -> None:
-        """Put the segment and its texts on disk. Raises ``OSError``; after one neither may be taken as safe.
+    def sync(self, n: int) -> None:
+        """Put the rows before the sequence ``n``, and their texts, on disk, as far as they are not.
 
-        With ``used`` (of a sealed segment, its bytes) a file that cannot be synced is written anew in its place.
+        Raises ``OSError``; after one the files must not be taken as safe, and not be tried again.
         """
-        for file, n_bytes in ((self.file, used), *self._texts_file()):
+        if self.texts is not None:
+            self.texts.sync()
+        size = self.layout.slot_bytes
+        start = 0 if self.synced == self.first else 2 * self._half + (self.synced - self.first) * size
+        self.synced = n
+        self.file.sync(start, 2 * self._half + (n - self.first) * size)
+
+    def _sync_sealed(self, used: int) -> None:
+        """Put the files on disk; one that cannot be is written anew in its place. Raises ``OSError``."""
+        texts = [] if self.texts is None else [(self.texts.file, self.texts.n_bytes)]
+        for file, n_bytes in ((self.file, used), *texts):
             try:
                 file.sync()
             except OSError:
-                if used is None or n_bytes is None:
-                    raise
                 file.rewrite(n_bytes)
                 self.named = False
-
-    def _texts_file(self) -> list[tuple[PreparedFile, int | None]]:
-        return [] if self.texts is None else [(self.texts.file, self.texts.n_bytes)]
 
     def fault_in(self) -> None:
         """Fault in all that is yet to be written to."""

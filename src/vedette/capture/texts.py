@@ -30,6 +30,7 @@ class TextWriter:
         ] = {}  # apart: comparing str with bytes is a warning under python -b
         self.file = PreparedFile(path, size, text_header(first), mapped=mapped, fault_in=fault_in)
         self._end = TEXT_HEADER_BYTES
+        self._synced = 0
         self._lock = threading.RLock()
 
     @property
@@ -67,6 +68,13 @@ class TextWriter:
             offset = self._end
             self._end = offset + n_bytes
             return offset
+
+    def sync(self) -> None:
+        """Put what was added since the last time on disk. Raises ``OSError``."""
+        start, end = self._synced, self._end
+        if end > start:
+            self._synced = end
+            self.file.sync(start, end)
 
     def cut(self) -> None:
         """Give back the room that is not used; the whole file where nothing is."""

@@ -14,6 +14,7 @@ from typing import Any
 from vedette.capture.core import core
 from vedette.capture.folder import journal_bytes
 from vedette.capture.format import FIELDS_MAX, FLAG_ID_NULL, FLAG_ID_TEXT, ID_BYTES_MAX, PAGE, STREAMS, Layout
+from vedette.capture.guard import can_guard
 from vedette.capture.producer import Producer
 from vedette.capture.row import Cell, place
 from vedette.capture.segment import SegmentWriter, has_texts
@@ -87,6 +88,7 @@ class JournalWriter:
         sync_s: float,
     ) -> None:
         self.root, self.model, self.version, self.settings = root, model, version, settings
+        can_guard()  # what it imports now is not imported by a row: a child forked meanwhile would wait for ever
         self.tally = Tally(clock, lambda: self.settings.window_s)
         self.streams = {name: Stream(name) for name in STREAMS}
         self.producer: Producer | None = None
@@ -323,12 +325,12 @@ class JournalWriter:
         new = n - segment.synced
         if not new:
             return
-        segment.synced = n
         segment.check(max(n - new, n - _CHECKED_ROWS), n)
         if not self.sync_s:
+            segment.synced = n
             return
         try:
-            segment.sync()
+            segment.sync(n)
             self._sync_names(segment)
         except OSError:
             # not tried again on the same file: the system may have taken its pages as clean and will not write them
