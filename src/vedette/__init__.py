@@ -19,6 +19,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from vedette.capture.media import image as image
+    from vedette.capture.media import text as text
     from vedette.engine.two_files.run import report as report
     from vedette.errors import VedetteError as VedetteError
     from vedette.monitor import Monitor as Monitor
@@ -39,7 +41,9 @@ __all__ = [
     "Verdict",
     "Window",
     "__version__",
+    "image",
     "report",
+    "text",
 ]
 
 __version__ = "0.1.0.dev0"
@@ -47,7 +51,9 @@ __version__ = "0.1.0.dev0"
 _HOME = {
     "Monitor": "vedette.monitor",
     "VedetteError": "vedette.errors",
+    "image": "vedette.capture.media",
     "report": "vedette.engine.two_files.run",
+    "text": "vedette.capture.media",
 }
 
 

@@ -155,7 +155,8 @@ class Recorder:
             self._keys = list(given)
             self._classes = list(probability) if type(probability) is dict else self._classes
             key, event = _identifier(id), self._event(time, now)
-            cells = prediction_cells(self._predictions.layout, given, prediction, probability, latency_s)
+            layout, classes = self._predictions.layout, self._writer.settings.classes
+            cells = prediction_cells(layout, classes, given, prediction, probability, latency_s)
             self._writer.put(self._predictions, cells, key, event, now)
 
     def declare(self, fields: Sequence[Field]) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
 from vedette.capture.format import FIELDS_MAX, Layout, null_bit
-from vedette.capture.values import Rejected, convert, resolve, score
+from vedette.capture.media import spread
+from vedette.capture.rejected import Rejected, type_name
+from vedette.capture.values import convert, resolve, score
+from vedette.capture.vectors import LENGTHS_MAX, length_of, numbers_of
 from vedette.records import Field, Physical, Role, check_feature_names, class_name
 
 __all__ = ["Cell", "Placed", "label_cells", "place", "prediction_cells", "snapshot"]
@@ -22,6 +25,11 @@ class Cell:
     name: str
     physical: Physical | None
     value: Any
+
+    @property
+    def length(self) -> int:
+        """The number of elements of a vector, 0 for a single value."""
+        return length_of(self.physical, self.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +58,14 @@ def snapshot(features: Any) -> dict[str, Any]:
 
 
 def prediction_cells(
-    layout: Layout, features: dict[Any, Any], prediction: Any, probability: Any, latency_s: Any
+    layout: Layout,
+    classes: Sequence[str],
+    features: dict[Any, Any],
+    prediction: Any,
+    probability: Any,
+    latency_s: Any,
 ) -> list[Cell]:
-    """Return the cells of a prediction, features first.
+    """Return the cells of a prediction, features first; ``classes`` are those of the model in their order, () unknown.
 
     Raises :class:`Rejected` with the field's name and the reason, ``SchemaError`` where names cannot be told apart.
     """
@@ -60,14 +73,15 @@ def prediction_cells(
     plain = {
         (str.__str__(name) if isinstance(name, str) else name): value for name, value in features.items()
     }
-    if any(name not in known for name in plain):
-        check_feature_names((*layout.names, *(name for name in plain if name not in known)))
-    cells = [_cell(Role.FEATURE, name, name, value) for name, value in plain.items()]
+    given = list(spread(plain))
+    if any(name not in known for name, _, _ in given):
+        check_feature_names((*layout.names, *(name for name, _, _ in given if name not in known)))
+    cells = [
+        _cell(Role.FEATURE, name, name, value) if resolved is None else Cell(Role.FEATURE, name, *resolved)
+        for name, resolved, value in given
+    ]
     cells.append(_cell(Role.PREDICTION, "", "prediction", prediction))
-    if isinstance(probability, Mapping):
-        cells += _class_cells(snapshot(probability))
-    else:
-        cells.append(_score_cell(Role.PROBABILITY, "", "probability", probability))
+    cells += _probability_cells(probability, classes)
     cells.append(_score_cell(Role.LATENCY, "", "latency_s", latency_s))
     return cells
 
@@ -75,6 +89,25 @@ def prediction_cells(
 def label_cells(label: Any) -> list[Cell]:
     """Return the one cell of a label."""
     return [_cell(Role.LABEL, "", "label", label)]
+
+
+def _probability_cells(probability: Any, classes: Sequence[str]) -> Iterable[Cell]:
+    """One number, one for each class by name, or one for each in the order of the model's classes."""
+    if isinstance(probability, Mapping):
+        return _class_cells(snapshot(probability))
+    resolved = _cell(Role.FEATURE, "", "probability", probability)
+    if not resolved.length:
+        return [_score_cell(Role.PROBABILITY, "", "probability", probability)]
+    assert resolved.physical is not None
+    if not classes:
+        raise Rejected("probability: a list needs the classes in their order: Monitor(..., classes=[...])")
+    if resolved.length != len(classes):
+        raise Rejected(f"probability: must have {len(classes)} numbers, one for each of the classes")
+    numbers = numbers_of(resolved.physical, resolved.value)
+    return [
+        Cell(Role.PROBABILITY, name, Physical.FLOAT64, number)
+        for name, number in zip(classes, numbers, strict=True)
+    ]
 
 
 def _class_cells(probability: dict[Any, Any]) -> Iterable[Cell]:
@@ -91,9 +124,12 @@ def _class_cells(probability: dict[Any, Any]) -> Iterable[Cell]:
 
 def _cell(role: Role, name: str, shown: str, value: Any) -> Cell:
     try:
-        return Cell(role, name, *resolve(value))
+        cell = Cell(role, name, *resolve(value))
     except Rejected as reason:
         raise Rejected(f"{shown}: {reason}") from None
+    if cell.length and role is not Role.FEATURE:
+        raise Rejected(f"{shown}: type {type_name(type(value))}")
+    return cell
 
 
 def _score_cell(role: Role, name: str, shown: str, value: Any) -> Cell:
@@ -116,7 +152,8 @@ def place(layout: Layout, declared: frozenset[Field], cells: Iterable[Cell]) -> 
             continue
         index, value = _fit(layout, declared, cell)
         if index < 0:
-            lacking.append(Field(cell.role, cell.name, cell.physical))
+            _check_lengths(layout, cell)
+            lacking.append(Field(cell.role, cell.name, cell.physical, cell.length))
             continue
         placed.values[index] = value
         flags &= ~(1 << null_bit(index))
@@ -134,7 +171,12 @@ def place(layout: Layout, declared: frozenset[Field], cells: Iterable[Cell]) -> 
 def _fit(layout: Layout, declared: frozenset[Field], cell: Cell) -> tuple[int, Any]:
     """The field of a value: the one of its own type, else one that holds it without loss, else (-1, None)."""
     assert cell.physical is not None
-    indexes = layout.columns.get((cell.role, cell.name), ())
+    length = cell.length
+    indexes = [
+        index
+        for index in layout.columns.get((cell.role, cell.name), ())
+        if layout.fields[index].length == length
+    ]
     for index in indexes:
         if layout.fields[index].physical is cell.physical:
             return index, cell.value
@@ -144,3 +186,11 @@ def _fit(layout: Layout, declared: frozenset[Field], cell: Cell) -> tuple[int, A
         if value is not None:
             return index, value
     return -1, None
+
+
+def _check_lengths(layout: Layout, cell: Cell) -> None:
+    """Refuse a vector of one length too many for its column."""
+    indexes = layout.columns.get((cell.role, cell.name), ())
+    lengths = {layout.fields[index].length for index in indexes} - {0}
+    if cell.length and cell.length not in lengths and len(lengths) >= LENGTHS_MAX:
+        raise Rejected(f"{cell.name}: vector of another length: a column has at most {LENGTHS_MAX}")

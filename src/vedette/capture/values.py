@@ -11,6 +11,8 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from vedette.capture.rejected import Rejected, type_name
+from vedette.capture.vectors import EXACT_INTEGER_MAX, vector, widened
 from vedette.records import FUTURE_S, Physical
 
 __all__ = [
@@ -29,9 +31,6 @@ __all__ = [
 TEXT_BYTES_MAX = 65_536
 """A longer text or bytes value is refused: it is a document, not a feature."""
 
-EXACT_INTEGER_MAX = 2**53
-"""Every integer up to this size has its own float64; beyond it two integers share one."""
-
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _YEAR_10000_S = 253_402_300_800.0
@@ -39,18 +38,15 @@ _INT64 = range(-(2**63), 2**63)
 _UINT64 = range(2**63, 2**64)
 
 
-class Rejected(Exception):  # noqa: N818 - it is an outcome that is counted, not an error that is shown
-    """A row that cannot be kept; the message is the reason under which it is counted."""
-
-
 def resolve(value: Any) -> tuple[Physical | None, Any]:
     """Return the stored type of a value and the value itself in its plainest form; ``(None, None)`` is a null.
 
-    Text comes back as ``str`` or ``bytes``, timestamps as microseconds since 1970-01-01 UTC. Naive datetimes are
-    taken as UTC; ``NaT`` and pandas' ``NA`` are nulls; NaN and the infinities are floats and stay what they are.
+    Text comes back as ``str`` or ``bytes``, timestamps as microseconds since 1970-01-01 UTC, vectors (lists, tuples and
+    arrays of one dimension) as the bytes of their elements. Naive datetimes are taken as UTC; ``NaT`` and pandas' ``NA``
+    are nulls; NaN and the infinities are floats and stay what they are; an array of no dimension is its value.
 
     Raises :class:`Rejected` for a type outside the table, an integer beyond 64 bits, a ``Decimal`` that no float64
-    equals, text over 65,536 bytes or with lone surrogates.
+    equals, text over 65,536 bytes or with lone surrogates, a vector that is empty, too long or of no real numbers.
 
     >>> resolve(2**63), resolve(None)
     ((<Physical.UINT64: 'uint64'>, 9223372036854775808), (None, None))
@@ -67,16 +63,40 @@ def resolve(value: Any) -> tuple[Physical | None, Any]:
     if value is None:
         return None, None
     try:
-        return _uncommon(kind, value)
+        bases = type.mro(kind)
+        if _numpys(bases, "ndarray") and value.ndim == 0 and type(value[()]) is not kind:
+            return resolve(value[()])
+        found = _uncommon(kind, value, bases) or vector(value, bases, _element)
     except Rejected:
         raise
     except Exception:  # noqa: BLE001 - the caller's object raised: its row is refused, the caller is not troubled
-        raise Rejected(f"type {_type_name(kind)}") from None
+        raise Rejected(f"type {type_name(kind)}") from None
+    if found is None:
+        raise Rejected(f"type {type_name(kind)}")
+    return found
 
 
-def _uncommon(kind: type, value: Any) -> tuple[Physical | None, Any]:
-    bases = type.mro(kind)
-    if any(base.__module__ == "numpy" and base.__name__ == "generic" for base in bases):
+def _numpys(bases: list[type], name: str) -> bool:
+    """True where one of the types is numpy's, recognised without importing numpy, which is loaded where one exists."""
+    return any(base.__module__ == "numpy" and base.__name__ == name for base in bases)
+
+
+def _element(value: Any) -> int | float | None:
+    """An element of a list as a plain number, None where it is none; lists in lists are none."""
+    kind = type(value)
+    try:
+        found = None if value is None or kind is bool else _uncommon(kind, value, type.mro(kind))
+    except Exception:  # noqa: BLE001 - refused by its type, whatever else is wrong with it
+        return None
+    if found is None or found[0] is None or not found[0].numeric:
+        return None
+    plain: int | float = found[1]
+    return plain
+
+
+def _uncommon(kind: type, value: Any, bases: list[type]) -> tuple[Physical | None, Any] | None:
+    """The stored type and the value of what is a single value; None for lists, arrays and all that is unknown."""
+    if _numpys(bases, "generic"):
         return _numpy(kind, value)
     if kind.__module__.startswith("pandas.") and kind.__name__ in ("NAType", "NaTType"):
         return None, None
@@ -94,11 +114,11 @@ def _uncommon(kind: type, value: Any) -> tuple[Physical | None, Any]:
         return _text(str.__str__(value))
     if bytes in bases:
         return _text(bytes.__getitem__(value, slice(None)))
-    raise Rejected(f"type {_type_name(kind)}")
+    return None
 
 
 def _numpy(kind: type, value: Any) -> tuple[Physical | None, Any]:
-    """A numpy scalar, recognised without importing numpy, which is loaded anyway where one exists."""
+    """A numpy scalar."""
     match value.dtype.kind:
         case (
             "M"
@@ -109,7 +129,7 @@ def _numpy(kind: type, value: Any) -> tuple[Physical | None, Any]:
             plain = value.item()
             if type(plain) in (bool, int, float, str, bytes):  # a longdouble stays what it is
                 return resolve(plain)
-    raise Rejected(f"type {_type_name(kind)}")
+    raise Rejected(f"type {type_name(kind)}")
 
 
 def _integer(value: int) -> tuple[Physical, int]:
@@ -149,19 +169,13 @@ def _microseconds(moment: datetime) -> int:
     return (moment - _EPOCH) // _MICROSECOND
 
 
-def _type_name(kind: type) -> str:
-    try:
-        return str.__str__(type.__dict__["__name__"].__get__(kind))[:80]
-    except Exception:  # noqa: BLE001 - a name is for the reason only
-        return "of unknown name"
-
-
 def convert(value: Any, physical: Physical, into: Physical, *, declared: bool) -> Any:
     """Return a resolved value as another stored type, where that loses nothing, else None.
 
     An integer goes into a float64 column up to 2**53 and into a uint64 column if it is not negative. A float goes
     into an int64 column only where that type was declared (by a reference), the float is integral and not beyond
-    2**53; elsewhere a float among integers is a change of type that must be seen.
+    2**53; elsewhere a float among integers is a change of type that must be seen. A vector of float32 goes into a
+    column of vectors of float64.
 
     >>> convert(3, Physical.INT64, Physical.FLOAT64, declared=False)
     3.0
@@ -178,6 +192,8 @@ def convert(value: Any, physical: Physical, into: Physical, *, declared: bool) -
             declared and abs(value) <= EXACT_INTEGER_MAX and value.is_integer()
         ):
             return int(value)
+        case Physical.VECTOR32, Physical.VECTOR64:
+            return widened(value)
     return None
 
 
@@ -211,7 +227,7 @@ def score(value: Any) -> float | None:
     if physical is None:
         return None
     if physical is Physical.UINT64 or not physical.numeric:
-        raise Rejected(f"type {_type_name(type(value))}")
+        raise Rejected(f"type {type_name(type(value))}")
     fitted = convert(plain, physical, Physical.FLOAT64, declared=False)
     if fitted is None:
         raise Rejected("integer beyond 2**53")
@@ -242,7 +258,7 @@ def identifier(value: Any) -> bytes | None:
             except UnicodeDecodeError:
                 raise Rejected("bytes that are not UTF-8") from None
             return bytes(plain)
-    raise Rejected(f"type {_type_name(type(value))}")
+    raise Rejected(f"type {type_name(type(value))}")
 
 
 def event_time(value: Any, now: float) -> tuple[float, bool]:
@@ -270,7 +286,7 @@ def event_time(value: Any, now: float) -> tuple[float, bool]:
     elif physical in (Physical.FLOAT64, Physical.INT64):
         seconds = float(plain)
     else:
-        raise Rejected(f"time: type {_type_name(type(value))}")
+        raise Rejected(f"time: type {type_name(type(value))}")
     if seconds != seconds:
         raise Rejected("time is not a number")
     if not 0.0 <= seconds < _YEAR_10000_S:
