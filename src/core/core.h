@@ -106,12 +106,13 @@ typedef struct {
     int words;
     u64 *flags; /* of a row in which nothing is null but the id and the further types of columns */
     Py_ssize_t slot, check_at, id_at; /* id_at is 0 where slots have no room for an id */
+    int in_order;                     /* the classes are in the model's order: a list of probabilities has them so */
 } Plan;
 
 extern PyType_Spec plan_spec;
 
 /* row.c, log.c: Monitor.log */
-#define SLOT_BYTES_MAX 8192 /* wider rows go the general way: they lie on the stack here */
+#define SLOT_BYTES_MAX 32768 /* wider rows go the general way: they lie on the stack here */
 #define ID_BYTES_MAX 39
 
 typedef struct {

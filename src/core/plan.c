@@ -90,9 +90,11 @@ plan_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
     PyObject *features, *classes, *scalars, *flags;
     Py_ssize_t slot, check_at, id_at;
-    static char *names[] = {"features", "classes", "scalars", "flags", "slot_bytes", "check_at", "id_at", NULL};
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOOnnn:Plan", names, &features, &classes, &scalars, &flags, &slot,
-                                     &check_at, &id_at)) {
+    static char *names[] = {"features", "classes", "scalars", "flags", "slot_bytes", "check_at", "id_at",
+                            "in_order", NULL};
+    int in_order;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOOnnnp:Plan", names, &features, &classes, &scalars, &flags, &slot,
+                                     &check_at, &id_at, &in_order)) {
         return NULL;
     }
     Plan *self = (Plan *)allocate(type);
@@ -102,6 +104,7 @@ plan_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     self->slot = slot;
     self->check_at = check_at;
     self->id_at = id_at;
+    self->in_order = in_order;
     if (read_mapping(features, &self->features) < 0 || read_mapping(classes, &self->classes) < 0) {
         goto failed;
     }
@@ -133,7 +136,7 @@ plan_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
         fits = column_fits(self, &self->features.columns[i]);
     }
     for (Py_ssize_t i = 0; fits && i < self->classes.n; i++) {
-        fits = column_fits(self, &self->classes.columns[i]);
+        fits = column_fits(self, &self->classes.columns[i]) && self->classes.columns[i].kind == FLOAT64;
     }
     for (int i = 0; fits && i < N_SCALARS; i++) {
         fits = column_fits(self, &self->scalars[i]);

@@ -39,23 +39,118 @@ ask(PyObject *helper, PyObject *value)
     return PyObject_CallFunctionObjArgs(helper, value, NULL);
 }
 
+/* numpy's and the standard library's arrays. A masked array, a subclass, is none: its buffer does not show the mask. */
+static int
+is_array(PyObject *value)
+{
+    static const char *const names[2] = {"ndarray", "array"};
+    static PyTypeObject *known[2];
+    PyTypeObject *type = Py_TYPE(value);
+    if (type == known[0] || type == known[1]) {
+        return 1;
+    }
+    PyObject *name = PyType_GetName(type);
+    for (int i = 0; name != NULL && i < 2; i++) {
+        if (PyUnicode_CompareWithASCIIString(name, names[i]) == 0) {
+            Py_DECREF(name);
+            if (known[i] == NULL) {
+                Py_INCREF((PyObject *)type);
+                known[i] = type;
+            }
+            return 1;
+        }
+    }
+    Py_XDECREF(name);
+    return 0;
+}
+
+/* Open an array of n floats: 4 or 8, the size of each, with the view to be released; 0 where it is not just that. */
+static Py_ssize_t
+open_array(PyObject *value, Py_ssize_t n, Py_buffer *view)
+{
+    if (!PyObject_CheckBuffer(value) || !is_array(value) ||
+        PyObject_GetBuffer(value, view, PyBUF_FORMAT | PyBUF_C_CONTIGUOUS) < 0) {
+        return 0;
+    }
+    const char *format = view->format == NULL ? "B" : view->format;
+    Py_ssize_t size = strcmp(format, "f") == 0 ? 4 : strcmp(format, "d") == 0 ? 8 : 0;
+    if (size && view->ndim == 1 && view->itemsize == size && view->len == size * n) {
+        return size;
+    }
+    PyBuffer_Release(view);
+    return 0;
+}
+
+/* The float at a place of a list or a tuple; -1 where there is none. A subclass cannot answer for its own value here. */
+static int
+float_at(PyObject *sequence, Py_ssize_t i, double *number)
+{
+    PyObject *item = PyList_CheckExact(sequence) ? PyList_GetItem(sequence, i) : PyTuple_GetItem(sequence, i);
+    if (item == NULL || !PyFloat_Check(item)) {
+        return -1;
+    }
+    *number = PyFloat_AsDouble(item);
+    return 0;
+}
+
+static int
+is_sequence_of(PyObject *value, Py_ssize_t n)
+{
+    return (PyList_CheckExact(value) && PyList_Size(value) == n) || (PyTuple_CheckExact(value) && PyTuple_Size(value) == n);
+}
+
 static int
 put_vector(Row *row, const Column *column, PyObject *value)
 {
+    Py_ssize_t size = column->kind == VECTOR32 ? 4 : 8, n = column->length;
+    if (size == 8 && is_sequence_of(value, n)) {
+        for (Py_ssize_t i = 0; i < n; i++) {
+            double number;
+            if (float_at(value, i, &number) < 0) {
+                return -1;
+            }
+            put_float(row, column->at + 8 * i, number);
+        }
+        return 0;
+    }
     Py_buffer view;
-    if (!PyObject_CheckBuffer(value) || PyObject_GetBuffer(value, &view, PyBUF_FORMAT | PyBUF_C_CONTIGUOUS) < 0) {
+    Py_ssize_t found = open_array(value, n, &view);
+    if (!found) {
         return -1;
     }
-    int taken = -1;
-    const char *format = view.format == NULL ? "B" : view.format;
-    Py_ssize_t size = column->kind == VECTOR32 ? 4 : 8;
-    if (view.ndim == 1 && view.itemsize == size && view.len == size * column->length &&
-        strcmp(format, column->kind == VECTOR32 ? "f" : "d") == 0) {
+    if (found == size) {
         memcpy(row->row.bytes + column->at, view.buf, (size_t)view.len);
-        taken = 0;
     }
     PyBuffer_Release(&view);
-    return taken;
+    return found == size ? 0 : -1;
+}
+
+/* The probabilities of the classes as a list or an array, in the order in which the plan has them. */
+static int
+put_in_order(Row *row, const Mapping *classes, PyObject *given)
+{
+    if (is_sequence_of(given, classes->n)) {
+        for (Py_ssize_t i = 0; i < classes->n; i++) {
+            double number;
+            if (float_at(given, i, &number) < 0) {
+                return -1;
+            }
+            put_float(row, classes->columns[i].at, number);
+        }
+        return 0;
+    }
+    Py_buffer view;
+    Py_ssize_t size = open_array(given, classes->n, &view);
+    for (Py_ssize_t i = 0; size && i < classes->n; i++) {
+        float narrow;
+        double number;
+        memcpy(size == 4 ? (void *)&narrow : (void *)&number, (const char *)view.buf + size * i, (size_t)size);
+        put_float(row, classes->columns[i].at, size == 4 ? narrow : number);
+    }
+    if (size) {
+        PyBuffer_Release(&view);
+    }
+    return size ? 0 : -1;
 }
 
 /* Put one value into the row. -1, perhaps with an exception set, where the general way is to look at it. */
@@ -297,6 +392,11 @@ put_scalars(Row *row, PyObject *const *arguments)
         /* a row gives one number or one for each class: the other has its null bit */
         if (!plan->classes.n || put_value(row, &plan->scalars[PROBABILITY], Py_None) < 0 ||
             put_mapping(row, &plan->classes, probability) < 0) {
+            return -1;
+        }
+    }
+    else if (plan->in_order && probability != Py_None && !PyFloat_Check(probability) && !PyLong_Check(probability)) {
+        if (put_value(row, &plan->scalars[PROBABILITY], Py_None) < 0 || put_in_order(row, &plan->classes, probability) < 0) {
             return -1;
         }
     }

@@ -44,6 +44,7 @@ class Plan:
         slot_bytes: int,
         check_at: int,
         id_at: int,
+        in_order: bool,
     ) -> None: ...
 
 class Log:

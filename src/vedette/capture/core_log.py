@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from vedette.capture.core import core
@@ -36,6 +36,7 @@ class CoreLog:
         self._core = core.Log(
             clock, way.general, way.key, way.fit_float, way.fit_integer, way.spilt, entry, FUTURE_S
         )
+        self._classes: Callable[[], Sequence[str]] = way.classes
         self.log: Callable[..., None] = self._core.log
 
     def install(self, segment: Any, keys: Mapping[str, str], classes: Mapping[str, Any]) -> None:
@@ -43,15 +44,17 @@ class CoreLog:
         if segment is None or not isinstance(segment.slots, core.Slots):
             self._core.install(None, None, None, None)
             return
-        plan = plan_of(segment.layout, keys, classes)
+        plan = plan_of(segment.layout, keys, classes, self._classes())
         self._core.install(plan, segment.slots, segment.known, segment.refer)
 
 
-def plan_of(layout: Layout, keys: Mapping[str, str], classes: Mapping[str, Any]) -> Any:
+def plan_of(
+    layout: Layout, keys: Mapping[str, str], classes: Mapping[str, Any], order: Sequence[str] = ()
+) -> Any:
     """Return a layout as the core reads it.
 
     ``keys`` are the caller's own strings by their text, ``classes`` the keys of its probabilities by the class's name:
-    a key is looked up by the very object that it is.
+    a key is looked up by the very object that it is. ``order`` are the classes of the model, in which a list has them.
     """
     flags = 0
     for indexes in layout.columns.values():
@@ -60,15 +63,16 @@ def plan_of(layout: Layout, keys: Mapping[str, str], classes: Mapping[str, Any])
         ]:  # the older types of a column are null in a row of the newest, the likeliest
             flags |= 1 << null_bit(index)
     features = [_column(layout, keys.get(name, name), (Role.FEATURE, name)) for name in layout.names]
+    names = [name for role, name in layout.columns if role is Role.PROBABILITY and name]
+    in_order = bool(names) and sorted(names) == sorted(order)
     by_class = [
-        _column(layout, classes.get(name, name), (role, name))
-        for role, name in layout.columns
-        if role is Role.PROBABILITY and name
+        _column(layout, classes.get(name, name), (Role.PROBABILITY, name))
+        for name in (order if in_order else names)
     ]
     scalars = [_column(layout, None, (role, "")) for role in _SCALARS]
     id_at = layout.id_at if layout.ids else 0
     return core.Plan(
-        features, by_class, scalars, layout.words(flags), layout.slot_bytes, layout.check_at, id_at
+        features, by_class, scalars, layout.words(flags), layout.slot_bytes, layout.check_at, id_at, in_order
     )
 
 

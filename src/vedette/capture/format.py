@@ -28,6 +28,7 @@ __all__ = [
     "ID_BYTES_MAX",
     "OPENED_AT",
     "PAGE",
+    "ROW_BYTES_MAX",
     "SEAL_AT",
     "STREAMS",
     "TEXT_HEADER_BYTES",
@@ -47,6 +48,9 @@ FORMAT = 2
 PAGE = 4096
 FIELDS_MAX = 4096
 """More fields than this are somebody's identifiers used as feature names."""
+
+ROW_BYTES_MAX = 2**20
+"""A wider slot is refused: a segment has at least 16, and files are made in full before their first row."""
 
 STREAMS = ("predictions", "labels")  # their numbers in the header are 1 and 2
 

@@ -101,6 +101,7 @@ class Recorder:
             key=_key,
             void=void_or_whole,
             general=self._general,
+            classes=lambda: self._writer.settings.classes,
             spilt=self._writer.tally.pending.append if core is None else self._writer.tally.spilt,
         )
         # way: what it calls when a row is not usual
@@ -120,6 +121,7 @@ class Recorder:
     @settings.setter
     def settings(self, settings: Settings) -> None:
         self._writer.settings = settings
+        self._writer.renew()  # a list of probabilities is in the order of the classes
 
     @property
     def producer(self) -> str | None:

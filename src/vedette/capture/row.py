@@ -9,7 +9,7 @@ from typing import Any
 
 from vedette.capture.format import FIELDS_MAX, Layout, null_bit
 from vedette.capture.media import spread
-from vedette.capture.rejected import Rejected, type_name
+from vedette.capture.rejected import Rejected
 from vedette.capture.values import convert, resolve, score
 from vedette.capture.vectors import LENGTHS_MAX, length_of, numbers_of
 from vedette.records import Field, Physical, Role, check_feature_names, class_name
@@ -124,12 +124,9 @@ def _class_cells(probability: dict[Any, Any]) -> Iterable[Cell]:
 
 def _cell(role: Role, name: str, shown: str, value: Any) -> Cell:
     try:
-        cell = Cell(role, name, *resolve(value))
+        return Cell(role, name, *resolve(value, vectors=role is Role.FEATURE))
     except Rejected as reason:
         raise Rejected(f"{shown}: {reason}") from None
-    if cell.length and role is not Role.FEATURE:
-        raise Rejected(f"{shown}: type {type_name(type(value))}")
-    return cell
 
 
 def _score_cell(role: Role, name: str, shown: str, value: Any) -> Cell:

@@ -38,12 +38,13 @@ _INT64 = range(-(2**63), 2**63)
 _UINT64 = range(2**63, 2**64)
 
 
-def resolve(value: Any) -> tuple[Physical | None, Any]:
+def resolve(value: Any, *, vectors: bool = True) -> tuple[Physical | None, Any]:
     """Return the stored type of a value and the value itself in its plainest form; ``(None, None)`` is a null.
 
     Text comes back as ``str`` or ``bytes``, timestamps as microseconds since 1970-01-01 UTC, vectors (lists, tuples and
     arrays of one dimension) as the bytes of their elements. Naive datetimes are taken as UTC; ``NaT`` and pandas' ``NA``
-    are nulls; NaN and the infinities are floats and stay what they are; an array of no dimension is its value.
+    are nulls; NaN and the infinities are floats and stay what they are; an array of no dimension is its value. Without
+    ``vectors`` only single values are in the table.
 
     Raises :class:`Rejected` for a type outside the table, an integer beyond 64 bits, a ``Decimal`` that no float64
     equals, text over 65,536 bytes or with lone surrogates, a vector that is empty, too long or of no real numbers.
@@ -65,8 +66,10 @@ def resolve(value: Any) -> tuple[Physical | None, Any]:
     try:
         bases = type.mro(kind)
         if _numpys(bases, "ndarray") and value.ndim == 0 and type(value[()]) is not kind:
-            return resolve(value[()])
-        found = _uncommon(kind, value, bases) or vector(value, bases, _element)
+            return resolve(value[()], vectors=vectors)
+        found = _uncommon(kind, value, bases)
+        if found is None and vectors:
+            found = vector(value, bases, _element)
     except Rejected:
         raise
     except Exception:  # noqa: BLE001 - the caller's object raised: its row is refused, the caller is not troubled
@@ -203,7 +206,7 @@ def fit_float(value: Any) -> float:
     >>> fit_float(3)
     3.0
     """
-    physical, plain = resolve(value)
+    physical, plain = resolve(value, vectors=False)
     fitted = None if physical is None else convert(plain, physical, Physical.FLOAT64, declared=False)
     if fitted is None:
         raise Rejected("does not fit float64")
@@ -212,7 +215,7 @@ def fit_float(value: Any) -> float:
 
 def fit_integer(value: Any) -> int:
     """Return the int64 that an uncommon integer is (numpy's, a subclass); raise where it is none."""
-    physical, plain = resolve(value)
+    physical, plain = resolve(value, vectors=False)
     if physical is not Physical.INT64:
         raise Rejected("does not fit int64")
     return int(plain)
@@ -223,7 +226,7 @@ def score(value: Any) -> float | None:
 
     Values outside 0 to 1 are kept: that a model gives them is something to be seen.
     """
-    physical, plain = resolve(value)
+    physical, plain = resolve(value, vectors=False)
     if physical is None:
         return None
     if physical is Physical.UINT64 or not physical.numeric:
@@ -244,7 +247,7 @@ def identifier(value: Any) -> bytes | None:
     """
     if type(value) is uuid.UUID:
         return str(value).encode()
-    physical, plain = resolve(value)
+    physical, plain = resolve(value, vectors=False)
     match physical:
         case None:
             return None
@@ -276,7 +279,7 @@ def event_time(value: Any, now: float) -> tuple[float, bool]:
         except ValueError:
             raise Rejected("time is not an ISO 8601 date") from None
     try:
-        physical, plain = resolve(value)
+        physical, plain = resolve(value, vectors=False)
     except Rejected as reason:
         raise Rejected(f"time: {reason}") from None
     naive = False

@@ -13,7 +13,16 @@ from typing import Any
 
 from vedette.capture.core import core
 from vedette.capture.folder import journal_bytes
-from vedette.capture.format import FIELDS_MAX, FLAG_ID_NULL, FLAG_ID_TEXT, ID_BYTES_MAX, PAGE, STREAMS, Layout
+from vedette.capture.format import (
+    FIELDS_MAX,
+    FLAG_ID_NULL,
+    FLAG_ID_TEXT,
+    ID_BYTES_MAX,
+    PAGE,
+    ROW_BYTES_MAX,
+    STREAMS,
+    Layout,
+)
 from vedette.capture.guard import can_guard
 from vedette.capture.producer import Producer
 from vedette.capture.row import Cell, place
@@ -194,6 +203,12 @@ class JournalWriter:
                 self._named_within = False
         return number
 
+    def renew(self) -> None:
+        """Have each way in read the settings anew. Raises :class:`NoRoom`."""
+        with self._exclusive():
+            for stream in self.streams.values():
+                self._changed(stream)
+
     def ensure_folder(self) -> None:
         """Have a folder to count in, if one can be had now."""
         if not self.tally.attached and time.monotonic() >= self._claim_at:
@@ -369,7 +384,10 @@ class JournalWriter:
             if stream.layout is layout:  # else another thread was first
                 if len(layout.fields) + len(fields) > FIELDS_MAX or len({*layout.names, *names}) > FIELDS_MAX:
                     raise Rejected(f"more than {FIELDS_MAX} fields")
-                stream.layout = layout.wider(fields, names, ids=ids)
+                wider = layout.wider(fields, names, ids=ids)
+                if wider.slot_bytes > ROW_BYTES_MAX:
+                    raise Rejected(f"row wider than {ROW_BYTES_MAX} bytes")
+                stream.layout = wider
             segment = stream.segment
             if segment is None or segment.layout is stream.layout:
                 return
