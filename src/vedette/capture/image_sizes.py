@@ -60,7 +60,9 @@ def _bmp(data: bytes) -> _Size | None:
         width, height, _, bits = struct.unpack_from("<iiHH", data, 18)
     else:
         return None
-    channels = {1: 1, 2: 1, 4: 1, 8: 1, 16: 3, 24: 3, 32: 4}.get(bits)
+    # the alpha of 32 bits counts only where the header, from its fourth version on, has a mask for it
+    alpha = 3 + (bits == 32 and size >= 56 and any(data[66:70]))
+    channels = {1: 1, 2: 1, 4: 1, 8: 1, 16: 3, 24: 3, 32: alpha}.get(bits)
     return None if channels is None else (abs(width), abs(height), channels)  # a height below 0 is top down
 
 
