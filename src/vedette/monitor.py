@@ -139,7 +139,13 @@ class Monitor:
         from vedette.lake.classes import check_classes
         from vedette.lake.frames import fields_of, prediction_rows
 
-        rows = prediction_rows(data, now_s=self._clock(), future_s=FUTURE_S, columns=columns)
+        rows = prediction_rows(
+            data,
+            now_s=self._clock(),
+            future_s=FUTURE_S,
+            columns=columns,
+            classes=self.settings.classes,
+        )
         if self.settings.task != "regression":
             check_classes(rows.frame, self.settings.classes)
         if rows.frame.height < 2:
@@ -164,7 +170,13 @@ class Monitor:
 
         from vedette.lake.frames import prediction_rows
 
-        rows = prediction_rows(data, now_s=self._clock(), future_s=FUTURE_S, columns=columns)
+        rows = prediction_rows(
+            data,
+            now_s=self._clock(),
+            future_s=FUTURE_S,
+            columns=columns,
+            classes=self.settings.classes,
+        )
         frame = rows.frame
         for reason, times in rows.rejected.items():
             self._reject("predictions", reason, times)

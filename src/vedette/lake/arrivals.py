@@ -93,6 +93,8 @@ def _series(name: str, one: Field, values: Any, present: np.ndarray) -> pl.Serie
         column = pl.Series(name, list(values), dtype=POLARS[one.physical])
     elif one.physical is Physical.TIMESTAMP:
         column = pl.Series(name, values).cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
+    elif one.length:
+        column = pl.Series(name, values).arr.to_list()
     else:
         column = pl.Series(name, values).cast(POLARS[one.physical])
     if present.all():
@@ -101,14 +103,21 @@ def _series(name: str, one: Field, values: Any, present: np.ndarray) -> pl.Serie
 
 
 def _frame(chunk: Chunk, producer: str, stream: str, names: Mapping[Field, str]) -> pl.DataFrame:
-    columns = [
-        pl.Series("id", list(chunk.ids), dtype=pl.String),
-        _times(chunk.time, "time"),
-        _times(chunk.received, "received"),
-        *(_series(names[one], one, *chunk.columns[one]) for one in chunk.fields if one in chunk.columns),
-        pl.Series("_sequence", chunk.sequence, dtype=pl.Int64),
-    ]
-    frame = pl.DataFrame(columns).with_columns(pl.lit(producer).alias("_producer"))
+    columns = {
+        "id": pl.Series("id", list(chunk.ids), dtype=pl.String),
+        "time": _times(chunk.time, "time"),
+        "received": _times(chunk.received, "received"),
+    }
+    for one in chunk.fields:
+        if one in chunk.columns:
+            name = names[one]
+            column = _series(name, one, *chunk.columns[one])
+            # vectors of several lengths are one column of the lake; a row has one of them at most
+            columns[name] = (
+                pl.select(pl.coalesce(columns[name], column)).to_series() if name in columns else column
+            )
+    columns["_sequence"] = pl.Series("_sequence", chunk.sequence, dtype=pl.Int64)
+    frame = pl.DataFrame(list(columns.values())).with_columns(pl.lit(producer).alias("_producer"))
     return frame.with_columns(pl.lit(chunk.version).alias("version")) if stream == "predictions" else frame
 
 

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from vedette.errors import DataError, SchemaError
 from vedette.lake.files import open_frame, open_table
+from vedette.lake.foreign import check_names, of_mapping, of_pandas
 from vedette.lake.types import UTC
+from vedette.lake.vectors import closed_vectors, lengths, spread_classes, unfit_vectors
 from vedette.records import RESERVED, Field, Physical, Role, check_feature_names
 
 __all__ = [
@@ -32,7 +33,6 @@ __all__ = [
 log = logging.getLogger("vedette")
 
 _YEAR_10000_US = 253_402_300_799_000_000
-_NULLABLE = ("string", "Int", "UInt", "Float", "boolean")  # pandas' own types that know null
 _ISO = r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}|$)"  # other orders of day and month can only be guessed
 
 POLARS: dict[Physical, pl.DataType] = {
@@ -43,6 +43,8 @@ POLARS: dict[Physical, pl.DataType] = {
     Physical.TEXT: pl.String(),
     Physical.BYTES: pl.Binary(),
     Physical.TIMESTAMP: UTC,
+    Physical.VECTOR32: pl.List(pl.Float32()),  # Delta has no lists of one length
+    Physical.VECTOR64: pl.List(pl.Float64()),
 }
 
 
@@ -70,12 +72,12 @@ def frame_of(data: Any, text_columns: Sequence[str] = ()) -> pl.DataFrame:
         table = open_table(data, text_columns=text_columns)
         return table.read(list(table.schema))
     if isinstance(data, Mapping):
-        return _mapping(data)
+        return of_mapping(data)
     columns = getattr(data, "columns", None)
     if columns is not None and hasattr(data, "to_numpy") and hasattr(data, "iloc"):
-        return _pandas(data)
+        return of_pandas(data)
     if hasattr(data, "__arrow_c_stream__"):
-        _check_names(getattr(data, "column_names", None) or ())
+        check_names(getattr(data, "column_names", None) or ())
         schema = getattr(data, "schema", None)
         for field in schema if isinstance(schema, Iterable) else ():
             if "decimal256" in str(getattr(field, "type", "")):
@@ -89,118 +91,6 @@ def frame_of(data: Any, text_columns: Sequence[str] = ()) -> pl.DataFrame:
     raise ValueError(
         f"data of type {type(data).__name__}: must be a pandas, Polars or Arrow table, a mapping from names to arrays, or a path"
     )
-
-
-def _check_names(names: Sequence[str]) -> None:
-    if len(set(names)) < len(names):
-        twice = sorted({name for name in names if names.count(name) > 1})
-        raise SchemaError(f"two columns have one name: {twice}; rename one")
-    for name in names:
-        if not _is_text(name):
-            raise SchemaError(f"column name {name!r}: is no text (half of a character); rename it")
-
-
-def _is_text(value: str) -> bool:
-    """False for a lone surrogate, the half of a character that no encoding has."""
-    return value.encode("utf-8", "ignore").decode() == value
-
-
-def _mapping(data: Mapping[Any, Any]) -> pl.DataFrame:
-    _check_names([str(name) for name in data])
-    columns = {str(name): _series(str(name), values) for name, values in data.items()}
-    sizes = {name: len(column) for name, column in columns.items()}
-    if len(set(sizes.values())) > 1:
-        raise DataError(f"columns of unequal length: {sizes}; all must have as many rows")
-    return pl.DataFrame(columns)
-
-
-def _series(name: str, values: Any) -> pl.Series:
-    if isinstance(values, str | bytes | Mapping) or not np.iterable(values):
-        raise DataError(f"column {name!r} is {values!r:.60}: must be an array, with a value for each row")
-    if isinstance(values, np.ma.MaskedArray):
-        values = values.tolist()  # what is masked is None
-    elif isinstance(values, np.ndarray):
-        values = _array(values)
-    elif not hasattr(values, "__len__"):
-        values = list(values)
-    try:
-        column = pl.Series(name, values)
-        if column.dtype != pl.Object:
-            return column
-    except (TypeError, ValueError, pl.exceptions.PolarsError):
-        pass  # mixed or foreign objects: told apart below, by their own types
-    kinds = sorted({type(value).__name__ for value in values if value is not None})
-    if kinds in (["UUID"], ["Interval"]):
-        return pl.Series(name, [None if value is None else str(value) for value in values], dtype=pl.String)
-    if set(kinds) <= {"int", "float"}:
-        return pl.Series(name, values, strict=False, dtype=pl.Float64)
-    array = np.asarray(values)
-    if array.dtype != object and array.dtype.kind not in "US":  # numpy's own scalars in a list
-        return pl.Series(name, array.astype("datetime64[us]") if array.dtype.kind == "M" else array)
-    if set(kinds) <= {"str", "str_"}:
-        half = next(value for value in values if value is not None and not _is_text(value))
-        raise DataError(f"column {name!r} holds {half!r:.60}: is no text (half of a character)")
-    told = f"mixes values of the types {', '.join(kinds)}: one column holds one type"
-    if len(kinds) == 1:
-        told = f"holds values of the type {kinds[0]}: must be numbers, text or times"
-    else:
-        told += _odd_one(values)
-    raise DataError(f"column {name!r} {told}")
-
-
-def _odd_one(values: Sequence[Any]) -> str:
-    """The first value of another kind than those before it, and its row; whole numbers and fractions are one kind."""
-
-    def kind(value: Any) -> type:
-        return float if isinstance(value, int) and not isinstance(value, bool) else type(value)
-
-    there = [(row, value) for row, value in enumerate(values) if value is not None]
-    row, value = next((one for one in there if kind(one[1]) is not kind(there[0][1])), there[0])
-    return f" (row {row}: {value!r:.60})"
-
-
-def _array(values: np.ndarray[Any, Any]) -> Any:
-    """numpy's values as Polars takes them: objects as a list, long floats as floats."""
-    if values.dtype == object:
-        return values.tolist()
-    return values.astype(np.float64) if values.dtype.kind == "f" and values.dtype.itemsize > 8 else values
-
-
-def _pandas(data: Any) -> pl.DataFrame:
-    """pandas by column, so that pyarrow is not needed; NaN in a column of objects is pandas' way to say null.
-
-    An index named ``id`` or ``time`` is a column.
-    """
-    if data.index.name in ("id", "time"):
-        data = data.reset_index()
-    for name in data.columns:
-        if not isinstance(name, str):
-            raise SchemaError(
-                f"column name {name!r}: must be text (rename the columns, df.columns = map(str, df.columns))"
-            )
-    names = list(data.columns)
-    _check_names(names)
-    columns = []
-    for position, name in enumerate(names):
-        column = data.iloc[:, position]
-        if str(column.dtype).startswith("period["):
-            column = column.dt.to_timestamp()
-        kind = str(column.dtype)
-        if kind in ("object", "category", "str") or kind.startswith(_NULLABLE) or "[pyarrow]" in kind:
-            values = [
-                None if missing else value
-                for value, missing in zip(column.tolist(), column.isna().tolist(), strict=True)
-            ]
-            columns.append(_series(name, values))
-        elif kind.startswith("datetime64[") and "," in kind:
-            columns.append(
-                pl.Series(
-                    name, column.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy()
-                ).dt.replace_time_zone("UTC")
-            )
-        else:
-            columns.append(pl.Series(name, _array(column.to_numpy())))
-    return pl.DataFrame({column.name: column for column in columns})  # of a list, "" would be renamed
 
 
 def _closed(column: pl.Series) -> pl.Series:
@@ -221,6 +111,8 @@ def _closed(column: pl.Series) -> pl.Series:
         return _utc(column)
     if kind == pl.Null:
         return column.cast(pl.Float64)  # nothing is known of its type; a later value decides
+    if isinstance(kind, pl.List | pl.Array):
+        return closed_vectors(column)
     raise SchemaError(
         f"column {column.name!r} has the type {kind}: must be numbers, booleans, text, bytes or times "
         "(drop it, or give what is to be watched of it)"
@@ -307,6 +199,8 @@ def fields_of(frame: pl.DataFrame) -> list[Field]:
             fields.append(Field(Role.LATENCY, "", physical))
         elif name == "label":
             fields.append(Field(Role.LABEL, "", physical))
+        elif physical in (Physical.VECTOR32, Physical.VECTOR64):
+            fields += [Field(Role.FEATURE, name, physical, n) for n in lengths(frame[name])]
         else:
             fields.append(Field(Role.FEATURE, name, physical))
     return fields
@@ -335,14 +229,21 @@ def _renamed(frame: pl.DataFrame, columns: Mapping[str, str] | None) -> pl.DataF
 
 
 def prediction_rows(
-    data: Any, *, now_s: float, future_s: float, columns: Mapping[str, str] | None = None
+    data: Any,
+    *,
+    now_s: float,
+    future_s: float,
+    columns: Mapping[str, str] | None = None,
+    classes: Sequence[str] = (),
 ) -> Rows:
     """Predictions as rows: ``id`` text, ``time`` UTC (default now), ``received``, and a column for each field.
 
-    ``columns`` maps vedette's names to the frame's own. Rows whose time lies in the future are rejected, counted.
-    A frame with none of the columns of a row is an error, not an empty row.
+    ``columns`` maps vedette's names to the frame's own; a column ``probability`` of lists has one number for each of
+    ``classes``. Rows whose time lies in the future are rejected, counted, and so are those with vectors that cannot be
+    kept. A frame with none of the columns of a row is an error, not an empty row.
     """
     frame = _renamed(frame_of(data, [(columns or {}).get("id", "id")]), columns)
+    frame = spread_classes(frame, classes)
     for name in ("version", "received"):
         if name in frame.columns:
             raise SchemaError(
@@ -385,12 +286,18 @@ def _rows(frame: pl.DataFrame, now_s: float, future_s: float, required: tuple[st
         else:
             if column.dtype == pl.Null and column.name not in RESERVED:
                 continue  # nothing but nulls tells no type; a feature of the reference counts as missing all the same
-            columns.append(_closed(column))
+            closed = _closed(column)
+            if column.name in ("prediction", "label") and isinstance(closed.dtype, pl.List):
+                raise SchemaError(
+                    f"column {column.name!r} has the type {column.dtype}: must be a class or a number"
+                )
+            columns.append(closed)
     if "id" not in frame.columns:  # it also keeps the number of rows where nothing else is left
         columns.append(pl.Series("id", [None] * frame.height, dtype=pl.String))
     closed_frame = pl.DataFrame(columns)
     if "time" not in closed_frame.columns:
         closed_frame = closed_frame.with_columns(now.alias("time"))
+    vectors = [column for column in columns if isinstance(column.dtype, pl.List)]
     rejected: dict[str, pl.Series] = {}
     for reason, bad in (
         ("time in the future", pl.col("time") > now + pl.duration(microseconds=round(future_s * 1e6))),
@@ -400,6 +307,7 @@ def _rows(frame: pl.DataFrame, now_s: float, future_s: float, required: tuple[st
         ),
         ("time missing", pl.col("time").is_null()),
         *((f"{name} missing", pl.col(name).is_null()) for name in required),
+        *(one for column in vectors for one in unfit_vectors(column)),
     ):
         mask = closed_frame.select(bad.fill_null(False).alias("bad"))["bad"]
         if mask.any():
@@ -407,4 +315,7 @@ def _rows(frame: pl.DataFrame, now_s: float, future_s: float, required: tuple[st
             # a time that cannot be is none
             rejected[reason] = times.clear(len(times)) if reason.startswith("time") else times
             closed_frame = closed_frame.filter(~mask)
+    closed_frame = closed_frame.drop(
+        column.name for column in vectors if not closed_frame[column.name].count()
+    )
     return Rows(closed_frame.with_columns(now.alias("received")), rejected)
