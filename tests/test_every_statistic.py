@@ -25,6 +25,7 @@ from vedette.statistics import (
     summarise_error,
     summarise_numeric,
     summarise_quality,
+    vector_grid,
 )
 
 NAMES = ["no", "yes", "maybe"]
@@ -32,6 +33,7 @@ LEVELS = ["a", "b", "c", "d"]
 GRIDS = {
     "numeric": numeric_grid("x", np.random.default_rng(1).normal(size=800)),
     "latency": latency_grid(),
+    "vector": vector_grid("v", np.random.default_rng(1).lognormal(-3, 1, 800), 3),
     "category": category_grid("c", {"a": 50, "b": 30, "c": 20}),
     "quality": quality_grid(("no", "yes")),
     "error": error_grid(*np.random.default_rng(1).normal(20, 3, (2, 800))),
@@ -97,7 +99,7 @@ def odd_windows(kind):
             ordinary, rows=ordinary.rows * 10**12, counts=ordinary.counts * 10**12
         ),
     }
-    if kind in ("numeric", "latency"):
+    if kind in ("numeric", "latency", "vector"):
         for case, values in {
             "all NaN": [np.nan] * 300,
             "all infinite": [np.inf, -np.inf] * 150,

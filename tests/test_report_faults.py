@@ -136,10 +136,10 @@ def test_types_that_hold_the_same_values_have_not_changed(current: Any, referenc
 
 
 @pytest.mark.parametrize(
-    "values", [pl.Series([[1, 2]] * N), pl.Series([{"q": 1}] * N), np.ones(N, dtype=complex)]
+    "values", [pl.Series([["a", "b"]] * N), pl.Series([{"q": 1}] * N), np.ones(N, dtype=complex)]
 )
 def test_types_that_cannot_be_compared_say_so(values: Any) -> None:
-    """Lists, structs and complex numbers are UNKNOWN with their type; the other columns are judged."""
+    """Lists of texts, structs and complex numbers are UNKNOWN with their type; the other columns are judged."""
     found = report({"a": values, "b": X}, {"a": values, "b": X})
     assert (column(found).changed, column(found, "b").changed) == (None, False)
     assert str(column(found).reason).startswith("type ")

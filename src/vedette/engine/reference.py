@@ -24,6 +24,7 @@ from vedette.engine.summarise import (
     columns_of,
     grid_for,
     is_number,
+    is_vector,
     labelled_column,
     summarise_column,
     window_starts,
@@ -33,7 +34,7 @@ from vedette.lake.classes import class_names
 from vedette.lake.events import latest_reference
 from vedette.lake.tables import UTC, ModelTables
 from vedette.records import RESERVED, Settings
-from vedette.statistics.grid import Grid, category_grid, numeric_grid
+from vedette.statistics.grid import Grid, category_grid, numeric_grid, vector_grid
 
 __all__ = ["NOISE_ROWS", "take", "write_grids"]
 
@@ -147,6 +148,8 @@ def _blind(column: str, rows: pl.DataFrame, settings: Settings) -> Grid | None:
     """The grid of a feature of which the reference has no value: it is watched for nothing, and said to be."""
     if column in RESERVED or column in LABELLED or column.startswith("probability"):
         return None
+    if is_vector(rows, column):
+        return vector_grid(column, [], 0)
     return numeric_grid(column, []) if is_number(rows, column, settings) else category_grid(column, {})
 
 

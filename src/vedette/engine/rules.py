@@ -233,7 +233,7 @@ def _no_figure(rule: Rule, shape: Shape, summary: Summary | None) -> str | None:
         )
         return f"no column {rule.source!r}: the model has {names}"
     kind = shape.all_grids[rule.source].kind
-    kinds = ("numeric", "latency") if rule.metric == "values" else find_statistic(rule.metric).kinds
+    kinds = ("numeric", "latency", "vector") if rule.metric == "values" else find_statistic(rule.metric).kinds
     if kind not in kinds:
         return f"{rule.metric} is read off columns of the kind {' or '.join(kinds)}; {rule.source!r} is of the kind {kind}"
     if summary is None:

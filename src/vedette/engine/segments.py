@@ -170,8 +170,11 @@ def _segments(rows: pl.DataFrame, by: Sequence[str]) -> tuple[np.ndarray, list[s
 
 
 def _check_few(rows: pl.DataFrame, column: str) -> None:
-    """Raise ``ValueError`` where a column has too many values to be segments."""
+    """Raise ``ValueError`` where a column has too many values to be segments, or holds vectors."""
     own = [rows[name] for name in variants(rows.columns, column)]
+    own = [one for one in own if not isinstance(one.dtype, pl.List)]
+    if not own:
+        raise ValueError(f"by={column!r}: holds vectors: must be a column of single values")
     n = sum(one.n_unique() for one in own)
     if n <= SEGMENTS_MAX:
         return

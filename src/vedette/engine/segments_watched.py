@@ -67,8 +67,11 @@ def unknown_segments(tables: ModelTables, shape: Shape) -> dict[str, str]:
     if not missing:
         return {}
     refused = _refused(tables)
+    vectors = {name for name, grid in shape.grids.items() if grid.kind == "vector"}
     return {
-        one: f"{refused[one]:,} values: at most {SEGMENTS_WATCHED} segments are watched (is it an identifier? log a "
+        one: "holds vectors: no segments are made of them"
+        if one in vectors
+        else f"{refused[one]:,} values: at most {SEGMENTS_WATCHED} segments are watched (is it an identifier? log a "
         "column of its bands or groups beside it)"
         if one in refused
         else f"no column {one!r} has come"

@@ -10,6 +10,7 @@ import polars as pl
 
 from vedette.engine.segment_names import shown
 from vedette.engine.stored import Increment
+from vedette.engine.vectors import norms, usual_length
 from vedette.lake.classes import class_names, classes_of, few_whole, scores_of
 from vedette.lake.events import latest_reference, segments_of, settings_of
 from vedette.lake.frames import physical_of
@@ -24,6 +25,7 @@ from vedette.statistics.grid import (
     latency_grid,
     numeric_grid,
     quality_grid,
+    vector_grid,
 )
 from vedette.statistics.hashes import KEPT
 from vedette.statistics.summary import Summary
@@ -159,6 +161,21 @@ def numbers(frame: pl.DataFrame, column: str) -> tuple[np.ndarray, np.ndarray]:
     return series.fill_null(0.0).to_numpy().astype(np.float64, copy=False), present
 
 
+def is_vector(frame: pl.DataFrame, column: str) -> bool:
+    """True where the column is summarised as vectors: by its first type."""
+    return isinstance(first_type(frame, column), pl.List)
+
+
+def vectors(frame: pl.DataFrame, column: str, length: int) -> tuple[np.ndarray, np.ndarray]:
+    """Norms (float64) and presence of a column of vectors over its types; other types and lengths count as missing."""
+    values, present = np.zeros(frame.height), np.zeros(frame.height, dtype=bool)
+    for name in variants(frame.columns, column):
+        if isinstance(frame.schema[name], pl.List):
+            own, there = norms(frame[name], length)
+            values, present = np.where(there, own, values), present | there
+    return values, present
+
+
 def codes(texts: pl.Series, names: Sequence[str] | None = None) -> tuple[np.ndarray, list[str]]:
     """Codes (-1 for null) of texts into a list of their distinct values."""
     levels = list(names) if names is not None else texts.drop_nulls().unique(maintain_order=True).to_list()
@@ -171,8 +188,8 @@ def codes(texts: pl.Series, names: Sequence[str] | None = None) -> tuple[np.ndar
 
 
 def category_texts(frame: pl.DataFrame, column: str) -> pl.Series:
-    """The levels of a categorical column over all its types, as text; bytes are not looked into."""
-    names = [name for name in variants(frame.columns, column) if frame.schema[name] != pl.Binary]
+    """The levels of a categorical column over all its types, as text; bytes and vectors are not looked into."""
+    names = [name for name in variants(frame.columns, column) if not _opaque(frame.schema[name])]
     texts = [
         frame[name].cast(pl.String)
         if isinstance(frame.schema[name], pl.Datetime)
@@ -182,6 +199,10 @@ def category_texts(frame: pl.DataFrame, column: str) -> pl.Series:
     if not texts:
         return pl.Series(column, [None] * frame.height, dtype=pl.String)
     return pl.select(pl.coalesce([text.rename(column) for text in texts]).alias(column)).to_series()
+
+
+def _opaque(kind: pl.DataType) -> bool:
+    return kind == pl.Binary or isinstance(kind, pl.List)
 
 
 def infer_classes(frame: pl.DataFrame, settings: Settings) -> tuple[str, ...]:
@@ -244,6 +265,10 @@ def grid_for(
         return latency_grid(column)
     if not variants(pilot.columns, column):
         return None
+    if is_vector(pilot, column):
+        length = usual_length(pilot[variants(pilot.columns, column)[0]])
+        values, present = vectors(pilot, column, length)
+        return vector_grid(column, values[present & np.isfinite(values)], length) if present.any() else None
     if is_number(pilot, column, settings):
         values, present = numbers(pilot, column)
         values = values[present & np.isfinite(values)]
@@ -284,6 +309,9 @@ def summarise_column(
     if grid.kind in ("numeric", "latency"):
         values, present = numbers(frame, column)
         present = present & ~out_of_bounds(column, values)
+        return summarise_numeric(grid, values, present, windows, n_windows, kept=kept)
+    if grid.kind == "vector":
+        values, present = vectors(frame, column, grid.length)
         return summarise_numeric(grid, values, present, windows, n_windows, kept=kept)
     if grid.kind == "category":
         code, names = codes(category_texts(frame, column))
@@ -378,10 +406,10 @@ def by_segment(
 ) -> Iterator[tuple[str, pl.DataFrame]]:
     """The rows of each value of each column, by the name of the segment (``region=north``), most rows first.
 
-    ``only`` are the segments that are asked for, default all. A column that does not come gives none.
+    ``only`` are the segments that are asked for, default all. A column that does not come, or is of vectors, gives none.
     """
     for column in columns:
-        if not variants(rows.columns, column):
+        if all(isinstance(rows.schema[name], pl.List) for name in variants(rows.columns, column)):
             continue
         texts = category_texts(rows, column)
         counts = texts.rename("level").value_counts(sort=True, name="n")

@@ -104,7 +104,7 @@ def _in_own_unit(kind: str, before: Summary, after: Summary) -> list[str]:
             return []
         return [f"mean absolute error went from {old:,.4g} to {new:,.4g}"]
     old, new = (float(one.grid.centre + one.total[0] / one.used[0]) for one in (before, after))
-    what = "mean error" if kind == "bias" else "mean"
+    what = "mean error" if kind == "bias" else "mean norm" if before.grid.kind == "vector" else "mean"
     return [f"{what} went from {old:,.4g} to {new:,.4g}"]
 
 

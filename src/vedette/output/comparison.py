@@ -74,7 +74,8 @@ class Column:
     """One column of both files.
 
     ``kind`` is numeric, category, boolean, text (more values than can be told apart: an identifier, a free text), time,
-    empty (nothing but nulls) or other (lists and the like); ``role`` is feature, prediction, probability, label,
+    vector (lists of one length, by their Euclidean norms), empty (nothing but nulls) or other (further lists and the
+    like); ``role`` is feature, prediction, probability, label,
     latency, id or time. ``changed`` is True where the column
     is named under the report's one error rate, False where it is not, None where it cannot be judged or was not
     compared (``reason`` says why). ``matters`` is False where a change is known to be too small to matter, None where

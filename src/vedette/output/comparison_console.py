@@ -210,18 +210,19 @@ def _held(say: _Writer, one: Column) -> str:
         return ""
     if one.kind == "text":
         return f"{say.estimate(side.figures.get('length_mean'), '')} bytes"
-    if picture is not None and picture.labels and one.kind != "numeric":
+    if picture is not None and picture.labels and one.kind not in ("numeric", "vector"):
         told = zip(picture.labels[:3], picture.current, strict=False)
         return say.safe(", ".join(f"{level[:24]} {percent(share)}" for level, share in told), WORDS)
     if side.minimum is None or side.maximum is None:
         return ""
     unit = "time" if one.kind == "time" else ""
     ends = f"{number(side.minimum, unit)} to {number(side.maximum, unit)}"
+    of = "norms: " if one.kind == "vector" else ""
     mean, sd = side.figures.get("mean"), side.figures.get("sd")
     if mean is None or mean.value is None:
-        return ends
+        return f"{of}{ends}"
     spread = f"sd {number(sd.value)}, " if sd is not None and sd.value is not None else ""
-    return f"mean {say.estimate(mean, '')}, {spread}{ends}"
+    return f"{of}mean {say.estimate(mean, '')}, {spread}{ends}"
 
 
 def _said(one: Column) -> str:

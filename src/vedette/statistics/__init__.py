@@ -49,6 +49,7 @@ from vedette.statistics.grid import (
     merge_cells,
     numeric_grid,
     quality_grid,
+    vector_grid,
 )
 from vedette.statistics.hellinger import Hellinger
 from vedette.statistics.jensen_shannon import JensenShannon
@@ -96,6 +97,7 @@ __all__ = [
     "summarise_error",
     "summarise_numeric",
     "summarise_quality",
+    "vector_grid",
 ]
 
 
@@ -109,7 +111,7 @@ class Statistic(Protocol):
 
     @property
     def kinds(self) -> tuple[str, ...]:
-        """The kinds of grid (numeric, category, quality, latency) whose summaries it reads."""
+        """The kinds of grid (numeric, category, vector, quality, error, latency) whose summaries it reads."""
 
     @property
     def needs_reference(self) -> bool:
@@ -222,6 +224,7 @@ BREAKDOWNS: dict[str, Breakdown] = {
 SUMMARISERS: dict[str, Callable[..., Summary]] = {
     "numeric": summarise_numeric,
     "latency": summarise_numeric,
+    "vector": summarise_numeric,
     "category": summarise_category,
     "quality": summarise_quality,
     "error": summarise_error,

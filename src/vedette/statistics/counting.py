@@ -37,7 +37,7 @@ def summarise_numeric(
     sign: npt.ArrayLike = 1,
     kept: int = KEPT,
 ) -> Summary:
-    """The summary of a numeric column, or of latencies in seconds.
+    """The summary of a numeric column, of latencies in seconds, or of the norms of vectors.
 
     ``values`` float64 [N]; ``present`` bool [N], false where the value is null; ``window`` int64 [N], the
     number of each row's window, from 0 to ``n_windows - 1`` (None: all in window 0); ``sign`` int64, 1 for a
@@ -45,7 +45,7 @@ def summarise_numeric(
 
     Raises ``ValueError`` where lengths differ, a window is out of range, or the grid is not numeric.
     """
-    check_grid(grid, ("numeric", "error", "latency"))
+    check_grid(grid, ("numeric", "error", "latency", "vector"))
     x = np.asarray(values, dtype=np.float64)
     n = len(x)
     there = np.ones(n, dtype=np.bool_) if present is None else np.asarray(present, dtype=np.bool_)

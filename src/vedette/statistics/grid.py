@@ -30,12 +30,13 @@ __all__ = [
     "merge_cells",
     "numeric_grid",
     "quality_grid",
+    "vector_grid",
 ]
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
-KINDS = ("numeric", "category", "quality", "error", "latency")
+KINDS = ("numeric", "category", "quality", "error", "latency", "vector")
 
 NUMERIC_CELLS = 128  # fine enough for Wasserstein and p99, a kilobyte a window
 TAIL_SHARES = np.array([1 / 256, 1 / 512, 1 / 1024])  # without them p99 and long tails have the widest cells
@@ -73,6 +74,7 @@ class Grid:
     bins of the probability of each class against the others; their cells, class x score bin x (another class, this
     one), come after those of label x prediction, and count each row once for each class. An error grid has the
     ``edges`` of a numeric column of errors, prediction - label; moments of the label are taken about ``label_centre``.
+    A vector grid has those of a numeric column of Euclidean norms, of vectors of ``length`` elements (0: not known).
 
     ``id`` is 16 hexadecimal digits (BLAKE2b over the content), ``cells`` the number of cells.
 
@@ -93,6 +95,7 @@ class Grid:
     classes: tuple[str, ...] = ()
     score_edges: Floats = field(default_factory=lambda: np.empty(0))
     label_centre: float = 0.0
+    length: int = 0
     id: str = field(init=False)
     cells: int = field(init=False)
 
@@ -189,6 +192,8 @@ class Grid:
         }
         if self.kind == "error":  # not in the others, whose ids are older than it
             content["label_centre"] = self.label_centre
+        if self.kind == "vector":
+            content["length"] = self.length
         return json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
     @classmethod
@@ -207,6 +212,7 @@ class Grid:
                 classes=tuple(content["classes"]),
                 score_edges=np.array(content["score_edges"], dtype=np.float64),
                 label_centre=content.get("label_centre", 0.0),
+                length=content.get("length", 0),
             )
         except (KeyError, TypeError) as error:
             raise ValueError(f"not the JSON of a grid: {text[:80]!r}") from error
@@ -308,6 +314,18 @@ def error_grid(label: npt.ArrayLike, prediction: npt.ArrayLike, column: str = "e
     middle = float(told[(len(told) - 1) // 2]) + 0.0 if len(told) else 0.0
     cells = numeric_grid(column, error)
     return Grid(column, "error", edges=cells.edges, discrete=cells.discrete, label_centre=middle)
+
+
+def vector_grid(column: str, pilot: npt.ArrayLike, length: int) -> Grid:
+    """The grid of a column of vectors of so many elements: cells as of a numeric column of their norms.
+
+    >>> vector_grid("embedding", [1.0, 1.0, 2.0, 2.0], 384).edges[[0, 2]].tolist()
+    [1.0, 2.0]
+    """
+    cells = numeric_grid(column, pilot)
+    return Grid(
+        column, "vector", edges=cells.edges, discrete=cells.discrete, centre=cells.centre, length=length
+    )
 
 
 def category_grid(column: str, pilot: Mapping[str, int], known: Iterable[str] = ()) -> Grid:

@@ -37,7 +37,7 @@ class Hellinger:
     """
 
     name = "hellinger"
-    kinds: tuple[str, ...] = ("numeric", "category", "latency")
+    kinds: tuple[str, ...] = ("numeric", "category", "latency", "vector")
     needs_reference = True
 
     def figures(self, current: Summary, reference: Summary | None = None, level: float = 0.95) -> Estimates:

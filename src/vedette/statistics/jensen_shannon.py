@@ -39,7 +39,7 @@ class JensenShannon:
     """
 
     name = "jensen_shannon"
-    kinds: tuple[str, ...] = ("numeric", "category", "latency")
+    kinds: tuple[str, ...] = ("numeric", "category", "latency", "vector")
     needs_reference = True
 
     def figures(self, current: Summary, reference: Summary | None = None, level: float = 0.95) -> Estimates:

@@ -41,7 +41,7 @@ class KolmogorovSmirnov:
     """
 
     name = "kolmogorov_smirnov"
-    kinds: tuple[str, ...] = ("numeric", "latency")
+    kinds: tuple[str, ...] = ("numeric", "latency", "vector")
     needs_reference = True
 
     def figures(self, current: Summary, reference: Summary | None = None, level: float = 0.95) -> Estimates:

@@ -46,7 +46,7 @@ class Mean:
     """
 
     name = "mean"
-    kinds: tuple[str, ...] = ("numeric",)
+    kinds: tuple[str, ...] = ("numeric", "vector")
     needs_reference = False
 
     def figures(self, current: Summary, reference: Summary | None = None, level: float = 0.95) -> Estimates:  # noqa: ARG002

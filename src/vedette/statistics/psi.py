@@ -47,7 +47,7 @@ class Psi:
     """
 
     name = "psi"
-    kinds: tuple[str, ...] = ("numeric", "category", "latency")
+    kinds: tuple[str, ...] = ("numeric", "category", "latency", "vector")
     needs_reference = True
 
     def figures(self, current: Summary, reference: Summary | None = None, level: float = 0.95) -> Estimates:

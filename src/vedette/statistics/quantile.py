@@ -41,7 +41,7 @@ class Quantile:
 
     name: str
     p: float
-    kinds: tuple[str, ...] = ("numeric",)
+    kinds: tuple[str, ...] = ("numeric", "vector")
     needs_reference: bool = False
 
     def __post_init__(self) -> None:

@@ -22,7 +22,7 @@ class Rows:
     """
 
     name = "rows"
-    kinds: tuple[str, ...] = ("numeric", "category", "quality", "error", "latency")
+    kinds: tuple[str, ...] = ("numeric", "category", "quality", "error", "latency", "vector")
     needs_reference = False
 
     def figures(self, current: Summary, reference: Summary | None = None, level: float = 0.95) -> Estimates:  # noqa: ARG002

@@ -38,7 +38,7 @@ class MissingShare:
     """
 
     name = "missing_share"
-    kinds: tuple[str, ...] = ("numeric", "category", "latency")
+    kinds: tuple[str, ...] = ("numeric", "category", "latency", "vector")
     needs_reference = False
 
     def figures(self, current: Summary, reference: Summary | None = None, level: float = 0.95) -> Estimates:  # noqa: ARG002
@@ -64,7 +64,7 @@ class InfiniteShare:
     """
 
     name = "infinite_share"
-    kinds: tuple[str, ...] = ("numeric", "latency")
+    kinds: tuple[str, ...] = ("numeric", "latency", "vector")
     needs_reference = False
 
     def figures(self, current: Summary, reference: Summary | None = None, level: float = 0.95) -> Estimates:  # noqa: ARG002

@@ -62,7 +62,7 @@ class Wasserstein:
 
     name: str
     in_reference_sd: bool = False
-    kinds: tuple[str, ...] = ("numeric", "latency")
+    kinds: tuple[str, ...] = ("numeric", "latency", "vector")
     needs_reference: bool = True
 
     def figures(self, current: Summary, reference: Summary | None = None, level: float = 0.95) -> Estimates:

@@ -83,7 +83,7 @@ def causes(reference: Summary, current: Summary) -> tuple[str, ...]:
     before, now = reference.merged(), current.merged()
     found = _missing(before, now)
     if (
-        before.grid.kind not in ("numeric", "latency")
+        before.grid.kind not in ("numeric", "latency", "vector")
         or min(int(before.used[0]), int(now.used[0])) < _ROWS_MIN
     ):
         return found

@@ -281,7 +281,7 @@ def _prefix(source: str, reference: Mapping[str, Summary]) -> str:
 def _watches(column: str, summary: Summary, prefix: str) -> Iterator[tuple[Watch, list[_Row]]]:
     grid, counts = summary.grid, summary.counts[0]
     match grid.kind:
-        case "numeric":
+        case "numeric" | "vector":
             groups = np.append(merge_cells(counts, BINS), -1)
             yield _single(f"{column}.location", column, "location", 0, Measure.LOCATION, groups)
             yield _single(f"{column}.spread", column, "spread", 0, Measure.SPREAD, groups)

@@ -14,6 +14,7 @@ from vedette.engine.two_files import words
 from vedette.engine.two_files.described import Compared
 from vedette.engine.two_files.findings import fell_silent, findings_of
 from vedette.engine.two_files.levels import compare_levels
+from vedette.engine.two_files.notes import notes_of
 from vedette.engine.two_files.numbers import NUMBERED, compare_numbers, few_whole
 from vedette.engine.two_files.other import compare_other
 from vedette.engine.two_files.quality import Quality, Task, compare_quality
@@ -26,6 +27,7 @@ from vedette.engine.two_files.source import (
     unfit,
     value_bytes,
 )
+from vedette.engine.two_files.vectors import compare_vectors
 from vedette.errors import DataError, SchemaError
 from vedette.lake.files import TableFile, open_frame, open_table
 from vedette.lake.frames import check_mapping, frame_of
@@ -107,7 +109,7 @@ def _opened(data: Any, name: str, columns: Mapping[str, str] | None, separator: 
 def _named_rows(table: TableFile, by: Sequence[str]) -> TableFile:
     """The table without the columns that cannot be what their names say; ``SchemaError`` for one that is asked for."""
     for name in by:
-        if name in table.schema and kind_of(table.schema[name]) == "other":
+        if name in table.schema and kind_of(table.schema[name]) in ("other", "vector"):
             raise SchemaError(
                 f"by={name!r}: has the type {table.schema[name]} in {table.path}: must be text, numbers or times"
             )
@@ -188,6 +190,8 @@ def _column(name: str, both: Sequence[Source | None]) -> tuple[Column, Compared 
         found = replace(found, parts=parts, reason=_UNJUDGED[role])
     if len(sources) < len(both):
         return _alone(name, role, found, here=both[0] is not None), None
+    if found.fact:
+        return _fact(_draft(name, role, found), found.fact), None
     return _draft(name, role, found), found
 
 
@@ -210,6 +214,8 @@ def _kind(role: str, sources: Sequence[Source]) -> str | None:
 def _compared(name: str, role: str, kind: str, sources: Sequence[Source]) -> Compared:
     if kind in ("time", "other", "empty"):
         return compare_other(kind, sources)
+    if kind == "vector":
+        return compare_vectors(name, role, sources)
     return compare_numbers(name, role, sources) if kind == "numeric" else compare_levels(name, kind, sources)
 
 
@@ -286,21 +292,17 @@ def _retyped(name: str, role: str, sources: Sequence[Source]) -> Column:
     mixed = {family_of(one.dtype) for one in sources} == {"numeric", "text"}
     types = [_typed(one, mixed) for one in sources]
     said = f"has another type: {types[1]} in the reference, {types[0]} in the current file"
-    return replace(
-        _draft(name, role, now),
-        changed=True,
-        matters=True,
-        reason=None,
-        words=said,
-        reference=before.sides[0],
-        picture=None,
-        score=2.0,
-    )
+    return _fact(replace(_draft(name, role, now), reference=before.sides[0]), said)
+
+
+def _fact(column: Column, said: str) -> Column:
+    """The column with a change that is no matter of chance."""
+    return replace(column, changed=True, matters=True, reason=None, words=said, picture=None, score=2.0)
 
 
 def _typed(source: Source, mixed: bool) -> str:
     """The type of a column, with a value that it holds; of texts against numbers one that is no number."""
-    if kind_of(source.dtype) == "other":
+    if kind_of(source.dtype) in ("other", "vector"):
         return str(source.dtype)
     pilot, many = source.pilot(), ""
     if mixed and kind_of(source.dtype) == "text" and source.dtype != pl.Binary:
@@ -343,45 +345,10 @@ def _judged(
         figures=tuple(figures),
         findings=(),
         confusion=quality.confusion,
-        notes=(*quality.notes, *_zones(pair), *_dependent(drafts)),
+        notes=(*quality.notes, *notes_of(pair.tables(), drafts)),
     )
     report = replace(report, findings=findings_of(report, quality.warnings))
     return replace(report, verdict=_verdict(report))
-
-
-def _zones(pair: _Pair) -> tuple[str, ...]:
-    """A word about times of which one file has the zone and the other has not."""
-    times = [
-        {name: one.time_zone for name, one in table.schema.items() if isinstance(one, pl.Datetime)}
-        for table in pair.tables()
-    ]
-    mixed = [name for name in times[0] if (times[0][name] is None) != (times[-1].get(name) is None)]
-    mixed = [name for name in mixed if name in times[-1]]
-    if not mixed:
-        return ()
-    return (
-        f"{', '.join(mixed[:5])}: with a time zone in one file only; times without one are taken as UTC.",
-    )
-
-
-def _dependent(drafts: Sequence[tuple[Column, Compared | None]]) -> tuple[str, ...]:
-    """A word about columns whose rows depend on those before them."""
-    found = sorted(
-        (
-            (one.inflated, column.name)
-            for column, one in drafts
-            if one and one.inflated > 1 and column.p_value is not None
-        ),
-        reverse=True,
-    )
-    if not found:
-        return ()
-    names = ", ".join(f"{name} ({value:.1f})" for value, name in found[:5])
-    more = f" and {len(found) - 5:,} more" if len(found) > 5 else ""
-    return (
-        f"Rows are like those before them in {names}{more}: so many rows were taken as one in judging whether these "
-        "columns changed. The intervals of figures take rows as independent.",
-    )
 
 
 def _named(column: Column, found: Compared | None, named: bool | None) -> Column:

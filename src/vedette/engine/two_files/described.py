@@ -52,7 +52,8 @@ class Compared:
 
     ``levels`` maps the levels of a category to their rows in the current file and in the reference. ``inflated`` is
     how many rows are worth one, since they depend on those before them. ``surest`` is the test of ``number_parts``
-    that was least likely, of numbers, and ``unit`` what they count, where that is known: ``s``.
+    that was least likely, of numbers, and ``unit`` what they count, where that is known: ``s``. ``lengths`` are those of
+    vectors, ``fact`` the words of a change that needs no test.
     """
 
     kind: str
@@ -65,6 +66,8 @@ class Compared:
     inflated: float = 1.0
     surest: str = ""
     unit: str = ""
+    lengths: tuple[int, ...] = ()
+    fact: str = ""
 
 
 def sides(both: Sequence[Summary]) -> list[Side]:

@@ -199,7 +199,7 @@ def _unfit(one: Column, side: Side) -> Iterator[Finding]:
     low, high = side.minimum or 0.0, side.maximum or 0.0
     if one.role in ("probability", "latency") and one.kind not in ("numeric", "boolean", "empty"):
         yield Finding(Status.WARN, one.name, "holds no numbers: it is left out of the figures")
-    elif one.role in ("label", "prediction") and one.kind in ("time", "other"):
+    elif one.role in ("label", "prediction") and one.kind in ("time", "other", "vector"):
         yield Finding(
             Status.WARN, one.name, "holds neither numbers nor names of classes: it is left out of the figures"
         )

@@ -11,7 +11,7 @@ from vedette.engine.two_files.described import KEPT, Compared, distances, drawn,
 from vedette.engine.two_files.source import Source, dependence, floats, gaps
 from vedette.lake import classes
 from vedette.statistics.counting import summarise_numeric
-from vedette.statistics.grid import Grid, latency_grid, numeric_grid
+from vedette.statistics.grid import Grid, latency_grid, numeric_grid, vector_grid
 from vedette.statistics.summary import Summary
 from vedette.strategy import two_samples
 
@@ -20,10 +20,18 @@ __all__ = ["NUMBERED", "compare_numbers", "few_whole"]
 NUMBERED = "rises from row to row like an identifier or a time: not compared"
 
 
-def compare_numbers(name: str, role: str, sources: Sequence[Source]) -> Compared:
-    """Count a numeric column of one or two files on one grid, and compare."""
+def compare_numbers(
+    name: str, role: str, sources: Sequence[Source], *, kind: str = "numeric", length: int = 0
+) -> Compared:
+    """Count a numeric column of one or two files on one grid, and compare.
+
+    Of the ``kind`` vector the numbers are norms of vectors of so many elements.
+    """
     pilot = np.concatenate([floats(source.pilot()) for source in sources])
-    grid = latency_grid(name) if role == "latency" else numeric_grid(name, pilot)
+    if kind == "vector":
+        grid = vector_grid(name, pilot, length)
+    else:
+        grid = latency_grid(name) if role == "latency" else numeric_grid(name, pilot)
     both = [_count(grid, source) for source in sources]
     found = sides(both)
     parts: dict[str, float | None] = {}
@@ -49,7 +57,17 @@ def compare_numbers(name: str, role: str, sources: Sequence[Source]) -> Compared
             )
     unit = "s" if role == "latency" or all(one.dtype == pl.Duration for one in sources) else ""
     return Compared(
-        "numeric", found, distances(both), drawn(grid, both), parts, {}, reason, inflated, surest, unit
+        kind,
+        found,
+        distances(both),
+        drawn(grid, both),
+        parts,
+        {},
+        reason,
+        inflated,
+        surest,
+        unit,
+        lengths=(length,) if length else (),
     )
 
 

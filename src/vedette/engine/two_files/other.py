@@ -13,12 +13,12 @@ from vedette.output.comparison import Side
 __all__ = ["compare_other"]
 
 
-def compare_other(kind: str, sources: Sequence[Source]) -> Compared:
-    """Count rows and nulls, and compare their share."""
+def compare_other(kind: str, sources: Sequence[Source], reason: str | None = None) -> Compared:
+    """Count rows and nulls, and compare their share; ``reason`` is why not the values, where it is not their type."""
     both = [_side(source) for source in sources]
     found = missing(both, gaps(sources) if kind != "other" else Gaps())
     parts = {} if found is None else {"missing": found}
-    return Compared(kind, both, parts=parts, reason=_reason(kind, sources))
+    return Compared(kind, both, parts=parts, reason=reason or _reason(kind, sources))
 
 
 def _reason(kind: str, sources: Sequence[Source]) -> str:

@@ -10,6 +10,7 @@ import polars as pl
 
 from vedette.lake.classes import class_names
 from vedette.lake.files import TableFile, is_index
+from vedette.lake.vectors import is_vector
 from vedette.strategy.two_samples import inflation
 
 __all__ = [
@@ -103,8 +104,12 @@ def rows_at_once(value_bytes: int) -> int:
 
 
 def value_bytes(table: TableFile) -> dict[str, int]:
-    """What a value of each column takes in memory, texts by their length in rows from three places."""
-    texts = [name for name, dtype in table.schema.items() if dtype in (pl.String, pl.Binary)]
+    """What a value of each column takes in memory, texts and vectors by their length in rows from three places."""
+    texts = [
+        name
+        for name, dtype in table.schema.items()
+        if dtype in (pl.String, pl.Binary) or kind_of(dtype) == "vector"
+    ]
     out = dict.fromkeys(table.schema, VALUE_BYTES)
     part, longest = 256, dict.fromkeys(texts, 0.0)
     for start in sorted({0, table.rows // 2, max(table.rows - part, 0)}):
@@ -141,10 +146,10 @@ def role_of(name: str) -> str:
 
 
 def kind_of(dtype: pl.DataType) -> str:
-    """The kind of a column by its type: numeric, boolean, text, time, empty (nothing but nulls) or other.
+    """The kind of a column by its type: numeric, boolean, text, time, vector, empty (nothing but nulls) or other.
 
-    >>> kind_of(pl.Int8()), kind_of(pl.Categorical()), kind_of(pl.List(pl.Float64()))
-    ('numeric', 'text', 'other')
+    >>> kind_of(pl.Int8()), kind_of(pl.Categorical()), kind_of(pl.List(pl.Float64())), kind_of(pl.List(pl.String()))
+    ('numeric', 'text', 'vector', 'other')
     """
     if dtype.is_numeric() or dtype == pl.Duration:
         return "numeric"
@@ -154,6 +159,8 @@ def kind_of(dtype: pl.DataType) -> str:
         return "empty"
     if dtype in (pl.String, pl.Categorical, pl.Enum, pl.Binary):
         return "text"
+    if is_vector(dtype):
+        return "vector"
     return "time" if dtype.is_temporal() else "other"
 
 
@@ -177,7 +184,7 @@ def unfit(role: str, dtype: pl.DataType) -> bool:
     kind = kind_of(dtype)
     if role in ("probability", "latency"):
         return kind not in ("numeric", "boolean", "empty")
-    return role in ("label", "prediction") and (kind in ("time", "other") or dtype == pl.Binary)
+    return role in ("label", "prediction") and (kind in ("time", "other", "vector") or dtype == pl.Binary)
 
 
 @dataclass(frozen=True, slots=True)

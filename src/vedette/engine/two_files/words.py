@@ -42,7 +42,12 @@ def said(found: Compared) -> str:
 
 
 def _values(found: Compared) -> str:
-    return {"numeric": _numbers, "text": _unseen}.get(found.kind, _levels)(found)
+    return {"numeric": _numbers, "text": _unseen, "vector": _norms}.get(found.kind, _levels)(found)
+
+
+def _norms(found: Compared) -> str:
+    told = _numbers(found)
+    return f"norms: {told}" if told else ""
 
 
 def _numbers(found: Compared) -> str:
