@@ -335,3 +335,14 @@ def test_nan_in_an_embedding_is_kept(tmp_path: Path) -> None:
     made.log({"t": vedette.text("x", embedding=[math.nan, 1.0])}, 1)
     made.close()
     assert math.isnan(read(tmp_path).rows[0]["t_embedding"][0])
+
+
+def test_every_column_is_in_the_docs() -> None:
+    """docs/capture.md names each column that an image or a text makes, and the bounds of both."""
+    told = (Path(__file__).parent.parent / "docs" / "capture.md").read_text("utf-8")
+    parts = [
+        (name, part) for kind, name in ((Image, "photo"), (Text, "prompt")) for part in media._COUNTED[kind]
+    ]
+    assert [f"`{name}_{part}`" for name, part in parts if f"`{name}_{part}`" not in told] == []
+    assert f"{media.TEXT_CHARACTERS_MAX:,} characters" in told
+    assert f"{media.IMAGE_BYTES_MAX // 2**20} MiB" in told

@@ -153,7 +153,7 @@ def test_log_never_raises_and_counts_what_it_cannot_take(world: World) -> None:
         __index__ = __hash__ = __eq__ = __float__  # type: ignore[assignment]
 
     world.monitor.log({"x": 1.0}, 1)
-    for features in ({"x": Hostile()}, {"x": [1, 2]}, 5, None, {"x": 1.0, "X": 2.0}):
+    for features in ({"x": Hostile()}, {"x": [1, [2]]}, 5, None, {"x": 1.0, "X": 2.0}):
         world.monitor.log(features, 1)
     world.monitor.log({"x": 1.0}, 1, time=world.now + timedelta(hours=1))
     world.round()

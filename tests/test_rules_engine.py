@@ -106,7 +106,10 @@ def test_rules_need_no_reference(world: World) -> None:
     [
         ("acuracy < 0.9", "figure 'acuracy': there is none of that name"),
         ("mean(y) > 3", "no column 'y': the model has"),
-        ("mean(c) > 3", "mean is read off columns of the kind numeric; 'c' is of the kind category"),
+        (
+            "mean(c) > 3",
+            "mean is read off columns of the kind numeric or vector; 'c' is of the kind category",
+        ),
         ("mae > 3", "no labels"),
         ("accuracy < 0.9", "no labels"),
         ("schema changed", "no reference: what the columns should be is not known"),

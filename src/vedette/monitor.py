@@ -72,10 +72,12 @@ class Monitor:
     log: Callable[..., None]
     """``log(features, prediction, *, probability=None, id=None, latency_s=None, time=None)``: record one prediction.
 
-    ``features`` maps names to values; ``probability`` is that of the positive class, or a mapping from class to
-    probability; ``id`` is what a label will name it by; ``time`` is when it was made (default now; a datetime without
-    a zone is UTC). It takes about a microsecond, writes to a memory-mapped file, never blocks and never raises: what
-    cannot be kept is counted, with its reason, in the ledger. A row whose ``log`` has returned survives ``kill -9``.
+    ``features`` maps names to values: numbers, booleans, texts, times, vectors (arrays, lists), ``vedette.image(...)`` and
+    ``vedette.text(...)``; ``probability`` is that of the positive class, a mapping from class to probability, or a list
+    in the order of ``classes``; ``id`` is what a label will name it by; ``time`` is when it was made (default now; a
+    datetime without a zone is UTC). It takes about a microsecond, writes to a memory-mapped file, never blocks and never
+    raises: what cannot be kept is counted, with its reason, in the ledger. A row whose ``log`` has returned survives
+    ``kill -9``.
     """
 
     label: Callable[..., None]
@@ -160,7 +162,8 @@ class Monitor:
         """Record many predictions at once; returns the number of rows that were taken.
 
         ``data`` is anything that ``reference`` takes, with a column a feature and ``id``, ``time``, ``prediction``,
-        ``probability`` (or ``probability_<class>``), ``latency_s``; a column ``label`` is taken as labels known now.
+        ``probability`` (or ``probability_<class>``, or one list for all classes), ``latency_s``; a column ``label`` is
+        taken as labels known now.
         Rows that cannot be taken (from the future, say) are counted in the ledger. Raises ``DataError`` or
         ``SchemaError`` where the data as a whole cannot be used.
         """

@@ -56,8 +56,8 @@ class Recorder:
 
     log: Callable[..., None]
     """``log(features, prediction=None, *, probability=None, id=None, latency_s=None, time=None)`` records one
-    prediction. ``features`` is a mapping from name to value, ``probability`` a number or a mapping from class to
-    number, ``time`` seconds, a datetime or ISO 8601 text (default: the clock)."""
+    prediction. ``features`` is a mapping from name to value, ``probability`` a number, a mapping from class to
+    number or a list in the order of the settings' classes, ``time`` seconds, a datetime or ISO 8601 text (default: the clock)."""
 
     def __init__(
         self,
