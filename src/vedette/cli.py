@@ -313,6 +313,34 @@ def ingest(
 
 
 @app.command()
+def ship(
+    lake: Annotated[
+        str | None,
+        typer.Option(
+            "--lake", help="URL of the server; default $VEDETTE_LAKE, vedette.toml.", show_default=False
+        ),
+    ] = None,
+    journal: Annotated[
+        str | None,
+        typer.Option(
+            help="As in Monitor; default $VEDETTE_JOURNAL, vedette.toml, ~/.local/state/vedette.",
+            show_default=False,
+        ),
+    ] = None,
+    follow: Annotated[
+        bool, typer.Option("--follow/--once", help="Go on until stopped, or ship what there is now.")
+    ] = False,
+    json: JsonOption = False,
+) -> None:
+    """Ship what was recorded for a server and is still in the journal of this machine."""
+    from vedette.capture.shipping import command
+    from vedette.output import console
+
+    found = command.ship(_where(lake), journal, go_on=follow)
+    console.print_shipped(found, as_json=json)
+
+
+@app.command()
 def report(
     current: Annotated[str, typer.Argument(help="Parquet, CSV or Arrow file, or Delta table.")],
     reference: Annotated[

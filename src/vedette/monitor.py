@@ -20,9 +20,12 @@ from vedette.records import FUTURE_S, Health, Ledger, Settings, check_model_name
 if TYPE_CHECKING:
     import polars as pl
 
+    from vedette.capture.shipping.shipping import Shipping
     from vedette.lake.tables import Lake
 
 __all__ = ["Monitor"]
+
+_SHIPPED_ROWS_MAX = 50_000  # of a batch that is shipped
 
 
 class Monitor:
@@ -35,8 +38,8 @@ class Monitor:
     version:
         Which version of it this process runs.
     lake:
-        Folder where everything is kept; default ``$VEDETTE_LAKE``, else what ``vedette.toml`` says, else
-        ``./vedette-lake``.
+        Folder where everything is kept, or the URL of a server (``https://host:8470``) to which what is recorded is
+        shipped; default ``$VEDETTE_LAKE``, else what ``vedette.toml`` says, else ``./vedette-lake``.
     window:
         Length of a window (``"15m"``, ``"1h"``, ``"1d"`` or seconds; default one hour). Figures and verdicts are by
         window; windows are half-open, in UTC, aligned to 1970-01-01.
@@ -50,13 +53,16 @@ class Monitor:
         False alarms a month that the owner will stand, over everything that is watched; default one.
     segments:
         Columns whose values are watched as segments, each with all of its figures, under the same budget.
+    journal:
+        With a server alone: the folder, on a disk of this machine, for what the server has not taken yet; each server has
+        its own below. Default ``$VEDETTE_JOURNAL``, else what ``vedette.toml`` says, else ``~/.local/state/vedette``.
     clock:
         Seconds since 1970 as a callable; for tests and replays.
 
     Raises
     ------
     ValueError, ConfigError, LakeError
-        Where an argument is impossible, ``vedette.toml`` is wrong, or the lake cannot be a folder.
+        Where an argument is impossible, ``vedette.toml`` is wrong, or the lake or the journal cannot be a folder.
 
     Examples
     --------
@@ -95,6 +101,7 @@ class Monitor:
         timezone: str | None = None,
         budget_per_month: float | None = None,
         segments: Sequence[str] | None = None,
+        journal: str | Path | None = None,
         clock: Callable[[], float] = time_module.time,
     ) -> None:
         self.model = check_model_name(model)
@@ -122,9 +129,20 @@ class Monitor:
             if lake is not None
             else os.environ.get("VEDETTE_LAKE") or written.lake or config.DEFAULT_LAKE
         )
-        self._folder = config.lake_folder(location)
-        _writable(self._folder)
-        self._recorder = Recorder(self._folder / ".journal", model, version, self.settings, clock=clock)
+        self._location, url = location, config.server_url(location)
+        self._shipping: Shipping | None = None
+        if url is None:
+            if journal is not None:
+                raise ValueError(
+                    f"journal={str(journal)!r}: is for a lake behind a server; that of a folder lies in the lake"
+                )
+            folder = config.lake_folder(location) / ".journal"
+            _writable(folder, f"lake={str(folder.parent)!r}")
+        else:
+            folder = config.journal_folder(url, journal, written.journal)
+            _writable(folder, f"journal={str(folder)!r}")
+            self._shipping = _shipping(folder, url, written)
+        self._recorder = Recorder(folder, model, version, self.settings, clock=clock)
         self.log = self._recorder.log
         self.label = self._recorder.label
 
@@ -219,11 +237,22 @@ class Monitor:
 
         said = pl.lit(settings_json(self.settings))
         whole = frame.with_columns(pl.lit(self.version).alias("version"), said.alias("_settings"))
+        if self._shipping is None:
+            return self._batch(stream, whole)
+        # a reference is one; of others a server need not take more at a time than it would of single rows
+        parts = [whole] if stream == "reference" else whole.iter_slices(_SHIPPED_ROWS_MAX)
+        taken = [self._batch(stream, part) for part in parts]
+        self._shipping.recorded()
+        return min(taken)
+
+    def _batch(self, stream: str, frame: pl.DataFrame) -> int:
+        from vedette.lake.outcomes import by_window
+
         return self._recorder.write_batch(
             stream,
-            whole.height,
-            lambda path: whole.write_ipc(path, compression="zstd"),
-            lambda: by_window(whole["time"], self.settings.window_s),
+            frame.height,
+            lambda path: frame.write_ipc(path, compression="zstd"),
+            lambda: by_window(frame["time"], self.settings.window_s),
         )
 
     def _reject(self, stream: str, reason: str, times: pl.Series) -> None:
@@ -234,11 +263,14 @@ class Monitor:
             self._recorder.reject(stream, reason, n, time=when)
 
     def flush(self, timeout_s: float = 120.0) -> None:
-        """Return once all that was recorded is in the lake.
+        """Return once all that was recorded is in the lake, or acknowledged by the server.
 
-        The lake's ingester does the work, in a process of its own, which is started if none runs. Raises
-        ``IngestError`` where it fails or does not answer; what was recorded then stays in the journal.
+        The lake's ingester, or the journal's sender, does the work, in a process of its own, which is started if none
+        runs. Raises ``IngestError`` where it fails or does not answer; what was recorded then stays in the journal.
         """
+        if self._shipping is not None:
+            self._shipping.flush(self.model, timeout_s)
+            return
         from vedette.engine import requests
 
         requests.ask(self._lake(), self.model, timeout_s=timeout_s)
@@ -258,7 +290,7 @@ class Monitor:
     def _lake(self) -> Lake:
         from vedette.lake.tables import Lake
 
-        return Lake.at(self._folder)
+        return Lake.at(self._location)
 
     def figures(
         self,
@@ -299,8 +331,9 @@ class Monitor:
         from vedette.engine.health import health
         from vedette.lake.ingest import now_of
 
+        lake = self._lake()
         self.flush(timeout_s)
-        return health(self._lake(), self.model, now_of(time_module.time()))
+        return health(lake, self.model, now_of(time_module.time()))
 
     def alerts(self) -> pl.DataFrame:
         """The alerts of this model, the newest first, as the last round left them: one row for each alarm.
@@ -333,12 +366,19 @@ class Monitor:
         return write_page(self._lake(), self.model, Path(path))
 
 
-def _writable(folder: Path) -> None:
+def _writable(folder: Path, said: str) -> None:
     """Make the journal's folder, or raise ``LakeError`` saying why it cannot be."""
-    journal = folder / ".journal"
     try:
-        journal.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise LakeError(f"lake={str(folder)!r}: cannot be written: {error.strerror}") from error
-    if not os.access(journal, os.W_OK | os.X_OK):
-        raise LakeError(f"lake={str(folder)!r}: cannot be written: no permission for {journal}")
+        raise LakeError(f"{said}: cannot be written: {error.strerror}") from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise LakeError(f"{said}: cannot be written: no permission for {folder}")
+
+
+def _shipping(folder: Path, url: str, written: config.Config) -> Shipping:
+    """What ships a journal to a server, with what ``vedette.toml`` says now, whenever that is."""
+    from vedette.capture.shipping.shipping import Shipping
+
+    path = None if written.path is None else written.path.absolute()
+    return Shipping.of(folder, url, lambda: config.read(path).server, path)

@@ -3,7 +3,11 @@
 The file is looked for at ``$VEDETTE_CONFIG``, else in the working folder. What is given in code wins over the file,
 the file over the defaults. Unknown keys are refused, so that a slip of the pen does not pass for a setting::
 
-    lake = "./vedette-lake"       # folder of the lake
+    lake = "./vedette-lake"       # folder of the lake, or the URL of a server
+    journal = "/var/lib/vedette"  # with a server: the folder for what it has not taken yet
+
+    [server]                      # how a server is spoken to
+    token_env = "MY_TOKEN"        # or token_file; default $VEDETTE_TOKEN
 
     [models.delays]               # one table a model
     window = "1h"                 # length of a window: a number and s, m, h, d or w
@@ -43,6 +47,7 @@ from vedette.config.channels import (
     is_variable_name,
     is_web_url,
 )
+from vedette.config.server import SERVER_KEYS, ServerSettings, journal_folder, server_of, server_url
 from vedette.config.values import duration_s, refuse_unknown
 from vedette.errors import ConfigError, LakeError
 from vedette.records import Settings, check_model_name, class_name
@@ -54,21 +59,31 @@ __all__ = [
     "JUDGING",
     "MODEL_KEYS",
     "RULE_KEYS",
+    "SERVER_KEYS",
     "TOP_KEYS",
     "ChannelSettings",
     "Config",
+    "ServerSettings",
     "duration_s",
     "is_variable_name",
     "is_web_url",
+    "journal_folder",
     "lake_folder",
     "read",
+    "server_url",
     "settings",
 ]
 
 DEFAULT_LAKE = "./vedette-lake"
 _UNUSABLE = frozenset("[]^|#?%\\")  # delta-rs makes URLs of paths, and panics at these
 
-TOP_KEYS = {"lake": "folder of the lake", "models": "one table a model", "channels": "one table a channel"}
+TOP_KEYS = {
+    "lake": "folder of the lake, or the URL of a server",
+    "journal": "with a server, the folder for what it has not taken yet",
+    "server": "how a server is spoken to",
+    "models": "one table a model",
+    "channels": "one table a channel",
+}
 MODEL_KEYS = {
     "window": "length of a window: a number and s, m, h, d or w",
     "task": "classification or regression",
@@ -97,12 +112,15 @@ class Config:
     """What the file says: where the lake is, the settings of each model as they were written, and the channels.
 
     ``path`` is the file, None where there is none: then nothing is known of channels, not that there are none.
+    ``journal`` and ``server`` are for a lake behind a server.
     """
 
     lake: str | None = None
     models: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     channels: tuple[ChannelSettings, ...] = ()
     path: Path | None = None
+    journal: str | None = None
+    server: ServerSettings = field(default_factory=ServerSettings)
 
     def rules_of(self, model: str) -> Mapping[str, Any]:
         """The rules of a model by name, as they were written."""
@@ -126,8 +144,9 @@ def read(path: Path | None = None) -> Config:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read: {error}") from error
     refuse_unknown(values, TOP_KEYS, str(path))
-    if not isinstance(values.get("lake", ""), str):
-        raise ConfigError(f"{path}: lake={values['lake']!r}: must be text")
+    for key in ("lake", "journal"):
+        if not isinstance(values.get(key, ""), str):
+            raise ConfigError(f"{path}: {key}={values[key]!r}: must be text")
     models = values.get("models", {})
     if not isinstance(models, dict):
         raise ConfigError(f"{path}: models={models!r}: must be tables, such as [models.delays]")
@@ -144,7 +163,14 @@ def read(path: Path | None = None) -> Config:
                 raise ValueError(f"rows={table['rows']!r}: must be one of {', '.join(ROWS)}")
         except ValueError as error:
             raise ConfigError(f"{path}: [models.{name}]: {error}") from error
-    return Config(values.get("lake"), models, channels_of(values.get("channels", {}), str(path)), path)
+    return Config(
+        lake=values.get("lake"),
+        models=models,
+        channels=channels_of(values.get("channels", {}), str(path)),
+        path=path,
+        journal=values.get("journal"),
+        server=server_of(values.get("server", {}), path),
+    )
 
 
 def _check_rules(rules: Any) -> None:
@@ -235,9 +261,14 @@ def _zone(name: Any) -> str:
 def lake_folder(location: str | Path) -> Path:
     """The folder of a lake; ``LakeError`` where this version cannot keep one there."""
     text = str(location)
+    url = server_url(text)
+    if url is not None:
+        raise LakeError(
+            f"lake={url!r}: is a server: what it has is asked there; this reads a lake in a folder"
+        )
     if "://" in text:
         raise LakeError(
-            f"lake={text!r}: this version keeps a lake in a folder; object stores and servers are not supported yet"
+            f"lake={text!r}: this version keeps a lake in a folder or behind a server; object stores are not supported yet"
         )
     path = Path(text).expanduser().absolute()
     odd = sorted(set(str(path)) & _UNUSABLE)

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from vedette.capture.shipping.delivery import Shipped
 from vedette.output.names import visible
 from vedette.output.pipes import hush
 from vedette.records import Alert, AlertState, ChannelReport, Delivery, Health, Status, Verdict
@@ -30,6 +31,7 @@ __all__ = [
     "print_ingested",
     "print_json",
     "print_rules",
+    "print_shipped",
     "print_tried",
     "verdict_line",
 ]
@@ -325,3 +327,18 @@ def print_ingested(rows: Mapping[str, int], *, as_json: bool = False) -> None:
     console = Terminal()
     for model, count in rows.items():
         console.print(f"{model}: {count:,} rows came in")
+
+
+def print_shipped(found: Shipped | None, *, as_json: bool = False) -> None:
+    """Print what went out to a server; None: another process shipped it."""
+    if as_json:
+        _say({"shipped": None if found is None else asdict(found)})
+    elif found is None:
+        Terminal().print("another process ships it: all is acknowledged")
+    else:
+        more = "".join(
+            f", {count:,} {word}"
+            for count, word in ((found.torn, "torn"), (found.void, "void"), (found.set_aside, "set aside"))
+            if count
+        )
+        Terminal().print(f"{found.rows:,} rows shipped{more}")
