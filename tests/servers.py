@@ -32,7 +32,7 @@ _PATH = re.compile(
 _JOURNAL, _PRODUCER = re.compile(r"[0-9a-f]{32}"), re.compile(r"\d{4,}-[0-9a-f]{8}")
 
 
-class Refused(Exception):
+class Refused(Exception):  # noqa: N818 - an answer
     """The answer to a request that is not as the protocol says, or not now."""
 
     def __init__(self, status: int, error: str, **more: Any) -> None:

@@ -15,6 +15,7 @@ from typing import Any, cast
 from vedette.capture.format import null_bit
 from vedette.capture.shipping.arrow import Column, bitmap, encode, texts
 from vedette.capture.shipping.parts import Part
+from vedette.capture.shipping.slots import words
 from vedette.records import Field, Physical, Role
 
 __all__ = ["FORMAT", "body", "document"]
@@ -31,7 +32,7 @@ _KINDS = {
     Physical.VECTOR32: "float32",
     Physical.VECTOR64: "float64",
 }
-_FALSE_OR_TRUE = b"0" + b"1" * 255
+_DIGITS = bytes.maketrans(b"\0\1", b"01")
 _INVERTED = bytes.maketrans(b"01", b"10")
 
 
@@ -132,7 +133,7 @@ def _column(part: Part, index: int, field: Field, name: str) -> Column:
     if index in part.texts:
         buffers = texts(_given(part.texts[index]))
     elif field.physical is Physical.BOOL:
-        buffers = (bitmap(part.slots[at::size].translate(_FALSE_OR_TRUE)),)
+        buffers = (bitmap(bytes(map(bool, words(part.slots, size, at))).translate(_DIGITS)),)
     elif field.length:
         width = field.length * struct.calcsize("f" if field.physical is Physical.VECTOR32 else "d")
         buffers = (b"".join(part.slots[start : start + width] for start in range(at, len(part.slots), size)),)

@@ -46,7 +46,7 @@ class _Follower:
     """One sender at work; ``stop`` ends it."""
 
     def __init__(self, sender: Sender, stop: threading.Event, rng: random.Random) -> None:
-        self.sender, self.desk, self._stop, self._rng = sender, sender.desk, stop, rng
+        self.sender, self.desk, self.stop, self._rng = sender, sender.desk, stop, rng
         self._tries = 0
         self._status: Status | None = None
         self._said_at = -math.inf
@@ -88,7 +88,10 @@ class _Follower:
         if before is None or (before.state, before.why) != (state, why):
             since = before.since if before is not None and before.state == state else time.time()
             self._status = Status(state, why, since, os.getpid())
-            self.desk.say(self._status)
+            try:
+                self.desk.say(self._status)
+            except OSError:
+                pass  # the disk is full, say: shipping is what makes room
         news = before is None or before.state != state
         now = time.monotonic()
         if state == "stopped" and news:
@@ -101,7 +104,7 @@ class _Follower:
     def pause(self, wait_s: float, *, early: bool) -> None:
         """Wait; with ``early`` no longer than until somebody asks."""
         until = time.monotonic() + wait_s
-        while (left := until - time.monotonic()) > 0 and not self._stop.wait(min(left, _POLL_S)):
+        while (left := until - time.monotonic()) > 0 and not self.stop.wait(min(left, _POLL_S)):
             if early and self.desk.pending():
                 return
 
@@ -133,27 +136,35 @@ def follow(
         if tie is not None:
             tie(lock, client.forget)
         desk.tidy()
-        follower = _Follower(Sender(desk, client, rng=rng), stop, rng)
-        while not stop.is_set():
-            try:
-                state, wait_s = follower.round()
-                follower.note()
-            except OSError:
-                if not desk.path.is_dir():
-                    return End.DONE  # the journal was deleted, and there is nothing left to do
-                raise
-            now = time.monotonic()
-            if idle_exit_s is not None:
-                if state == "stopped":
-                    return End.STOPPED
-                idle = now - follower.used_at > idle_exit_s and not state and not desk.pending()
-                if idle or now - follower.worked_at > GIVE_UP_S:
-                    return End.DONE
-            follower.pause(wait_s, early=not state)
-        return End.DONE
+        return _go_on(_Follower(Sender(desk, client, rng=rng), stop, rng), lock, idle_exit_s)
+    except OSError:
+        if _deleted(lock):
+            return End.DONE
+        raise
     finally:
         client.close()
         os.close(lock)
+
+
+def _go_on(follower: _Follower, lock: int, idle_exit_s: float | None) -> End:
+    """Go round for as long as there is need."""
+    while not follower.stop.is_set() and not _deleted(lock):
+        state, wait_s = follower.round()
+        follower.note()
+        now = time.monotonic()
+        if idle_exit_s is not None:
+            if state == "stopped":
+                return End.STOPPED
+            idle = now - follower.used_at > idle_exit_s and not state and not follower.desk.pending()
+            if idle or now - follower.worked_at > GIVE_UP_S:
+                return End.DONE
+        follower.pause(wait_s, early=not state)
+    return End.DONE
+
+
+def _deleted(lock: int) -> bool:
+    """True where the journal was deleted: nothing is left to do, and this is no lock on what comes in its place."""
+    return os.fstat(lock).st_nlink == 0
 
 
 def once(journal: Path, url: str, settings: Callable[[], ServerSettings]) -> Shipped | None:

@@ -56,6 +56,7 @@ class Sender:
         self._known: dict[
             str, dict[str, dict[str, int]]
         ] = {}  # the server's watermarks when it was asked, by model
+        self._noted = dict(self._delivery.acknowledged)
         self._told: dict[tuple[str, str], object] = {}  # the counters that the server has
         self._stopped: dict[
             str, tuple[float, str]
@@ -75,7 +76,6 @@ class Sender:
         found = Round()
         requests = self.desk.pending()
         goals = {name: self._goals(name) for name in {one.model for one in requests}}
-        before = dict(self._delivery.acknowledged)
         self._delivery.moved = False
         names = self.desk.models
         try:
@@ -83,13 +83,21 @@ class Sender:
                 self._model(model, found)
         finally:
             found.moved = self._delivery.moved
-            if self._delivery.acknowledged != before:
-                self.desk.acknowledge(self._delivery.acknowledged)
+            self._note()
         for request in requests:
             self._answer(request, goals[request.model])
         if names and len(self._stopped) == len(names):
             raise Stopped(next(why for _, why in self._stopped.values()))
         return found
+
+    def _note(self) -> None:
+        """Write down what is acknowledged, if that is news."""
+        if self._delivery.acknowledged != self._noted:
+            try:
+                self.desk.acknowledge(self._delivery.acknowledged)
+                self._noted = dict(self._delivery.acknowledged)
+            except OSError:
+                pass  # the disk is full, say: shipping is what makes room, and the next round writes it
 
     @property
     def moved(self) -> bool:
