@@ -50,6 +50,7 @@ class Shipping:
         self.desk, self.url = Desk(journal), url
         self._aside = self.desk.path / "aside"
         self._starter = Starter(self.desk, url, settings, config_path)
+        self._born = time.time()
         self._told = letters.names(self._aside)
         self._look_at = self._said_at = -math.inf
         self._said_of = 0.0
@@ -86,7 +87,9 @@ class Shipping:
         status = self.desk.status()
         if status is None or status.state == "working" or now < self._said_at + _SAY_S:
             return
-        if status.since == self._said_of and status.state == "stopped":
+        if time.time() < self._born + _LOOK_S:
+            return  # it may be the last word of a sender that is gone
+        if status.state == "stopped" and (status.since == self._said_of or status.since < self._born):
             return
         self._said_at, self._said_of = now, status.since
         log.warning(

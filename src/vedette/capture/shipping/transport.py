@@ -27,7 +27,7 @@ __all__ = ["Answer", "Client", "Unreachable"]
 _ANSWER_BYTES_MAX = 65_536
 _BLOCK_BYTES = 65_536
 _BYTES_A_SECOND_MIN = 20_000.0
-"""A slower line than this counts as one that does not answer."""
+"""A line that takes a request more slowly than this counts as one that does not answer."""
 
 
 class Unreachable(Exception):  # noqa: N818 - an outcome, which the sender waits out
@@ -115,7 +115,8 @@ class Client:
         sent = False
         try:
             connection = self._connected(settings)
-            connection.sock.deadline = time.monotonic() + allowed_s
+            timed: _Timed = connection.sock
+            timed.within(allowed_s, settings.timeout_s)
             connection.putrequest(method, target, skip_accept_encoding=True)
             for name, value in headers.items():
                 connection.putheader(name, value)
@@ -126,6 +127,7 @@ class Client:
                 sent = True
             except ConnectionError:
                 pass  # a server that refuses does not read to the end: what it said may have come
+            timed.within(settings.timeout_s, settings.timeout_s)
             response = connection.getresponse()
             answer = _answer(response)
             if response.will_close or not response.isclosed():
@@ -172,14 +174,18 @@ class Client:
 
 
 class _Timed:
-    """A socket whose every operation ends at ``deadline`` (monotonic), for ``http.client``."""
+    """A socket with a time by which all is to be done, for ``http.client``."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._socket, self._readers, self._closed = sock, 0, False
-        self.deadline = time.monotonic()
+        self._deadline, self._step_s = 0.0, 0.0
+
+    def within(self, all_s: float, step_s: float) -> None:
+        """What comes next must be done in ``all_s``, and each piece of it in ``step_s``."""
+        self._deadline, self._step_s = time.monotonic() + all_s, step_s
 
     def _remaining(self) -> None:
-        remaining = self.deadline - time.monotonic()
+        remaining = min(self._deadline - time.monotonic(), self._step_s)
         if remaining <= 0:
             raise TimeoutError("timed out")
         self._socket.settimeout(remaining)
