@@ -20,9 +20,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import psutil
 import pyarrow as pa
 import pyarrow.ipc
 
@@ -400,6 +402,14 @@ def _pump(source: socket.socket, sink: socket.socket, fault: tuple[Any, ...] | N
                 one.shutdown(socket.SHUT_RDWR if fault else socket.SHUT_WR)
         except OSError:
             pass
+
+
+def end_senders(base: Path) -> None:
+    """End the senders of the journals below a folder."""
+    for process in psutil.process_iter(["cmdline"]):
+        command = process.info["cmdline"] or []
+        if "vedette.capture.shipping" in command and any(one.startswith(f"{base}/") for one in command):
+            process.kill()
 
 
 def main() -> None:

@@ -31,7 +31,7 @@ def test_a_file_gives_the_settings_of_a_model(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("lak = 'x'", "unknown key 'lak': must be one of lake, models"),
+        ("lak = 'x'", "unknown key 'lak': must be one of lake, journal, server, models"),
         ("[models.m]\nwindows = '1h'", "unknown key 'windows'"),
         ("[models.m]\nwindow = 'soon'", "window='soon': must be"),
         ("[models.M]\nwindow = '1h'", "model='M': must be"),

@@ -167,7 +167,14 @@ def test_every_setting_and_command_is_in_the_docs() -> None:
         path.read_text("utf-8") for path in [root / "README.md", *sorted((root / "docs").glob("*.md"))]
     )
     keys = [
-        f"`{key}`" for key in (*config.TOP_KEYS, *config.MODEL_KEYS, *config.RULE_KEYS, *config.CHANNEL_KEYS)
+        f"`{key}`"
+        for key in (
+            *config.TOP_KEYS,
+            *config.SERVER_KEYS,
+            *config.MODEL_KEYS,
+            *config.RULE_KEYS,
+            *config.CHANNEL_KEYS,
+        )
     ]
     commands = [
         f"vedette {command.callback.__name__}" for command in app.registered_commands if command.callback

@@ -112,7 +112,7 @@ def test_impossible_arguments_are_refused(tmp_path: Path, arguments: dict[str, o
 
 def test_a_lake_elsewhere_is_refused_in_clear_words(tmp_path: Path) -> None:
     """An object store, and a file, are refused before anything is recorded."""
-    with pytest.raises(LakeError, match="object stores and servers are not supported yet"):
+    with pytest.raises(LakeError, match="object stores are not supported yet"):
         vedette.Monitor("m", lake="s3://bucket/lake")
     (tmp_path / "file").touch()
     with pytest.raises(LakeError, match="is a file"):

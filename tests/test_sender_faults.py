@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 from tests.journals import MODEL, record
-from tests.servers import Line, Running, line, serve
+from tests.servers import Line, Running, end_senders, line, serve
 from tests.test_sender import Station, batch, closed_connections, ids, log_rows, recorder, server
 from vedette.capture import Recorder, producers
 from vedette.capture.shipping.delivery import Again
@@ -29,6 +29,14 @@ from vedette.capture.shipping.transport import Client, Unreachable
 from vedette.config import ServerSettings
 
 __all__ = ["closed_connections", "recorder", "server"]  # fixtures
+
+
+@pytest.fixture(autouse=True)
+def no_senders_left(tmp_path: Path) -> Iterator[None]:
+    """Senders outlive the models that started them, but not the tests."""
+    yield
+    end_senders(tmp_path)
+
 
 QUICK = ServerSettings(token_env="VEDETTE_TEST_TOKEN", timeout_s=0.6, connect_timeout_s=0.6)
 
