@@ -43,14 +43,20 @@ class End(Enum):
 
 
 class _Follower:
-    """One sender at work; ``stop`` ends it."""
+    """One sender at work, under the lock whose descriptor is given; ``stop`` ends it."""
 
-    def __init__(self, sender: Sender, stop: threading.Event, rng: random.Random) -> None:
-        self.sender, self.desk, self.stop, self._rng = sender, sender.desk, stop, rng
+    def __init__(self, sender: Sender, lock: int, stop: threading.Event, rng: random.Random) -> None:
+        self.sender, self.desk, self._rng = sender, sender.desk, rng
+        self._lock, self._stop = lock, stop
         self._tries = 0
         self._status: Status | None = None
         self._said_at = -math.inf
         self.worked_at = self.used_at = time.monotonic()
+
+    @property
+    def over(self) -> bool:
+        """True where it was told to end, or the journal was deleted."""
+        return self._stop.is_set() or _deleted(self._lock)
 
     def round(self) -> tuple[str, float]:
         """Go round once; the state that shipping is in then, and how long to wait. Raises ``OSError``."""
@@ -104,7 +110,8 @@ class _Follower:
     def pause(self, wait_s: float, *, early: bool) -> None:
         """Wait; with ``early`` no longer than until somebody asks."""
         until = time.monotonic() + wait_s
-        while (left := until - time.monotonic()) > 0 and not self.stop.wait(min(left, _POLL_S)):
+        while (left := until - time.monotonic()) > 0 and not self.over:
+            self._stop.wait(min(left, _POLL_S))
             if early and self.desk.pending():
                 return
 
@@ -136,7 +143,7 @@ def follow(
         if tie is not None:
             tie(lock, client.forget)
         desk.tidy()
-        return _go_on(_Follower(Sender(desk, client, rng=rng), stop, rng), lock, idle_exit_s)
+        return _go_on(_Follower(Sender(desk, client, rng=rng), lock, stop, rng), idle_exit_s)
     except OSError:
         if _deleted(lock):
             return End.DONE
@@ -146,9 +153,9 @@ def follow(
         os.close(lock)
 
 
-def _go_on(follower: _Follower, lock: int, idle_exit_s: float | None) -> End:
+def _go_on(follower: _Follower, idle_exit_s: float | None) -> End:
     """Go round for as long as there is need."""
-    while not follower.stop.is_set() and not _deleted(lock):
+    while not follower.over:
         state, wait_s = follower.round()
         follower.note()
         now = time.monotonic()

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
-from vedette import __version__
+import vedette
 from vedette.config import ServerSettings
 
 __all__ = ["Answer", "Client", "Unreachable"]
@@ -86,7 +86,11 @@ class Client:
         """
         settings = self._settings()
         target = f"{self._base}{path}" + (f"?{urlencode(query)}" if query else "")
-        sent = {"User-Agent": f"vedette/{__version__}", "Accept": "application/json", **(headers or {})}
+        sent = {
+            "User-Agent": f"vedette/{vedette.__version__}",
+            "Accept": "application/json",
+            **(headers or {}),
+        }
         token = settings.token()
         if token is not None:
             sent["Authorization"] = f"Bearer {token}"
