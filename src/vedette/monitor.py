@@ -233,7 +233,6 @@ class Monitor:
         import polars as pl
 
         from vedette.lake.events import settings_json
-        from vedette.lake.outcomes import by_window
 
         said = pl.lit(settings_json(self.settings))
         whole = frame.with_columns(pl.lit(self.version).alias("version"), said.alias("_settings"))

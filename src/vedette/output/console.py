@@ -332,7 +332,7 @@ def print_ingested(rows: Mapping[str, int], *, as_json: bool = False) -> None:
 def print_shipped(found: Shipped | None, *, as_json: bool = False) -> None:
     """Print what went out to a server; None: another process shipped it."""
     if as_json:
-        _say({"shipped": None if found is None else asdict(found)})
+        print_json({"shipped": None if found is None else asdict(found)})
     elif found is None:
         Terminal().print("another process ships it: all is acknowledged")
     else:

@@ -64,11 +64,17 @@ class Shipping:
             found = _all.get((journal, url))
             if found is None:
                 found = _all[journal, url] = cls(journal, url, settings, config_path)
-                keeper.tend(found)
+                keeper.keep(found)
                 register(found)
         return found
 
-    def tend(self, *, sync: bool) -> None:  # noqa: ARG002 - the keeper's call
+    def complete(self) -> None:
+        """Nothing is sealed here."""
+
+    def sync(self) -> None:
+        """Nothing is written here."""
+
+    def prepare(self) -> None:
         """See now and then that a sender runs, and say so where it does not get on. The keeper calls it."""
         now = time.monotonic()
         if now >= self._look_at:
