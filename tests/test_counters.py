@@ -390,10 +390,10 @@ def test_a_row_that_is_not_kept_is_counted_in_the_window_of_its_time(tmp_path: P
         for stream in ("predictions", "labels")
     }
     assert hours["predictions"] == {
-        ("a: type list", -2): 1,
-        ("a: type list", -3): 1,
+        ("a: vector without elements", -2): 1,
+        ("a: vector without elements", -3): 1,
         ("time in the future", 0): 1,
-        ("a: type list", 0): 1,
+        ("a: vector without elements", 0): 1,
     }
     assert hours["labels"] == {("id missing", -24): 1, ("time is not an ISO 8601 date", 0): 1}
     made.close()

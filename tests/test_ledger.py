@@ -82,7 +82,7 @@ class Lake:
     def reject(self, time: datetime) -> None:
         self.monitor.log({"x": []}, 1, time=time)
         future = time > self.now + timedelta(minutes=5)
-        reason = "time in the future" if future else "x: type list"
+        reason = "time in the future" if future else "x: vector without elements"
         self.lost["predictions", self.window(self.now if future else time), "rejected", reason] += 1
 
     def reject_label(self, time: datetime) -> None:
@@ -603,7 +603,7 @@ def test_the_command_says_windows_reasons_and_gaps(lake: Lake) -> None:
     document = command(*where, "--json")
     found = json.loads(document.stdout)
     assert (document.exit_code, found["balanced"], found["seen"], found["torn"]) == (1, False, 6, 1)
-    assert found["windows"][3]["reasons"] == {"rejected": {"x: type list": 1}}
+    assert found["windows"][3]["reasons"] == {"rejected": {"x: vector without elements": 1}}
     assert [(one["producer"], one["n"], one["first"], one["accounted"]) for one in found["gaps"]] == [
         (found["producers"][0]["producer"], 1, 4, True),
         (found["producers"][0]["producer"], 1, None, False),
@@ -619,7 +619,7 @@ def test_the_command_says_windows_reasons_and_gaps(lake: Lake) -> None:
         ["1", "1", "0", "0"],
     ]
     assert "2026-01-05 03:00: 1 seen = 0 in lake + 1 rejected" in " ".join(narrow.stdout.split())
-    assert "1 predictions rejected: x: type list" in wide.stdout
+    assert "1 predictions rejected: x: vector without elements" in wide.stdout
     assert "2 gaps" in wide.stdout
 
 
