@@ -12,6 +12,7 @@ import io
 import json
 import re
 import socket
+import ssl
 import struct
 import sys
 import threading
@@ -27,6 +28,26 @@ from urllib.parse import parse_qs, urlsplit
 import psutil
 import pyarrow as pa
 import pyarrow.ipc
+
+CERTIFICATE = """\
+-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgiidO16C+aM7mkA1g
+R9GSvh+pw3eVEAfJMqxAv+4pNbGhRANCAAR9TiWKIu/A9QUMWDXCOwRQ+3vzCbB8
+r8V7eFY5IghqY0E2r0fLfruxrG4AU//DayYT8eqNMHcf9OiZLAEeQ8Cq
+-----END PRIVATE KEY-----
+-----BEGIN CERTIFICATE-----
+MIIBmzCCAUGgAwIBAgIUVWXgs+pUxO9JYoYIl54X+xEWL58wCgYIKoZIzj0EAwIw
+FDESMBAGA1UEAwwJbG9jYWxob3N0MCAXDTI2MTEyNzE1NDgwNloYDzIxMjYxMTAz
+MTU0ODA2WjAUMRIwEAYDVQQDDAlsb2NhbGhvc3QwWTATBgcqhkjOPQIBBggqhkjO
+PQMBBwNCAAR9TiWKIu/A9QUMWDXCOwRQ+3vzCbB8r8V7eFY5IghqY0E2r0fLfrux
+rG4AU//DayYT8eqNMHcf9OiZLAEeQ8Cqo28wbTAdBgNVHQ4EFgQU3TaV10hSkucn
+P3sZuG4n5SzpyrkwHwYDVR0jBBgwFoAU3TaV10hSkucnP3sZuG4n5SzpyrkwDwYD
+VR0TAQH/BAUwAwEB/zAaBgNVHREEEzARgglsb2NhbGhvc3SHBH8AAAEwCgYIKoZI
+zj0EAwIDSAAwRQIgF2dLfA20BJ1UAWUaDrFYwojP4Nf/i7m0a54EG+pvQH8CIQDK
+wnxrtO1WGEu8y9lsitbXkQA8CPwab96LniVCGfervQ==
+-----END CERTIFICATE-----
+"""
+"""A certificate for localhost and 127.0.0.1, and its key, which guards nothing: the tests' own, until the year 2126."""
 
 _PATH = re.compile(
     r"/v1/ingest/([a-z0-9][a-z0-9._-]{0,62})/(predictions|labels|reference|counters|watermarks)"
@@ -290,10 +311,14 @@ def _state(store: Store) -> dict[str, Any]:
 
 
 @contextmanager
-def serve(token: str | None = None, port: int = 0) -> Iterator[Running]:
-    """A server that listens on a port of this machine."""
+def serve(token: str | None = None, port: int = 0, certificate: Path | None = None) -> Iterator[Running]:
+    """A server that listens on a port of this machine, with TLS where a file with a certificate is given."""
     store = Store(token)
     with _Quiet(("127.0.0.1", port), _handler(store)) as server:
+        if certificate is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            server.socket = context.wrap_socket(server.socket, server_side=True)
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         thread.start()
         try:

@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 from tests.journals import MODEL, record
-from tests.servers import Line, Running, end_senders, line, serve
+from tests.servers import CERTIFICATE, Line, Refused, Running, end_senders, line, serve
 from tests.test_sender import Station, batch, closed_connections, ids, log_rows, recorder, server
 from vedette.capture import Recorder, producers
 from vedette.capture.shipping.delivery import Again
@@ -195,6 +195,84 @@ def test_a_connection_that_the_server_closed_meanwhile_is_no_failure(
         station.sender._delivery.client.close()
     assert ids(server) == [f"id{i}" for i in range(5)]
     assert len(said) <= 1
+
+
+def test_a_certificate_that_nobody_vouches_for_is_refused(
+    recorder: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Over TLS nothing is sent to who cannot show that it is the server; to who can, rows and token are."""
+    monkeypatch.setenv("VEDETTE_TEST_TOKEN", "s3cret")
+    certificate = tmp_path / "certificate.pem"
+    certificate.write_text(CERTIFICATE)
+    log_rows(recorder, 500)
+    with serve(token="s3cret", certificate=certificate) as secure:
+        for host in ("localhost", "127.0.0.1"):
+            station = Station(tmp_path / "journal", f"https://{host}:{secure.port}")
+            with pytest.raises(Again, match=r"CERTIFICATE_VERIFY_FAILED|certificate verify failed"):
+                station.round()
+        assert secure.store.got == []
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        station.rounds()
+        station.sender._delivery.client.close()
+        assert ids(secure) == [f"id{i}" for i in range(500)]
+
+
+def test_a_certificate_of_another_host_is_refused(
+    recorder: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A certificate that is trusted, and is another host's, opens nothing."""
+    certificate = tmp_path / "certificate.pem"
+    certificate.write_text(CERTIFICATE)
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    log_rows(recorder, 5)
+    with serve(certificate=certificate) as secure:
+        station = Station(tmp_path / "journal", f"https://127.0.0.1:{secure.port}")
+        station.sender._delivery.client._host = "127.0.0.1.example.org"
+        monkeypatch.setattr(
+            "socket.getaddrinfo",
+            lambda *_, **__: [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", secure.port))],
+        )
+        with pytest.raises(Again, match=r"CERTIFICATE_VERIFY_FAILED|not valid for|mismatch"):
+            station.round()
+        assert secure.store.got == []
+
+
+def test_a_journal_that_is_full_drops_and_counts_and_goes_on(tmp_path: Path) -> None:
+    """With a dead server the journal grows to its bound; what does not fit is counted, and with a server all balances."""
+    port = free_port()
+    recorder = record(tmp_path / "journal", journal_bytes_max=400_000)
+    station = Station(tmp_path / "journal", f"http://127.0.0.1:{port}")
+    log_rows(recorder, 5000)
+    with pytest.raises(Again, match="connection refused"):
+        station.round()
+    size = sum(one.stat().st_size for one in (tmp_path / "journal").rglob("*") if one.is_file())
+    assert size < 600_000
+    with serve(port=port) as late:
+        station.rounds()
+        time.sleep(1.1)  # the recorder looks for room again after a second
+        log_rows(recorder, 100, 5000)
+        recorder.close()
+        station.rounds()
+        station.sender._delivery.client.close()
+        ((_, told),) = late.store.counters.items()
+        dropped = told["streams"]["predictions"]["dropped"]
+        assert 0 < dropped < 5000
+        assert (late.store.total("rows") + dropped, late.store.total("torn")) == (5100, 0)
+        assert ids(late)[-100:] == [f"id{i}" for i in range(5000, 5100)]
+
+
+def test_a_model_for_which_there_is_no_room_starves_no_other(
+    recorder: Recorder, server: Running, tmp_path: Path
+) -> None:
+    """429 for one model, for ever: the others' turn comes all the same."""
+    others = [Recorder(tmp_path / "journal", name, "1", recorder.settings) for name in ("a", "z")]
+    for one in (*others, recorder):
+        one.log({"a": 1.0}, 1)
+    server.store.before = lambda got: Refused(429, "slowly") if f"/{MODEL}/" in got.path else None
+    go_round(Station(tmp_path / "journal", server.url), 6)
+    assert sorted(key[0] for key in server.store.rows) == ["a", "z"]
+    for one in others:
+        one.close()
 
 
 # --- processes -------------------------------------------------------------------------------------------------------
@@ -396,6 +474,23 @@ def test_where_no_process_can_be_started_a_thread_ships(
     )
     done = run_model(server.url, tmp_path, program)
     assert (done.stdout.strip(), done.stderr, ids(server)) == ("True", "", ["x"])
+
+
+def test_where_neither_process_nor_thread_can_be_started_rows_are_kept(
+    tmp_path: Path, server: Running
+) -> None:
+    """Nothing is raised into the model, ``flush`` says that it waited in vain, and the rows are in the journal."""
+    program = (
+        "import logging; logging.disable(); sys.executable = ''\n"
+        'def no(self): raise RuntimeError("can\'t start new thread")\n'
+        "threading.Thread.start = no\n"
+        "monitor.log({'a': 1.0}, 1, id='x')\n"
+        "try:\n    monitor.flush(1)\nexcept vedette.VedetteError as error:\n    print(error)\n"
+    )
+    done = run_model(server.url, tmp_path, program)
+    assert ("not all that was recorded was acknowledged within 1 s" in done.stdout, done.stderr) == (True, "")
+    (folder,) = producers(journal_of(tmp_path), MODEL)
+    assert (folder.highest("predictions"), server.store.got) == (1, [])
 
 
 def test_a_child_of_a_process_that_ships_in_a_thread_ships_too(tmp_path: Path, server: Running) -> None:

@@ -129,19 +129,20 @@ class Monitor:
             if lake is not None
             else os.environ.get("VEDETTE_LAKE") or written.lake or config.DEFAULT_LAKE
         )
-        self._location, url = location, config.server_url(location)
+        url = config.server_url(location)
         self._shipping: Shipping | None = None
         if url is None:
             if journal is not None:
                 raise ValueError(
                     f"journal={str(journal)!r}: is for a lake behind a server; that of a folder lies in the lake"
                 )
-            folder = config.lake_folder(location) / ".journal"
-            _writable(folder, f"lake={str(folder.parent)!r}")
+            self._location: str | Path = config.lake_folder(location)
+            folder = self._location / ".journal"
+            _writable(folder, f"lake={str(self._location)!r}", 0o777)
         else:
-            folder = config.journal_folder(url, journal, written.journal)
-            _writable(folder, f"journal={str(folder)!r}")
-            self._shipping = _shipping(folder, url, written)
+            self._location, folder = url, config.journal_folder(url, journal, written.journal)
+            _writable(folder, f"journal={str(folder)!r}", 0o700)
+            self._shipping = _shipping(model, folder, url, written)
         self._recorder = Recorder(folder, model, version, self.settings, clock=clock)
         self.log = self._recorder.log
         self.label = self._recorder.label
@@ -217,7 +218,7 @@ class Monitor:
                 )
         else:
             taken = self._write("predictions", frame)
-        return frame.height if taken else 0
+        return taken
 
     def label_many(self, data: Any, columns: Mapping[str, str] | None = None) -> int:
         """Record the truth of many predictions: columns ``id``, ``label`` and, where it is not now, ``time``."""
@@ -226,10 +227,10 @@ class Monitor:
         rows = label_rows(data, now_s=self._clock(), future_s=FUTURE_S, columns=columns)
         for reason, times in rows.rejected.items():
             self._reject("labels", reason, times)
-        return rows.frame.height if rows.frame.height and self._write("labels", rows.frame) else 0
+        return self._write("labels", rows.frame) if rows.frame.height else 0
 
     def _write(self, stream: str, frame: pl.DataFrame) -> int:
-        """Write a batch; its number, or 0 where there was no room for it and its rows were counted as dropped."""
+        """Write a batch; its rows, less those for which there was no room: they are counted as dropped."""
         import polars as pl
 
         from vedette.lake.events import settings_json
@@ -240,19 +241,20 @@ class Monitor:
             return self._batch(stream, whole)
         # a reference is one; of others a server need not take more at a time than it would of single rows
         parts = [whole] if stream == "reference" else whole.iter_slices(_SHIPPED_ROWS_MAX)
-        taken = [self._batch(stream, part) for part in parts]
+        taken = sum(self._batch(stream, part) for part in parts)
         self._shipping.recorded()
-        return min(taken)
+        return taken
 
     def _batch(self, stream: str, frame: pl.DataFrame) -> int:
         from vedette.lake.outcomes import by_window
 
-        return self._recorder.write_batch(
+        number = self._recorder.write_batch(
             stream,
             frame.height,
             lambda path: frame.write_ipc(path, compression="zstd"),
             lambda: by_window(frame["time"], self.settings.window_s),
         )
+        return frame.height if number else 0
 
     def _reject(self, stream: str, reason: str, times: pl.Series) -> None:
         """Count rows of a frame that were not taken, by their event times (null: unknown)."""
@@ -365,19 +367,19 @@ class Monitor:
         return write_page(self._lake(), self.model, Path(path))
 
 
-def _writable(folder: Path, said: str) -> None:
+def _writable(folder: Path, said: str, mode: int) -> None:
     """Make the journal's folder, or raise ``LakeError`` saying why it cannot be."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=mode, parents=True, exist_ok=True)
     except OSError as error:
         raise LakeError(f"{said}: cannot be written: {error.strerror}") from error
     if not os.access(folder, os.W_OK | os.X_OK):
         raise LakeError(f"{said}: cannot be written: no permission for {folder}")
 
 
-def _shipping(folder: Path, url: str, written: config.Config) -> Shipping:
+def _shipping(model: str, folder: Path, url: str, written: config.Config) -> Shipping:
     """What ships a journal to a server, with what ``vedette.toml`` says now, whenever that is."""
     from vedette.capture.shipping.shipping import Shipping
 
     path = None if written.path is None else written.path.absolute()
-    return Shipping.of(folder, url, lambda: config.read(path).server, path)
+    return Shipping.of(model, folder, url, lambda: config.read(path).server, path)

@@ -58,6 +58,7 @@ class Sender:
         ] = {}  # the server's watermarks when it was asked, by model
         self._noted = dict(self._delivery.acknowledged)
         self._told: dict[tuple[str, str], object] = {}  # the counters that the server has
+        self._turn = 0
         self._stopped: dict[
             str, tuple[float, str]
         ] = {}  # models of which it takes nothing, until when, and why
@@ -78,8 +79,12 @@ class Sender:
         goals = {name: self._goals(name) for name in {one.model for one in requests}}
         self._delivery.moved = False
         names = self.desk.models
+        self._turn += (
+            1  # each round begins with another model: one that the server has no room for starves no other
+        )
+        first = self._turn % max(len(names), 1)
         try:
-            for model in names:
+            for model in (*names[first:], *names[:first]):
                 self._model(model, found)
         finally:
             found.moved = self._delivery.moved

@@ -51,21 +51,28 @@ class Shipping:
         self._aside = self.desk.path / "aside"
         self._starter = Starter(self.desk, url, settings, config_path)
         self._born = time.time()
+        self._models: set[str] = set()  # that this process may record
         self._told = letters.names(self._aside)
         self._look_at = self._said_at = -math.inf
         self._said_of = 0.0
 
     @classmethod
     def of(
-        cls, journal: Path, url: str, settings: Callable[[], ServerSettings], config_path: Path | None = None
+        cls,
+        model: str,
+        journal: Path,
+        url: str,
+        settings: Callable[[], ServerSettings],
+        config_path: Path | None = None,
     ) -> Shipping:
-        """The one of this process for a journal and a server."""
+        """The one of this process for a journal and a server; ``model`` may be recorded from now on."""
         with _all_lock:
             found = _all.get((journal, url))
             if found is None:
                 found = _all[journal, url] = cls(journal, url, settings, config_path)
                 keeper.keep(found)
                 register(found)
+            found._models.add(model)
         return found
 
     def complete(self) -> None:
@@ -165,7 +172,7 @@ class Shipping:
             return
         requests: list[Request] = []
         try:
-            requests = [self.desk.ask(model) for model in self.desk.models]
+            requests = [self.desk.ask(model) for model in self.desk.models if model in self._models]
             if requests:
                 self._starter.ensure()
             while time.monotonic() < _end_at and any(self.desk.waits(one) for one in requests):
