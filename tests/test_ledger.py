@@ -623,6 +623,14 @@ def test_the_command_says_windows_reasons_and_gaps(lake: Lake) -> None:
     assert "2 gaps" in wide.stdout
 
 
+def test_the_page_of_a_model_names_the_gaps(lake: Lake, tmp_path: Path) -> None:
+    """Below the ledger's table each gap is a line."""
+    lake.tear(START)
+    lake.round()
+    page = lake.monitor.report(tmp_path / "page.html").read_text("utf-8")
+    assert "1 row torn, not written to the end (counted to the window of 2026-01-05 00:00)</li>" in page
+
+
 KILLED = """
 import itertools, logging, mmap, struct, sys
 from pathlib import Path

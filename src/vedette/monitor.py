@@ -318,6 +318,10 @@ class Monitor:
         part``; ``value`` is null where ``reason`` says why. A metric that tells of each class has a row for each
         ``part``, and is given where it is asked for by name. Rows that are still in the journals are counted too,
         each once.
+
+        ``completeness`` is the share of the predictions seen in a figure's window that are kept: neither dropped, rejected,
+        sampled out nor torn (see ``ledger``). What segment or version a lost row had is not known, so that figures by
+        segment or version have that of the window. Figures of labels have ``labelled`` beside it.
         """
         from vedette.engine.figures import figures
 

@@ -158,7 +158,7 @@ class Figure:
     """One number with how sure it is and how much it saw.
 
     ``value``, ``low`` and ``high`` are None where ``reason`` says why. ``n`` is the number of rows the value rests
-    on, ``completeness`` the share of the rows that producers saw which are in it, ``labelled`` the share of the
+    on, ``completeness`` the share of the predictions seen in its window that are kept, ``labelled`` the share of the
     window's rows whose label is known (None where labels play no part). ``kind`` is measured, estimated or blended.
     """
 

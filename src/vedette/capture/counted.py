@@ -33,7 +33,7 @@ from vedette.capture.format import STREAMS
 from vedette.errors import JournalError
 from vedette.records import Counted, Counters
 
-__all__ = ["read_bounds", "read_counters"]
+__all__ = ["crowded", "read_bounds", "read_counters"]
 
 _TRIES, _TRIES_OF_DAMAGE = 20, 3
 _UNREADABLE = "a reason that is damaged"
@@ -66,6 +66,13 @@ def read_bounds(path: Path, stream: str) -> tuple[int, int]:
         data = file.read(EARLIER_AT)
     check_head(path, data)
     return load_word(data, OWNED_AT[stream]), load_word(data, BOUND_AT[stream])
+
+
+def crowded(path: Path) -> bool:
+    """True where half of the room for counts of windows is in use. Raises ``JournalError``, ``OSError``."""
+    data = path.read_bytes()
+    check_size(path, len(data))
+    return len(nonzero(data, WINDOWS_AT, WINDOW_MAX, WINDOW_BYTES)) > WINDOW_MAX // 2
 
 
 def _at_once(path: Path) -> tuple[bytes, bytes]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vedette.capture.counted import read_bounds, read_counters
+from vedette.capture.counted import crowded, read_bounds, read_counters
 from vedette.capture.counters import CounterFile
 from vedette.capture.crc32c import crc32c
 from vedette.capture.folder import (
@@ -217,6 +217,14 @@ class ProducerFolder:
         for file, header in reversed(list(self._segments(stream))):
             return last_end(file, header) - 1
         return max(self._bounds(stream)[1] - 1, 0)
+
+    @property
+    def crowded(self) -> bool:
+        """True where the producer will soon count its oldest windows as one: they are to be noted elsewhere before."""
+        try:
+            return crowded(self.path / "counters")
+        except (OSError, JournalError):
+            return False
 
     def newest(self, stream: str) -> float | None:
         """The time at which the newest segment was made, None where there is none."""

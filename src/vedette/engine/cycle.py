@@ -62,7 +62,7 @@ def round_of(lake: Lake, model: str, now: datetime, written: config.Config | Non
     received = [frame["received"].max() for frame in (arrivals.predictions, arrivals.labels) if frame.height]
     judge.judge(tables, now, receipt=max(received, default=None))  # type: ignore[type-var, arg-type]
     alerts.advance(tables, now)
-    if not arrivals.empty or ingest.crowded(folders):
+    if not arrivals.empty or any(folder.crowded for folder in folders):
         ingest.close(tables, arrivals, now)
     return arrivals.predictions.height + arrivals.labels.height
 

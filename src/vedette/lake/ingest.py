@@ -14,8 +14,6 @@ from datetime import datetime
 
 import polars as pl
 
-from vedette.capture.counters import WINDOW_MAX
-from vedette.capture.journal import ProducerFolder
 from vedette.lake.arrivals import Arrivals
 from vedette.lake.events import latest_settings, merged, settings_json, settings_of
 from vedette.lake.events import news as news_of
@@ -36,7 +34,6 @@ from vedette.lake.tables import UTC, ModelTables
 __all__ = [
     "append",
     "close",
-    "crowded",
     "now_of",
     "tell",
     "through",
@@ -176,15 +173,6 @@ def _outcomes(tables: ModelTables, arrivals: Arrivals) -> pl.DataFrame:
     before = stored(tables, parts=COUNTED)
     frames += [news(folder, stream, before)[0] for folder in arrivals.folders for stream in STREAMS]
     return gathered(frames)
-
-
-def crowded(folders: Iterable[ProducerFolder]) -> bool:
-    """True where a producer has half of its room for counts of windows in use: they are to be in the ledger, one by one,
-    before it folds them into one."""
-    return any(
-        sum(len(folder.counters(stream).counted) for stream in STREAMS) > WINDOW_MAX // 2
-        for folder in folders
-    )
 
 
 def now_of(clock_s: float) -> datetime:
