@@ -171,8 +171,7 @@ class Monitor:
             check_classes(rows.frame, self.settings.classes)
         if rows.frame.height < 2:
             raise DataError(
-                f"the reference has {rows.frame.height} usable rows (rejected: "
-                f"{ {reason: len(times) for reason, times in rows.rejected.items()} }): give hundreds"
+                f"the reference has {rows.frame.height} usable rows (rejected: {dict(rows.rejected)}): give hundreds"
             )
         self._recorder.declare([one for one in fields_of(rows.frame) if one.role != "label"])
         self._write("reference", rows.frame)
@@ -200,7 +199,7 @@ class Monitor:
             classes=self.settings.classes,
         )
         frame = rows.frame
-        for reason, times in rows.rejected.items():
+        for reason, times in rows.lost.items():
             self._reject("predictions", reason, times)
         if frame.is_empty():
             return 0
@@ -225,7 +224,7 @@ class Monitor:
         from vedette.lake.frames import label_rows
 
         rows = label_rows(data, now_s=self._clock(), future_s=FUTURE_S, columns=columns)
-        for reason, times in rows.rejected.items():
+        for reason, times in rows.lost.items():
             self._reject("labels", reason, times)
         return self._write("labels", rows.frame) if rows.frame.height else 0
 

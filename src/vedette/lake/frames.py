@@ -53,7 +53,12 @@ class Rows:
     """Rows in vedette's own columns, and the event times of those that could not be taken, by reason (null: unknown)."""
 
     frame: pl.DataFrame
-    rejected: Mapping[str, pl.Series]
+    lost: Mapping[str, pl.Series]
+
+    @property
+    def rejected(self) -> dict[str, int]:
+        """The number of rows that could not be taken, by reason."""
+        return {reason: len(times) for reason, times in self.lost.items()}
 
 
 def frame_of(data: Any, text_columns: Sequence[str] = ()) -> pl.DataFrame:
@@ -298,7 +303,7 @@ def _rows(frame: pl.DataFrame, now_s: float, future_s: float, required: tuple[st
     if "time" not in closed_frame.columns:
         closed_frame = closed_frame.with_columns(now.alias("time"))
     vectors = [column for column in columns if isinstance(column.dtype, pl.List)]
-    rejected: dict[str, pl.Series] = {}
+    lost: dict[str, pl.Series] = {}
     for reason, bad in (
         ("time in the future", pl.col("time") > now + pl.duration(microseconds=round(future_s * 1e6))),
         (
@@ -313,9 +318,9 @@ def _rows(frame: pl.DataFrame, now_s: float, future_s: float, required: tuple[st
         if mask.any():
             times = closed_frame["time"].filter(mask)
             # a time that cannot be is none
-            rejected[reason] = times.clear(len(times)) if reason.startswith("time") else times
+            lost[reason] = times.clear(len(times)) if reason.startswith("time") else times
             closed_frame = closed_frame.filter(~mask)
     closed_frame = closed_frame.drop(
         column.name for column in vectors if not closed_frame[column.name].count()
     )
-    return Rows(closed_frame.with_columns(now.alias("received")), rejected)
+    return Rows(closed_frame.with_columns(now.alias("received")), lost)
