@@ -396,6 +396,26 @@ def test_a_missing_segment_is_named(lake: Lake, ingested: bool) -> None:
     assert [one.torn for one in ledger.windows] == [0, 16, 0]
 
 
+def test_segments_that_cannot_be_read_now_are_not_taken_for_lost(lake: Lake) -> None:
+    """What may be read another time is not torn: the ledger says from where on it does not know, and does not balance."""
+    paths = segments(lake, 3)
+    name, aside = paths[0].parent.name, paths[1].with_suffix(".aside")
+    paths[1].rename(aside)
+    paths[1].mkdir()  # a thing that cannot be opened for reading
+    for _ in range(2):
+        ledger = lake.ledger()
+        assert (ledger.balanced, ledger.total("torn"), ledger.total("seen")) == (False, 0, 16)
+        assert said(ledger) == [
+            f"predictions of {name}: its segments from sequence 17 on cannot be read now: Is a directory"
+        ]
+        lake.ingest()
+    paths[1].rmdir()
+    aside.rename(paths[1])
+    lake.check()
+    lake.ingest()
+    lake.check()
+
+
 @pytest.mark.parametrize("closed", [False, True])
 def test_missing_last_segments_are_named(lake: Lake, closed: bool) -> None:
     """What the newest segments held is missed though none follows them; a successor goes on behind it."""
@@ -468,7 +488,7 @@ def test_counters_that_cannot_be_read_are_not_green(lake: Lake, damage: str) -> 
     ledger = lake.ledger()
     assert (ledger.balanced, ledger.total("dropped"), ledger.total("seen")) == (False, 2, 3)
     (gap,) = ledger.gaps
-    assert gap.said.startswith(f"{path.parent.name}: the counters cannot be read: ")
+    assert gap.said.startswith(f"all of {path.parent.name}: its counters cannot be read: ")
     told = {"gone": "No such file", "rubbish": "has 7 bytes", "one bit": "1 damaged number"}[damage]
     assert (told in gap.said, gap.n, gap.accounted) == (True, None, False)
 

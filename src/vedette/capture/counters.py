@@ -66,14 +66,12 @@ class CounterFile:
     """
 
     def __init__(self, path: Path, *, create: bool = False) -> None:
-        flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
+        self._path, self._descriptor = path, -1
+        self._guard: Guard | None = None
         if create:
             _write_new(path)
-        self._path = path
-        self._guard: Guard | None = None
-        self._descriptor = os.open(
-            path, flags
-        )  # kept: the map's own flush holds the interpreter's lock meanwhile
+        # kept: the map's own flush holds the interpreter's lock meanwhile
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
         try:
             check_size(path, os.fstat(self._descriptor).st_size)
             self._map = mmap.mmap(self._descriptor, COUNTERS_BYTES)

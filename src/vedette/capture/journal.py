@@ -96,7 +96,8 @@ class ProducerFolder:
     """What one producer has written.
 
     ``problems`` says which files could not be read, and why; ``waiting`` how many slots lay, by stream, behind the last
-    that a reading took: begun, and not written yet, or behind one that is not.
+    that a reading took: begun, and not written yet, or behind one that is not; ``stopped`` from which sequence on segments
+    cannot be read now, and why.
     """
 
     def __init__(self, path: Path) -> None:
@@ -104,6 +105,7 @@ class ProducerFolder:
         self.name = path.name
         self.problems: list[str] = []
         self.waiting: dict[str, int] = {}
+        self.stopped: dict[str, tuple[int, str]] = {}
         self._unreadable: dict[tuple[str, int], str] = {}  # why, by stream and first sequence of a segment
 
     @property
@@ -169,6 +171,8 @@ class ProducerFolder:
         bound = self._bounds(stream)[1]
         segments = list(self._segments(stream))
         end = after + 1
+        if stream in self.stopped:
+            return None  # what lies there is not known now
         if segments:
             file, header = segments[-1]
             if bound <= (header.first + header.capacity if header.end is None else header.end):
@@ -278,6 +282,7 @@ class ProducerFolder:
     def _segments(self, stream: str) -> Iterator[tuple[SegmentFile, Header]]:
         """The segments and their headers, in order: without those that are damaged, which stay so, and only up to one
         that cannot be read now: to go on behind it would give up its rows, and free what comes after it first."""
+        self.stopped.pop(stream, None)
         try:
             files = segment_files(self.path, stream)
         except FileNotFoundError:
@@ -293,6 +298,7 @@ class ProducerFolder:
                 self._unreadable[stream, file.first] = str(error)
                 self._report(file.path, error)
             except OSError as error:
+                self.stopped[stream] = (file.first, error.strerror or str(error))
                 self._report(file.path, error)
                 return
 

@@ -38,14 +38,15 @@ class Books:
 
     ``outcomes`` is a frame as ``outcomes.SCHEMA`` has it, for windows of ``window_us`` microseconds. ``through`` are the
     watermarks of the lake's ledger by producer and stream (or ``batch``), ``unexplained`` the sequences below them of
-    which it does not say what they were, ``problems`` what of a producer's counters cannot be read.
+    which it does not say what they were, ``problems`` what cannot be read of a producer: of a stream, or (empty) of its
+    counters.
     """
 
     outcomes: pl.DataFrame
     window_us: int
     through: Mapping[tuple[str, str], int]
     unexplained: Mapping[tuple[str, str], int]
-    problems: Mapping[str, str]
+    problems: Mapping[tuple[str, str], str]
 
 
 def books(tables: ModelTables, folders: Sequence[ProducerFolder], streams: Sequence[str] = STREAMS) -> Books:
@@ -68,21 +69,30 @@ def books(tables: ModelTables, folders: Sequence[ProducerFolder], streams: Seque
     counted, problems = of_counters(folders, streams, before)
     outcomes = gathered([*frames, *counted])
     known = set(outcomes["producer"].unique().to_list())  # others are being made at this moment
-    problems = {name: problem for name, problem in problems.items() if name in known}
+    problems = {key: problem for key, problem in problems.items() if key[0] in known}
+    for folder in folders:
+        for stream, (first, why) in folder.stopped.items():
+            problems[folder.name, stream] = (
+                f"its segments from sequence {first:,} on cannot be read now: {why}"
+            )
     return Books(outcomes, window_us, through, _unexplained(before, through), problems)
 
 
 def of_counters(
     folders: Sequence[ProducerFolder], streams: Sequence[str], before: pl.DataFrame
-) -> tuple[list[pl.DataFrame], dict[str, str]]:
-    """What producers have counted beyond what was stored before, and what cannot be read of that, by producer."""
-    frames, problems = [], {}
+) -> tuple[list[pl.DataFrame], dict[tuple[str, str], str]]:
+    """What producers have counted beyond what was stored before, and what cannot be read of that."""
+    frames: list[pl.DataFrame] = []
+    problems: dict[tuple[str, str], str] = {}
     for folder in folders:
         for stream in streams:
             counted, counters = news(folder, stream, before)
             frames.append(counted)
             if counters.problem:
-                problems[folder.name] = counters.problem
+                problems[folder.name, ""] = (
+                    f"its counters cannot be read: {counters.problem}; what it dropped, sampled out or rejected is known "
+                    "only as far as the lake's ledger has it"
+                )
     return frames, problems
 
 

@@ -50,7 +50,7 @@ def not_as_stored(missing: Mapping[tuple[str, str, int], tuple[int | None, int]]
 
 
 def undecided(found: Books, there: pl.DataFrame) -> Iterator[Gap]:
-    """What no counter explains, and counters that cannot be read.
+    """What no counter explains, and what cannot be read.
 
     ``there`` are the rows of the tables, of which those that are not ``decided`` must be in a journal.
     """
@@ -59,13 +59,9 @@ def undecided(found: Books, there: pl.DataFrame) -> Iterator[Gap]:
         reason = "no count in the ledger explains them" if n > 0 else "the ledger counts them twice"
         text = f"{stream}: {_rows(abs(n))} of {producer}, up to sequence {last:,}: {reason}"
         yield Gap(producer, stream, n, None, last, None, reason, False, text)
-    for producer, problem in sorted(found.problems.items()):
-        reason = f"the counters cannot be read: {problem}"
-        text = (
-            f"{producer}: {reason}; what it dropped, sampled out or rejected is known only as far as the lake's ledger "
-            "has it"
-        )
-        yield Gap(producer, "", None, None, None, None, reason, False, text)
+    for (producer, stream), reason in sorted(found.problems.items()):
+        text = f"{stream or 'all'} of {producer}: {reason}"
+        yield Gap(producer, stream, None, None, None, None, reason, False, text)
     plain = pl.col("stream").str.strip_prefix("batch/")
     waiting = found.outcomes.filter(pl.col("part").is_in(["in_journal", "waiting"])).group_by(
         "producer", plain
