@@ -26,7 +26,14 @@ class SegmentWriter:
     """
 
     def __init__(
-        self, path: Path, header: Header, layout: Layout, *, text_bytes: int, mapped: bool, fault_in: bool
+        self,
+        path: Path,
+        header: Header,
+        layout: Layout,
+        *,
+        text_bytes: int,
+        mapped: bool,
+        fault_in: bool = False,
     ) -> None:
         self.path, self.layout, self.first = path, layout, header.first
         self.limit = header.first + header.capacity

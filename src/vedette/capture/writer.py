@@ -324,9 +324,20 @@ class JournalWriter:
         if producer is None or spare is not None or (stream.lasted > _SOON_S and segment.next < half):
             return
         try:
-            stream.spare = self._new_segment(producer, stream, segment.layout, segment.limit, fault_in=True)
+            made: SegmentWriter | None = self._new_segment(
+                producer, stream, segment.layout, segment.limit, fault_in=True
+            )
         except (OSError, JournalError):
-            pass  # the row that needs it will say so
+            return  # the row that needs it will say so
+        try:
+            with self._exclusive():
+                if producer is self.producer:  # not closed meanwhile
+                    stream.spare, made = made, None
+        except NoRoom:
+            pass  # somebody holds the journal for long
+        if made is not None:
+            made.discard()
+            made.close()
 
     def _discard_spare(self, stream: Stream) -> None:
         spare, stream.spare = stream.spare, None
