@@ -118,7 +118,7 @@ def test_rows_with_vectors_that_cannot_be_kept_are_counted() -> None:
     """Of a typed column the rows that ``log`` would refuse are refused for the same reasons; the others are taken."""
     column = [[0.0] * n for n in (2, 3, 0, 4, 16_385, 5, 6, 2, 7)] + [[1.0, None], None]
     found = taken(pl.DataFrame({"e": column, "n": range(11)}))
-    assert {reason: len(times) for reason, times in found.rejected.items()} == {
+    assert found.rejected == {
         "e: vector without elements": 1,
         "e: vector longer than 16384 elements": 1,
         "e: vector holds a value of type NoneType": 1,

@@ -1,7 +1,7 @@
 """The rows of a segment as arrays, and a count of what is not among them.
 
-This, ``columns.py`` and ``text_reader.py`` are the files of this folder that need numpy; they are imported when rows are
-read.
+This, ``columns.py``, ``lost_slots.py`` and ``text_reader.py`` are the files of this folder that need numpy; they are
+imported when rows are read.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from vedette.capture.columns import Mask, SlotColumns
 from vedette.capture.folder import SegmentFile
 from vedette.capture.format import FLAG_ID_NULL, FLAG_ID_TEXT, VOID_REASONS, Header, null_bit
 from vedette.capture.journal import STALL_S, Chunk
-from vedette.capture.lost import GONE, lost_slots
+from vedette.capture.lost import GONE
+from vedette.capture.lost_slots import lost_slots
 from vedette.capture.text_reader import TEXT_KINDS, TextReader
 from vedette.records import Physical, Role
 

@@ -30,14 +30,13 @@ from vedette.capture.folder import (
     unlink_segment,
 )
 from vedette.capture.format import STREAMS, Header
+from vedette.capture.lost import GONE, Lost
 from vedette.errors import JournalError
 from vedette.records import Counters, Field, Settings
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-
-    from vedette.capture.lost import Lost
 
 __all__ = ["Batch", "Chunk", "ProducerFolder", "models", "producers", "sync"]
 
@@ -166,8 +165,6 @@ class ProducerFolder:
         return found
 
     def _missing_end(self, stream: str, after: int) -> Lost | None:
-        from vedette.capture.lost import Lost
-
         bound = self._bounds(stream)[1]
         segments = list(self._segments(stream))
         end = after + 1
@@ -192,8 +189,6 @@ class ProducerFolder:
 
     def _why_gone(self, stream: str, after: int, before: int) -> str:
         """Why there are no slots of sequences between two segments, by the first sequence of both."""
-        from vedette.capture.lost import GONE
-
         for (owner, first), error in self._unreadable.items():
             if owner == stream and after < first < before:
                 return f"the segment cannot be read: {error}"
