@@ -185,7 +185,30 @@ log_dealloc(PyObject *object)
     release(object);
 }
 
+static PyObject *
+log_uncounted(PyObject *self, void *closure)
+{
+    (void)closure;
+    return PyLong_FromUnsignedLongLong(((Log *)self)->uncounted);
+}
+
+static PyObject *
+log_counted(PyObject *self, PyObject *n)
+{
+    unsigned long long counted = PyLong_AsUnsignedLongLong(n);
+    if (PyErr_Occurred()) {
+        return NULL;
+    }
+    ((Log *)self)->uncounted -= counted;
+    Py_RETURN_NONE;
+}
+
+static PyGetSetDef log_getset[] = {
+    {"uncounted", log_uncounted, NULL, "The rows for which there was not even memory to count them.", NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
 static PyMethodDef log_methods[] = {
+    {"counted", log_counted, METH_O, "So many of the uncounted are counted elsewhere now."},
     {"log", (PyCFunction)(void (*)(void))log_log, METH_FASTCALL | METH_KEYWORDS,
      "log($self, features, prediction=None, *, probability=None, id=None, latency_s=None, time=None)\n--\n\n"
      "Record one prediction."},
@@ -199,6 +222,7 @@ static PyType_Slot log_slots[] = {
     {Py_tp_traverse, log_traverse},
     {Py_tp_clear, log_clear},
     {Py_tp_methods, log_methods},
+    {Py_tp_getset, log_getset},
     {0, NULL},
 };
 PyType_Spec log_spec = {"vedette.capture._core.Log", sizeof(Log), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,

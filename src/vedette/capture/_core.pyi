@@ -49,6 +49,7 @@ class Plan:
 
 class Log:
     log: Callable[..., None]
+    uncounted: int
     def __init__(
         self,
         clock: Callable[[], float] | None,
@@ -60,4 +61,5 @@ class Log:
         entry: tuple[Any, ...],
         future_s: float,
     ) -> None: ...
+    def counted(self, n: int, /) -> None: ...
     def install(self, plan: Plan | None, slots: Slots | None, known: Any, refer: Any, /) -> None: ...

@@ -39,6 +39,15 @@ class CoreLog:
         self._classes: Callable[[], Sequence[str]] = way.classes
         self.log: Callable[..., None] = self._core.log
 
+    @property
+    def uncounted(self) -> int:
+        """The rows that were lost where there was not even memory to count them."""
+        return int(self._core.uncounted)
+
+    def counted(self, n: int) -> None:
+        """So many of them are counted elsewhere now."""
+        self._core.counted(n)
+
     def install(self, segment: Any, keys: Mapping[str, str], classes: Mapping[str, Any]) -> None:
         """Let ``log`` write into a segment; with None, or one that is not mapped, it takes the general way."""
         if segment is None or not isinstance(segment.slots, core.Slots):

@@ -109,6 +109,7 @@ class Recorder:
             self._way_in: Any = CompiledLog(clock, way)
         else:
             self._way_in = CoreLog(None if clock is time.time else clock, way)
+            self._writer.tally.core = self._way_in
         self.log = self._way_in.log
         keep(self._writer)
         register(self)

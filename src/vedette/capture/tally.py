@@ -41,6 +41,7 @@ class Tally:
     ) -> None:
         self.pending: deque[tuple[Any, ...]] = deque()
         self.spilt: list[tuple[Any, ...]] = []  # the core's, which appends without a call
+        self.core: Any = None  # the core's log, which counts what it has no memory to append
         self._clock, self._window_s = clock, window_s
         self.reset()
 
@@ -53,6 +54,8 @@ class Tally:
         self._step: list[tuple[Callable[[Any, int], None], Any, int]] = []
         self.pending.clear()
         self.spilt.clear()
+        if self.core is not None:
+            self.core.counted(self.core.uncounted)
         self._counted = _both(self.pending.popleft, self._step.clear)
 
     def add(
@@ -76,6 +79,7 @@ class Tally:
                     if not self._step:
                         while self.spilt:
                             next(_both(partial(self.pending.append, self.spilt[-1]), self.spilt.pop))
+                        self._take_uncounted()
                         if self._wanted:
                             self._switch(*self._wanted)
                         if not self.pending:
@@ -83,6 +87,13 @@ class Tally:
                     self._count_one()
             finally:
                 self._draining = False
+
+    def _take_uncounted(self) -> None:
+        """Queue the rows that the core had no memory to queue itself."""
+        n = 0 if self.core is None else self.core.uncounted
+        if n:
+            entry = ("predictions", "dropped", "out of stack or memory", n)
+            next(_both(partial(self.pending.append, entry), partial(self.core.counted, n)))
 
     def _count_one(self) -> None:
         try:
