@@ -84,6 +84,7 @@ class Store:
     through: dict[tuple[str, str, str], int] = field(default_factory=dict)
     counts: dict[tuple[str, str, str], dict[str, int]] = field(default_factory=dict)
     reasons: dict[str, int] = field(default_factory=dict)
+    lost: list[dict[str, Any]] = field(default_factory=list)
     counters: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
     tables: list[pa.Table] = field(default_factory=list)
     documents: list[dict[str, Any]] = field(default_factory=list)
@@ -96,6 +97,15 @@ class Store:
     def all_rows(self, stream: str = "predictions") -> list[dict[str, Any]]:
         """The rows of a stream, of all producers."""
         return [row for key, rows in self.rows.items() if key[2] == stream for row in rows]
+
+    def counted(self, stream: str = "predictions") -> dict[tuple[str, str], int]:
+        """What producers counted besides their rows, by part and reason."""
+        found: dict[tuple[str, str], int] = {}
+        for told in self.counters.values():
+            for one in told["streams"][stream]["counted"]:
+                key = (one["part"], one["reason"])
+                found[key] = found.get(key, 0) + one["n"]
+        return found
 
     def total(self, part: str) -> int:
         """The sum of ``rows``, ``torn``, ``void`` or ``set_aside`` over all streams."""
@@ -147,10 +157,10 @@ class Store:
             return 200, {"through": through, "duplicate": True}
         table, about = _rows(got, body)
         _check_about(about, model, stream, got)
-        if end - first != about["rows"] + about["torn"] + sum(about["void"].values()) + sum(
-            about["set_aside"].values()
-        ):
-            raise Refused(400, f"the range has {end - first} sequences, and not all are accounted for")
+        lost = [n for one in about["lost"] for n in range(one["first"], one["last"] + 1)]
+        kept = [] if table is None else table["_sequence"].to_pylist()
+        if sorted([*kept, *lost]) != list(range(first, end)) or lost != sorted(lost) or kept != sorted(kept):
+            raise Refused(400, "not each sequence of the range is accounted for, once and in order")
         if table is not None:
             if table.num_rows != about["rows"]:
                 raise Refused(400, f"{table.num_rows} rows: must be {about['rows']}")
@@ -177,6 +187,8 @@ class Store:
             return 200, {"through": through, "duplicate": True}
         if got.headers["content-type"] == "application/json":
             about = json.loads(body)
+            if about["rows"] + sum(one["last"] - one["first"] + 1 for one in about["lost"]) != n_rows:
+                raise Refused(400, f"not all of {n_rows} rows are accounted for")
             self._count(key, about)
         else:
             try:
@@ -187,7 +199,7 @@ class Store:
             if table.num_rows != n_rows:
                 raise Refused(400, f"{table.num_rows} rows: must be {n_rows}")
             self.batches.setdefault((model, whose), []).append((stream, number, table))
-            self._count(key, {"rows": n_rows, "torn": 0, "void": {}, "set_aside": {}})
+            self._count(key, {"rows": n_rows, "lost": []})
         self.through[key] = number
         self.digests[(*key, number)] = hashlib.sha256(body).hexdigest()
         return 200, {"through": number, "duplicate": False}
@@ -203,11 +215,11 @@ class Store:
         self.documents.append(about)
         counts = self.counts.setdefault(key, {"rows": 0, "torn": 0, "void": 0, "set_aside": 0})
         counts["rows"] += about["rows"]
-        counts["torn"] += about["torn"]
-        for part in ("void", "set_aside"):
-            counts[part] += sum(about[part].values())
-            for reason, n in about[part].items():
-                self.reasons[reason] = self.reasons.get(reason, 0) + n
+        for one in about["lost"]:
+            n = one["last"] - one["first"] + 1
+            counts[one["part"]] += n
+            self.reasons[one["reason"]] = self.reasons.get(one["reason"], 0) + n
+            self.lost.append(one)
 
 
 def _body(got: Got) -> bytes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import random
 import threading
@@ -216,28 +215,52 @@ def test_counters_travel_and_the_ledger_balances(
     recorder.sample_out("predictions", 4)
     recorder.label(None, 1)
     station.rounds()
-    ((_, told),) = server.store.counters.items()
-    counts = told["streams"]["predictions"]
-    assert (counts["dropped"], counts["sampled_out"]) == (3, 4)
-    assert sum(counts["rejected"].values()) == 2
-    assert told["streams"]["labels"]["rejected"] == {"id missing": 1}
+    counted = server.store.counted()
+    assert counted["dropped", "no room"] == 3
+    assert sum(n for (part, _), n in counted.items() if part == "sampled_out") == 4
+    assert sum(n for (part, _), n in counted.items() if part == "rejected") == 2
+    assert server.store.counted("labels") == {("rejected", "id missing"): 1}
     seen = 20 + 2 + 3 + 4
-    assert seen == server.store.total("rows") + server.store.total("torn") + server.store.total("void") + (
-        counts["dropped"] + counts["sampled_out"] + sum(counts["rejected"].values())
+    assert seen == server.store.total("rows") + server.store.total("torn") + server.store.total("void") + sum(
+        counted.values()
     )
 
 
-def test_counters_are_told_again_only_when_they_change(
-    recorder: Recorder, station: Station, server: Running
+def test_counters_are_told_again_when_they_change(
+    recorder: Recorder, station: Station, server: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Counters are cumulative and go out when they are news."""
+    """Counters are cumulative, and go out when they are news; every ten seconds, or when somebody waits."""
     recorder.drop("predictions", "no room", 3)
     for _ in range(3):
         station.round()
     recorder.drop("predictions", "no room", 2)
     station.round()
-    told = [json.loads(one.body) for one in server.store.got if one.path.endswith("/counters")]
-    assert [one["streams"]["predictions"]["dropped"] for one in told] == [3, 5]
+    assert sum(server.store.counted().values()) == 3
+    station.desk.ask(MODEL)
+    station.round()
+    assert sum(server.store.counted().values()) == 5
+    recorder.drop("predictions", "no room", 1)
+    monkeypatch.setattr("vedette.capture.shipping.sender._COUNTERS_S", 0.0)
+    station.round()
+    assert sum(server.store.counted().values()) == 6
+    assert len([one for one in server.store.got if one.path.endswith("/counters")]) == 3
+
+
+def test_segments_that_are_missing_at_the_end_are_told(
+    recorder: Recorder, station: Station, server: Running
+) -> None:
+    """Where the newest segment of a dead producer was deleted, the server hears how many rows it had."""
+    log_rows(recorder, 10)
+    recorder.close()
+    (folder,) = producers(station.desk.journal, MODEL)
+    for path in folder.path.glob("predictions*"):
+        path.unlink()
+    station.rounds()
+    ((_, told),) = server.store.counters.items()
+    (missing,) = told["streams"]["predictions"]["missing"]
+    assert (missing["first"], missing["last"], missing["part"], missing["reason"]) == (
+        1, 10, "torn", "the segment is gone",
+    )  # fmt: skip
 
 
 def test_what_could_not_be_read_is_told(recorder: Recorder, station: Station, server: Running) -> None:
@@ -264,7 +287,7 @@ def test_the_document_of_a_range_says_where_it_is_from(
     recorder.log({"a": 1.0}, 1)
     station.rounds()
     (about,) = server.store.documents
-    assert (about["version"], about["absent"], about["rows"]) == ("1", {"b": 1}, 2)
+    assert (about["version"], about["absent"], about["rows"], about["lost"]) == ("1", {"b": 1}, 2, [])
     assert about["settings"]["window_s"] == 3600.0
     assert about["journal"] == station.desk.identity()
 
@@ -437,6 +460,19 @@ def test_what_was_refused_can_be_read_again(recorder: Recorder, station: Station
     assert pl.read_ipc_stream(path)["id"].to_list() == [f"id{i}" for i in range(30)]
     (letter,) = station.aside
     assert (letter["status"], letter["reason"], letter["kept"]) == (400, "400 because", True)
+
+
+def test_what_does_not_come_is_told_by_window(recorder: Recorder, station: Station, server: Running) -> None:
+    """Word of rows that were refused says to which times they belong, so that a window's figures know what they lack."""
+    hour = 1_700_000_000 // 3600 * 3600
+    for i in range(6):
+        recorder.log({"a": 1.0}, 1, time=hour + 3599.0 if i < 4 else hour + 3601.0)
+    server.store.before = refuse(400, lambda got: "arrow" in got.headers["content-type"])
+    station.rounds()
+    assert server.store.lost == [
+        {"first": 1, "last": 4, "part": "set_aside", "reason": "refused with 400", "time": hour + 3599.0},
+        {"first": 5, "last": 6, "part": "set_aside", "reason": "refused with 400", "time": hour + 3601.0},
+    ]
 
 
 def test_poison_at_the_head_does_not_block_what_follows(

@@ -9,6 +9,7 @@ import os
 import random
 import shutil
 import struct
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,7 +24,8 @@ from vedette.capture import ProducerFolder, Recorder, producers
 from vedette.capture.checks import fill_checks
 from vedette.capture.folder import read_header, segment_files, take_lock
 from vedette.capture.format import SEAL_AT, seal_bytes
-from vedette.capture.shipping import columns
+from vedette.capture.lost import UNREADABLE, Lost
+from vedette.capture.shipping import columns, loads
 from vedette.capture.shipping.parts import Part, StreamReader
 from vedette.records import Field, Physical, Role, Settings
 
@@ -33,16 +35,21 @@ class Found:
     """Rows by sequence, each value by its field, and what became of the other sequences."""
 
     rows: dict[int, dict[Any, Any]] = field(default_factory=dict)
-    torn: int = 0
-    void: dict[str, int] = field(default_factory=dict)
+    lost: dict[int, tuple[str, str, float]] = field(default_factory=dict)  # part, reason, and time
     absent: dict[str, int] = field(default_factory=dict)
     next: int = 1
 
-    def note(self, torn: int, void: dict[str, int], end: int) -> None:
-        self.torn += torn
+    def note(self, lost: Iterable[Lost], end: int) -> None:
         self.next = end
-        for reason, n in void.items():
-            self.void[reason] = self.void.get(reason, 0) + n
+        for one in lost:
+            for sequence in range(one.first, one.last + 1):
+                # of rows that cannot be read a run has one time, and parts cut runs in two
+                at = one.time if one.reason != UNREADABLE else 0.0
+                self.lost[sequence] = (one.part, one.reason, at)
+
+    @property
+    def torn(self) -> int:
+        return sum(part == "torn" for part, _, _ in self.lost.values())
 
 
 def bits(value: Any) -> Any:
@@ -67,7 +74,7 @@ def by_arrays(folder: ProducerFolder, stream: str = "predictions") -> Found:
         for one, n in chunk.absent.items():
             if n:
                 found.absent[one.name] = found.absent.get(one.name, 0) + n
-        found.note(chunk.torn, chunk.void, chunk.next)
+        found.note(chunk.lost, chunk.next)
     return found
 
 
@@ -81,11 +88,13 @@ def by_parts(folder: ProducerFolder, stream: str = "predictions", rows_max: int 
 
 
 def take(found: Found, part: Part) -> None:
-    about = columns.document(part)
-    assert about["end"] - about["first"] == about["rows"] + about["torn"] + sum(about["void"].values())
+    load = loads.of_part(part, "0" * 32, "0001-00000000", 0)
+    about: Any = load.about
+    lost = [Lost(**one) for one in about["lost"]]
+    assert about["end"] - about["first"] == about["rows"] + sum(one.n for one in lost)
     assert about["first"] == found.next
     if part.n_rows:
-        table = pa.ipc.open_stream(io.BytesIO(columns.body(part, json.dumps(about)))).read_all()
+        table = pa.ipc.open_stream(io.BytesIO(load.body)).read_all()  # type: ignore[arg-type]
         table.validate(full=True)
         assert json.loads(table.schema.metadata[b"vedette"]) == about
         plain = {
@@ -102,7 +111,7 @@ def take(found: Found, part: Part) -> None:
         names = {one.name: one.metadata[b"name"].decode() for one in table.schema if one.metadata}
         for column, n in about["absent"].items():
             found.absent[names[column]] = found.absent.get(names[column], 0) + n
-    found.note(about["torn"], about["void"], about["end"])
+    found.note(lost, about["end"])
 
 
 def log_all_types(recorder: Recorder, n: int) -> None:
@@ -143,7 +152,8 @@ def folder(tmp_path: Path) -> ProducerFolder:
     (found,) = producers(tmp_path, MODEL)
     for file in (*segment_files(found.path, "predictions"), *segment_files(found.path, "labels")):
         header, data = read_header(file), bytearray(file.path.read_bytes())
-        assert header.end is not None
+        if header.end is None:
+            continue  # made ahead, and never used
         n, layout = header.end - header.first, header.layout
         fill_checks(
             memoryview(data), header.header_bytes, layout.slot_bytes, layout.check_at, header.first, n
@@ -205,7 +215,7 @@ def test_vectors_go_out_as_lists(tmp_path: Path) -> None:
         "predictions", 1, 16, layout.slot_bytes, 0, 1.0, MODEL, "1", 1, "h", fields, Settings(), ids=False
     )
     path = tmp_path / "predictions-0000000000000001-abcdef.seg"
-    writer = SegmentWriter(path, header, layout, text_bytes=4096, mapped=False)
+    writer = SegmentWriter(path, header, layout, text_bytes=4096, mapped=False, fault_in=False)
     for values, flags in (
         ([struct.pack("<3f", 1, 2, 3), struct.pack("<2d", 0.1, -0.0)], 1),
         ([layout.nothing(0), struct.pack("<2d", 4, 5)], 1 | 1 << null_bit(0)),
@@ -364,7 +374,8 @@ def test_a_void_slot_does_not_give_up_the_one_before_it(living: Living) -> None:
     assert living.ship().next == 4
     put(living.folder, 4, row)
     found = living.ship()
-    assert (found.next, found.torn, found.void) == (11, 0, {"interrupted while it was written": 1})
+    assert (found.next, found.torn) == (11, 0)
+    assert found.lost[5][:2] == ("void", "interrupted while it was written")
 
 
 def test_a_row_that_a_kill_cut_in_two_is_torn(tmp_path: Path, living: Living) -> None:
@@ -388,7 +399,22 @@ def test_a_folder_that_is_taken_over_meanwhile_is_read_as_a_living_one(
     put(living.folder, 7)
     alive = iter([False, True])
     monkeypatch.setattr("vedette.capture.shipping.parts.is_alive", lambda _: next(alive))
-    assert living.reader.read(0) is None
+    part = living.reader.read(0)
+    assert part is not None
+    assert (part.end, part.lost) == (7, [])
+
+
+def test_what_a_dead_owner_did_not_finish_is_torn_at_once(tmp_path: Path) -> None:
+    """In a folder that another process has taken over, the slots of the one before it are not waited for."""
+    dead = Living(tmp_path / "journal")
+    dead.recorder.close()
+    put(dead.folder, 7)
+    heir = record(tmp_path / "journal")
+    heir.log({"a": 1.0}, 1.0)
+    found = dead.ship()
+    assert (found.next, found.torn, 11 in found.rows) == (12, 1, True)
+    assert found == by_arrays(dead.folder)
+    heir.close()
 
 
 def test_what_is_in_another_s_hands_is_no_row(tmp_path: Path) -> None:

@@ -9,10 +9,12 @@ from __future__ import annotations
 import math
 import struct
 from array import array
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from typing import Any, cast
 
 from vedette.capture.format import null_bit
+from vedette.capture.lost import Lost
 from vedette.capture.shipping.arrow import Column, bitmap, encode, texts
 from vedette.capture.shipping.parts import Part
 from vedette.capture.shipping.slots import words
@@ -36,29 +38,27 @@ _DIGITS = bytes.maketrans(b"\0\1", b"01")
 _INVERTED = bytes.maketrans(b"01", b"10")
 
 
-def document(part: Part) -> dict[str, Any]:
+def document(part: Part, lost: Sequence[Lost]) -> dict[str, Any]:
     """What a part says of itself beside its rows, as plain values: ``docs/protocol.md`` has each key."""
     header = part.header
-    counted = {
+    about = {
         "format": FORMAT,
         "model": header.model,
         "stream": header.stream,
         "first": part.first,
         "end": part.end,
         "rows": part.n_rows,
-        "torn": part.torn,
-        "void": part.void,
-        "set_aside": {},
+        "lost": [asdict(one) for one in lost],
     }
     if not part.n_rows:
-        return counted
+        return about
     absent = {
         name: count
         for index, (field, name) in enumerate(zip(header.fields, _names(header.fields), strict=True))
         if field.role is Role.FEATURE and (count := part.bits(null_bit(index) + 1).count(b"1"))
     }
-    about = {"version": header.version, "host": header.host, "pid": header.pid, "created": header.created}
-    return {**counted, **about, "settings": header.settings.document(), "absent": absent}
+    whose = {"version": header.version, "host": header.host, "pid": header.pid, "created": header.created}
+    return {**about, **whose, "settings": header.settings.document(), "absent": absent}
 
 
 def body(part: Part, about: str) -> bytes:

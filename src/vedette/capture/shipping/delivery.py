@@ -164,10 +164,8 @@ class Delivery:
         flow.rows_max = min(2 * flow.rows_max, ROWS_MAX)
         flow.why = ""
         self.acknowledged[flow.key] = max(self.acknowledged.get(flow.key, 0), load.upto)
-        for part in ("rows", "torn", "void", "set_aside"):
-            count = load.about[part]
-            count = count if isinstance(count, int) else sum(count.values())
-            setattr(self.shipped, part, getattr(self.shipped, part) + count)
+        for part, n in load.counts().items():
+            setattr(self.shipped, part, getattr(self.shipped, part) + n)
         self._taken_since += 1
         if self._taken_since >= _GROW_AFTER:
             self.bytes_max, self._taken_since = min(2 * self.bytes_max, BODY_BYTES_MAX), 0

@@ -6,16 +6,18 @@ Which slots count is what ``decode.py`` does with arrays and a whole segment at 
 
 from __future__ import annotations
 
-import errno
+import sys
 from bisect import bisect_right
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from vedette.capture.counted import read_bounds
 from vedette.capture.folder import SegmentFile, is_alive, last_end, read_header, segment_files
-from vedette.capture.format import ID_BYTES_MAX, VOID_REASONS, Header, Layout, null_bit
+from vedette.capture.format import ID_BYTES_MAX, Header, Layout, null_bit
+from vedette.capture.lost import GONE, Lost
 from vedette.capture.shipping.frames import BYTES, TEXT, Texts
+from vedette.capture.shipping.runs import ROW, STATES, lost_runs
 from vedette.capture.shipping.slots import (
     PIECE_ROWS,
     Idle,
@@ -41,12 +43,25 @@ _FRAME_KINDS = {Physical.TEXT: TEXT, Physical.BYTES: BYTES}
 
 
 @dataclass(frozen=True, slots=True)
+class _Segment:
+    """A segment: its end where that is known, whether its writer may still write, when the youngest after it was made (0
+    where none was), and why there are no slots between the one before and this."""
+
+    file: SegmentFile
+    header: Header
+    end: int | None
+    writable: bool
+    youngest: float
+    gone: str
+
+
+@dataclass(frozen=True, slots=True)
 class Part:
     """The rows of the sequences from ``first`` to ``end`` (half-open), all of one segment, and what the others are.
 
     ``slots`` are those of the rows, one after another. ``ids`` are UTF-8, None where a row has none, and are empty where the
-    layout has no room for them; ``texts`` the values of each text and bytes field, by its index. ``torn`` sequences are
-    lost, ``void`` were given up by their writer, by reason.
+    layout has no room for them; ``texts`` the values of each text and bytes field, by its index. ``lost`` says of the
+    sequences without a row which they are and why; ``gone`` why those before the segment's own have no slots.
     """
 
     header: Header
@@ -55,8 +70,8 @@ class Part:
     end: int
     slots: bytes
     n_rows: int
-    torn: int
-    void: dict[str, int] = field(default_factory=dict)
+    gone: str = GONE
+    lost: list[Lost] = field(default_factory=list)
     ids: list[bytes | None] = field(default_factory=list)
     texts: dict[int, list[bytes | None]] = field(default_factory=dict)
 
@@ -77,6 +92,7 @@ class StreamReader:
     def __init__(self, folder: Path, stream: str) -> None:
         self.folder, self.stream = folder, stream
         self.problems: list[str] = []
+        self._unreadable: dict[int, str] = {}  # why, by the first sequence of a segment
         self._texts: Texts | None = None
         self._idle: Idle | None = None
 
@@ -92,8 +108,6 @@ class StreamReader:
             return None
         self._idle = None
         part = self._next(after, rows_max, bytes_max, names, alive=alive)
-        if part is not None and part.torn and not alive and is_alive(self.folder):
-            return None  # what seems torn may be about to be written
         if part is None and self._texts is not None:
             self._texts.close()  # the file may be gone, and would take its room for as long as it is open
         return part
@@ -101,20 +115,19 @@ class StreamReader:
     def _next(
         self, after: int, rows_max: int, bytes_max: int, names: list[str], *, alive: bool
     ) -> Part | None:
-        for file, header, end, youngest in self._segments(after, alive=alive):
+        for one in self._segments(after, alive=alive):
             try:
-                slots = Slots(file, header)
-                with slots:
-                    part, finished = self._part(slots, after, end, rows_max, alive=alive, youngest=youngest)
+                with Slots(one.file, one.header) as slots:
+                    part, finished = self._part(slots, one, after, rows_max)
                     while part is not None and part.n_rows > 1 and part.n_bytes > bytes_max:
                         fewer = max(1, min(part.n_rows // 2, part.n_rows * bytes_max // part.n_bytes))
-                        part, finished = self._part(slots, after, end, fewer, alive=alive, youngest=youngest)
+                        part, finished = self._part(slots, one, after, fewer)
             except FileNotFoundError:
                 continue  # freed meanwhile
             if part is not None:
                 return part
             if not finished:
-                self._idle = Idle(after, names, file, header)
+                self._idle = Idle(after, names, one.file, one.header)
                 return None
         return None
 
@@ -124,14 +137,11 @@ class StreamReader:
         except FileNotFoundError:
             return []
 
-    def _segments(
-        self, after: int, *, alive: bool
-    ) -> Iterator[tuple[SegmentFile, Header, int | None, float]]:
-        """The segments from the one that holds ``after + 1`` on.
-
-        Of each its end, where that is known, and when the youngest after it was made (0 where none was).
-        """
+    def _segments(self, after: int, *, alive: bool) -> Iterator[_Segment]:
+        """The segments from the one that holds ``after + 1`` on. Raises ``OSError`` at one that cannot be read now."""
         files = self._files()
+        # after the files: another may have taken the folder over meanwhile, and what it writes is not that of the dead
+        owned = self._owned() if alive or is_alive(self.folder) else sys.maxsize
         start = bisect_right([file.first for file in files], after + 1)
         while start > 0:
             start -= 1
@@ -139,17 +149,26 @@ class StreamReader:
                 break
         opened = ((file, header) for file in files[start:] if (header := self._header(file)) is not None)
         youngest = next((h.created for file in reversed(files) if (h := self._header(file)) is not None), 0.0)
-        current = next(opened, None)
+        current, before = next(opened, None), 0
         while current is not None:
             following = next(opened, None)
             file, header = current
             ends = [header.end, *([following[0].first] if following else [])]
             end = min((one for one in ends if one is not None), default=None)
-            if end is None and not alive:
+            writable = file.first >= owned
+            if end is None and not writable:
                 end = last_end(file, header)
             if end is None or end > after + 1:
-                yield file, header, end, youngest if following else 0.0
-            current = following
+                gone = next((why for at, why in self._unreadable.items() if before < at < file.first), GONE)
+                yield _Segment(file, header, end, writable, youngest if following else 0.0, gone)
+            current, before = following, file.first
+
+    def _owned(self) -> int:
+        """The first sequence that the folder's owner may write; 0 where nobody knows."""
+        try:
+            return read_bounds(self.folder / "counters", self.stream)[0]
+        except (OSError, JournalError):
+            return 0
 
     def _header(self, file: SegmentFile) -> Header | None:
         """The header of a segment that rows were written into; None for another, and for one that is damaged or gone."""
@@ -157,9 +176,8 @@ class StreamReader:
             header = read_header(file)
         except FileNotFoundError:
             return None
-        except (JournalError, OSError) as error:
-            if isinstance(error, OSError) and error.errno != errno.EIO:
-                raise  # no more files may be opened, say: the rows are still there
+        except JournalError as error:
+            self._unreadable[file.first] = f"the segment cannot be read: {error}"
             self._say(f"{file.path.name}: {error}")
             return None
         return header if header.opened else None
@@ -168,41 +186,39 @@ class StreamReader:
         if problem not in self.problems:
             self.problems.append(problem)
 
-    def _part(
-        self, slots: Slots, after: int, end: int | None, rows_max: int, *, alive: bool, youngest: float
-    ) -> tuple[Part | None, bool]:
+    def _part(self, slots: Slots, segment: _Segment, after: int, rows_max: int) -> tuple[Part | None, bool]:
         """The next rows of a segment, and whether it has no more to come."""
-        header, layout = slots.header, slots.layout
+        header, layout, end = slots.header, slots.layout, segment.end
         first, limit = max(after + 1, header.first), header.first + header.capacity
         stop = limit if end is None else min(end, limit)
         n = max(0, min(rows_max, stop - first))
-        data, whole = slots.read(first, n, twice=alive)
-        if alive:
-            n = decided(slots, first, whole, stop, youngest)
+        data, whole = slots.read(first, n, twice=segment.writable)
+        if segment.writable:
+            n = decided(slots, first, whole, stop, segment.youngest)
         last = first + n >= stop and (end is not None or stop == limit)
         upto = max(end, first + n) if last and end is not None else first + n  # what was cut off is torn
         if upto <= after + 1:
             return None, last
         size = layout.slot_bytes
-        good, data = whole[:n], data[: n * size]
-        good = both(good, slots.checked(data, first, n))
-        low = voids(data, size)
-        void = Counter(
-            int.from_bytes(data[at * size + 8 : at * size + 16], "little") for at in where(both(good, low), 1)
-        )
-        good = both(good, inverted(low)) if void else good
-        rows = chosen(data, size, good)
-        rows, ids, texts = self._resolved(rows, slots)
-        n_rows = len(rows) // size
+        states, codes = _states(slots, data[: n * size], whole[:n], first)
+        rows = chosen(data[: n * size], size, inverted(states))
+        kept, ids, texts = self._resolved(rows, slots)
+        states = _with_unreadable(states, kept)
         part = Part(
             header=header,
             layout=layout,
             first=after + 1,
             end=upto,
-            slots=rows,
-            n_rows=n_rows,
-            torn=upto - (after + 1) - n_rows - void.total(),
-            void={VOID_REASONS.get(code, f"reason {code}"): count for code, count in sorted(void.items())},
+            slots=chosen(rows, size, kept),
+            n_rows=kept.count(1),
+            gone=segment.gone,
+            lost=lost_runs(
+                first,
+                states.ljust(upto - first, bytes([STATES["cut"]])),
+                codes,
+                lambda: memoryview(data).cast("d")[1 :: size // 8].tolist(),
+                lambda: slots.time_before(first),
+            ),
             ids=ids,
             texts=texts,
         )
@@ -211,31 +227,66 @@ class StreamReader:
     def _resolved(
         self, rows: bytes, slots: Slots
     ) -> tuple[bytes, list[bytes | None], dict[int, list[bytes | None]]]:
-        """The rows whose texts and ids can be read, with them; the others are damaged."""
+        """A byte for each row, 1 where all its texts and its id can be read; and ids and texts of those."""
         layout, path = slots.layout, slots.file.path
         if self._texts is None or self._texts.path != path.with_suffix(".txt"):
             if self._texts is not None:
                 self._texts.close()
             self._texts = Texts(path.with_suffix(".txt"), slots.header.first)
         texts = self._texts
-        wanted = [i for i, one in enumerate(layout.fields) if one.physical in _FRAME_KINDS]
-        while True:
-            damaged: set[int] = set()
-            columns: dict[int, list[bytes | None]] = {}
-            for index in wanted:
-                kind = _FRAME_KINDS[layout.fields[index].physical]
-                offsets = words(rows, layout.slot_bytes, layout.offsets[index])
-                columns[index] = values = texts.resolve(offsets, kind)
-                if None in values:
-                    nulls = bits(rows, layout.slot_bytes, null_bit(index))
-                    damaged.update(i for i, one in enumerate(values) if one is None and nulls[i] == 0x30)
-            ids, bad = _ids(rows, layout, texts) if layout.ids else ([], [])
-            damaged.update(bad)
-            if not damaged:
-                return rows, ids, columns
+        damaged: set[int] = set()
+        columns: dict[int, list[bytes | None]] = {}
+        for index, one in enumerate(layout.fields):
+            if one.physical not in _FRAME_KINDS:
+                continue
+            offsets = words(rows, layout.slot_bytes, layout.offsets[index])
+            columns[index] = values = texts.resolve(offsets, _FRAME_KINDS[one.physical])
+            if None in values:
+                nulls = bits(rows, layout.slot_bytes, null_bit(index))
+                damaged.update(i for i, value in enumerate(values) if value is None and nulls[i] == 0x30)
+        ids, bad = _ids(rows, layout, texts) if layout.ids else ([], [])
+        damaged.update(bad)
+        kept = bytes(index not in damaged for index in range(len(rows) // layout.slot_bytes))
+        if damaged:
             self._say(f"{path.name}: {len(damaged)} rows with damaged texts or ids")
-            good = bytes(index not in damaged for index in range(len(rows) // layout.slot_bytes))
-            rows = chosen(rows, layout.slot_bytes, good)
+            ids = [one for one, good in zip(ids, kept, strict=False) if good]
+            columns = {
+                index: [one for one, good in zip(values, kept, strict=True) if good]
+                for index, values in columns.items()
+            }
+        return kept, ids, columns
+
+
+def _states(slots: Slots, data: bytes, whole: bytes, first: int) -> tuple[bytes, dict[int, int]]:
+    """A byte for each slot: what it is (``runs.STATES``), 0 for a row; and the reasons of void ones by place."""
+    n, size = len(whole), slots.layout.slot_bytes
+    good = both(whole, slots.checked(data, first, n))
+    low = both(good, voids(data, size))
+    if 0 not in good and 1 not in low:
+        return bytes(n), {}
+    states = bytearray(n)
+    for place in where(good, 0):
+        states[place] = STATES["damaged"] if whole[place] else STATES["unfinished"]
+    there = slots.there(first)
+    for place in range(there, n):
+        states[place] = STATES["cut"]
+    codes = {
+        place: int.from_bytes(data[place * size + 8 : place * size + 16], "little") for place in where(low, 1)
+    }
+    for place in codes:
+        states[place] = STATES["void"]
+    return bytes(states), codes
+
+
+def _with_unreadable(states: bytes, kept: bytes) -> bytes:
+    """The same, with the rows that are not kept as unreadable."""
+    if 0 not in kept:
+        return states
+    found = bytearray(states)
+    for place, good in zip(where(states, ROW), kept, strict=True):
+        if not good:
+            found[place] = STATES["unreadable"]
+    return bytes(found)
 
 
 def _ids(rows: bytes, layout: Layout, texts: Texts) -> tuple[list[bytes | None], list[int]]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from vedette.capture.counters import CounterFile
 from vedette.capture.journal import ProducerFolder, producers
+from vedette.capture.lost import Lost
 from vedette.capture.shipping import loads
 from vedette.capture.shipping.answers import Meaning, meaning
 from vedette.capture.shipping.delivery import BATCH, OWN_DELAY_S, Again, Delivery, Flow, Stopped, give_up
@@ -27,7 +28,10 @@ __all__ = ["STREAMS", "Round", "Sender"]
 STREAMS = ("predictions", "labels")
 
 _PARTS_A_ROUND = 20  # of one stream; then others have their turn
-_NOTHING: tuple[dict[str, Counters], list[str]] = ({stream: Counters() for stream in STREAMS}, [])
+_COUNTERS_S = 10.0  # how often a producer's counters are looked at; a flush has them looked at at once
+
+_Told = tuple[dict[str, Counters], dict[str, Lost | None], list[str]]
+_NOTHING: _Told = ({stream: Counters() for stream in STREAMS}, dict.fromkeys(STREAMS), [])
 
 
 @dataclass(slots=True)
@@ -53,15 +57,11 @@ class Sender:
         self.shipped = self._delivery.shipped
         self._journal = desk.identity()
         self._flows: dict[tuple[str, str, str], Flow] = {}
-        self._known: dict[
-            str, dict[str, dict[str, int]]
-        ] = {}  # the server's watermarks when it was asked, by model
+        self._known: dict[str, dict[str, dict[str, int]]] = {}  # the server's watermarks when asked, by model
         self._noted = dict(self._delivery.acknowledged)
-        self._told: dict[tuple[str, str], object] = {}  # the counters that the server has
+        self._told: dict[tuple[str, str], tuple[_Told, float]] = {}  # the counters that it has; looked at when
         self._turn = 0
-        self._stopped: dict[
-            str, tuple[float, str]
-        ] = {}  # models of which it takes nothing, until when, and why
+        self._stopped: dict[str, tuple[float, str]] = {}  # of which it takes nothing, until when, and why
 
     @property
     def anybody_alive(self) -> bool:
@@ -79,13 +79,12 @@ class Sender:
         goals = {name: self._goals(name) for name in {one.model for one in requests}}
         self._delivery.moved = False
         names = self.desk.models
-        self._turn += (
-            1  # each round begins with another model: one that the server has no room for starves no other
-        )
+        # each round begins with another model: one that the server has no room for starves no other
+        self._turn += 1
         first = self._turn % max(len(names), 1)
         try:
             for model in (*names[first:], *names[:first]):
-                self._model(model, found)
+                self._model(model, found, at_once=model in goals)
         finally:
             found.moved = self._delivery.moved
             self._note()
@@ -125,7 +124,7 @@ class Sender:
         ):
             self.desk.serve(request)
 
-    def _model(self, model: str, found: Round) -> None:
+    def _model(self, model: str, found: Round, *, at_once: bool) -> None:
         until, why = self._stopped.get(model, (0.0, ""))
         if time.monotonic() < until:
             found.behind[model] = why
@@ -139,7 +138,7 @@ class Sender:
             for folder in folders:
                 for stream in (*STREAMS, BATCH):
                     self._stream(self._flow(model, folder, stream), found)
-                self._counters(model, folder)
+                self._counters(model, folder, at_once=at_once or folder.crowded)
         except Stopped as error:
             self._stopped[model] = (time.monotonic() + OWN_DELAY_S, str(error))
             found.behind[model] = str(error)
@@ -222,15 +221,21 @@ class Sender:
             flow.folder.free(flow.stream, flow.through)
         flow.freed = now
 
-    def _counters(self, model: str, folder: ProducerFolder) -> None:
-        """Tell what was counted besides rows, where that is other than what the server has."""
-        counts = {stream: folder.counters(stream) for stream in STREAMS}
-        flows = (self._flows[model, folder.name, stream] for stream in STREAMS)
-        problems = [*folder.problems, *(problem for flow in flows for problem in flow.reader.problems)]
-        told = (counts, problems)
-        if told == self._told.get((model, folder.name), _NOTHING):
+    def _counters(self, model: str, folder: ProducerFolder, *, at_once: bool) -> None:
+        """Tell what was counted besides rows, where that is other than what the server has; not all the time."""
+        key, now = (model, folder.name), time.monotonic()
+        told, at = self._told.get(key, (_NOTHING, -_COUNTERS_S))
+        if now < at + _COUNTERS_S and not at_once:
             return
-        load = loads.of_counters(counts, problems, model, self._journal, folder.name)
+        counts = {stream: folder.counters(stream) for stream in STREAMS}
+        flows = {stream: self._flows[model, folder.name, stream] for stream in STREAMS}
+        missing = {stream: folder.missing_end(stream, flow.through) for stream, flow in flows.items()}
+        problems = [*folder.problems, *(said for flow in flows.values() for said in flow.reader.problems)]
+        new = (counts, missing, list(dict.fromkeys(problems)))
+        self._told[key] = (told, now)
+        if new == told:
+            return
+        load = loads.of_counters(*new, model, self._journal, folder.name)
         try:
             answer = self._delivery.post(load)
         except Unreachable as failure:
@@ -239,7 +244,7 @@ class Sender:
             give_up(answer)
         if meaning(answer) is Meaning.TAKEN and answer.document.get("taken") is not True:
             raise Again("what answers does not speak vedette's protocol: no 'taken' in what it says")
-        self._told[model, folder.name] = told  # taken, or refused: the same would be refused again
+        self._told[key] = (new, now)  # taken, or refused: the same would be refused again
 
 
 def _holds(folder: ProducerFolder) -> bool:

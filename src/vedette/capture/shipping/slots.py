@@ -71,6 +71,24 @@ class Slots:
         triples = zip(leads.tolist(), trails.tolist(), expected, strict=True)
         return readings[-1], bytes(lead == one == trail for lead, trail, one in triples)
 
+    def there(self, first: int) -> int:
+        """How many slots from ``first`` on the file has; one that was cut off has fewer than its header says."""
+        size = self.header.slot_bytes
+        at = self.header.header_bytes + (first - self.header.first) * size
+        return max(0, (os.fstat(self._descriptor).st_size - at) // size)
+
+    def time_before(self, first: int) -> float:
+        """The event time of the last whole row before ``first``; when the segment was made where there is none."""
+        size, stop = self.header.slot_bytes, first
+        while stop > self.header.first:
+            start = max(self.header.first, stop - _LOOK_ROWS)
+            data, whole = self.read(start, stop - start, twice=False)
+            good = both(both(whole, inverted(voids(data, size))), self.checked(data, start, stop - start))
+            if 1 in good:
+                return float(memoryview(data).cast("d")[good.rindex(1) * (size // 8) + 1])
+            stop = start
+        return self.header.created
+
     def checked(self, data: bytes, first: int, n: int) -> bytes:
         """A byte for each slot: 1 where its check word is right, or is not demanded yet and not there."""
         header, layout = self.header, self.layout
