@@ -114,6 +114,7 @@ extern PyType_Spec plan_spec;
 /* row.c, log.c: Monitor.log */
 #define SLOT_BYTES_MAX 32768 /* wider rows go the general way: they lie on the stack here */
 #define ID_BYTES_MAX 39
+#define TEXT_BYTES_MAX 65536
 
 typedef struct {
     PyObject_HEAD

@@ -188,6 +188,9 @@ put_value(Row *row, const Column *column, PyObject *value)
     case TEXT:
     case BYTES:
         if (column->kind == TEXT ? PyUnicode_CheckExact(value) : PyBytes_CheckExact(value)) {
+            if ((column->kind == TEXT ? PyUnicode_GetLength(value) : PyBytes_Size(value)) > TEXT_BYTES_MAX) {
+                return -1; /* before it is hashed, which takes as long as it is */
+            }
             PyObject *offset = NULL;
             if (column->kind == TEXT) {
                 offset = PyDict_GetItemWithError(row->known, value);

@@ -45,6 +45,9 @@ class TextWriter:
         ``ValueError`` once the file is closed, and for a value of over 65,536 bytes.
         """
         known: dict[Any, int] = self.known if isinstance(value, str) else self._known_bytes
+        # looked at before it is hashed and encoded, which take as long as it is; characters bound the bytes from below
+        if len(value) > TEXT_BYTES_MAX:
+            raise ValueError(f"a text of {len(value)} characters: must have {TEXT_BYTES_MAX} bytes at most")
         offset = known.get(value)
         if offset is None:
             frame = text_frame(value)
