@@ -99,7 +99,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("what", nargs="*", choices=["kill", "calls", "trials", []], default=["kill", "calls"])
+    parser.add_argument("what", nargs="*", help="kill, calls or trials (default: kill calls)")
     parser.add_argument("--rounds", type=int, default=1000)
     parser.add_argument("--threads", type=int, default=3)
     parser.add_argument(
@@ -111,12 +111,16 @@ def main() -> int:
     parser.add_argument("--every", type=int, default=1, help="only every so many-th call")
     parser.add_argument("--root", type=Path, default=None)
     arguments = parser.parse_args()
+    do = {"kill": kill, "calls": calls, "trials": trials}
+    for name in arguments.what:
+        if name not in do:
+            parser.error(f"what={name!r}: must be one of {', '.join(do)}")
     logging.getLogger("vedette").addHandler(logging.NullHandler())
     ended = 0
-    for name in arguments.what:
+    for name in arguments.what or ("kill", "calls"):
         folder = Path(tempfile.mkdtemp(prefix=f"vedette-{name}-", dir=arguments.root))
         try:
-            ended |= {"kill": kill, "calls": calls, "trials": trials}[name](arguments, folder)
+            ended |= do[name](arguments, folder)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
     return ended

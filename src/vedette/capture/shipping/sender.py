@@ -59,7 +59,9 @@ class Sender:
         self._flows: dict[tuple[str, str, str], Flow] = {}
         self._known: dict[str, dict[str, dict[str, int]]] = {}  # the server's watermarks when asked, by model
         self._noted = dict(self._delivery.acknowledged)
-        self._told: dict[tuple[str, str], tuple[_Told, float]] = {}  # the counters that it has; looked at when
+        self._told: dict[
+            tuple[str, str], tuple[_Told, float]
+        ] = {}  # the counters that it has; looked at when
         self._turn = 0
         self._stopped: dict[str, tuple[float, str]] = {}  # of which it takes nothing, until when, and why
 
