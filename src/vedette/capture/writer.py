@@ -211,11 +211,13 @@ class JournalWriter:
 
     def ensure_folder(self) -> None:
         """Have a folder to count in, if one can be had now."""
-        if not self.tally.attached and time.monotonic() >= self._claim_at:
+        if not self.tally.attached:
             try:
+                # a thread that is at it is waited for: what is counted meanwhile would be gone with the process
                 with self._exclusive():
-                    self._claim_at = time.monotonic() + _RETRY_S
-                    self._claim()
+                    if not self.tally.attached and time.monotonic() >= self._claim_at:
+                        self._claim_at = time.monotonic() + _RETRY_S
+                        self._claim()
             except (NoRoom, OSError, JournalError):
                 pass  # what is counted stays in memory until there is one
 
