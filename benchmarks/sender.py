@@ -56,6 +56,9 @@ class _Handler(BaseHTTPRequestHandler):
     """Reads and acknowledges."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = (
+        True  # headers and body of an answer are two writes: the second would wait for an ACK
+    )
 
     def do_GET(self) -> None:
         self._say({"watermarks": {}})
@@ -150,7 +153,7 @@ def dead(folder: Path, rows: int, repeats: int) -> dict[str, float]:
         shipping = Shipping(folder / "beside", f"http://127.0.0.1:{port}", ServerSettings)
         for one in (alone, beside):
             log_rows(one.log, 1000)
-        shipping.tend(sync=False)  # starts the sender
+        shipping.prepare()  # starts the sender
         took = {}
         for one in (beside, alone) if repeat % 2 else (alone, beside):
             took[one] = log_rows(one.log, rows)

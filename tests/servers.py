@@ -276,6 +276,7 @@ class Running:
 def _handler(store: Store) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True  # headers and body are two writes: the second would wait for an ACK
 
         def handle_any(self) -> None:
             parts = urlsplit(self.path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import math
 import os
@@ -415,6 +416,21 @@ def test_what_a_dead_owner_did_not_finish_is_torn_at_once(tmp_path: Path) -> Non
     assert (found.next, found.torn, 11 in found.rows) == (12, 1, True)
     assert found == by_arrays(dead.folder)
     heir.close()
+
+
+def test_a_row_whose_last_zeros_are_cut_off_is_cut_off(tmp_path: Path) -> None:
+    """A file that ends within the zeros of a slot's second sequence does not have that slot, for either reader."""
+    seconds = itertools.count(1_000_000)
+    recorder = record(tmp_path, clock=lambda: float(next(seconds)))
+    for i in range(30):
+        recorder.log({"a": float(i)}, 1.0)
+    recorder.close()
+    (folder,) = producers(tmp_path, MODEL)
+    path, at, size = slot_at(folder, 23)
+    os.truncate(path, at + size - 5)
+    found = by_parts(folder, rows_max=2)
+    assert found == by_arrays(folder)
+    assert (len(found.rows), found.lost[23][1], found.next) == (22, "cut off the segment", 31)
 
 
 def test_what_is_in_another_s_hands_is_no_row(tmp_path: Path) -> None:

@@ -62,14 +62,19 @@ class Slots:
         """
         size = self.header.slot_bytes
         at = self.header.header_bytes + (first - self.header.first) * size
-        readings = [os.pread(self._descriptor, n * size, at).ljust(n * size, b"\0") for _ in range(1 + twice)]
+        readings = [os.pread(self._descriptor, n * size, at) for _ in range(1 + twice)]
+        there = (
+            min(len(one) for one in readings) // size
+        )  # a slot that is cut off is none, whatever zeros would make of it
+        readings = [one.ljust(n * size, b"\0") for one in readings]
         leads = memoryview(readings[-1]).cast("Q")[:: size // 8]
         trails = memoryview(readings[0]).cast("Q")[size // 8 - 1 :: size // 8]
         expected = array("Q", range(first, first + n))
-        if leads.tobytes() == expected.tobytes() == trails.tobytes():
+        if there == n and leads.tobytes() == expected.tobytes() == trails.tobytes():
             return readings[-1], b"\1" * n
-        triples = zip(leads.tolist(), trails.tolist(), expected, strict=True)
-        return readings[-1], bytes(lead == one == trail for lead, trail, one in triples)
+        triples = zip(leads[:there].tolist(), trails[:there].tolist(), expected[:there], strict=True)
+        whole = bytes(lead == one == trail for lead, trail, one in triples)
+        return readings[-1], whole.ljust(n, b"\0")
 
     def there(self, first: int) -> int:
         """How many slots from ``first`` on the file has; one that was cut off has fewer than its header says."""
