@@ -309,6 +309,24 @@ def test_a_row_that_never_comes_is_given_up(tmp_path: Path) -> None:
     assert (waiting, back.column["a"], back.torn) == (1, [1.0, 3.0, 4.0, 5.0], 1)
 
 
+def test_a_void_slot_says_nothing_of_time(tmp_path: Path) -> None:
+    """A void slot has no time of receipt: a slot before it that is being written is waited for all the same."""
+    made = record(tmp_path)
+    made.log({"a": 1.0})
+    segment = made._predictions.segment
+    assert segment is not None
+    waiting, void = next(segment.slots), next(segment.slots)
+    segment.void(void[2], void[1], void[0], 1)
+    made.log({"a": 4.0})
+    before = read(tmp_path)
+    sequence, offset, buffer = waiting
+    segment.store(buffer, offset, sequence, 1.8e9, 1.8e9, 1, 2.0, b"", sequence)
+    after = read(tmp_path)
+    made.close()
+    assert (before.column["a"], after.column["a"]) == ([1.0], [1.0, 2.0, 4.0])
+    assert (before.torn, after.torn, sum(after.void.values())) == (0, 0, 1)
+
+
 def test_what_a_dead_process_left_unwritten_is_torn(tmp_path: Path) -> None:
     """Once the lock is free nobody will fill the slot."""
     made = record(tmp_path)

@@ -126,12 +126,13 @@ def _time_before(file: SegmentFile, header: Header, first: int) -> float | None:
 def _undecided(slots: SlotColumns, youngest: float) -> int:
     """Return the first slot that its living writer may still fill; the number of slots where there is none."""
     whole, received = slots.whole(), slots.received
+    timed = whole & ~slots.void()  # a void slot has no time of receipt
     for index in np.flatnonzero(~whole):
-        later = received[index + 1 :][whole[index + 1 :]]
+        later = received[index + 1 :][timed[index + 1 :]]
         if len(later):
             waited = max(float(later.max()), youngest) - float(later.min())
         else:
-            before = received[:index][whole[:index]]
+            before = received[:index][timed[:index]]
             waited = youngest - (float(before.max()) if len(before) else slots.header.created)
         if not waited > STALL_S:
             return int(index)
