@@ -158,7 +158,8 @@ def test_a_row_with_too_many_names_is_refused_at_once(host: Host) -> None:
     assert host.read().rejected == {"more than 4096 fields": 50}
 
 
-def test_without_memory_rows_are_counted(host: Host) -> None:
+@pytest.mark.parametrize("n_freed", [0, 1, 10, 60])
+def test_without_memory_rows_are_counted(host: Host, n_freed: int) -> None:
     """In a process that may have no more memory nothing is raised; once it has some, rows are kept again."""
     program = (
         "import resource\n"
@@ -168,11 +169,12 @@ def test_without_memory_rows_are_counted(host: Host) -> None:
         "used = int(Path('/proc/self/statm').read_text().split()[0]) * resource.getpagesize()\n"
         "hard = resource.getrlimit(resource.RLIMIT_AS)[1]\n"
         "resource.setrlimit(resource.RLIMIT_AS, (used + 2**20, hard))\n"
-        "held, size, raised = [], 2**20, 0\n"
+        "held, size, raised, todo = [], 2**20, 0, iter(rows)\n"
         "while size > 16:\n"
         "    try: held.append(bytearray(size))\n"
         "    except MemoryError: size //= 2\n"
-        "for row in rows:\n"
+        f"if {n_freed}: del held[-{n_freed}:]\n"
+        "for row in todo:\n"
         "    try: recorder.log(row)\n"
         "    except Exception: raised += 1\n"
         "held.clear(); resource.setrlimit(resource.RLIMIT_AS, (hard, hard)); time.sleep(1.1)\n"

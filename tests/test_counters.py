@@ -7,17 +7,21 @@ import random
 import shutil
 import signal
 import struct
+import sys
 import threading
+import time
 from binascii import crc_hqx
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from tests.journals import MODEL, record, run
 from vedette.capture import ProducerFolder, counters, producers
+from vedette.capture.compiled import CompiledLog
 from vedette.capture.counted import read_counters
 from vedette.capture.counters import COUNTERS_BYTES, WINDOW_MAX, CounterFile, Key
 from vedette.capture.tally import Tally
@@ -326,6 +330,25 @@ def test_rows_counted_without_a_folder_go_to_the_file_with_their_windows(tmp_pat
     assert by_window(labels) == {("dropped", "", 2 * HOUR, HOUR): 3}
 
 
+def test_what_waits_to_be_counted_is_counted_before_the_file_is_let_go(path: Path) -> None:
+    """Rows that there was no memory to count are in the file of the folder that is being closed, not in none."""
+    file, tally = CounterFile(path), Tally(lambda: 0.0)
+    tally.attach(file)
+    tally.spilt.extend([("predictions", "dropped", "spilt", 1)] * 3)
+    tally.uncounted[:] = (300).to_bytes(8, sys.byteorder)
+    tally.attach(None)
+    file.close()
+    assert read_counters(path, "predictions").reasons("dropped") == {
+        "spilt": 3,
+        "out of stack or memory": 300,
+    }
+    tally.add("predictions", "dropped", "later")
+    again = CounterFile(path)
+    tally.attach(again)
+    again.close()
+    assert read_counters(path, "predictions").dropped == 304
+
+
 def test_a_clock_that_cannot_be_read_is_no_reason_to_lose_a_row(path: Path) -> None:
     """Where neither the caller nor the clock knows the time, the machine's is taken."""
 
@@ -435,3 +458,16 @@ def test_a_successor_finishes_what_a_kill_left(tmp_path: Path) -> None:
         ("rejected", "first", 0, HOUR): 7,
         ("rejected", "second", HOUR, HOUR): 5,
     }
+
+
+def test_without_memory_for_an_entry_a_number_goes_up() -> None:
+    """The fallback counts in bytes what not even a queue takes: 70,000 rows, with a carry into the third byte."""
+
+    def fail(*_: object) -> None:
+        raise MemoryError
+
+    way = SimpleNamespace(general=fail, spilt=fail, uncounted=bytearray(8))
+    log = CompiledLog(time.time, way).log
+    for _ in range(70_000):
+        log({})
+    assert int.from_bytes(way.uncounted, sys.byteorder) == 70_000

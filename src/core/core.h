@@ -121,7 +121,7 @@ typedef struct {
     PyObject *clock; /* NULL: the system's */
     PyObject *general, *key, *fit_float, *fit_integer;
     PyObject *spilt, *entry; /* the list that rows are counted in where nothing can be called, and what goes in */
-    u64 uncounted;           /* rows that not even that could be done for */
+    PyObject *uncounted;     /* a bytearray of 8: the number of rows that not even that could be done for */
     double future_s;
     /* the segment that rows go into now; all NULL where there is none */
     Plan *plan;

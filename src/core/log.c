@@ -75,7 +75,11 @@ log_log(PyObject *self, PyObject *const *args, Py_ssize_t n_args, PyObject *name
     PyErr_Clear();
     if (PyList_Append(log->spilt, log->entry) < 0) {
         PyErr_Clear();
-        log->uncounted++;
+        u64 n;
+        char *number = PyByteArray_AsString(log->uncounted);
+        memcpy(&n, number, sizeof n);
+        n++;
+        memcpy(number, &n, sizeof n);
     }
     Py_RETURN_NONE;
 }
@@ -117,11 +121,16 @@ log_install(PyObject *object, PyObject *args)
 static PyObject *
 log_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    PyObject *clock, *general, *key, *fit_float, *fit_integer, *spilt, *entry;
+    PyObject *clock, *general, *key, *fit_float, *fit_integer, *spilt, *entry, *uncounted;
     double future_s;
-    static char *names[] = {"clock", "general", "key", "fit_float", "fit_integer", "spilt", "entry", "future_s", NULL};
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOOOOOd:Log", names, &clock, &general, &key, &fit_float,
-                                     &fit_integer, &spilt, &entry, &future_s)) {
+    static char *names[] = {"clock", "general", "key", "fit_float", "fit_integer", "spilt", "entry", "uncounted",
+                            "future_s", NULL};
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOOOOOOd:Log", names, &clock, &general, &key, &fit_float,
+                                     &fit_integer, &spilt, &entry, &uncounted, &future_s)) {
+        return NULL;
+    }
+    if (!PyByteArray_CheckExact(uncounted) || PyByteArray_Size(uncounted) != sizeof(u64)) {
+        PyErr_SetString(PyExc_TypeError, "uncounted: must be a bytearray of 8 bytes");
         return NULL;
     }
     Log *self = (Log *)allocate(type);
@@ -129,9 +138,10 @@ log_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
         return NULL;
     }
     PyObject **held[] = {&self->clock,     &self->general, &self->key,  &self->fit_float,
-                         &self->fit_integer, &self->spilt,   &self->entry};
-    PyObject *given[] = {clock == Py_None ? NULL : clock, general, key, fit_float, fit_integer, spilt, entry};
-    for (int i = 0; i < 7; i++) {
+                         &self->fit_integer, &self->spilt,   &self->entry,
+                         &self->uncounted};
+    PyObject *given[] = {clock == Py_None ? NULL : clock, general, key, fit_float, fit_integer, spilt, entry, uncounted};
+    for (int i = 0; i < 8; i++) {
         Py_XINCREF(given[i]);
         *held[i] = given[i];
     }
@@ -151,6 +161,7 @@ log_traverse(PyObject *object, visitproc visit, void *arg)
     Py_VISIT(self->fit_integer);
     Py_VISIT(self->spilt);
     Py_VISIT(self->entry);
+    Py_VISIT(self->uncounted);
     Py_VISIT(self->known);
     Py_VISIT(self->refer);
     return 0;
@@ -172,6 +183,7 @@ log_clear(PyObject *object)
     Py_CLEAR(self->fit_integer);
     Py_CLEAR(self->spilt);
     Py_CLEAR(self->entry);
+    Py_CLEAR(self->uncounted);
     Py_CLEAR(self->known);
     Py_CLEAR(self->refer);
     return 0;
@@ -185,30 +197,7 @@ log_dealloc(PyObject *object)
     release(object);
 }
 
-static PyObject *
-log_uncounted(PyObject *self, void *closure)
-{
-    (void)closure;
-    return PyLong_FromUnsignedLongLong(((Log *)self)->uncounted);
-}
-
-static PyObject *
-log_counted(PyObject *self, PyObject *n)
-{
-    unsigned long long counted = PyLong_AsUnsignedLongLong(n);
-    if (PyErr_Occurred()) {
-        return NULL;
-    }
-    ((Log *)self)->uncounted -= counted;
-    Py_RETURN_NONE;
-}
-
-static PyGetSetDef log_getset[] = {
-    {"uncounted", log_uncounted, NULL, "The rows for which there was not even memory to count them.", NULL},
-    {NULL, NULL, NULL, NULL, NULL},
-};
 static PyMethodDef log_methods[] = {
-    {"counted", log_counted, METH_O, "So many of the uncounted are counted elsewhere now."},
     {"log", (PyCFunction)(void (*)(void))log_log, METH_FASTCALL | METH_KEYWORDS,
      "log($self, features, prediction=None, *, probability=None, id=None, latency_s=None, time=None)\n--\n\n"
      "Record one prediction."},
@@ -222,7 +211,6 @@ static PyType_Slot log_slots[] = {
     {Py_tp_traverse, log_traverse},
     {Py_tp_clear, log_clear},
     {Py_tp_methods, log_methods},
-    {Py_tp_getset, log_getset},
     {0, NULL},
 };
 PyType_Spec log_spec = {"vedette.capture._core.Log", sizeof(Log), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,

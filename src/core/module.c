@@ -19,7 +19,7 @@
  */
 #include "core.h"
 
-#define REVISION 13 /* counted up with each change that Python sees: a build left behind by an older one is not used */
+#define REVISION 14 /* counted up with each change that Python sees: a build left behind by an older one is not used */
 
 PyTypeObject *guard_type, *slots_type, *plan_type;
 

@@ -49,7 +49,6 @@ class Plan:
 
 class Log:
     log: Callable[..., None]
-    uncounted: int
     def __init__(
         self,
         clock: Callable[[], float] | None,
@@ -59,7 +58,7 @@ class Log:
         fit_integer: Callable[[Any], int],
         spilt: list[Any],
         entry: tuple[Any, ...],
+        uncounted: bytearray,
         future_s: float,
     ) -> None: ...
-    def counted(self, n: int, /) -> None: ...
     def install(self, plan: Plan | None, slots: Slots | None, known: Any, refer: Any, /) -> None: ...

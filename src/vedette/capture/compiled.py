@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import itemgetter
+from sys import byteorder
 from types import CodeType, FunctionType
 from typing import Any
 
@@ -71,9 +72,24 @@ def log(features, prediction=None, *, probability=None, id=None, latency_s=None,
 {restores}
         way.general(features, prediction, probability, id, latency_s, time)
     except Exception:
-        # out of stack or memory: a C call that needs neither a frame nor much room
-        way.spilt(("predictions", "dropped", "out of stack or memory", 1))
+        # out of stack or memory: a C call that needs neither a frame nor much room; or no call, and no room at all
+        try:
+            way.spilt(("predictions", "dropped", "out of stack or memory", 1))
+        except Exception:
+{uncounted}
 '''
+
+# one more, without a number above 256, which would have to be made
+_UNCOUNTED = """number = way.uncounted
+if number[{0}] < 255:
+    number[{0}] += 1
+elif number[{1}] < 255:
+    number[{0}] = 0
+    number[{1}] += 1
+else:
+    number[{0}] = number[{1}] = 0
+    number[{2}] += number[{2}] < 255
+""".format(*((0, 1, 2) if byteorder == "little" else (7, 6, 5)))
 
 # x.__class__ and not type(x), which would be a call and cost 2 ns more. An object that lies about its class fails in
 # the store, and its row is counted as void.
@@ -101,8 +117,8 @@ _ARGUMENTS = {Role.PREDICTION: "prediction", Role.PROBABILITY: "probability", Ro
 class CompiledLog:
     """``log``, which stays the same object while its code and its segment change.
 
-    ``way`` has what is called where a row is not usual: ``general``, ``fit_float``, ``fit_integer``, ``key``, ``void``
-    and ``spilt``.
+    ``way`` has what is called where a row is not usual: ``general``, ``fit_float``, ``fit_integer``, ``key``, ``void``,
+    ``spilt`` and ``uncounted``.
     """
 
     def __init__(self, clock: Callable[[], float], way: Any) -> None:
@@ -198,6 +214,7 @@ def source(layout: Layout) -> str:
         starts=_indented(4, [f"w{word} = {bits}" for word, bits in enumerate(words)]),
         reads=_indented(8, lines),
         restores=_indented(8, restores),
+        uncounted=_indented(12, [_UNCOUNTED]),
         start_null=words[0] | FLAG_ID_NULL,
         id_max=ID_BYTES_MAX if layout.ids else -1,
         values=", ".join([*(f"w{word}" for word in range(len(words))), *values]),

@@ -34,19 +34,18 @@ class CoreLog:
     def __init__(self, clock: Callable[[], float] | None, way: Any) -> None:
         entry = ("predictions", "dropped", "out of stack or memory", 1)
         self._core = core.Log(
-            clock, way.general, way.key, way.fit_float, way.fit_integer, way.spilt, entry, FUTURE_S
+            clock,
+            way.general,
+            way.key,
+            way.fit_float,
+            way.fit_integer,
+            way.spilt,
+            entry,
+            way.uncounted,
+            FUTURE_S,
         )
         self._classes: Callable[[], Sequence[str]] = way.classes
         self.log: Callable[..., None] = self._core.log
-
-    @property
-    def uncounted(self) -> int:
-        """The rows that were lost where there was not even memory to count them."""
-        return int(self._core.uncounted)
-
-    def counted(self, n: int) -> None:
-        """So many of them are counted elsewhere now."""
-        self._core.counted(n)
 
     def install(self, segment: Any, keys: Mapping[str, str], classes: Mapping[str, Any]) -> None:
         """Let ``log`` write into a segment; with None, or one that is not mapped, it takes the general way."""

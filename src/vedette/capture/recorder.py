@@ -9,8 +9,7 @@ from __future__ import annotations
 import logging
 import time
 import weakref
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -102,6 +101,7 @@ class Recorder:
             void=void_or_whole,
             general=self._general,
             classes=lambda: self._writer.settings.classes,
+            uncounted=self._writer.tally.uncounted,
             spilt=self._writer.tally.pending.append if core is None else self._writer.tally.spilt,
         )
         # way: what it calls when a row is not usual
@@ -109,7 +109,6 @@ class Recorder:
             self._way_in: Any = CompiledLog(clock, way)
         else:
             self._way_in = CoreLog(None if clock is time.time else clock, way)
-            self._writer.tally.core = self._way_in
         self.log = self._way_in.log
         keep(self._writer)
         register(self)
@@ -132,7 +131,7 @@ class Recorder:
 
     def label(self, id: Any, label: Any, *, time: Any = None) -> None:  # noqa: A002 - the public name
         """Record the truth about the prediction with this id; ``time`` is when it became known."""
-        with self._counting("labels", time):
+        try:
             now = float(self._clock())
             key = _identifier(id)
             if key is None:
@@ -140,6 +139,8 @@ class Recorder:
             if label is None or (isinstance(label, float) and label != label):
                 raise Rejected("label missing")
             self._writer.put(self._labels, label_cells(label), key, self._event(time, now), now)
+        except Exception as error:  # noqa: BLE001 - as below
+            self._miss("labels", time, error)
 
     def _general(
         self,
@@ -151,7 +152,7 @@ class Recorder:
         time: Any,
     ) -> None:
         """Record a prediction of any shape: ``log`` comes here with what its compiled way does not take."""
-        with self._counting("predictions", time):
+        try:
             self._writer.check_room(self._predictions)
             now = float(self._clock())
             given = snapshot(features)
@@ -161,6 +162,8 @@ class Recorder:
             layout, classes = self._predictions.layout, self._writer.settings.classes
             cells = prediction_cells(layout, classes, given, prediction, probability, latency_s)
             self._writer.put(self._predictions, cells, key, event, now)
+        except Exception as error:  # noqa: BLE001 - the edge: the model must not feel our faults or the caller's
+            self._miss("predictions", time, error)
 
     def declare(self, fields: Sequence[Field]) -> None:
         """Take the types of fields as known, from a reference, before the first row or later.
@@ -255,17 +258,18 @@ class Recorder:
         classes = {class_name(key): key for key in self._classes if type(key) in (str, int)}
         self._way_in.install(stream.segment, keys, classes)
 
-    @contextmanager
-    def _counting(self, stream: str, given: Any) -> Iterator[None]:
-        """Whatever happens inside to one row of the stream is counted, and raised only where it must be."""
-        try:
-            yield
-        except (Rejected, SchemaError) as reason:
-            self.reject(stream, str(reason), time=self._when(given))
-        except NoRoom as reason:
-            self.drop(stream, str(reason), time=self._when(given))
-        except Exception as error:  # noqa: BLE001 - the edge: the model must not feel our faults or the caller's
-            self.reject(stream, f"recording raised {type(error).__name__}", time=self._when(given))
+    def _miss(self, stream: str, given: Any, error: Exception) -> None:
+        """Count a row that did not become a slot. Whatever this raises, it raises before the row is counted."""
+        part = "rejected"
+        if isinstance(error, MemoryError):
+            part, reason = "dropped", "out of stack or memory"
+        elif isinstance(error, NoRoom):
+            part, reason = "dropped", str(error)
+        elif isinstance(error, (Rejected, SchemaError)):
+            reason = str(error)
+        else:
+            reason = f"recording raised {type(error).__name__}"
+        self._count(stream, part, reason, 1, self._when(given))
 
     def _when(self, given: Any) -> float | None:
         """The event time of a row that is not kept; None, for the time of receipt, where it has none that can be."""

@@ -7,6 +7,8 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from functools import partial
+from operator import setitem
+from sys import byteorder
 from typing import Any
 
 from vedette.capture.counters import OTHER, CounterFile, Key, shorten
@@ -41,7 +43,10 @@ class Tally:
     ) -> None:
         self.pending: deque[tuple[Any, ...]] = deque()
         self.spilt: list[tuple[Any, ...]] = []  # the core's, which appends without a call
-        self.core: Any = None  # the core's log, which counts what it has no memory to append
+        self.uncounted = bytearray(
+            8
+        )  # the number of rows that nobody had the memory to append, in the machine's order
+        self._taken = [0]  # and how many of those have been counted
         self._clock, self._window_s = clock, window_s
         self.reset()
 
@@ -54,8 +59,7 @@ class Tally:
         self._step: list[tuple[Callable[[Any, int], None], Any, int]] = []
         self.pending.clear()
         self.spilt.clear()
-        if self.core is not None:
-            self.core.counted(self.core.uncounted)
+        self._taken[0] = self._n_uncounted()
         self._counted = _both(self.pending.popleft, self._step.clear)
 
     def add(
@@ -80,20 +84,24 @@ class Tally:
                         while self.spilt:
                             next(_both(partial(self.pending.append, self.spilt[-1]), self.spilt.pop))
                         self._take_uncounted()
-                        if self._wanted:
-                            self._switch(*self._wanted)
                         if not self.pending:
-                            return
+                            if not self._wanted:
+                                return
+                            self._switch(*self._wanted)  # which may queue what was counted in memory
+                            continue
                     self._count_one()
             finally:
                 self._draining = False
 
     def _take_uncounted(self) -> None:
-        """Queue the rows that the core had no memory to queue itself."""
-        n = 0 if self.core is None else self.core.uncounted
-        if n:
-            entry = ("predictions", "dropped", "out of stack or memory", n)
-            next(_both(partial(self.pending.append, entry), partial(self.core.counted, n)))
+        """Queue the rows that ``log`` had no memory to queue itself."""
+        n = self._n_uncounted()
+        if n > self._taken[0]:
+            entry = ("predictions", "dropped", "out of stack or memory", n - self._taken[0])
+            next(_both(partial(self.pending.append, entry), partial(setitem, self._taken, 0, n)))
+
+    def _n_uncounted(self) -> int:
+        return int.from_bytes(self.uncounted, byteorder)
 
     def _count_one(self) -> None:
         try:
