@@ -355,10 +355,10 @@ def test_a_clock_that_cannot_be_read_is_no_reason_to_lose_a_row(path: Path) -> N
     def broken() -> float:
         raise OSError
 
-    for clock, time in ((broken, None), (lambda: float("nan"), float("inf")), (lambda: -1.0, 1e300)):
+    for clock, when in ((broken, None), (lambda: float("nan"), float("inf")), (lambda: -1.0, 1e300)):
         tally = Tally(clock)
         tally.attach(CounterFile(path))
-        tally.add("predictions", "dropped", "x", 1, time)
+        tally.add("predictions", "dropped", "x", 1, when)
     found = read_counters(path, "predictions").counted
     assert (sum(one.n for one in found), all(one.start_us > 1.7e15 for one in found)) == (3, True)
 
