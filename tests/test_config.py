@@ -31,7 +31,7 @@ def test_a_file_gives_the_settings_of_a_model(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("lak = 'x'", "unknown key 'lak': must be one of lake, journal, server, models"),
+        ("lak = 'x'", "unknown key 'lak': must be one of lake, journal, recording, server, models"),
         ("[models.m]\nwindows = '1h'", "unknown key 'windows'"),
         ("[models.m]\nwindow = 'soon'", "window='soon': must be"),
         ("[models.M]\nwindow = '1h'", "model='M': must be"),
@@ -70,6 +70,15 @@ def test_a_file_gives_the_settings_of_a_model(tmp_path: Path) -> None:
         ),
         ("[models.m.rules]\nlow = { when = 'rows < 1', pages = true }", "rules.low: unknown key 'pages'"),
         ("lake = 3", "lake=3: must be text"),
+        ("recording = 3", "recording=3: must be a table"),
+        (
+            "[recording]\nsync = 1",
+            "\\[recording\\]: unknown key 'sync': must be one of sync_s, journal_bytes_max",
+        ),
+        ("[recording]\nsync_s = '200ms'", "sync_s='200ms': must be 0 \\(never\\) to 3,600 seconds"),
+        ("[recording]\nsync_s = nan", "sync_s=nan: must be 0"),
+        ("[recording]\njournal_bytes_max = 1_000_000", "journal_bytes_max=1000000: must be .* 16 MiB"),
+        ("[recording]\njournal_bytes_max = true", "journal_bytes_max=True: must be"),
         ("lake = ", "cannot be read"),
     ],
 )

@@ -171,6 +171,7 @@ def test_every_setting_and_command_is_in_the_docs() -> None:
         for key in (
             *config.TOP_KEYS,
             *config.SERVER_KEYS,
+            *config.RECORDING_KEYS,
             *config.MODEL_KEYS,
             *config.RULE_KEYS,
             *config.CHANNEL_KEYS,

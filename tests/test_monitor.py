@@ -135,6 +135,27 @@ def test_settings_come_from_the_file_and_give_way_to_arguments(
         vedette.Monitor("m")
 
 
+def test_the_journal_is_as_large_and_as_safe_as_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file bounds the journal and says how often it is put on disk, an argument says otherwise; the rest is counted."""
+    monkeypatch.chdir(tmp_path)
+    Path("vedette.toml").write_text("[recording]\nsync_s = 5\njournal_bytes_max = 20_000_000\n")
+    with vedette.Monitor("m", lake="lake", sync_s=0) as monitor:
+        assert monitor._recorder._writer.sync_s == 0.0
+        row = {f"x{i}": float(i) for i in range(20)}
+        for _ in range(130_000):
+            monitor.log(row, 1)
+        files = [path for path in Path("lake/.journal").rglob("*") if path.is_file()]
+        assert 12_000_000 < sum(path.stat().st_size for path in files) <= 20_000_000
+        ledger = monitor.ledger()
+        assert (ledger.total("seen"), ledger.balanced) == (130_000, True)
+        assert 0 < ledger.total("dropped") < 100_000
+    for key, value in (("journal_bytes_max", 10**6), ("sync_s", -1)):
+        with pytest.raises(ValueError, match=f"{key}={value}: must be"):
+            vedette.Monitor("m", lake="lake", **{key: value})
+
+
 def test_the_environment_names_the_lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """$VEDETTE_LAKE is the lake where none is given."""
     monkeypatch.setenv("VEDETTE_LAKE", str(tmp_path / "there"))

@@ -15,7 +15,15 @@ from typing import TYPE_CHECKING, Any
 from vedette import config
 from vedette.capture.recorder import Recorder
 from vedette.errors import DataError, LakeError
-from vedette.records import FUTURE_S, Health, Ledger, Settings, check_model_name
+from vedette.records import (
+    FUTURE_S,
+    Health,
+    Ledger,
+    Settings,
+    check_journal_bytes_max,
+    check_model_name,
+    check_sync_s,
+)
 
 if TYPE_CHECKING:
     import polars as pl
@@ -56,6 +64,12 @@ class Monitor:
     journal:
         With a server alone: the folder, on a disk of this machine, for what the server has not taken yet; each server has
         its own below. Default ``$VEDETTE_JOURNAL``, else what ``vedette.toml`` says, else ``~/.local/state/vedette``.
+    journal_bytes_max:
+        The room in bytes that the journal of this lake or server may take, of all its models and processes together;
+        what does not fit is dropped and counted. Default 1 GiB, at least 16 MiB.
+    sync_s:
+        After how many seconds what was recorded is put on disk, so that a power loss takes no more (a kill takes nothing);
+        0 leaves that to the system. Default 0.2.
     clock:
         Seconds since 1970 as a callable; for tests and replays.
 
@@ -102,6 +116,8 @@ class Monitor:
         budget_per_month: float | None = None,
         segments: Sequence[str] | None = None,
         journal: str | Path | None = None,
+        journal_bytes_max: int | None = None,
+        sync_s: float | None = None,
         clock: Callable[[], float] = time_module.time,
     ) -> None:
         self.model = check_model_name(model)
@@ -124,6 +140,15 @@ class Monitor:
             },
             base,
         )
+        recording = {
+            **written.recording,
+            **(
+                {}
+                if journal_bytes_max is None
+                else {"journal_bytes_max": check_journal_bytes_max(journal_bytes_max)}
+            ),
+            **({} if sync_s is None else {"sync_s": check_sync_s(sync_s)}),
+        }
         location = (
             lake
             if lake is not None
@@ -143,7 +168,7 @@ class Monitor:
             self._location, folder = url, config.journal_folder(url, journal, written.journal)
             _writable(folder, f"journal={str(folder)!r}", 0o700)
             self._shipping = _shipping(model, folder, url, written)
-        self._recorder = Recorder(folder, model, version, self.settings, clock=clock)
+        self._recorder = Recorder(folder, model, version, self.settings, clock=clock, **recording)
         self.log = self._recorder.log
         self.label = self._recorder.label
 

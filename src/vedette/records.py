@@ -19,7 +19,10 @@ from vedette.errors import SchemaError
 
 __all__ = [
     "FUTURE_S",
+    "JOURNAL_BYTES_MAX",
+    "JOURNAL_BYTES_MIN",
     "RESERVED",
+    "SYNC_S",
     "Alert",
     "AlertState",
     "ChannelReport",
@@ -40,7 +43,9 @@ __all__ = [
     "Verdict",
     "Window",
     "check_feature_names",
+    "check_journal_bytes_max",
     "check_model_name",
+    "check_sync_s",
     "class_name",
     "is_model_name",
 ]
@@ -48,6 +53,14 @@ __all__ = [
 FUTURE_S = 300.0
 """A row whose event time lies further ahead of the clock than this is rejected (clocks differ by seconds,
 not by minutes)."""
+
+JOURNAL_BYTES_MAX = 2**30
+"""The room that a journal may take where nobody says; a smaller one than ``JOURNAL_BYTES_MIN`` would hold no row for long."""
+
+JOURNAL_BYTES_MIN = 2**24
+
+SYNC_S = 0.2
+"""Rows are on disk about this long after they were logged, where nobody says; until then they are in the system's hands."""
 
 RESERVED = frozenset({"id", "time", "received", "version", "prediction", "probability", "label", "latency_s"})
 """Columns of vedette's own tables; a feature cannot have such a name, nor one that starts with an underscore
@@ -436,6 +449,22 @@ def check_model_name(name: str) -> str:
             f"model={name!r}: must be 1 to 63 characters of a-z, 0-9, '.', '_' and '-', and start with a letter or digit"
         )
     return name
+
+
+def check_journal_bytes_max(n_bytes: int) -> int:
+    """Return the room of a journal in bytes, or raise ``ValueError`` saying what it may be."""
+    if isinstance(n_bytes, bool) or not isinstance(n_bytes, int) or n_bytes < JOURNAL_BYTES_MIN:
+        raise ValueError(
+            f"journal_bytes_max={n_bytes!r}: must be a whole number of bytes, 16 MiB (2**24) or more"
+        )
+    return n_bytes
+
+
+def check_sync_s(seconds: float) -> float:
+    """Return how often a journal is put on disk, or raise ``ValueError`` saying what it may be."""
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds <= 3600:
+        raise ValueError(f"sync_s={seconds!r}: must be 0 (never) to 3,600 seconds")
+    return float(seconds)
 
 
 def is_model_name(name: str) -> bool:

@@ -16,10 +16,7 @@ import weakref
 from collections.abc import Callable
 from typing import Protocol
 
-__all__ = ["SYNC_S", "end", "keep", "leave_to_parent", "wake"]
-
-SYNC_S = 0.2
-"""Rows are on disk about this long after they were logged; until then they are in the system's hands."""
+__all__ = ["end", "keep", "leave_to_parent", "wake"]
 
 _REST_S = 0.2
 _END_S = 2.0  # as long as the end of the process waits for a disk that does not answer

@@ -18,17 +18,26 @@ from vedette.capture.compiled import CompiledLog
 from vedette.capture.core import core
 from vedette.capture.core_log import CoreLog
 from vedette.capture.format import STREAMS
-from vedette.capture.keeper import SYNC_S, keep, wake
+from vedette.capture.keeper import keep, wake
 from vedette.capture.process import register
 from vedette.capture.row import label_cells, prediction_cells, snapshot
 from vedette.capture.values import Rejected, event_time, fit_float, fit_integer, identifier
 from vedette.capture.writer import JournalWriter, NoRoom, Stream, reason_of, void_or_whole
 from vedette.errors import JournalError, SchemaError
-from vedette.records import Field, Settings, check_model_name, class_name
+from vedette.records import (
+    JOURNAL_BYTES_MAX,
+    SYNC_S,
+    Field,
+    Settings,
+    check_model_name,
+    check_sync_s,
+    class_name,
+)
 
 __all__ = ["Recorder"]
 
 _SAY_S = 60.0
+_SEGMENT_BYTES = (4 * 2**20, 32 * 2**20)
 _SAID_MAX = 256
 _logger = logging.getLogger("vedette")
 
@@ -37,10 +46,11 @@ class Recorder:
     """Records the predictions and labels of one model into a journal.
 
     ``root`` is the journal's folder and ``version`` the model's. ``clock`` returns seconds since 1970-01-01 UTC.
-    ``segment_bytes`` is the size of one preallocated file, or of the first and the largest one: each is twice as large
-    as the one before, so that a busy model seldom changes files. ``journal_bytes_max`` the room that all files below
-    ``root`` may take: what does not fit is dropped and counted. ``sync_s`` is how often what was written is put on disk
-    in the background, for a power loss (a kill takes nothing that is written); 0 leaves that to the system.
+    ``segment_bytes`` is the size of one preallocated file, or of the first and the largest one (default 4 and 32 MiB, or
+    an eighth of the journal): each is twice as large as the one before, so that a busy model seldom changes files.
+    ``journal_bytes_max`` is the room that all files below ``root`` may take: what does not fit is dropped and counted.
+    ``sync_s`` is how often what was written is put on disk in the background, for a power loss (a kill takes nothing that
+    is written); 0 leaves that to the system.
 
     Nothing is opened before the first row. ``log`` and ``label`` are bound to the instance and may be kept.
 
@@ -66,17 +76,20 @@ class Recorder:
         settings: Settings,
         *,
         clock: Callable[[], float] = time.time,
-        segment_bytes: int | tuple[int, int] = (4 * 2**20, 32 * 2**20),
-        journal_bytes_max: int = 2**30,
+        segment_bytes: int | tuple[int, int] | None = None,
+        journal_bytes_max: int = JOURNAL_BYTES_MAX,
         sync_s: float = SYNC_S,
     ) -> None:
+        if segment_bytes is None:
+            largest = min(
+                _SEGMENT_BYTES[1], journal_bytes_max // 8
+            )  # several have room, with what is made ahead
+            segment_bytes = max(4096, min(_SEGMENT_BYTES[0], largest)), max(4096, largest)
         first, largest = segment_bytes if isinstance(segment_bytes, tuple) else (segment_bytes, segment_bytes)
         if not 4096 <= first <= largest:
             raise ValueError(
                 f"segment_bytes={segment_bytes}: must be at least 4096, and the largest no less than the first"
             )
-        if not 0 <= sync_s <= 3600:
-            raise ValueError(f"sync_s={sync_s!r}: must be 0 (never) to 3,600 seconds")
         self._clock = clock
         self._said: dict[str, float] = {}
         self._keys: list[Any] = []  # those of the last row that came the general way
@@ -91,7 +104,7 @@ class Recorder:
             journal_bytes_max=journal_bytes_max,
             changed=_weakly(self._changed),
             wake=wake,
-            sync_s=sync_s,
+            sync_s=check_sync_s(sync_s),
         )
         self._predictions, self._labels = (self._writer.streams[name] for name in STREAMS)
         way = SimpleNamespace(

@@ -107,8 +107,9 @@ class JournalWriter:
         self._journal_bytes_max = journal_bytes_max
         self._batches = 0
         self._bytes, self._measured_at = 0, -math.inf
+        self._made, self._making = 0, 0  # bytes of files ever, and of those that are not there yet
         self._claim_at = 0.0
-        self._lock, self._numbering = threading.RLock(), threading.RLock()
+        self._lock, self._numbering, self._sizing = (threading.RLock() for _ in range(3))
         self._busy = self._stuck = self._named_within = False
         self._tending = threading.Lock()
 
@@ -296,13 +297,13 @@ class JournalWriter:
 
     def after_fork(self) -> None:
         """In a child process: let go of all that is the parent's. The next row opens a folder of the child's own."""
-        self._lock, self._numbering = threading.RLock(), threading.RLock()
+        self._lock, self._numbering, self._sizing = (threading.RLock() for _ in range(3))
         self._busy = self._stuck = self._named_within = False
         self._tending = threading.Lock()
         self.tally.reset()
         self._claim_at = 0.0  # the parent has just had a folder; this process has none to count in
         producer, self.producer = self.producer, None
-        self._batches = 0
+        self._batches = self._making = 0
         for stream in self.streams.values():
             held = [stream.segment, stream.spare, *(segment for segment, _ in stream.retired)]
             stream.segment = stream.spare = None
@@ -469,34 +470,52 @@ class JournalWriter:
     ) -> SegmentWriter:
         n_bytes = min(self._first_bytes << min(stream.opened, 20), self._largest_bytes)
         text_bytes = min(stream.text_bytes, n_bytes) if has_texts(layout) else 0
-        self._make_room(n_bytes + text_bytes + 2 * PAGE)
-        made = producer.make_segment(
-            stream.name,
-            layout,
-            first,
-            model=self.model,
-            version=self.version,
-            settings=self.settings,
-            created=float(self._clock()),
-            n_bytes=n_bytes,
-            text_bytes=text_bytes,
-            fault_in=fault_in,
-        )
+        with self._room(n_bytes + text_bytes + 2 * PAGE):
+            made = producer.make_segment(
+                stream.name,
+                layout,
+                first,
+                model=self.model,
+                version=self.version,
+                settings=self.settings,
+                created=float(self._clock()),
+                n_bytes=n_bytes,
+                text_bytes=text_bytes,
+                fault_in=fault_in,
+            )
         stream.opened += 1
         return made
 
-    def _make_room(self, n_bytes: int) -> None:
-        """Count the bytes in. Raises ``OSError`` where the journal has no room for them.
+    @contextmanager
+    def _room(self, n_bytes: int) -> Iterator[None]:
+        """Have room for the bytes of a file that is made inside. Raises ``OSError`` where the journal has none.
 
         The files are looked at again every second, and where they seem to be too many: others write too, and the reader
-        frees.
+        frees. What a row and the keeper are making meanwhile is counted whether it is seen there or not.
         """
         now = time.monotonic()
-        if now >= self._measured_at + _MEASURE_S or self._bytes + n_bytes > self._journal_bytes_max:
-            self._bytes, self._measured_at = journal_bytes(self.root), now
-        if self._bytes + n_bytes > self._journal_bytes_max:
-            raise OSError(f"journal_bytes_max={self._journal_bytes_max} is reached")
+        with self._sizing:
+            fits = now < self._measured_at + _MEASURE_S and self._bytes + n_bytes <= self._journal_bytes_max
+            before, making = self._made, self._making
+            if fits:
+                self._count_in(n_bytes)
+        if not fits:
+            measured = journal_bytes(self.root)
+            with self._sizing:
+                self._bytes, self._measured_at = measured + making + self._made - before, now
+                if self._bytes + n_bytes > self._journal_bytes_max:
+                    raise OSError(f"journal_bytes_max={self._journal_bytes_max} is reached")
+                self._count_in(n_bytes)
+        try:
+            yield
+        finally:
+            with self._sizing:
+                self._making -= n_bytes
+
+    def _count_in(self, n_bytes: int) -> None:
         self._bytes += n_bytes
+        self._made += n_bytes
+        self._making += n_bytes
 
     def _seal(self, stream: Stream, producer: Producer | None = None) -> None:
         segment, producer = stream.segment, producer or self.producer

@@ -6,6 +6,10 @@ the file over the defaults. Unknown keys are refused, so that a slip of the pen 
     lake = "./vedette-lake"       # folder of the lake, or the URL of a server
     journal = "/var/lib/vedette"  # with a server: the folder for what it has not taken yet
 
+    [recording]                   # the journal of a process that records
+    sync_s = 0.2                  # how often what was recorded is put on disk
+    journal_bytes_max = 1073741824  # the room that it may take
+
     [server]                      # how a server is spoken to
     token_env = "MY_TOKEN"        # or token_file; default $VEDETTE_TOKEN
 
@@ -50,7 +54,14 @@ from vedette.config.channels import (
 from vedette.config.server import SERVER_KEYS, ServerSettings, journal_folder, server_of, server_url
 from vedette.config.values import duration_s, refuse_unknown
 from vedette.errors import ConfigError, LakeError
-from vedette.records import Settings, check_model_name, class_name
+from vedette.records import (
+    JOURNAL_BYTES_MIN,
+    Settings,
+    check_journal_bytes_max,
+    check_model_name,
+    check_sync_s,
+    class_name,
+)
 
 __all__ = [
     "CHANNEL_KEYS",
@@ -58,6 +69,7 @@ __all__ = [
     "DEFAULT_LAKE",
     "JUDGING",
     "MODEL_KEYS",
+    "RECORDING_KEYS",
     "RULE_KEYS",
     "SERVER_KEYS",
     "TOP_KEYS",
@@ -80,6 +92,7 @@ _UNUSABLE = frozenset("[]^|#?%\\")  # delta-rs makes URLs of paths, and panics a
 TOP_KEYS = {
     "lake": "folder of the lake, or the URL of a server",
     "journal": "with a server, the folder for what it has not taken yet",
+    "recording": "the journal of a process that records: how often it is put on disk, the room it may take",
     "server": "how a server is spoken to",
     "models": "one table a model",
     "channels": "one table a channel",
@@ -94,6 +107,10 @@ MODEL_KEYS = {
     "rows": "independent, where each row is known to be independent of the others; dependent",
     "tolerance": "changes that do not matter, by column or watch, in the data's own unit",
     "rules": "plain rules by name: a line of text, or a table with the keys of a rule",
+}
+RECORDING_KEYS = {
+    "sync_s": "seconds after which what was recorded is put on disk, for a power loss; 0 leaves that to the system",
+    "journal_bytes_max": "bytes that the journal may take; what does not fit is dropped and counted",
 }
 RULE_KEYS = {
     "when": "what must not be, such as 'accuracy < 0.9 for 3 windows'",
@@ -112,7 +129,7 @@ class Config:
     """What the file says: where the lake is, the settings of each model as they were written, and the channels.
 
     ``path`` is the file, None where there is none: then nothing is known of channels, not that there are none.
-    ``journal`` and ``server`` are for a lake behind a server.
+    ``journal`` and ``server`` are for a lake behind a server; ``recording`` is what a recorder may be given by its name.
     """
 
     lake: str | None = None
@@ -121,6 +138,7 @@ class Config:
     path: Path | None = None
     journal: str | None = None
     server: ServerSettings = field(default_factory=ServerSettings)
+    recording: Mapping[str, Any] = field(default_factory=dict)
 
     def rules_of(self, model: str) -> Mapping[str, Any]:
         """The rules of a model by name, as they were written."""
@@ -170,7 +188,21 @@ def read(path: Path | None = None) -> Config:
         path=path,
         journal=values.get("journal"),
         server=server_of(values.get("server", {}), path),
+        recording=_recording_of(values.get("recording", {}), path),
     )
+
+
+def _recording_of(table: Any, path: Path) -> Mapping[str, Any]:
+    where = f"{path}: [recording]"
+    if not isinstance(table, Mapping):
+        raise ConfigError(f"{path}: recording={table!r}: must be a table")
+    refuse_unknown(table, RECORDING_KEYS, where)
+    try:
+        check_sync_s(table.get("sync_s", 0.0))
+        check_journal_bytes_max(table.get("journal_bytes_max", JOURNAL_BYTES_MIN))
+    except ValueError as error:
+        raise ConfigError(f"{where}: {error}") from error
+    return table
 
 
 def _check_rules(rules: Any) -> None:
