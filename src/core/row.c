@@ -341,6 +341,9 @@ put_id(Row *row, PyObject *id)
     Py_ssize_t n = 0;
     unsigned char *into = row->row.bytes + at;
     if (PyUnicode_CheckExact(id)) {
+        if (PyUnicode_GetLength(id) > ID_BYTES_MAX) { /* before its UTF-8, which the text would keep */
+            return -1;
+        }
         const char *text = PyUnicode_AsUTF8AndSize(id, &n);
         if (text == NULL || n > ID_BYTES_MAX) {
             return -1;

@@ -15,6 +15,7 @@ from types import CodeType, FunctionType
 from typing import Any
 
 from vedette.capture.format import FLAG_FIELDS_BIT, FLAG_ID_NULL, ID_BYTES_MAX, Layout, null_bit
+from vedette.capture.values import TEXT_BYTES_MAX
 from vedette.records import FUTURE_S, Physical, Role
 
 __all__ = ["COMPILED_FIELDS_MAX", "CompiledLog"]
@@ -43,7 +44,7 @@ def log(features, prediction=None, *, probability=None, id=None, latency_s=None,
             key = b""
             w0 = {start_null}
         else:
-            if id.__class__ is str:
+            if id.__class__ is str and len(id) <= {text_max}:
                 key = id.encode()
             elif id.__class__ is int and {low} <= id <= {top}:
                 key = b"%d" % id
@@ -98,8 +99,8 @@ _OTHER = {
     Physical.INT64: "{v}.__class__ is not int or not {low} <= {v} <= {high}",
     Physical.UINT64: "{v}.__class__ is not int or not 0 <= {v} <= {top}",
     Physical.BOOL: "{v}.__class__ is not bool",
-    Physical.TEXT: "{v}.__class__ is not str",
-    Physical.BYTES: "{v}.__class__ is not bytes",
+    Physical.TEXT: "{v}.__class__ is not str or len({v}) > {text_max}",  # a giant is not hashed
+    Physical.BYTES: "{v}.__class__ is not bytes or len({v}) > {text_max}",
     Physical.TIMESTAMP: "True",
     Physical.VECTOR32: "True",
     Physical.VECTOR64: "True",
@@ -110,7 +111,7 @@ _REFER = {
 }
 _NOTHING = {Physical.FLOAT64: "0.0", Physical.VECTOR32: 'b""', Physical.VECTOR64: 'b""'}  # else 0
 _FIT = {Physical.FLOAT64: "way.fit_float", Physical.INT64: "way.fit_integer"}
-_RANGES = {"low": -(2**63), "high": 2**63 - 1, "top": 2**64 - 1}
+_RANGES = {"low": -(2**63), "high": 2**63 - 1, "top": 2**64 - 1, "text_max": TEXT_BYTES_MAX}
 _ARGUMENTS = {Role.PREDICTION: "prediction", Role.PROBABILITY: "probability", Role.LATENCY: "latency_s"}
 
 
