@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -74,6 +75,17 @@ def test_a_large_batch_goes_out_in_pieces(
     monitor.flush(60)
     (batches,) = server.store.batches.values()
     assert [table.num_rows for _, _, table in batches] == [2500, 1000, 1000, 500]
+
+
+def test_a_batch_of_wide_rows_goes_out_in_pieces_of_eight_megabytes(
+    monitor: vedette.Monitor, server: Running
+) -> None:
+    """Rows of 80,000 bytes go out a hundred at a time."""
+    row = np.arange(10_000, dtype=np.float64)
+    assert monitor.log_many({"v": np.tile(row, (250, 1)), "prediction": [1] * 250}) == 250
+    monitor.flush(60)
+    (batches,) = server.store.batches.values()
+    assert [table.num_rows for _, _, table in batches] == [104, 104, 42]
 
 
 def test_flush_says_what_the_server_refused(

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["Monitor"]
 
 _SHIPPED_ROWS_MAX = 50_000  # of a batch that is shipped
+_SHIPPED_BYTES_MAX = 2**23  # and its bytes in memory; a server need take no larger request
 
 
 class Monitor:
@@ -264,7 +265,9 @@ class Monitor:
         if self._shipping is None:
             return self._batch(stream, whole)
         # a reference is one; of others a server need not take more at a time than it would of single rows
-        parts = [whole] if stream == "reference" else whole.iter_slices(_SHIPPED_ROWS_MAX)
+        row_bytes = int(whole.estimated_size()) / whole.height + 1
+        n_rows = max(1, min(_SHIPPED_ROWS_MAX, int(_SHIPPED_BYTES_MAX / row_bytes)))
+        parts = [whole] if stream == "reference" else whole.iter_slices(n_rows)
         taken = sum(self._batch(stream, part) for part in parts)
         self._shipping.recorded()
         return taken
