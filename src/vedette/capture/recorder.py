@@ -21,8 +21,10 @@ from vedette.capture.format import STREAMS
 from vedette.capture.keeper import keep, wake
 from vedette.capture.process import register
 from vedette.capture.row import label_cells, prediction_cells, snapshot
+from vedette.capture.stream import Stream
+from vedette.capture.turn import NoRoom
 from vedette.capture.values import Rejected, event_time, fit_float, fit_integer, identifier
-from vedette.capture.writer import JournalWriter, NoRoom, Stream, reason_of, void_or_whole
+from vedette.capture.writer import JournalWriter, reason_of, void_or_whole
 from vedette.errors import JournalError, SchemaError
 from vedette.records import (
     JOURNAL_BYTES_MAX,

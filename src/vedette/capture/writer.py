@@ -5,14 +5,11 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from vedette.capture.core import core
-from vedette.capture.folder import journal_bytes
 from vedette.capture.format import (
     FIELDS_MAX,
     FLAG_ID_NULL,
@@ -25,54 +22,29 @@ from vedette.capture.format import (
 )
 from vedette.capture.guard import can_guard
 from vedette.capture.producer import Producer
+from vedette.capture.room import Room
 from vedette.capture.row import Cell, place
 from vedette.capture.segment import SegmentWriter, has_texts
+from vedette.capture.stream import Stream
 from vedette.capture.tally import Tally
 from vedette.capture.texts import TextFull
+from vedette.capture.turn import NoRoom, Turn
 from vedette.capture.values import Rejected
 from vedette.errors import JournalError
 from vedette.records import Field, Role, Settings, check_feature_names
 
-__all__ = ["JournalWriter", "NoRoom", "Stream", "reason_of", "void_or_whole"]
+__all__ = ["JournalWriter", "reason_of", "void_or_whole"]
 
 NO_ROOM = "no room in the journal"
-_LOCK_S = 1.0  # as long as a row may wait for another thread that opens a file; after that, rows are dropped
 _RETRY_S = 1.0
 _ATTEMPTS = 16
 _INTERRUPTED, _UNWRITABLE = 1, 2  # keys of format.VOID_REASONS
 _CLOSE_S = 2.0
-_MEASURE_S = 1.0
 _SOON_S = 10.0  # a segment that was full in less is followed by one that is made at once
-_TEXT_BYTES_FIRST = 2**18
 _CHECKED_ROWS = 20_000 if core is None else 2**62  # checked at each sync; in Python a row costs a microsecond
 _RETIRED_MAX = 64  # sealed segments that wait for the keeper, each with its maps
 _BEHIND = 2  # with more segments than this to complete, they are left without check words
 _READY_ROWS = 64  # faulted in beyond twice what came since the last time
-
-
-class NoRoom(Exception):  # noqa: N818 - an outcome that is counted
-    """The row cannot be put anywhere now; the message is the reason."""
-
-
-class Stream:
-    """One of the streams: its layout, the segment that is being written, and the one made ready to follow it.
-
-    ``retired`` are the sealed ones with their ends, which are yet to be completed and put on disk.
-    """
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.layout = Layout((), ids=name == "labels")
-        self.declared: frozenset[Field] = frozenset()
-        self.segment: SegmentWriter | None = None
-        self.spare: SegmentWriter | None = None
-        self.retired: deque[tuple[SegmentWriter, int]] = deque()
-        self.highest = 0
-        self.opened = 0
-        self.retry_at = 0.0
-        self.text_bytes = _TEXT_BYTES_FIRST
-        self.began = 0.0  # when rows began to go into the segment
-        self.lasted = math.inf  # and for how long they went into the last one that was filled
 
 
 class JournalWriter:
@@ -104,13 +76,10 @@ class JournalWriter:
         self.sync_s = sync_s
         self._clock, self._changed, self._wake = clock, changed, wake
         self._first_bytes, self._largest_bytes = segment_bytes
-        self._journal_bytes_max = journal_bytes_max
+        self._room = Room(root, journal_bytes_max)
         self._batches = 0
-        self._bytes, self._measured_at = 0, -math.inf
-        self._made, self._making = 0, 0  # bytes of files ever, and of those that are not there yet
         self._claim_at = 0.0
-        self._lock, self._numbering, self._sizing = (threading.RLock() for _ in range(3))
-        self._busy = self._stuck = self._named_within = False
+        self._turn, self._numbering, self._named_within = Turn(), threading.RLock(), False
         self._tending = threading.Lock()
 
     def check_room(self, stream: Stream) -> None:
@@ -185,10 +154,10 @@ class JournalWriter:
 
         def bounded(path: Path) -> None:
             write(path)
-            if journal_bytes(self.root) > self._journal_bytes_max:
+            if not self._room.suffices():
                 raise NoRoom(NO_ROOM)
 
-        with self._exclusive():
+        with self._turn.taken():
             producer = self._claim()
         fresh, checksum = producer.write_batch(bounded)
         with self._numbering:
@@ -206,7 +175,7 @@ class JournalWriter:
 
     def renew(self) -> None:
         """Have each way in read the settings anew. Raises :class:`NoRoom`."""
-        with self._exclusive():
+        with self._turn.taken():
             for stream in self.streams.values():
                 self._changed(stream)
 
@@ -215,7 +184,7 @@ class JournalWriter:
         if not self.tally.attached:
             try:
                 # a thread that is at it is waited for: what is counted meanwhile would be gone with the process
-                with self._exclusive():
+                with self._turn.taken():
                     if not self.tally.attached and time.monotonic() >= self._claim_at:
                         self._claim_at = time.monotonic() + _RETRY_S
                         self._claim()
@@ -232,7 +201,7 @@ class JournalWriter:
 
     def close(self) -> None:
         """Seal the segments, put everything on disk, release the folder. Raises ``OSError``, :class:`NoRoom`."""
-        with self._exclusive():
+        with self._turn.taken():
             producer, self.producer = self.producer, None
             if producer is None:
                 return
@@ -297,13 +266,13 @@ class JournalWriter:
 
     def after_fork(self) -> None:
         """In a child process: let go of all that is the parent's. The next row opens a folder of the child's own."""
-        self._lock, self._numbering, self._sizing = (threading.RLock() for _ in range(3))
-        self._busy = self._stuck = self._named_within = False
+        self._turn, self._numbering, self._named_within = Turn(), threading.RLock(), False
         self._tending = threading.Lock()
         self.tally.reset()
         self._claim_at = 0.0  # the parent has just had a folder; this process has none to count in
         producer, self.producer = self.producer, None
-        self._batches = self._making = 0
+        self._batches = 0
+        self._room.after_fork()
         for stream in self.streams.values():
             held = [stream.segment, stream.spare, *(segment for segment, _ in stream.retired)]
             stream.segment = stream.spare = None
@@ -333,7 +302,7 @@ class JournalWriter:
         except (OSError, JournalError):
             return  # the row that needs it will say so
         try:
-            with self._exclusive():
+            with self._turn.taken():
                 if producer is self.producer:  # not closed meanwhile
                     stream.spare, made = made, None
         except NoRoom:
@@ -394,7 +363,7 @@ class JournalWriter:
         ids: bool = False,
     ) -> None:
         """Make the layout wider; the open segment is sealed unless only names without a type are new."""
-        with self._exclusive():
+        with self._turn.taken():
             if stream.layout is layout:  # else another thread was first
                 if len(layout.fields) + len(fields) > FIELDS_MAX or len({*layout.names, *names}) > FIELDS_MAX:
                     raise Rejected(f"more than {FIELDS_MAX} fields")
@@ -412,12 +381,12 @@ class JournalWriter:
                 self._seal(stream)
 
     def _open(self, stream: Stream) -> None:
-        with self._exclusive():
+        with self._turn.taken():
             if stream.segment is None:
                 self._open_now(stream)
 
     def _roll(self, stream: Stream, old: SegmentWriter) -> None:
-        with self._exclusive():
+        with self._turn.taken():
             if stream.segment is old:
                 self._seal(stream)
                 self._open_now(stream)
@@ -470,7 +439,7 @@ class JournalWriter:
     ) -> SegmentWriter:
         n_bytes = min(self._first_bytes << min(stream.opened, 20), self._largest_bytes)
         text_bytes = min(stream.text_bytes, n_bytes) if has_texts(layout) else 0
-        with self._room(n_bytes + text_bytes + 2 * PAGE):
+        with self._room.taken(n_bytes + text_bytes + 2 * PAGE):
             made = producer.make_segment(
                 stream.name,
                 layout,
@@ -485,37 +454,6 @@ class JournalWriter:
             )
         stream.opened += 1
         return made
-
-    @contextmanager
-    def _room(self, n_bytes: int) -> Iterator[None]:
-        """Have room for the bytes of a file that is made inside. Raises ``OSError`` where the journal has none.
-
-        The files are looked at again every second, and where they seem to be too many: others write too, and the reader
-        frees. What a row and the keeper are making meanwhile is counted whether it is seen there or not.
-        """
-        now = time.monotonic()
-        with self._sizing:
-            fits = now < self._measured_at + _MEASURE_S and self._bytes + n_bytes <= self._journal_bytes_max
-            before, making = self._made, self._making
-            if fits:
-                self._count_in(n_bytes)
-        if not fits:
-            measured = journal_bytes(self.root)
-            with self._sizing:
-                self._bytes, self._measured_at = measured + making + self._made - before, now
-                if self._bytes + n_bytes > self._journal_bytes_max:
-                    raise OSError(f"journal_bytes_max={self._journal_bytes_max} is reached")
-                self._count_in(n_bytes)
-        try:
-            yield
-        finally:
-            with self._sizing:
-                self._making -= n_bytes
-
-    def _count_in(self, n_bytes: int) -> None:
-        self._bytes += n_bytes
-        self._made += n_bytes
-        self._making += n_bytes
 
     def _seal(self, stream: Stream, producer: Producer | None = None) -> None:
         segment, producer = stream.segment, producer or self.producer
@@ -558,25 +496,6 @@ class JournalWriter:
         if not self.tally.attached:
             self.tally.attach(self.producer.counters)
         return self.producer
-
-    @contextmanager
-    def _exclusive(self) -> Iterator[None]:
-        """Be the one thread that changes files. A row does not wait long for it, and never for itself."""
-        lock = self._lock
-        if not lock.acquire(timeout=0.0 if self._stuck else _LOCK_S):
-            self._stuck = True
-            raise NoRoom("another thread held the journal for too long")
-        try:
-            self._stuck = False
-            if self._busy:  # a signal handler or a finaliser, in the middle of this very thread's work
-                raise NoRoom("logged from inside the recorder")
-            self._busy = True
-            try:
-                yield
-            finally:
-                self._busy = False
-        finally:
-            lock.release()
 
 
 def reason_of(error: Exception) -> str:
