@@ -28,7 +28,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from faults_rows import MODEL, Account, Reading, adds, kind, perform
+from faults_rows import MODEL, Account, Reading, adds, json_batch, kind, perform
 from vedette.capture import Recorder, producers
 from vedette.capture.format import STREAMS
 from vedette.records import Settings
@@ -49,8 +49,8 @@ _FREED = 40
 class Actor:
     """One process of a trial: a recorder, and memory that shows how far it has come."""
 
-    def __init__(self, root: Path, shared: mmap.mmap) -> None:
-        self.root, self.shared = root, shared
+    def __init__(self, root: Path, shared: mmap.mmap, url: str = "") -> None:
+        self.root, self.shared, self.url = root, shared, url
         self.recorder = Recorder(root, MODEL, "1", Settings(), segment_bytes=4096)
         self.raised: list[str] = []
 
@@ -61,8 +61,12 @@ class Actor:
                 self.quietly(lambda step=step: step(self))
                 continue
             self.note(2 * phase, 1)
-            self.quietly(lambda step=step: perform(self.recorder, WORKER, step))
+            self.quietly(lambda step=step: perform(self.recorder, WORKER, step, self.batch))
             self.note(2 * phase + 1, 1)
+
+    def batch(self, worker: str, k: int) -> bytes:
+        """The bytes of a batch."""
+        return _ship().arrow_batch(worker, k) if self.url else json_batch(worker, k)
 
     def quietly(self, act: Callable[[], Any]) -> None:
         """Do what must not raise."""
@@ -94,13 +98,15 @@ class Fault:
 class Scenario:
     """What is done under faults, after another process had done the steps ``before`` and was killed.
 
-    The first ``freed`` rows of its streams may be gone then. ``kinds`` are keys of ``FAULTS``.
+    The first ``freed`` rows of its streams may be gone then. ``kinds`` are keys of ``FAULTS``. Where it is ``shipped``
+    there is a server, and what counts is what that has in the end.
     """
 
     script: Sequence[Step]
     before: Sequence[Step] = ()
     freed: tuple[int, int] = (0, 0)
     kinds: tuple[str, ...] = ("fail", "kill")
+    shipped: bool = False
 
 
 def _close(actor: Actor) -> None:
@@ -137,6 +143,21 @@ def _read(actor: Actor) -> None:
         actor.raised.append(f"read: {missing=}, {wrong=}, {torn=}, {account.doubled=}, {account.problems=}")
 
 
+def _ship_under_faults(actor: Actor) -> None:
+    actor.raised += _ship().ship(actor.root, actor.url, _library().fail_disarm)
+
+
+def _ship_the_rest(actor: Actor) -> None:
+    actor.raised += _ship().ship_all(actor.root, actor.url)
+
+
+def _ship() -> Any:
+    """What ships; it is loaded where it is needed, and before anything is forked."""
+    import faults_ship
+
+    return faults_ship
+
+
 SCENARIOS: dict[str, Scenario] = {
     "rotate": Scenario(range(1, 90)),
     "close": Scenario((*range(1, 25), _close, *range(25, 40), _close)),
@@ -145,6 +166,7 @@ SCENARIOS: dict[str, Scenario] = {
     "batch": Scenario((1, 100, 2, 1097, 3)),
     "free": Scenario((_free,), before=range(1, 90), freed=(_FREED, 10**6)),
     "read": Scenario((_read,), before=range(1, 90), kinds=("fail",)),
+    "ship": Scenario((_ship_under_faults,), before=(*range(1, 90), 100), shipped=True),
 }
 
 AFTER = (*range(200, 216), 2094)
@@ -185,6 +207,8 @@ def compile_library(folder: Path) -> Path:
 def run(folder: Path, scenarios: Sequence[str], kinds: Sequence[str], *, every: int = 1) -> Result:
     """Do the trials, in a process that the library is preloaded into; with ``every`` above 1 only a part of them."""
     result = Result()
+    if any(SCENARIOS[name].shipped for name in scenarios):
+        _ship()
     jobs: list[tuple[str, Fault]] = []
     for name in scenarios:
         ways = [way for kind in kinds if kind in SCENARIOS[name].kinds for way in FAULTS[kind]]
@@ -226,18 +250,29 @@ def _all(
 
 def _trial(name: str, fault: Fault, place: Path) -> dict[str, Any]:
     """Do one trial in ``place`` and say what was found."""
-    scenario, root, shared = SCENARIOS[name], place / "journal", mmap.mmap(-1, mmap.PAGESIZE)
+    scenario, root = SCENARIOS[name], place / "journal"
     place.mkdir()
+    if not scenario.shipped:
+        return _play(scenario, fault, place, "", lambda: _read_all(root, scenario))
+    with _ship().serving() as server:
+        return _play(scenario, fault, place, server.url, lambda: _ship().account_of(server, root))
+
+
+def _play(
+    scenario: Scenario, fault: Fault, place: Path, url: str, read: Callable[[], Account]
+) -> dict[str, Any]:
+    """Play the parts of a trial, each in a process of its own; ``read`` says what there is in the end."""
+    root, shared = place / "journal", mmap.mmap(-1, mmap.PAGESIZE)
     if scenario.before:
-        _wait(_fork(lambda: _play_before(Actor(root, shared), scenario)))
-    status = _wait(_fork(lambda: _play_script(Actor(root, shared), scenario, fault, place)))
+        _wait(_fork(lambda: _play_before(Actor(root, shared, url), scenario)))
+    status = _wait(_fork(lambda: _play_script(Actor(root, shared, url), scenario, fault, place)))
     killed = fault.how < 0 and status == -signal.SIGKILL
     if killed:
-        status = _wait(_fork(lambda: _play_after(Actor(root, shared), place)))
+        status = _wait(_fork(lambda: _play_after(Actor(root, shared, url), place)))
     words = memoryview(shared).cast("Q").tolist()
     counts: Counter[str] = Counter()
     faults = [f"the process ended with {status}"] if status else json.loads((place / "raised").read_text())
-    faults += _faults_of(root, scenario, words, counts)
+    faults += _faults_of(read(), scenario, words, counts)
     return {
         "faults": faults, "fired": int(killed or words[2 * _FIRED] > 0), "counted": words[2 * _COUNTED], "counts": counts
     }  # fmt: skip
@@ -277,7 +312,7 @@ def _play_script(actor: Actor, scenario: Scenario, fault: Fault, place: Path) ->
 
 
 def _play_after(actor: Actor, place: Path) -> None:
-    actor.play((*AFTER, _close), _AFTER)
+    actor.play((*AFTER, _close, *((_ship_the_rest,) if actor.url else ())), _AFTER)
     (place / "raised").write_text(json.dumps(actor.raised))
 
 
@@ -305,18 +340,24 @@ def _library() -> Any:
     return library
 
 
-def _faults_of(root: Path, scenario: Scenario, words: Sequence[int], counts: Counter[str]) -> list[str]:
-    """What is not as it must be in the journal of a trial; ``words`` say how many steps were begun and had returned."""
+def _read_all(root: Path, scenario: Scenario) -> Account:
+    """What the journal of a trial holds in the end."""
+    names = [folder.name for folder in producers(root, MODEL)]
+    gone = {stream: _first(scenario, stream) for stream in STREAMS}
+    after = {(names[0], stream): len(steps) for stream, steps in gone.items() if steps}
+    account = Account()
+    Reading(root, free=False, after=after).read(account)
+    return account
+
+
+def _faults_of(account: Account, scenario: Scenario, words: Sequence[int], counts: Counter[str]) -> list[str]:
+    """What is not as it must be at the end of a trial; ``words`` say how many steps were begun and had returned."""
     scripts = _numbers(scenario.before), _numbers(scenario.script), AFTER
     begun, returned = (
         [step for phase, script in enumerate(scripts) for step in script[: words[2 * phase + which]]]
         for which in (0, 1)
     )
     gone = {stream: _first(scenario, stream) for stream in STREAMS}
-    names = [folder.name for folder in producers(root, MODEL)]
-    after = {(names[0], stream): len(steps) for stream, steps in gone.items() if steps}
-    account = Account()
-    Reading(root, free=False, after=after).read(account)
     kept = [step for step in returned if step not in {*gone["predictions"], *gone["labels"]}]
     missing, faults = account.misses(WORKER, kept)
     n_dropped = sum(account.counts[stream]["dropped"] for stream in STREAMS)
