@@ -13,7 +13,7 @@ import pytest
 import vedette
 from tests.test_sender import ANSWERS
 from vedette.capture.format import Header, Layout
-from vedette.capture.segment import SegmentWriter
+from vedette.capture.segment import SegmentPlan, SegmentWriter
 from vedette.capture.shipping import loads
 from vedette.capture.shipping.answers import BASE_S, CAP_S, Meaning
 from vedette.capture.shipping.delivery import _GROW_AFTER, _POISON_TRIES, BODY_BYTES_MAX
@@ -43,14 +43,8 @@ def example(folder: Path) -> loads.Load:
         stream="predictions", first=1, capacity=16, slot_bytes=layout.slot_bytes, header_bytes=0,
         created=1767225600.0, model="delays", version="3", pid=4711, host="web-1", fields=fields, settings=Settings(),
     )  # fmt: skip
-    writer = SegmentWriter(
-        folder / "predictions-0000000000000001-0a1b2c.seg",
-        header,
-        layout,
-        text_bytes=4096,
-        mapped=False,
-        fault_in=False,
-    )
+    path = folder / "predictions-0000000000000001-0a1b2c.seg"
+    writer = SegmentWriter(SegmentPlan(path, header, layout, text_bytes=4096, mapped=False))
     for distance, name in ((733.0, b"a1"), (0.0, b""), (1089.5, b"a3")):
         sequence, offset, buffer = next(writer.slots)
         if name:

@@ -205,7 +205,7 @@ def test_a_segment_without_ids_has_null_ids(tmp_path: Path) -> None:
 def test_vectors_go_out_as_lists(tmp_path: Path) -> None:
     """A field that is a block of numbers is a column of lists of a fixed size, a null one a null."""
     from vedette.capture.format import Header, Layout, null_bit
-    from vedette.capture.segment import SegmentWriter
+    from vedette.capture.segment import SegmentPlan, SegmentWriter
 
     fields = (
         Field(Role.FEATURE, "embedding", Physical.VECTOR32, 3),
@@ -216,7 +216,7 @@ def test_vectors_go_out_as_lists(tmp_path: Path) -> None:
         "predictions", 1, 16, layout.slot_bytes, 0, 1.0, MODEL, "1", 1, "h", fields, Settings(), ids=False
     )
     path = tmp_path / "predictions-0000000000000001-abcdef.seg"
-    writer = SegmentWriter(path, header, layout, text_bytes=4096, mapped=False, fault_in=False)
+    writer = SegmentWriter(SegmentPlan(path, header, layout, text_bytes=4096, mapped=False))
     for values, flags in (
         ([struct.pack("<3f", 1, 2, 3), struct.pack("<2d", 0.1, -0.0)], 1),
         ([layout.nothing(0), struct.pack("<2d", 4, 5)], 1 | 1 << null_bit(0)),

@@ -60,8 +60,10 @@ PyObject *core_sync(PyObject *module, PyObject *args);
 /* ids.c */
 PyObject *core_read_ids(PyObject *module, PyObject *args);
 
-/* map.c: a preallocated file, mapped */
+/* map.c: preallocated files, mapped */
 extern PyType_Spec map_spec;
+extern PyTypeObject *map_type;
+PyObject *core_make(PyObject *module, PyObject *args);
 
 /* slots.c: the slots of a segment, each handed out once */
 typedef struct {

@@ -6,7 +6,7 @@
  *   read_ids                              the ids of many slots at once
  *   populate(buffer, start, length)       fault pages in for writing, without the interpreter's lock
  *   sync(buffer, start, length)           put pages on disk, without the interpreter's lock
- *   Map(...)                              a preallocated file, mapped, made without the interpreter's lock
+ *   Map(...), make(maps, fault_in)        preallocated files, mapped, made without the interpreter's lock
  *   Guard(buffer)                         catches SIGBUS in a mapped file: the process lives, the guard is broken
  *   Slots(buffer, guard, ...)             hands out the slots of a segment
  *   Plan(...)                             a layout
@@ -19,9 +19,9 @@
  */
 #include "core.h"
 
-#define REVISION 14 /* counted up with each change that Python sees: a build left behind by an older one is not used */
+#define REVISION 15 /* counted up with each change that Python sees: a build left behind by an older one is not used */
 
-PyTypeObject *guard_type, *slots_type, *plan_type;
+PyTypeObject *guard_type, *slots_type, *plan_type, *map_type;
 
 static PyTypeObject *
 add_type(PyObject *module, PyType_Spec *spec)
@@ -55,8 +55,8 @@ core_exec(PyObject *module)
     }
     slots_type = add_type(module, &slots_spec);
     plan_type = add_type(module, &plan_spec);
-    if (slots_type == NULL || plan_type == NULL || add_type(module, &log_spec) == NULL ||
-        add_type(module, &map_spec) == NULL) {
+    map_type = add_type(module, &map_spec);
+    if (slots_type == NULL || plan_type == NULL || map_type == NULL || add_type(module, &log_spec) == NULL) {
         return -1;
     }
     guard_type = add_type(module, &guard_spec);
@@ -71,6 +71,8 @@ static PyMethodDef core_methods[] = {
      "read_checks(buffer, at, slot_bytes, check_at, first, n): a byte a slot: 0 no check word, 1 right, 2 wrong."},
     {"read_ids", core_read_ids, METH_VARARGS,
      "read_ids(rows, flags, row_bytes): the id of each row, and the places of damaged ones."},
+    {"make", core_make, METH_VARARGS,
+     "make(maps, fault_in): make the files of Map objects, all or none, and fault their pages in for writing."},
     {"sync", core_sync, METH_VARARGS,
      "sync(buffer, start, length): put the pages of a mapped file on disk; 0 or the error's number."},
     {"populate", core_populate, METH_VARARGS,

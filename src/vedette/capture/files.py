@@ -15,7 +15,7 @@ from vedette.capture.core import core
 from vedette.capture.guard import Guard, can_guard, guard, populate
 from vedette.capture.guard import sync as sync_pages
 
-__all__ = ["PreparedFile", "can_be_mapped", "write_all"]
+__all__ = ["PreparedFile", "can_be_mapped", "file_of_core", "write_all"]
 
 # A store to a mapped page that the disk cannot back is a SIGBUS: only file systems whose preallocated blocks are
 # written in place are mapped. Copy-on-write and network file systems get a write() a row.
@@ -42,28 +42,38 @@ class _Written:
     __del__ = close
 
 
+def file_of_core(path: Path, size: int, head: bytes) -> Any:
+    """A file that the core is to make."""
+    return core.Map(_fresh(path), path, size, head)
+
+
+def _fresh(path: Path) -> Path:
+    """The name of a file that has nothing in it yet."""
+    return path.with_name(path.name + ".tmp")
+
+
 class PreparedFile:
     """A new file with all its blocks, which gets its name once its first bytes are there.
 
-    ``target`` is what to write into; ``broken`` is true once a store did not reach the file. With ``fault_in`` its pages
-    are there before the first store. Raises ``OSError`` where there is no room for it.
+    ``target`` is what to write into; ``broken`` is true once a store did not reach the file. ``made`` is the file where it
+    is there already. Raises ``OSError`` where there is no room for it.
     """
 
-    def __init__(self, path: Path, size: int, head: bytes, *, mapped: bool, fault_in: bool = False) -> None:
+    def __init__(self, path: Path, size: int, head: bytes, *, mapped: bool, made: Any = None) -> None:
         self.path, self.size = path, size
         self.target: Any = None
         self.guard: Guard | None = None
         self.descriptor = -1
         self._map: Any = None
-        fresh = path.with_name(path.name + ".tmp")
         if mapped and core is not None:
-            self._map = core.Map(fresh, path, size, head, fault_in)
+            if made is None:
+                made = file_of_core(path, size, head)
+                core.make((made,), False)
+            self._map = made
             self.target, self.descriptor = memoryview(self._map), self._map.descriptor
             self.guard = guard(self.target)
             return
-        self._make(fresh, head, mapped=mapped)
-        if fault_in:
-            self.populate(0, size)
+        self._make(_fresh(path), head, mapped=mapped)
 
     def _make(self, fresh: Path, head: bytes, *, mapped: bool) -> None:
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
@@ -119,7 +129,7 @@ class PreparedFile:
 
         For a file that could not be synced: the system may take its pages as clean then, and forget them.
         """
-        fresh = self.path.with_name(self.path.name + ".tmp")
+        fresh = _fresh(self.path)
         fresh.unlink(missing_ok=True)
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
         descriptor = os.open(fresh, flags, 0o600)

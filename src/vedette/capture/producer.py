@@ -29,7 +29,7 @@ from vedette.capture.folder import (
     unopened,
 )
 from vedette.capture.format import STREAMS, Header, Layout
-from vedette.capture.segment import SegmentWriter
+from vedette.capture.segment import SegmentPlan, SegmentWriter
 from vedette.errors import JournalError
 from vedette.records import Settings
 
@@ -138,7 +138,7 @@ class Producer:
         """The first sequence after the last sealed segment."""
         return self._next[stream]
 
-    def make_segment(
+    def plan_segment(
         self,
         stream: str,
         layout: Layout,
@@ -150,9 +150,8 @@ class Producer:
         created: float,
         n_bytes: int,
         text_bytes: int,
-        fault_in: bool,
-    ) -> SegmentWriter:
-        """Make a segment of a stream, which means nothing until it is used. Raises ``OSError`` where there is no room."""
+    ) -> SegmentPlan:
+        """The next segment of a stream, from a sequence on; nothing is made yet."""
         header = Header(
             stream=stream,
             first=first,
@@ -171,9 +170,7 @@ class Producer:
         )
         # the last part makes the name one that is not used again, whoever makes a segment at the same time
         path = self.path / f"{stream}-{first:016d}-{next(self._tokens) & 0xFFFFFF:06x}.seg"
-        return SegmentWriter(
-            path, header, layout, text_bytes=text_bytes, mapped=self._mapped, fault_in=fault_in
-        )
+        return SegmentPlan(path, header, layout, text_bytes=text_bytes, mapped=self._mapped)
 
     def use(self, stream: str, segment: SegmentWriter) -> None:
         """Note that the segment's sequences may be handed out from now on."""

@@ -39,7 +39,7 @@ from vedette.records import (
 __all__ = ["Recorder"]
 
 _SAY_S = 60.0
-_SEGMENT_BYTES = (4 * 2**20, 32 * 2**20)
+_SEGMENT_BYTES = (2**22, 2**27)
 _SAID_MAX = 256
 _logger = logging.getLogger("vedette")
 
@@ -48,8 +48,9 @@ class Recorder:
     """Records the predictions and labels of one model into a journal.
 
     ``root`` is the journal's folder and ``version`` the model's. ``clock`` returns seconds since 1970-01-01 UTC.
-    ``segment_bytes`` is the size of one preallocated file, or of the first and the largest one (default 4 and 32 MiB, or
-    an eighth of the journal): each is twice as large as the one before, so that a busy model seldom changes files.
+    ``segment_bytes`` is the size of one preallocated file, or of the first and the largest one (default 4 and 128 MiB,
+    or an eighth of the journal): each is twice as large as the one before, so that a busy model seldom changes files;
+    above 32 MiB only where one is full within a second.
     ``journal_bytes_max`` is the room that all files below ``root`` may take: what does not fit is dropped and counted.
     ``sync_s`` is how often what was written is put on disk in the background, for a power loss (a kill takes nothing that
     is written); 0 leaves that to the system.

@@ -4,52 +4,84 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from vedette.capture.checks import fill_checks
-from vedette.capture.files import PreparedFile
-from vedette.capture.format import FLAG_VOID, OPENED_AT, SEAL_AT, Header, Layout, opened_bytes, seal_bytes
+from vedette.capture.files import PreparedFile, file_of_core
+from vedette.capture.format import (
+    FLAG_VOID,
+    OPENED_AT,
+    SEAL_AT,
+    Header,
+    Layout,
+    opened_bytes,
+    seal_bytes,
+    text_header,
+)
 from vedette.capture.slots import slots_of
 from vedette.capture.texts import TextWriter
 from vedette.records import Physical
 
-__all__ = ["SegmentWriter"]
+__all__ = ["SegmentPlan", "SegmentWriter", "has_texts"]
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentPlan:
+    """What a segment is to be. ``text_bytes`` is the size of its text file, where its layout needs one."""
+
+    path: Path
+    header: Header
+    layout: Layout
+    text_bytes: int
+    mapped: bool
+    head: bytes = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "head", self.header.encode())
+
+    @property
+    def size(self) -> int:
+        """The bytes of the file with the slots."""
+        return len(self.head) + self.header.capacity * self.layout.slot_bytes
+
+    def files_of_core(self) -> tuple[Any, ...]:
+        """The files as the core is to make them: the texts first, for the segment has rows once it has a name."""
+        name, first = self.path.with_suffix(".txt"), text_header(self.header.first)
+        texts = (file_of_core(name, self.text_bytes, first),) if has_texts(self.layout) else ()
+        return (*texts, file_of_core(self.path, self.size, self.head))
 
 
 class SegmentWriter:
     """A segment that rows are written into.
 
     ``slots`` yields ``(sequence, offset, buffer)``, each once, whichever thread asks; taking one cannot be interrupted.
-    ``store(buffer, offset, *values)`` writes a slot. Until :meth:`open` the files mean nothing; with ``fault_in`` their
-    pages are there before the first store.
+    ``store(buffer, offset, *values)`` writes a slot. Until :meth:`open` the files mean nothing. ``made`` are the files of
+    the core, where it has made them already.
     """
 
-    def __init__(
-        self,
-        path: Path,
-        header: Header,
-        layout: Layout,
-        *,
-        text_bytes: int,
-        mapped: bool,
-        fault_in: bool = False,
-    ) -> None:
-        self.path, self.layout, self.first = path, layout, header.first
+    def __init__(self, plan: SegmentPlan, made: tuple[Any, ...] = ()) -> None:
+        header, layout, mapped = plan.header, plan.layout, plan.mapped
+        self.path, self.layout, self.first = plan.path, layout, header.first
         self.limit = header.first + header.capacity
-        head = header.encode()
+        head = plan.head
         self._half = len(head) // 2
         self.texts: TextWriter | None = None
         self.known: dict[str, int] = {}
         self.refer: Callable[[str | bytes], int] = _no_texts
-        size = len(head) + header.capacity * layout.slot_bytes
+        files = iter(made)
         if has_texts(layout):  # before the segment, which has rows once it has a name
             self.texts = TextWriter(
-                path.with_suffix(".txt"), header.first, text_bytes, mapped=mapped, fault_in=fault_in
+                plan.path.with_suffix(".txt"),
+                header.first,
+                plan.text_bytes,
+                mapped=mapped,
+                made=next(files, None),
             )
             self.known, self.refer = self.texts.known, self.texts.refer  # as the compiled log reads them
         try:
-            self.file = PreparedFile(path, size, head, mapped=mapped, fault_in=fault_in)
+            self.file = PreparedFile(plan.path, plan.size, head, mapped=mapped, made=next(files, None))
         except BaseException:
             if self.texts is not None:
                 self.texts.file.path.unlink(missing_ok=True)
@@ -58,7 +90,7 @@ class SegmentWriter:
         self.opened = header.opened
         self.spoilt = False  # true once there was no memory to hand a slot out: its number may be gone without its place
         self.named = False  # true once the files' names are on disk
-        self.faulted_in = fault_in
+        self.faulted_in = bool(made)
         self.retired = False
         self.synced = header.first  # the sequence that was handed out next at the last sync
         self._target = self.file.target
@@ -178,9 +210,12 @@ class SegmentWriter:
                 self.named = False
 
     def fault_in(self) -> None:
-        """Fault in all that is yet to be written to."""
-        self.faulted_in = True
-        self.ready(self.limit - self.next)
+        """Fault in all that is yet to be written to, once."""
+        if not self.faulted_in:
+            self.faulted_in = True
+            if self.texts is not None:
+                self.texts.fault_in()
+            self.ready(self.limit - self.next)
 
     def ready(self, n_rows: int) -> None:
         """Fault in what the next ``n_rows`` will be written to."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import deque
 
+from vedette.capture.ahead import Ahead
 from vedette.capture.format import Layout
 from vedette.capture.segment import SegmentWriter
 from vedette.records import Field
@@ -25,7 +26,7 @@ class Stream:
         self.layout = Layout((), ids=name == "labels")
         self.declared: frozenset[Field] = frozenset()
         self.segment: SegmentWriter | None = None
-        self.spare: SegmentWriter | None = None
+        self.spare: Ahead | None = None
         self.retired: deque[tuple[SegmentWriter, int]] = deque()
         self.highest = 0
         self.opened = 0

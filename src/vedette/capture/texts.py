@@ -23,15 +23,19 @@ class TextFull(Exception):  # noqa: N818 - a state, not an error
 class TextWriter:
     """The text file of a segment. Every value is on it, whole, before a slot refers to it."""
 
-    def __init__(self, path: Path, first: int, size: int, *, mapped: bool, fault_in: bool) -> None:
+    def __init__(self, path: Path, first: int, size: int, *, mapped: bool, made: Any = None) -> None:
         self.known: dict[str, int] = {}
         self._known_bytes: dict[
             bytes, int
         ] = {}  # apart: comparing str with bytes is a warning under python -b
-        self.file = PreparedFile(path, size, text_header(first), mapped=mapped, fault_in=fault_in)
+        self.file = PreparedFile(path, size, text_header(first), mapped=mapped, made=made)
         self._end = TEXT_HEADER_BYTES
         self._synced = 0
         self._lock = threading.RLock()
+
+    def fault_in(self) -> None:
+        """Fault in all that is yet to be written to."""
+        self.file.populate(self._end, self.file.size - self._end)
 
     @property
     def n_bytes(self) -> int:

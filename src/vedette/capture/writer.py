@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from vedette.capture.ahead import Ahead
 from vedette.capture.core import core
 from vedette.capture.format import (
     FIELDS_MAX,
@@ -24,7 +25,7 @@ from vedette.capture.guard import can_guard
 from vedette.capture.producer import Producer
 from vedette.capture.room import Room
 from vedette.capture.row import Cell, place
-from vedette.capture.segment import SegmentWriter, has_texts
+from vedette.capture.segment import SegmentPlan, SegmentWriter, has_texts
 from vedette.capture.stream import Stream
 from vedette.capture.tally import Tally
 from vedette.capture.texts import TextFull
@@ -41,6 +42,8 @@ _ATTEMPTS = 16
 _INTERRUPTED, _UNWRITABLE = 1, 2  # keys of format.VOID_REASONS
 _CLOSE_S = 2.0
 _SOON_S = 10.0  # a segment that was full in less is followed by one that is made at once
+_HASTY_S = 1.0  # and only one that was full in less by one of over _LARGE_BYTES
+_LARGE_BYTES = 2**25
 _CHECKED_ROWS = 20_000 if core is None else 2**62  # checked at each sync; in Python a row costs a microsecond
 _RETIRED_MAX = 64  # sealed segments that wait for the keeper, each with its maps
 _BEHIND = 2  # with more segments than this to complete, they are left without check words
@@ -232,8 +235,7 @@ class JournalWriter:
             if segment is None:
                 continue
             self._prepare(stream, segment)
-            if not segment.faulted_in:
-                segment.fault_in()
+            segment.fault_in()
 
     def complete(self) -> None:
         """Complete the segments that were sealed, and go on in others where other hands were at the open ones.
@@ -274,14 +276,16 @@ class JournalWriter:
         self._batches = 0
         self._room.after_fork()
         for stream in self.streams.values():
-            held = [stream.segment, stream.spare, *(segment for segment, _ in stream.retired)]
-            stream.segment = stream.spare = None
+            held = [stream.segment, *(segment for segment, _ in stream.retired)]
+            spare, stream.spare, stream.segment = stream.spare, None, None
             stream.retired.clear()
             stream.highest = 0
             self._changed(stream)
             for segment in held:
                 if segment is not None:
                     segment.close()
+            if spare is not None:
+                spare.forget()
         if producer is not None:
             producer.forget()
 
@@ -295,27 +299,26 @@ class JournalWriter:
         producer = self.producer
         if producer is None or spare is not None or (stream.lasted > _SOON_S and segment.next < half):
             return
+        plan = self._plan(producer, stream, segment.layout, segment.limit)
+        spare = Ahead(plan)
         try:
-            made: SegmentWriter | None = self._new_segment(
-                producer, stream, segment.layout, segment.limit, fault_in=True
-            )
-        except (OSError, JournalError):
-            return  # the row that needs it will say so
-        try:
-            with self._turn.taken():
-                if producer is self.producer:  # not closed meanwhile
-                    stream.spare, made = made, None
+            with self._room.taken(_bytes_of(plan)):
+                with self._turn.taken():
+                    if producer is not self.producer:  # closed meanwhile
+                        return
+                    stream.spare = spare
+                spare.make()
         except NoRoom:
             pass  # somebody holds the journal for long
-        if made is not None:
-            made.discard()
-            made.close()
+        except OSError:
+            if stream.spare is spare:
+                stream.spare = None  # the row that needs it will say so
 
-    def _discard_spare(self, stream: Stream) -> None:
+    @staticmethod
+    def _discard_spare(stream: Stream) -> None:
         spare, stream.spare = stream.spare, None
         if spare is not None:
             spare.discard()
-            spare.close()
 
     def _sync(self, stream: Stream, segment: SegmentWriter) -> None:
         """Put what was written since the last time on disk, and fault in as much again for what comes until the next."""
@@ -396,11 +399,11 @@ class JournalWriter:
             raise NoRoom(NO_ROOM)
         try:
             producer = self._claim()
-            made, first = stream.spare, producer.next(stream.name)
-            if made is not None and made.layout is stream.layout and self._follows(made, producer, first):
-                stream.spare = None
-            else:
-                made = self._new_segment(producer, stream, stream.layout, first, fault_in=False)
+            made = self._take_spare(stream, producer)
+            if made is None:
+                plan = self._plan(producer, stream, stream.layout, producer.next(stream.name))
+                with self._room.taken(_bytes_of(plan)):
+                    made = SegmentWriter(plan)
             try:
                 producer.use(stream.name, made)
                 stream.segment = made
@@ -419,9 +422,16 @@ class JournalWriter:
         self._wake()
 
     @staticmethod
-    def _follows(spare: SegmentWriter, producer: Producer, first: int) -> bool:
-        """True where rows from this sequence on may go into a segment that was made ahead, perhaps for another folder."""
-        return spare.first == first and spare.path.parent == producer.path and spare.intact
+    def _take_spare(stream: Stream, producer: Producer) -> SegmentWriter | None:
+        """The segment that was made ahead, where it is there and follows; else the keeper deletes it."""
+        spare = stream.spare
+        if spare is None or spare.layout is not stream.layout or spare.folder != producer.path:
+            return None
+        made = spare.take() if spare.first == producer.next(stream.name) else None
+        if made is None or not made.intact:
+            return None
+        stream.spare = None
+        return made
 
     def _let_go(self) -> None:
         """Somebody has deleted the folder: the next attempt takes another."""
@@ -434,26 +444,23 @@ class JournalWriter:
             with self._numbering:
                 producer.forget()
 
-    def _new_segment(
-        self, producer: Producer, stream: Stream, layout: Layout, first: int, *, fault_in: bool
-    ) -> SegmentWriter:
+    def _plan(self, producer: Producer, stream: Stream, layout: Layout, first: int) -> SegmentPlan:
         n_bytes = min(self._first_bytes << min(stream.opened, 20), self._largest_bytes)
+        if stream.lasted > _HASTY_S:
+            n_bytes = min(n_bytes, max(self._first_bytes, _LARGE_BYTES))
         text_bytes = min(stream.text_bytes, n_bytes) if has_texts(layout) else 0
-        with self._room.taken(n_bytes + text_bytes + 2 * PAGE):
-            made = producer.make_segment(
-                stream.name,
-                layout,
-                first,
-                model=self.model,
-                version=self.version,
-                settings=self.settings,
-                created=float(self._clock()),
-                n_bytes=n_bytes,
-                text_bytes=text_bytes,
-                fault_in=fault_in,
-            )
         stream.opened += 1
-        return made
+        return producer.plan_segment(
+            stream.name,
+            layout,
+            first,
+            model=self.model,
+            version=self.version,
+            settings=self.settings,
+            created=float(self._clock()),
+            n_bytes=n_bytes,
+            text_bytes=text_bytes,
+        )
 
     def _seal(self, stream: Stream, producer: Producer | None = None) -> None:
         segment, producer = stream.segment, producer or self.producer
@@ -522,6 +529,11 @@ def void_or_whole(
     if passing:
         raise problem
     return done
+
+
+def _bytes_of(plan: SegmentPlan) -> int:
+    """The room that the files of a segment take."""
+    return plan.size + plan.text_bytes + 2 * PAGE
 
 
 def _id_field(segment: SegmentWriter, key: bytes | None) -> tuple[int, bytes]:
