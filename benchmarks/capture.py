@@ -117,7 +117,7 @@ def measure(ways: list[str], parts: list[str], sizes: Sizes, folder: Path) -> di
         "cost": {"rows": sizes.rows, "repeats": sizes.repeats},
         "latency": {"samples": sizes.samples, "rest_s": 0.1},
         "flat_out": {"samples": sizes.samples, "rest_s": 0.0},
-        "threads": {"rows": 40 * sizes.rows, "repeats": 3},
+        "threads": {"rows": 400 * sizes.rows, "repeats": 5},
     }
     for _ in range(sizes.rounds):
         for name in (name for name in plan if name in parts):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import array
 import ctypes
 import math
+import re
 import struct
 import tracemalloc
 from collections import namedtuple
@@ -91,7 +92,7 @@ ONE_TWO = [1.0, 2.0]
         ([np.float32(1), np.float64(2)], Physical.VECTOR64),
         ([np.int64(1), Decimal(2)], Physical.VECTOR64),
     ],
-    ids=lambda value: repr(value)[:50],
+    ids=lambda value: re.sub(" at 0x.*", "", repr(value))[:50],
 )
 def test_arrays_and_lists_of_numbers_are_vectors(value: Any, physical: Physical) -> None:
     """float32 and float16 arrays are kept as float32, all other arrays, lists and tuples of numbers as float64."""
@@ -177,7 +178,9 @@ released.release()
         (range(2), "type range"),
         ({1.0}, "type set"),
     ],
-    ids=lambda value: repr(value)[:40] if not isinstance(value, list) else f"list of {len(value)}",
+    ids=lambda value: (
+        re.sub(" at 0x.*", "", repr(value))[:40] if not isinstance(value, list) else f"list of {len(value)}"
+    ),
 )
 def test_what_is_no_vector_is_refused_with_the_reason(value: Any, why: str) -> None:
     """Empty, long, nested, cyclic and masked ones, those of other things than numbers, and what raises, are refused."""
