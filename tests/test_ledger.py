@@ -370,7 +370,7 @@ def said(ledger: Ledger) -> list[str]:
 
 def segments(lake: Lake, n: int) -> list[Path]:
     """A dead producer of ``n`` segments, by their paths: 16 rows each, a minute apart, in as many windows as that takes."""
-    lake.monitor._recorder._writer._first_bytes = lake.monitor._recorder._writer._largest_bytes = 1
+    lake.monitor._recorder._writer._first_bytes = lake.monitor._recorder._writer._largest_bytes = 256
     for row in range(16 * n):
         lake.now = START + timedelta(minutes=row)
         lake.log(lake.now)
@@ -420,7 +420,7 @@ def test_segments_that_cannot_be_read_now_are_not_taken_for_lost(lake: Lake) -> 
 def test_missing_last_segments_are_named(lake: Lake, closed: bool) -> None:
     """What the newest segments held is missed though none follows them; a successor goes on behind it."""
     if closed:
-        lake.monitor._recorder._writer._first_bytes = lake.monitor._recorder._writer._largest_bytes = 1
+        lake.monitor._recorder._writer._first_bytes = lake.monitor._recorder._writer._largest_bytes = 256
         for row in range(40):
             lake.log(START + timedelta(minutes=row))
         lake.monitor.close()
