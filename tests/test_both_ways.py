@@ -22,7 +22,7 @@ def test_the_fallback_passes_the_same_tests(name: str) -> None:
     """Each of these files passes with ``VEDETTE_CORE=off`` as it does with the core."""
     path = Path(__file__).with_name(f"test_{name}.py")
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(path)],
+        [sys.executable, "-m", "pytest", "-q", "-n=0", "-p", "no:cacheprovider", str(path)],
         env={**os.environ, "VEDETTE_CORE": "off"},
         cwd=path.parents[1],
         capture_output=True,
