@@ -334,3 +334,23 @@ def test_a_follower_ends_when_it_is_idle(tmp_path: Path) -> None:
     begin = time.monotonic()
     assert subprocess.run(command, check=False, timeout=60).returncode == 0
     assert time.monotonic() - begin < 60
+
+
+def test_errors_are_counted_by_type(tmp_path: Path) -> None:
+    """A call that failed counts in the error rate, and under its type; a frame may have a column of them."""
+    with vedette.Monitor("m", lake=tmp_path) as monitor:
+        for i in range(40):
+            failed = i % 4 == 0
+            monitor.log({"a": float(i)}, None if failed else 1, error=KeyError("x") if failed else None)
+        monitor.log_many({"a": [1.0, 2.0], "prediction": [None, 1], "error": ["timeout", None]})
+        with pytest.raises(SchemaError, match="column 'error' has the type Int64: must be text"):
+            monitor.log_many({"a": [1.0], "error": [3]})
+        monitor.flush()
+        rate = monitor.figures("error_rate", window="all")
+        by_type = monitor.figures("rows", by="error", window="all")
+    assert (rate["value"].to_list(), rate["n"].to_list()) == ([11 / 42], [42])
+    assert dict(zip(by_type["segment"], by_type["value"], strict=True)) == {
+        "error=KeyError": 10,
+        "error=timeout": 1,
+        "error=null": 31,
+    }

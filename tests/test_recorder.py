@@ -150,6 +150,25 @@ def test_a_value_of_another_type_gets_a_field_of_its_own(recorder: Recorder, tmp
     ]
 
 
+def test_what_went_wrong_is_kept_by_its_type(recorder: Recorder, tmp_path: Path) -> None:
+    """An exception, its class or a text that names it becomes a text; no message is kept; the usual way keeps the same."""
+    for _ in range(2):
+        for error in (KeyError("a secret"), TimeoutError, decimal.InvalidOperation("x"), "no answer", None):
+            recorder.log({"a": 1.0}, None, error=error)
+        recorder.log({"a": 1.0}, 1)
+    expected = ["KeyError", "TimeoutError", "decimal.InvalidOperation", "no answer", None, None] * 2
+    back = read(tmp_path)
+    assert [row.get("error") for row in back.rows] == expected
+    assert [row.get("prediction") for row in back.rows] == [None, None, None, None, None, 1] * 2
+    for error in (3, b"x", [], Exception):
+        recorder.log({"a": 1.0}, None, error=error)
+    assert read(tmp_path).rejected == {
+        "error: type int: must be an exception, or text that names it": 1,
+        "error: type bytes: must be an exception, or text that names it": 1,
+        "error: type list": 1,
+    }
+
+
 def test_an_integer_among_floats_stays_a_float(recorder: Recorder, tmp_path: Path) -> None:
     """Where nothing is lost a number goes into the field that is there, and no segment is sealed for it."""
     for value in (1.5, 2, np.int64(3), np.float32(0.5), -(2**53)):

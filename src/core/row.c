@@ -416,7 +416,10 @@ put_scalars(Row *row, PyObject *const *arguments)
             }
         }
     }
-    return put_value(row, &plan->scalars[LATENCY], arguments[4]);
+    if (put_value(row, &plan->scalars[LATENCY], arguments[4]) < 0) {
+        return -1;
+    }
+    return put_value(row, &plan->scalars[ERROR], arguments[6]);
 }
 
 static int

@@ -91,14 +91,15 @@ class Monitor:
     """
 
     log: Callable[..., None]
-    """``log(features, prediction, *, probability=None, id=None, latency_s=None, time=None)``: record one prediction.
+    """``log(features, prediction, *, probability=None, id=None, latency_s=None, time=None, error=None)``: record one prediction.
 
     ``features`` maps names to values: numbers, booleans, texts, times, vectors (arrays, lists), ``vedette.image(...)`` and
     ``vedette.text(...)``; ``probability`` is that of the positive class, a mapping from class to probability, or a list
     in the order of ``classes``; ``id`` is what a label will name it by; ``time`` is when it was made (default now; a
-    datetime without a zone is UTC). It takes about a microsecond, writes to a memory-mapped file, never blocks and never
-    raises: what cannot be kept is counted, with its reason, in the ledger. A row whose ``log`` has returned survives
-    ``kill -9``.
+    datetime without a zone is UTC); ``error``, of a call that failed and has no prediction, is the exception or a text that
+    names it: its type is kept, not its message. It takes about a microsecond, writes to a memory-mapped file, never blocks
+    and never raises: what cannot be kept is counted, with its reason, in the ledger. A row whose ``log`` has returned
+    survives ``kill -9``.
     """
 
     label: Callable[..., None]

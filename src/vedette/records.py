@@ -62,7 +62,9 @@ JOURNAL_BYTES_MIN = 2**24
 SYNC_S = 0.2
 """Rows are on disk about this long after they were logged, where nobody says; until then they are in the system's hands."""
 
-RESERVED = frozenset({"id", "time", "received", "version", "prediction", "probability", "label", "latency_s"})
+RESERVED = frozenset(
+    {"id", "time", "received", "version", "prediction", "probability", "label", "latency_s", "error"}
+)
 """Columns of vedette's own tables; a feature cannot have such a name, nor one that starts with an underscore
 or with ``probability_``, nor one that ends like the column of a second type (``__int64``)."""
 
@@ -77,6 +79,7 @@ class Role(StrEnum):
     PROBABILITY = "probability"
     LATENCY = "latency"
     LABEL = "label"
+    ERROR = "error"
 
 
 class Physical(StrEnum):

@@ -26,7 +26,7 @@ COMPILED_FIELDS_MAX = 512
 _NO_STATE = (0, (), None, None, None, None)  # without a segment; no layout has the number 0
 
 _OPEN = '''
-def log(features, prediction=None, *, probability=None, id=None, latency_s=None, time=None):
+def log(features, prediction=None, *, probability=None, id=None, latency_s=None, time=None, error=None):
     """Record one prediction."""
 {starts}
     try:
@@ -71,7 +71,7 @@ def log(features, prediction=None, *, probability=None, id=None, latency_s=None,
         segment.spoilt = True
     try:
 {restores}
-        way.general(features, prediction, probability, id, latency_s, time)
+        way.general(features, prediction, probability, id, latency_s, time, error)
     except Exception:
         # out of stack or memory: a C call that needs neither a frame nor much room; or no call, and no room at all
         try:
@@ -112,7 +112,12 @@ _REFER = {
 _NOTHING = {Physical.FLOAT64: "0.0", Physical.VECTOR32: 'b""', Physical.VECTOR64: 'b""'}  # else 0
 _FIT = {Physical.FLOAT64: "way.fit_float", Physical.INT64: "way.fit_integer"}
 _RANGES = {"low": -(2**63), "high": 2**63 - 1, "top": 2**64 - 1, "text_max": TEXT_BYTES_MAX}
-_ARGUMENTS = {Role.PREDICTION: "prediction", Role.PROBABILITY: "probability", Role.LATENCY: "latency_s"}
+_ARGUMENTS = {
+    Role.PREDICTION: "prediction",
+    Role.PROBABILITY: "probability",
+    Role.LATENCY: "latency_s",
+    Role.ERROR: "error",
+}
 
 
 class CompiledLog:

@@ -67,7 +67,7 @@ class Recorder:
     """
 
     log: Callable[..., None]
-    """``log(features, prediction=None, *, probability=None, id=None, latency_s=None, time=None)`` records one
+    """``log(features, prediction=None, *, probability=None, id=None, latency_s=None, time=None, error=None)`` records one
     prediction. ``features`` is a mapping from name to value, ``probability`` a number, a mapping from class to
     number or a list in the order of the settings' classes, ``time`` seconds, a datetime or ISO 8601 text (default: the clock)."""
 
@@ -166,6 +166,7 @@ class Recorder:
         id: Any,  # noqa: A002 - the public name
         latency_s: Any,
         time: Any,
+        error: Any,
     ) -> None:
         """Record a prediction of any shape: ``log`` comes here with what its compiled way does not take."""
         try:
@@ -176,10 +177,10 @@ class Recorder:
             self._classes = list(probability) if type(probability) is dict else self._classes
             key, event = _identifier(id), self._event(time, now)
             layout, classes = self._predictions.layout, self._writer.settings.classes
-            cells = prediction_cells(layout, classes, given, prediction, probability, latency_s)
+            cells = prediction_cells(layout, classes, given, prediction, probability, latency_s, error)
             self._writer.put(self._predictions, cells, key, event, now)
-        except Exception as error:  # noqa: BLE001 - the edge: the model must not feel our faults or the caller's
-            self._miss("predictions", time, error)
+        except Exception as problem:  # noqa: BLE001 - the edge: the model must not feel our faults or the caller's
+            self._miss("predictions", time, problem)
 
     def declare(self, fields: Sequence[Field]) -> None:
         """Take the types of fields as known, from a reference, before the first row or later.

@@ -64,6 +64,7 @@ def prediction_cells(
     prediction: Any,
     probability: Any,
     latency_s: Any,
+    error: Any = None,
 ) -> list[Cell]:
     """Return the cells of a prediction, features first; ``classes`` are those of the model in their order, () unknown.
 
@@ -83,7 +84,21 @@ def prediction_cells(
     cells.append(_cell(Role.PREDICTION, "", "prediction", prediction))
     cells += _probability_cells(probability, classes)
     cells.append(_score_cell(Role.LATENCY, "", "latency_s", latency_s))
+    cells.append(_error_cell(error))
     return cells
+
+
+def _error_cell(error: Any) -> Cell:
+    """What went wrong, by its type: messages may hold anybody's data, and are without number."""
+    kind = error if isinstance(error, type) else type(error)
+    if issubclass(kind, BaseException):
+        error = (
+            kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+        )
+    cell = _cell(Role.ERROR, "", "error", error)
+    if cell.physical is not None and cell.physical is not Physical.TEXT:
+        raise Rejected(f"error: type {kind.__name__}: must be an exception, or text that names it")
+    return cell
 
 
 def label_cells(label: Any) -> list[Cell]:

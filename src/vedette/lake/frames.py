@@ -202,6 +202,8 @@ def fields_of(frame: pl.DataFrame) -> list[Field]:
             fields.append(Field(Role.PROBABILITY, name.removeprefix("probability_"), physical))
         elif name == "latency_s":
             fields.append(Field(Role.LATENCY, "", physical))
+        elif name == "error":
+            fields.append(Field(Role.ERROR, "", physical))
         elif name == "label":
             fields.append(Field(Role.LABEL, "", physical))
         elif physical in (Physical.VECTOR32, Physical.VECTOR64):
@@ -211,7 +213,7 @@ def fields_of(frame: pl.DataFrame) -> list[Field]:
     return fields
 
 
-_NAMED = ("id", "time", "prediction", "probability", "probability_<class>", "label", "latency_s")
+_NAMED = ("id", "time", "prediction", "probability", "probability_<class>", "label", "latency_s", "error")
 
 
 def check_mapping(columns: Mapping[str, str]) -> None:
@@ -292,6 +294,10 @@ def _rows(frame: pl.DataFrame, now_s: float, future_s: float, required: tuple[st
             if column.dtype == pl.Null and column.name not in RESERVED:
                 continue  # nothing but nulls tells no type; a feature of the reference counts as missing all the same
             closed = _closed(column)
+            if column.name == "error" and closed.dtype not in (pl.String, pl.Null):
+                raise SchemaError(
+                    f"column 'error' has the type {column.dtype}: must be text that names what went wrong"
+                )
             if column.name in ("prediction", "label") and isinstance(closed.dtype, pl.List):
                 raise SchemaError(
                     f"column {column.name!r} has the type {column.dtype}: must be a class or a number"
