@@ -42,10 +42,11 @@ _ATTEMPTS = 16
 _INTERRUPTED, _UNWRITABLE = 1, 2  # keys of format.VOID_REASONS
 _CLOSE_S = 2.0
 _SOON_S = 10.0  # a segment that was full in less is followed by one that is made at once
-_HASTY_S = 1.0  # and only one that was full in less by one of over _LARGE_BYTES
+_HASTY_S = 1.0  # and only one that was full in less, as the core alone can, by one of over _LARGE_BYTES
 _LARGE_BYTES = 2**25
 _CHECKED_ROWS = 20_000 if core is None else 2**62  # checked at each sync; in Python a row costs a microsecond
 _RETIRED_MAX = 64  # sealed segments that wait for the keeper, each with its maps
+_RETIRED_BYTES_MAX = 2**27  # and what those take
 _BEHIND = 2  # with more segments than this to complete, they are left without check words
 _READY_ROWS = 64  # faulted in beyond twice what came since the last time
 
@@ -446,7 +447,7 @@ class JournalWriter:
 
     def _plan(self, producer: Producer, stream: Stream, layout: Layout, first: int) -> SegmentPlan:
         n_bytes = min(self._first_bytes << min(stream.opened, 20), self._largest_bytes)
-        if stream.lasted > _HASTY_S:
+        if core is None or stream.lasted > _HASTY_S:
             n_bytes = min(n_bytes, max(self._first_bytes, _LARGE_BYTES))
         text_bytes = min(stream.text_bytes, n_bytes) if has_texts(layout) else 0
         stream.opened += 1
@@ -472,7 +473,8 @@ class JournalWriter:
             if not segment.retired:
                 segment.retired = True
                 stream.retired.append((segment, end))
-            if len(stream.retired) > _RETIRED_MAX:
+            waiting = sum(one.file.size for one, _ in stream.retired.copy())
+            if len(stream.retired) > _RETIRED_MAX or waiting > max(_RETIRED_BYTES_MAX, segment.file.size):
                 self._let_one_go(stream)
         stream.segment = None
         self._changed(stream)
