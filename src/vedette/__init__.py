@@ -19,6 +19,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from vedette.capture.frameworks.asgi import ASGIMiddleware as ASGIMiddleware
+    from vedette.capture.frameworks.wsgi import WSGIMiddleware as WSGIMiddleware
     from vedette.capture.media import image as image
     from vedette.capture.media import text as text
     from vedette.engine.two_files.run import report as report
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from vedette.records import Window as Window
 
 __all__ = [
+    "ASGIMiddleware",
     "Figure",
     "Health",
     "Ledger",
@@ -39,6 +42,7 @@ __all__ = [
     "Status",
     "VedetteError",
     "Verdict",
+    "WSGIMiddleware",
     "Window",
     "__version__",
     "image",
@@ -49,6 +53,8 @@ __all__ = [
 __version__ = "0.1.0.dev0"
 
 _HOME = {
+    "ASGIMiddleware": "vedette.capture.frameworks.asgi",
+    "WSGIMiddleware": "vedette.capture.frameworks.wsgi",
     "Monitor": "vedette.monitor",
     "VedetteError": "vedette.errors",
     "image": "vedette.capture.media",

@@ -255,6 +255,47 @@ class Monitor:
             self._reject("labels", reason, times)
         return self._write("labels", rows.frame) if rows.frame.height else 0
 
+    def watch(
+        self,
+        thing: Any = None,
+        *,
+        features: Callable[..., Any] | Sequence[str] | None = None,
+        output: Callable[[Any], Any] | None = None,
+        id: str | None = None,  # noqa: A002 - the name of the column
+    ) -> Any:
+        """Return the same function or model, whose calls are recorded: inputs, outputs, latency, errors.
+
+        ``thing`` is any callable, or a model of scikit-learn, PyTorch, Keras, XGBoost, LightGBM, CatBoost, ONNX Runtime,
+        OpenCV's DNN module, Hugging Face's pipelines or MLflow; what it is decides how its calls are read (``docs/watch.md``).
+        ``features`` says it otherwise: a function of the call's arguments that returns a mapping, or one for each row, or the
+        names of a matrix's columns; ``output`` is a function of what was returned that gives a prediction, a tuple
+        ``(prediction, probability)``, or a list of such tuples; ``id`` is the name of the feature that is the id. Nothing
+        that goes wrong in here reaches the caller: it is counted, with its reason, in the ledger. What the model raises is
+        recorded and raised. Without a thing a decorator is returned. Raises ``TypeError`` for what is no model.
+
+        >>> import tempfile
+        >>> monitor = Monitor("delays", lake=tempfile.mkdtemp())
+        >>> @monitor.watch(id="flight")
+        ... def late(flight: str, distance: float) -> bool:
+        ...     return distance > 500.0
+        >>> late("UA1", 733.0)
+        True
+        >>> monitor.ledger().total("seen")
+        1
+        """
+        from vedette.capture.frameworks import Calls, watch
+
+        if thing is None:
+            return lambda one: self.watch(one, features=features, output=output, id=id)
+        recorder = self._recorder
+        calls = Calls(recorder.log, recorder.reject, features=features, output=output, id=id)
+        return watch(thing, calls)
+
+    @property
+    def recorder(self) -> Recorder:
+        """What records; for adapters of one's own."""
+        return self._recorder
+
     def _write(self, stream: str, frame: pl.DataFrame) -> int:
         """Write a batch; its rows, less those for which there was no room: they are counted as dropped."""
         import polars as pl

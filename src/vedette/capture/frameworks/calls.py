@@ -1,0 +1,106 @@
+"""One call of a model: its rows, what came out, how long it took, what went wrong. Nothing of ours reaches the caller."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from vedette.capture.frameworks.inputs import Rows, plain, rows_of
+from vedette.capture.frameworks.outputs import Outputs, outputs_of
+from vedette.capture.rejected import Rejected, type_name
+
+__all__ = ["Calls", "Reader"]
+
+Reader = Callable[[Any, int], Outputs]
+"""Reads what a model returned for so many rows."""
+
+
+class Calls:
+    """Records the calls of one model.
+
+    ``log`` and ``reject`` are a recorder's. ``features`` is a function of the call's arguments that returns a mapping, or a
+    list of them, or the names of a matrix's columns; ``output`` is a function of what was returned that gives a prediction, or
+    ``(prediction, probability)``, or a list with one of these a row; ``id`` is the feature that is the rows' id.
+    """
+
+    def __init__(
+        self,
+        log: Callable[..., None],
+        reject: Callable[..., None],
+        *,
+        features: Callable[..., Any] | Sequence[str] | None = None,
+        output: Callable[[Any], Any] | None = None,
+        id: str | None = None,  # noqa: A002 - as the public name is
+    ) -> None:
+        self._log, self._reject = log, reject
+        self._features = features if callable(features) else None
+        self.names = None if features is None or callable(features) else [str(one) for one in features]
+        self._output, self._id = output, id
+
+    def run(
+        self,
+        call: Callable[[], Any],
+        rows: Callable[[], Rows],
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        read: Reader = outputs_of,
+    ) -> Any:
+        """Make a call and record it; ``rows`` says what was asked, where the user did not."""
+        asked = self.ask(rows, args, kwargs)
+        start = time.perf_counter()
+        try:
+            result = call()
+        except Exception as error:
+            self.failed(asked, time.perf_counter() - start, error)
+            raise
+        self.answered(asked, time.perf_counter() - start, result, read)
+        return result
+
+    def ask(self, rows: Callable[[], Rows], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Rows | str:
+        """The rows of a call, as they are before it; where they cannot be told, the reason."""
+        try:
+            if self._features is None:
+                return [dict(row) for row in rows()]
+            given = self._features(*args, **kwargs)
+            return [dict(given)] if isinstance(given, Mapping) else rows_of(given, self.names)
+        except Exception as error:  # noqa: BLE001 - the model's caller must not feel it
+            return _reason(error, "features")
+
+    def answered(self, asked: Rows | str, seconds: float, result: Any, read: Reader = outputs_of) -> None:
+        """Record a call that returned."""
+        if isinstance(asked, str):
+            self._reject("predictions", asked)
+            return
+        try:
+            outputs = read(result, len(asked)) if self._output is None else self._given(result, len(asked))
+        except Exception as error:  # noqa: BLE001 - as above
+            self._reject("predictions", _reason(error, "output"), max(1, len(asked)))
+            return
+        for row, (prediction, probability) in zip(asked, outputs, strict=True):
+            key = row.pop(self._id, None) if self._id is not None else None
+            self._log(row, prediction, probability=probability, id=plain(key), latency_s=seconds)
+
+    def failed(self, asked: Rows | str, seconds: float, error: BaseException) -> None:
+        """Record a call that raised: each of its rows failed."""
+        if isinstance(asked, str):
+            asked = [{}]
+        for row in asked:
+            key = row.pop(self._id, None) if self._id is not None else None
+            self._log(row, None, id=plain(key), latency_s=seconds, error=error)
+
+    def _given(self, result: Any, n_rows: int) -> Outputs:
+        """What the user's function makes of a result."""
+        assert self._output is not None
+        found = self._output(result)
+        if isinstance(found, tuple) and len(found) == 2 and n_rows == 1:
+            return [(plain(found[0]), plain(found[1]))]
+        if isinstance(found, list) and all(isinstance(one, tuple) and len(one) == 2 for one in found):
+            if len(found) != n_rows:
+                raise Rejected("watch: another number of outputs than of rows")
+            return [(plain(one), plain(chance)) for one, chance in found]
+        return outputs_of(found, n_rows)
+
+
+def _reason(error: Exception, what: str) -> str:
+    return str(error) if isinstance(error, Rejected) else f"watch: {what}: raised {type_name(type(error))}"
