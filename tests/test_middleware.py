@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import subprocess
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -245,3 +247,14 @@ def test_a_path_picks_what_lies_there() -> None:
     for path in ("x", "a[2]", "c[*]", "a.b"):
         with pytest.raises(Rejected):
             pick(document, path)
+
+
+def test_the_benchmark_runs() -> None:
+    """What adapters add to a call is measured beside a bare ``log``; no figure is looked at here."""
+    script = Path(__file__).parent.parent / "benchmarks" / "adapters.py"
+    command = [sys.executable, script, "--repeats", "1", "--json", "--only", "function", "asgi", "wsgi"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    found = json.loads(done.stdout)
+    assert {name: set(one) for name, one in found.items()} == {
+        name: {"call_s", "added_s", "log_s"} for name in ("function", "asgi", "wsgi")
+    }

@@ -106,7 +106,11 @@ def _is_table(value: Any) -> bool:
 
 def _rows_of_table(table: Any) -> Rows:
     if hasattr(table, "iloc"):  # pandas
-        return [{str(name): value for name, value in row.items()} for row in table.to_dict("records")]
+        names = [str(name) for name in table.columns]
+        columns = [column.tolist() for _, column in table.items()]
+        if not columns:
+            return [{} for _ in range(len(table))]
+        return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
     if hasattr(table, "iter_rows"):  # Polars
         return list(table.iter_rows(named=True))
     rows: Rows = table.to_pylist()  # Arrow

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from vedette.capture.frameworks.calls import Calls
@@ -17,13 +18,14 @@ _OF_CLASSES = ("binary", "multiclass", "multiclassova", "cross_entropy", "softma
 def watch(booster: Any, calls: Calls) -> Any:
     """A booster whose ``predict`` is recorded; what a classifier gives are probabilities."""
 
+    objective = cache(lambda: str(booster.params.get("objective") or _stored(booster)).split(" ")[0])
+
     def read(value: Any, n_rows: int) -> Outputs:
-        objective = str(booster.params.get("objective") or _stored(booster)).split(" ")[0]
-        if objective in _OF_CLASSES:
+        if objective() in _OF_CLASSES:
             return probabilities(value, () if value.ndim == 1 else range(value.shape[1]), n_rows)
         return outputs_of(value, n_rows)
 
-    return proxy(booster, {"predict": recorded(calls, booster.predict, booster.feature_name, read)})
+    return proxy(booster, {"predict": recorded(calls, booster.predict, cache(booster.feature_name), read)})
 
 
 def _stored(booster: Any) -> str:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from vedette.capture.frameworks.inputs import Rows, rows_of
@@ -45,6 +46,11 @@ class Route:
                 raise ValueError(f"{name}={path!r}: must be a path such as 'input.rows[*]'")
 
 
+@cache
+def _steps(path: str) -> tuple[tuple[str, str], ...]:
+    return tuple(_STEP.findall(path))
+
+
 def pick(document: Any, path: str) -> Any:
     """What lies at a path in a JSON document. Raises :class:`Rejected` where nothing does.
 
@@ -52,7 +58,7 @@ def pick(document: Any, path: str) -> Any:
     [1, 2]
     """
     found, many = [document], False
-    for name, index in _STEP.findall(path):
+    for name, index in _steps(path):
         if index == "*":
             if not all(isinstance(one, list) for one in found):
                 raise Rejected(f"watch: {path}: no list")
@@ -78,10 +84,15 @@ class Watcher:
             path: route if isinstance(route, Route) else _route(path, route) for path, route in routes.items()
         }
 
+        self._patterns = {path: route for path, route in self._routes.items() if set(path) & set("*?[")}
+
     def route(self, method: str, path: str) -> Route | None:
         """The route of a request, None for one that predicts nothing."""
-        for pattern, route in self._routes.items():
-            if (path == pattern or fnmatchcase(path, pattern)) and method in route.methods:
+        exact = self._routes.get(path)
+        if exact is not None and method in exact.methods:
+            return exact
+        for pattern, route in self._patterns.items():
+            if fnmatchcase(path, pattern) and method in route.methods:
                 return route
         return None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 from vedette.capture.frameworks.calls import Calls
@@ -17,8 +18,10 @@ __all__ = ["watch"]
 def watch(booster: Any, calls: Calls) -> Any:
     """A booster whose predictions are recorded; those of a logistic one are probabilities."""
 
+    objective = cache(lambda: _objective(booster))  # asked for with the first call, when it is trained
+
     def read(value: Any, n_rows: int) -> Outputs:
-        if _objective(booster) in ("binary:logistic", "reg:logistic", "multi:softprob"):
+        if objective() in ("binary:logistic", "reg:logistic", "multi:softprob"):
             return probabilities(value, () if value.ndim == 1 else range(value.shape[1]), n_rows)
         return outputs_of(value, n_rows)
 
