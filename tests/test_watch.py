@@ -122,6 +122,11 @@ def test_values_are_those_before_the_call(seen: Seen) -> None:
             features[:] = 0
         return 1
 
+    def spoil_within(features: Any) -> int:
+        features["v"].append(9.0)
+        features["w"][:] = 0
+        return 1
+
     seen.watch(spoil)({"a": 1.0})
     seen.watch(spoil, output=lambda one: [(one, 0.5), (one, 0.25)])(np.array([[2.0, 3.0], [4.0, 5.0]]))
     assert seen.rows == [
@@ -129,6 +134,9 @@ def test_values_are_those_before_the_call(seen: Seen) -> None:
         {"x0": 2.0, "x1": 3.0, "prediction": 1, "probability": 0.5},
         {"x0": 4.0, "x1": 5.0, "prediction": 1, "probability": 0.25},
     ]
+    seen.watch(spoil_within)({"v": [1.0, 2.0], "w": np.ones(2)})
+    last = seen.rows[-1]
+    assert (list(last["v"]), list(last["w"])) == ([1.0, 2.0], [1.0, 1.0])
 
 
 def test_what_a_call_raises_is_recorded_and_raised(seen: Seen) -> None:

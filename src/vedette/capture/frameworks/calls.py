@@ -61,9 +61,15 @@ class Calls:
         """The rows of a call, as they are before it; where they cannot be told, the reason."""
         try:
             if self._features is None:
-                return [dict(row) for row in rows()]
-            given = self._features(*args, **kwargs)
-            return [dict(given)] if isinstance(given, Mapping) else rows_of(given, self.names)
+                found = rows()
+            else:
+                given = self._features(*args, **kwargs)
+                found = [dict(given)] if isinstance(given, Mapping) else rows_of(given, self.names)
+            for row in found:
+                for name, value in row.items():
+                    if type(value) is list or type(value).__name__ == "ndarray":
+                        row[name] = value.copy()  # the model may write into it
+            return found
         except Exception as error:  # noqa: BLE001 - the model's caller must not feel it
             return _reason(error, "features")
 
