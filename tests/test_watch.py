@@ -340,6 +340,49 @@ def test_an_unfitted_model_raises_as_it_did(seen: Seen, flowers: Any) -> None:
     assert [row["error"] for row in seen.rows] == ["sklearn.exceptions.NotFittedError"] * 2
 
 
+def test_a_method_may_be_decorated(seen: Seen) -> None:
+    """``self`` is no feature; each object has its own."""
+
+    class Model:
+        def __init__(self, limit: float) -> None:
+            self.limit = limit
+
+        @seen.watch
+        def predict(self, features: dict[str, float]) -> bool:
+            return features["a"] > self.limit
+
+        __call__ = predict
+
+    assert (
+        Model(1.0).predict({"a": 2.0}),
+        Model(3.0)({"a": 2.0}),
+        Model(1.0).predict(features={"a": 0.5}),
+    ) == (True, False, False)
+    assert seen.rows == [
+        {"a": 2.0, "prediction": True},
+        {"a": 2.0, "prediction": False},
+        {"a": 0.5, "prediction": False},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (
+            {"features": "age"},
+            "features='age': must be a function of the call's arguments, or a list of names",
+        ),
+        ({"features": 3}, "features=3: must be"),
+        ({"output": "label"}, "output='label': must be a function"),
+        ({"id": 3}, "id=3: must be the name of a feature"),
+    ],
+)
+def test_a_wrong_option_is_refused_at_once(seen: Seen, options: Any, said: str) -> None:
+    """Not with the first call."""
+    with pytest.raises(TypeError, match=said):
+        seen.watch(len, **options)
+
+
 def test_what_is_neither_a_callable_nor_a_model_is_refused(tmp_path: Path) -> None:
     """With its type, and what would be right."""
     with (

@@ -33,6 +33,16 @@ class Calls:
         output: Callable[[Any], Any] | None = None,
         id: str | None = None,  # noqa: A002 - as the public name is
     ) -> None:
+        if isinstance(features, str) or not (
+            features is None or callable(features) or isinstance(features, Sequence)
+        ):
+            raise TypeError(
+                f"features={features!r}: must be a function of the call's arguments, or a list of names"
+            )
+        if output is not None and not callable(output):
+            raise TypeError(f"output={output!r}: must be a function of what the model returns")
+        if id is not None and not isinstance(id, str):
+            raise TypeError(f"id={id!r}: must be the name of a feature")
         self._log, self._reject = log, reject
         self._features = features if callable(features) else None
         self.names = None if features is None or callable(features) else [str(one) for one in features]

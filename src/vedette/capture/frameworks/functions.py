@@ -25,7 +25,7 @@ def watch(function: Callable[..., Any], calls: Calls) -> Callable[..., Any]:
     def rows(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Callable[[], Rows]:
         if len(args) == 1 and not kwargs and isinstance(args[0], Mapping):
             return lambda: [dict(args[0])]
-        return lambda: rows_of_call(bound(args, kwargs), args, calls.names)
+        return lambda: rows_of_call(bound(args, kwargs), calls.names)
 
     called = function if inspect.isroutine(function) else type(function).__call__
     if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(called):

@@ -53,14 +53,12 @@ def rows_of(value: Any, names: Sequence[str] | None = None) -> Rows:
     return _rows_of_array(array, names)
 
 
-def rows_of_call(
-    arguments: Mapping[str, Any], positional: Sequence[Any], names: Sequence[str] | None = None
-) -> Rows:
+def rows_of_call(arguments: Mapping[str, Any], names: Sequence[str] | None = None) -> Rows:
     """The rows of a call of a plain function: of its one argument where that holds rows, else one of all arguments.
 
     ``arguments`` are all of them by name. Those that cannot be kept (connections, settings) are no features.
     """
-    if len(arguments) == 1 and len(positional) <= 1:
+    if len(arguments) == 1:
         (value,) = arguments.values()
         if isinstance(value, Mapping):
             return [dict(value)]

@@ -21,6 +21,7 @@ __all__ = ["BODY_BYTES_MAX", "Exchange", "Route", "Watcher", "pick"]
 BODY_BYTES_MAX = 2**23
 """Of a larger request or response nothing is read; it is counted as rejected."""
 
+_decode = json.JSONDecoder().decode
 _STEP = re.compile(r"\.?([^.\[\]]+)|\[(\*|\d+)\]")
 
 
@@ -163,7 +164,7 @@ class Body:
         if self._n > BODY_BYTES_MAX:
             raise Rejected(f"watch: a {what} of more than {BODY_BYTES_MAX} bytes")
         try:
-            return json.loads(b"".join(self._pieces))
+            return _decode(b"".join(self._pieces).decode())
         except (ValueError, RecursionError):
             raise Rejected(f"watch: the {what} is no JSON") from None
 

@@ -108,4 +108,4 @@ class _Hooks:
         tensors = {**{f"x{i}": one for i, one in enumerate(args)}, **kwargs}
         if all(isinstance(one, self._torch.Tensor) and one.ndim for one in tensors.values()):
             return rows_of(tensors)
-        return rows_of_call(tensors, args, self._calls.names)
+        return rows_of_call(tensors, self._calls.names)
