@@ -25,6 +25,7 @@ from hypothesis import strategies as st
 
 from tests.journals import MODEL, read, record
 from vedette.capture import Recorder, producers
+from vedette.capture.core import core
 from vedette.errors import JournalError, SchemaError
 from vedette.records import Field, Physical, Role, Settings
 
@@ -113,6 +114,35 @@ def test_nan_inf_null_and_absent_are_four_things(recorder: Recorder, tmp_path: P
     assert repr([row.get("a", "null") for row in back.rows]) == "[1.0, nan, 'null', 'null']"
     assert back.column["b"] == [1.0, math.inf, -math.inf, 0.0]
     assert back.absent == {"a": 1, "b": 0}
+
+
+def test_rows_without_some_of_the_features_go_the_usual_way_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each row has what it was given and no more, null and absent stay two things; the core asks the general way no more
+    than once for each name and type."""
+    asked = []
+    general = Recorder._general
+    monkeypatch.setattr(Recorder, "_general", lambda self, *row: asked.append(row) or general(self, *row))
+    made = record(tmp_path, clock=lambda: NOW)
+    whole = {"a": 1.5, "b": 7, "c": "x", "d": True, "e": None, "v": [1.0, 2.0]}
+    rows = [
+        {name: whole[name] for place, name in enumerate(whole) if n >> place & 1}
+        for n in (63, *range(64), 63)
+    ]
+    for row in rows:
+        made.log(row, 1)
+    made.log({"a": 1.5, "other": 1}, 1)  # as many as some, and not the same
+    back = read(tmp_path).rows
+    own = {"prediction", "_sequence", "_time", "_received"}
+    found = [{name: value for name, value in row.items() if name not in own} for row in back]
+    plain = [{**row, "v": list(row["v"])} if "v" in row else row for row in found]
+    assert plain == [{name: value for name, value in row.items() if value is not None} for row in rows] + [
+        {"a": 1.5, "other": 1}
+    ]
+    if core is not None:
+        assert len(asked) <= 4
+    made.close()
 
 
 def test_integers_are_exact_to_64_bits(recorder: Recorder, tmp_path: Path) -> None:

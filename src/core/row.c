@@ -295,11 +295,42 @@ put_unordered(Row *row, Mapping *mapping, PyObject *given)
     return 0;
 }
 
+/* Features of which some are not given: those are null, and said not to be there. */
+static int
+put_partial(Row *row, Mapping *mapping, PyObject *given)
+{
+    Py_ssize_t found = 0;
+    for (Py_ssize_t i = 0; i < mapping->n; i++) {
+        Column *column = &mapping->columns[i];
+        PyObject *value = PyDict_GetItemWithError(given, column->key);
+        if (value != NULL) {
+            Py_INCREF(value); /* as in put_unordered */
+            int taken = put_value(row, column, value);
+            Py_DECREF(value);
+            if (taken < 0) {
+                return -1;
+            }
+            found++;
+        }
+        else if (PyErr_Occurred() || !column->alone) {
+            return -1; /* each of a column's types has its own bits: for the general way to set */
+        }
+        else if (column->kind != NOTHING) {
+            row->row.words[3 + column->word] |= column->null | column->null << 1;
+        }
+    }
+    return found == PyDict_Size(given) ? 0 : -1;
+}
+
 static int
 put_mapping(Row *row, Mapping *mapping, PyObject *given)
 {
-    if (!PyDict_CheckExact(given) || PyDict_Size(given) != mapping->n) {
+    if (!PyDict_CheckExact(given)) {
         return -1;
+    }
+    Py_ssize_t n = PyDict_Size(given);
+    if (n != mapping->n) {
+        return n < mapping->n && mapping == &row->plan->features ? put_partial(row, mapping, given) : -1;
     }
     Py_ssize_t at = 0, i = 0;
     PyObject *key, *value;
