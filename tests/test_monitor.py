@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -354,3 +355,81 @@ def test_errors_are_counted_by_type(tmp_path: Path) -> None:
         "error=timeout": 1,
         "error=null": 31,
     }
+
+
+def test_names_that_no_table_can_have_are_refused(tmp_path: Path) -> None:
+    """A NUL or half a surrogate pair in the name of a feature or a class costs its row, not the rows beside it."""
+    with vedette.Monitor("m", lake=tmp_path) as monitor:
+        monitor.log({"ok": 1.0}, 1, id="good")
+        for name in ("a\0b", "\ud800"):
+            monitor.log({name: 1.0}, 1)
+            monitor.log({name: vedette.image(b"x")}, 1)
+            monitor.log({"ok": 1.0}, 1, probability={name: 0.5, "other": 0.5})
+        for table in ({"a\0b": [1.0]}, {"ok": [1.0], "probability_a\0": [0.5]}):
+            with pytest.raises(SchemaError, match="must have no NUL"):
+                monitor.log_many(table)
+        monitor.flush()
+        ledger = monitor.ledger()
+    assert (ledger.total("in_lake"), ledger.total("rejected"), ledger.balanced) == (1, 6, True)
+    for wrong in (
+        {"version": "\ud800"},
+        {"version": "a\0"},
+        {"classes": ["a", "\ud800"]},
+        {"segments": ["a\0"]},
+    ):
+        with pytest.raises(ValueError, match=next(iter(wrong))):
+            vedette.Monitor("m", lake=tmp_path, **wrong)
+
+
+@pytest.mark.parametrize("lake", ["", " ", 5])
+def test_a_lake_that_is_nowhere_is_refused(lake: object) -> None:
+    """An empty text is not the working folder."""
+    with pytest.raises(LakeError, match=f"lake={lake!r}: must be a folder"):
+        vedette.Monitor("m", lake=lake)
+
+
+def test_a_check_says_that_no_row_was_kept(tmp_path: Path) -> None:
+    """And the commonest reason, rather than that nothing came."""
+    with vedette.Monitor("m", lake=tmp_path) as monitor:
+        for i in range(5):
+            monitor.log({"a": float(i)}, 1, id=float(i))
+        monitor.label(None, 1)
+        (verdict,) = monitor.check().verdicts
+    reason = "none of 5 rows was kept (5: id: type float: must be an integer, a text or a UUID): see vedette ledger m"
+    assert (verdict.verdict, verdict.reason) == ("UNKNOWN", reason)
+
+
+def test_rows_for_which_no_folder_could_be_made_are_said(tmp_path: Path) -> None:
+    """``flush`` returns only where all is in the lake; what is counted in the process alone is an error with its number."""
+    with vedette.Monitor("m", lake=tmp_path) as monitor:
+        (tmp_path / ".journal" / "m").write_text("in the way")
+        for _ in range(7):
+            monitor.log({"a": 1.0}, 1)
+        with pytest.raises(IngestError, match="7 rows were not kept, and are counted in this process alone"):
+            monitor.flush()
+        (tmp_path / ".journal" / "m").unlink()
+        time.sleep(1.1)
+        monitor.log({"a": 1.0}, 1)
+        monitor.flush()
+        assert [monitor.ledger().total(part) for part in ("seen", "dropped", "in_lake")] == [8, 7, 1]
+
+
+def test_rows_after_the_folder_was_deleted_are_kept_in_another(tmp_path: Path) -> None:
+    """Its rows are gone with it; recording goes on, and no more than a moment's rows are dropped, with the reason."""
+    with vedette.Monitor("m", lake=tmp_path) as monitor:
+        monitor.log({"a": 1.0}, 1)
+        shutil.rmtree(tmp_path / ".journal" / "m")
+        time.sleep(0.6)
+        for _ in range(100):
+            monitor.log({"a": 1.0}, 1)
+        monitor.flush()
+        ledger = monitor.ledger()
+    assert (ledger.total("seen"), ledger.balanced, ledger.total("in_lake") >= 99) == (100, True, True)
+
+
+def test_a_metric_that_is_misspelt_has_its_neighbours_named(tmp_path: Path) -> None:
+    """Before all that there are."""
+    with vedette.Monitor("m", lake=tmp_path) as monitor:
+        monitor.log({"a": 1.0}, 1)
+        with pytest.raises(ValueError, match="metric='acuracy': did you mean accuracy"):
+            monitor.figures("acuracy")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from vedette import config
 from vedette.capture.recorder import Recorder
-from vedette.errors import DataError, LakeError
+from vedette.errors import DataError, IngestError, LakeError
 from vedette.records import (
     FUTURE_S,
     Health,
@@ -23,6 +23,7 @@ from vedette.records import (
     check_journal_bytes_max,
     check_model_name,
     check_sync_s,
+    is_storable,
 )
 
 if TYPE_CHECKING:
@@ -123,8 +124,10 @@ class Monitor:
         clock: Callable[[], float] = time_module.time,
     ) -> None:
         self.model = check_model_name(model)
-        if not isinstance(version, str) or not version or len(version) > 128:
-            raise ValueError(f"version={version!r}: must be text of 1 to 128 characters")
+        if not isinstance(version, str) or not version or len(version) > 128 or not is_storable(version):
+            raise ValueError(
+                f"version={version!r}: must be text of 1 to 128 characters, without NUL or half of a surrogate pair"
+            )
         if not callable(clock):
             raise ValueError(f"clock={clock!r}: must be callable and return seconds since 1970")
         self.version = version
@@ -340,10 +343,16 @@ class Monitor:
         """
         if self._shipping is not None:
             self._shipping.flush(self.model, timeout_s)
-            return
-        from vedette.engine import requests
+        else:
+            from vedette.engine import requests
 
-        requests.ask(self._lake(), self.model, timeout_s=timeout_s)
+            requests.ask(self._lake(), self.model, timeout_s=timeout_s)
+        lost = self._recorder.in_memory()
+        if lost:
+            raise IngestError(
+                f"{lost:,} rows were not kept, and are counted in this process alone: no folder for the journal of "
+                f"{self.model} can be made in {self._recorder.root}"
+            )
 
     def close(self) -> None:
         """Stop recording. Nothing is lost: what was recorded is in the journal until an ingester takes it."""

@@ -48,6 +48,7 @@ __all__ = [
     "check_sync_s",
     "class_name",
     "is_model_name",
+    "is_storable",
 ]
 
 FUTURE_S = 300.0
@@ -475,6 +476,18 @@ def is_model_name(name: str) -> bool:
     return _MODEL_NAME.fullmatch(name) is not None
 
 
+def is_storable(text: str) -> bool:
+    """True for text that may name a column: without NUL and without half of a surrogate pair.
+
+    >>> is_storable("größe"), is_storable("a\\0b"), is_storable("\\ud800")
+    (True, False, False)
+    """
+    try:
+        return b"\0" not in text.encode()
+    except UnicodeEncodeError:
+        return False
+
+
 def check_feature_names(names: Iterable[object]) -> tuple[str, ...]:
     """Return the names, or raise ``SchemaError`` naming those that are not strings, empty, reserved or alike.
 
@@ -485,6 +498,10 @@ def check_feature_names(names: Iterable[object]) -> tuple[str, ...]:
     for name in names:
         if not isinstance(name, str) or not name:
             raise SchemaError(f"feature name {name!r}: must be a non-empty string")
+        if not is_storable(name):
+            raise SchemaError(
+                f"feature name {name[:80]!r}: must have no NUL and no half of a surrogate pair: rename the feature"
+            )
         if len(name) > 256:
             raise SchemaError(
                 f"feature name {name[:40]!r}... has {len(name)} characters: at most 256 are kept"

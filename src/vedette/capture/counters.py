@@ -65,8 +65,10 @@ class CounterFile:
     written to any more.
     """
 
+    _descriptor = -1  # until there is one, also where its making is interrupted
+
     def __init__(self, path: Path, *, create: bool = False) -> None:
-        self._path, self._descriptor = path, -1
+        self._path = path
         self._guard: Guard | None = None
         if create:
             _write_new(path)

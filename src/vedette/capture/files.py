@@ -59,12 +59,13 @@ class PreparedFile:
     is there already. Raises ``OSError`` where there is no room for it.
     """
 
+    guard: Guard | None = None  # until there is one, also where its making is interrupted
+    descriptor = -1
+    _map: Any = None
+
     def __init__(self, path: Path, size: int, head: bytes, *, mapped: bool, made: Any = None) -> None:
         self.path, self.size = path, size
         self.target: Any = None
-        self.guard: Guard | None = None
-        self.descriptor = -1
-        self._map: Any = None
         if mapped and core is not None:
             if made is None:
                 made = file_of_core(path, size, head)

@@ -140,6 +140,11 @@ class Recorder:
         self._writer.renew()  # a list of probabilities is in the order of the classes
 
     @property
+    def root(self) -> Path:
+        """The journal's folder."""
+        return self._writer.root
+
+    @property
     def producer(self) -> str | None:
         """The name of the folder that this process writes into, None before the first row."""
         producer = self._writer.producer
@@ -219,6 +224,11 @@ class Recorder:
             for when, n in (times() if times is not None else {None: n_rows}).items():
                 self.drop(stream, f"a batch: {reason_of(error)}", n, time=when)
             return 0
+
+    def in_memory(self) -> int:
+        """The rows that were not kept and are counted in this process alone: there was no room for a folder. 0 for none."""
+        self._writer.ensure_folder()
+        return self._writer.tally.in_memory
 
     def position(self) -> dict[str, int]:
         """The highest sequence handed out for ``predictions`` and ``labels``, the highest number of ``batches``.

@@ -12,7 +12,7 @@ from vedette.capture.media import spread
 from vedette.capture.rejected import Rejected
 from vedette.capture.values import convert, resolve, score
 from vedette.capture.vectors import LENGTHS_MAX, length_of, numbers_of
-from vedette.records import Field, Physical, Role, check_feature_names, class_name
+from vedette.records import Field, Physical, Role, check_feature_names, class_name, is_storable
 
 __all__ = ["Cell", "Placed", "label_cells", "place", "prediction_cells", "snapshot"]
 
@@ -131,6 +131,8 @@ def _class_cells(probability: dict[Any, Any]) -> Iterable[Cell]:
         name = class_name(one)
         if not name:
             raise Rejected("probability: a class has an empty name")
+        if not is_storable(name):
+            raise Rejected("probability: the name of a class has a NUL or half of a surrogate pair")
         if name in seen:
             raise Rejected(f"probability: {seen[name]!r} and {one!r} are the same class")
         seen[name] = one

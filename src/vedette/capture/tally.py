@@ -128,6 +128,12 @@ class Tally:
         self.settle()
 
     @property
+    def in_memory(self) -> int:
+        """The rows that are counted here alone, for no folder could be made yet."""
+        self.settle()
+        return sum(self._early.values())
+
+    @property
     def attached(self) -> bool:
         """True while there is a file to count into."""
         return self._file is not None

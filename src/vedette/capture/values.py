@@ -261,7 +261,7 @@ def identifier(value: Any) -> bytes | None:
             except UnicodeDecodeError:
                 raise Rejected("bytes that are not UTF-8") from None
             return bytes(plain)
-    raise Rejected(f"type {type_name(type(value))}")
+    raise Rejected(f"type {type_name(type(value))}: must be an integer, a text or a UUID")
 
 
 def event_time(value: Any, now: float) -> tuple[float, bool]:

@@ -418,6 +418,8 @@ class JournalWriter:
             stream.retry_at = time.monotonic() + _RETRY_S
             if isinstance(error, FileNotFoundError):
                 self._let_go()
+                stream.retry_at = 0.0  # the next row takes another folder
+                raise NoRoom("the journal's folder was deleted") from None
             raise NoRoom(f"{NO_ROOM}: {reason_of(error)}") from None
         self._changed(stream)
         self._wake()

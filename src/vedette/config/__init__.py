@@ -61,6 +61,7 @@ from vedette.records import (
     check_model_name,
     check_sync_s,
     class_name,
+    is_storable,
 )
 
 __all__ = [
@@ -252,6 +253,8 @@ def settings(values: Mapping[str, Any], base: Settings | None = None) -> Setting
         if isinstance(classes, str) or not isinstance(classes, Sequence) or len(classes) < 2:
             raise ValueError(f"classes={classes!r}: must be a list of two names or more")
         names = tuple(class_name(one) for one in classes)
+        if not all(is_storable(one) and one for one in names):
+            raise ValueError(f"classes={classes!r}: must be names without NUL or half of a surrogate pair")
         if len(set(names)) < len(names):
             raise ValueError(f"classes={classes!r}: the same class twice")
         result = replace(result, classes=names)
@@ -269,7 +272,7 @@ def settings(values: Mapping[str, Any], base: Settings | None = None) -> Setting
         if (
             isinstance(columns, str)
             or not isinstance(columns, Sequence)
-            or not all(isinstance(one, str) and one for one in columns)
+            or not all(isinstance(one, str) and one and is_storable(one) for one in columns)
         ):
             raise ValueError(f"segments={columns!r}: must be a list of columns, such as ['region']")
         result = replace(result, segments=tuple(dict.fromkeys(columns)))
@@ -292,6 +295,8 @@ def _zone(name: Any) -> str:
 
 def lake_folder(location: str | Path) -> Path:
     """The folder of a lake; ``LakeError`` where this version cannot keep one there."""
+    if not isinstance(location, str | Path) or not str(location).strip():
+        raise LakeError(f"lake={location!r}: must be a folder, or the URL of a server")
     text = str(location)
     url = server_url(text)
     if url is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from datetime import datetime
 
 import polars as pl
@@ -14,6 +15,7 @@ from vedette.engine.rules import PREFIX, Standing, silence_rules
 from vedette.engine.state import GRACE, LIVE, NEVER, OPEN, Kept, kept_row, receipts, was_live
 from vedette.errors import ConfigError
 from vedette.lake.events import settings_of
+from vedette.lake.ledger import ledger
 from vedette.lake.tables import Lake, ModelTables
 from vedette.records import Health, Status, Verdict
 
@@ -31,7 +33,7 @@ def health(lake: Lake, model: str, now: datetime | None = None) -> Health:
     if kept is None:
         known = tables["summaries"].scan().select(pl.len()).collect().item()
         reason = (
-            "no reference: give one with monitor.reference(frame)" if known else "nothing was recorded yet"
+            "no reference: give one with monitor.reference(frame)" if known else _nothing_kept(lake, model)
         )
         nothing = Verdict("model", "", Status.UNKNOWN, None, "", "rule", reason)
         return Health(model, "", Status.UNKNOWN, (nothing, *untold))
@@ -70,6 +72,20 @@ def _wrongly_written() -> list[Verdict]:
     except ConfigError as error:
         return [Verdict("vedette.toml", "", Status.UNKNOWN, None, "", "rule", str(error))]
     return []
+
+
+def _nothing_kept(lake: Lake, model: str) -> str:
+    """Why there is nothing to judge: nothing came, or none of what came could be kept."""
+    parts = [one for one in ledger(lake, model).producers if one.stream == "predictions"]
+    reasons = Counter[str]()
+    for part in parts:
+        for counts in part.reasons.values():
+            reasons.update(counts)
+    seen = sum(part.seen for part in parts)
+    if not seen or not reasons:
+        return "nothing was recorded yet"
+    reason, n = reasons.most_common(1)[0]
+    return f"none of {seen:,} rows was kept ({n:,}: {reason}): see vedette ledger {model}"
 
 
 def silences_of(tables: ModelTables, kept: Kept, now: datetime | None) -> dict[str, str | None]:

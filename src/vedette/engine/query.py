@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
@@ -108,7 +109,9 @@ class Query:
         known: dict[str, Statistic | Breakdown] = {**every_statistic(), **BREAKDOWNS}
         for name in self.metrics:
             if name not in known:
-                raise ValueError(f"metric={name!r}: must be one of {', '.join(sorted(known))}")
+                near = get_close_matches(str(name), known, 3)
+                meant = f"did you mean {' or '.join(near)}? " if near else ""
+                raise ValueError(f"metric={name!r}: {meant}must be one of {', '.join(sorted(known))}")
         return {name: statistic for name, statistic in known.items() if name in self.metrics}
 
     @property

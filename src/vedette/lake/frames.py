@@ -18,7 +18,7 @@ from vedette.lake.files import open_frame, open_table
 from vedette.lake.foreign import check_names, of_mapping, of_pandas
 from vedette.lake.types import UTC
 from vedette.lake.vectors import closed_vectors, lengths, spread_classes, unfit_vectors
-from vedette.records import RESERVED, Field, Physical, Role, check_feature_names
+from vedette.records import RESERVED, Field, Physical, Role, check_feature_names, is_storable
 
 __all__ = [
     "POLARS",
@@ -260,6 +260,9 @@ def prediction_rows(
         name for name in frame.columns if name not in RESERVED and not name.startswith("probability_")
     ]
     check_feature_names(features)
+    for name in frame.columns:
+        if not is_storable(name):
+            raise SchemaError(f"column {name[:80]!r}: must have no NUL in its name")
     return _rows(frame, now_s, future_s)
 
 
