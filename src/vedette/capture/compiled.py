@@ -23,6 +23,7 @@ __all__ = ["COMPILED_FIELDS_MAX", "CompiledLog"]
 COMPILED_FIELDS_MAX = 512
 """Above this a function takes too long to compile (about 20 ms) to be worth it; such rows go the general way."""
 
+_SETTLED_ROWS = 3
 _NO_STATE = (0, (), None, None, None, None)  # without a segment; no layout has the number 0
 
 _OPEN = '''
@@ -130,6 +131,18 @@ class CompiledLog:
     def __init__(self, clock: Callable[[], float], way: Any) -> None:
         self.log = _define(Layout(()), {"state": _NO_STATE, "clock": clock, "way": way})
         self._layout: Layout | None = None
+        self._next: tuple[Any, Mapping[str, str], Mapping[str, Any]] | None = None
+        self._n_rows = 0
+
+    def used(self) -> None:
+        """A row has gone the general way. A layout that stays for a few rows has a function made for it, which takes tens of
+        milliseconds: not one for each of many columns that come one after another."""
+        waiting = self._next
+        if waiting is not None:
+            self._n_rows += 1
+            if self._n_rows >= _SETTLED_ROWS:
+                self._next = None
+                self._install(*waiting)
 
     def install(self, segment: Any, keys: Mapping[str, str], classes: Mapping[str, Any]) -> None:
         """Let ``log`` write into a segment; with None it takes the general way.
@@ -139,10 +152,16 @@ class CompiledLog:
         ``keys`` are the caller's own strings by their text, ``classes`` the keys of its probabilities by the class's
         name: looking a key up by the very object that it is spares the comparison of the characters.
         """
-        names = self.log.__globals__
-        if segment is None:
-            names["state"] = _NO_STATE
+        self._next = None
+        if segment is not None and segment.layout is self._layout:
+            self._install(segment, keys, classes)
             return
+        self.log.__globals__["state"] = _NO_STATE
+        if segment is not None:
+            self._next, self._n_rows = (segment, keys, classes), 0
+
+    def _install(self, segment: Any, keys: Mapping[str, str], classes: Mapping[str, Any]) -> None:
+        names = self.log.__globals__
         layout = segment.layout
         if self._layout is not layout:
             code, self._layout = _compile(layout), None

@@ -47,6 +47,9 @@ class CoreLog:
         self._classes: Callable[[], Sequence[str]] = way.classes
         self.log: Callable[..., None] = self._core.log
 
+    def used(self) -> None:
+        """As the log in Python has it; a layout costs the core nothing."""
+
     def install(self, segment: Any, keys: Mapping[str, str], classes: Mapping[str, Any]) -> None:
         """Let ``log`` write into a segment; with None, or one that is not mapped, it takes the general way."""
         if segment is None or not isinstance(segment.slots, core.Slots):

@@ -186,6 +186,11 @@ class Recorder:
             self._writer.put(self._predictions, cells, key, event, now)
         except Exception as problem:  # noqa: BLE001 - the edge: the model must not feel our faults or the caller's
             self._miss("predictions", time, problem)
+            return
+        try:
+            self._way_in.used()
+        except Exception:  # noqa: BLE001, S110 - the row is kept: what fails now must not count it again
+            pass
 
     def declare(self, fields: Sequence[Field]) -> None:
         """Take the types of fields as known, from a reference, before the first row or later.

@@ -68,19 +68,18 @@ class _Core:
 class _Zipped:
     def __init__(self, buffer: Any, at: int, slot_bytes: int, first: int, limit: int) -> None:
         self._first, self._limit = first, limit
-        self._numbers = iter(range(first, limit))
-        offsets = range(at, at + (limit - first) * slot_bytes, slot_bytes)
-        self.iterator: Iterator[_Slot] = zip(self._numbers, offsets, itertools.repeat(buffer))
-        self._burnt: list[_Slot] = []
+        self._numbers: Any = iter(range(first, limit))
+        self._offsets = iter(range(at, at + (limit - first) * slot_bytes, slot_bytes))
+        self.iterator: Iterator[_Slot] = zip(self._numbers, self._offsets, itertools.repeat(buffer))
 
     @property
     def next(self) -> int:
-        return self._limit - operator.length_hint(self._numbers)
+        return self._limit - operator.length_hint(self._offsets)
 
     def stop(self) -> int:
-        # one call into C: no other thread takes a slot in between, no signal comes before it is noted
-        self._burnt.extend(itertools.islice(self.iterator, self._limit - self._first))
-        return self._burnt[0][0] if self._burnt else self._limit
+        # in one step, whatever is left of them: the numbers end, and the offsets, which come second, stay where they are
+        self._numbers.__setstate__(self._limit - self._first)
+        return self.next
 
     def release(self) -> None:
         pass  # whoever has taken a slot still holds the buffer
