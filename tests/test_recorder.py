@@ -199,6 +199,23 @@ def test_what_went_wrong_is_kept_by_its_type(recorder: Recorder, tmp_path: Path)
     }
 
 
+def test_an_array_of_one_element_is_its_element(recorder: Recorder, tmp_path: Path) -> None:
+    """What ``predict`` of one row gives: a prediction, a probability or a label."""
+    for prediction, probability in (
+        (np.array([1]), np.array([0.25])),
+        (np.array([["late"]]), np.array([[0.5]])),
+    ):
+        recorder.log({"a": 1.0}, prediction, probability=probability, id="x")
+        recorder.label("x", prediction)
+    recorder.log({"a": 1.0}, np.array([1, 2]))
+    back = read(tmp_path)
+    given = [(row.get("prediction", row.get("prediction__text")), row["probability"]) for row in back.rows]
+    assert given == [(1, 0.25), ("late", 0.5)]
+    labels = read(tmp_path, stream="labels").rows
+    assert [row.get("label", row.get("label__text")) for row in labels] == [1, "late"]
+    assert back.rejected == {"prediction: type ndarray": 1}
+
+
 def test_an_integer_among_floats_stays_a_float(recorder: Recorder, tmp_path: Path) -> None:
     """Where nothing is lost a number goes into the field that is there, and no segment is sealed for it."""
     for value in (1.5, 2, np.int64(3), np.float32(0.5), -(2**53)):

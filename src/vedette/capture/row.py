@@ -81,8 +81,8 @@ def prediction_cells(
         _cell(Role.FEATURE, name, name, value) if resolved is None else Cell(Role.FEATURE, name, *resolved)
         for name, resolved, value in given
     ]
-    cells.append(_cell(Role.PREDICTION, "", "prediction", prediction))
-    cells += _probability_cells(probability, classes)
+    cells.append(_cell(Role.PREDICTION, "", "prediction", _single(prediction)))
+    cells += _probability_cells(_single(probability), classes)
     cells.append(_score_cell(Role.LATENCY, "", "latency_s", latency_s))
     cells.append(_error_cell(error))
     return cells
@@ -103,7 +103,15 @@ def _error_cell(error: Any) -> Cell:
 
 def label_cells(label: Any) -> list[Cell]:
     """Return the one cell of a label."""
-    return [_cell(Role.LABEL, "", "label", label)]
+    return [_cell(Role.LABEL, "", "label", _single(label))]
+
+
+def _single(value: Any) -> Any:
+    """The one element of an array that has one, as ``predict`` of one row gives it; anything else as it is."""
+    kind = type(value)
+    if kind.__name__ == "ndarray" and kind.__module__ == "numpy" and value.size == 1:
+        return value.reshape(-1)[0]
+    return value
 
 
 def _probability_cells(probability: Any, classes: Sequence[str]) -> Iterable[Cell]:
