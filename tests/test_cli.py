@@ -6,12 +6,15 @@ import json
 import os
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
 from tests.world import World
+from vedette.output.console import _lines, print_figures
 
 
 def run(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -130,7 +133,7 @@ def test_ingest_says_what_came_in(lake: str) -> None:
         (["check", "m", "--lake", "/no/such/folder"], 70, "lake='/no/such/folder': no such folder"),
         (["check", "other"], 70, "model='other': not in the lake"),
         (["check", "Bad Name"], 64, "model='Bad Name': must be"),
-        (["figures", "m", "--metric", "acuracy"], 64, "metric='acuracy': must be one of"),
+        (["figures", "m", "--metric", "acuracy"], 64, "metric='acuracy': did you mean accuracy"),
         (["figures", "m", "--since", "soon"], 64, "since='soon': must be"),
         (["check"], 64, "Missing argument"),
         (["chek"], 64, "No such command"),
@@ -160,3 +163,41 @@ def test_help_lists_the_commands() -> None:
     """``vedette --help`` names every command with its line."""
     text = run("--help").stdout
     assert all(name in text for name in ("demo", "check", "figures", "ledger", "ingest"))
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_the_name_of_a_figure_is_never_broken(
+    width: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In a terminal of any width; each window has a line of its own."""
+    monkeypatch.setenv("COLUMNS", str(width))
+    names = {"expected_calibration_error": "prediction", "kolmogorov_smirnov": "a_feature_of_some_length"}
+    rows = [
+        {"metric": metric, "feature": feature, "part": None, "segment": "", "start": datetime(2026, 1, day),
+         "value": 0.125, "low": 0.1, "high": 0.15, "n": 1000, "reason": None}
+        for metric, feature in names.items() for day in (4, 5)
+    ]  # fmt: skip
+    print_figures(pl.DataFrame(rows, schema_overrides={"part": pl.String, "reason": pl.String}))
+    lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    for metric, feature in names.items():
+        assert sum(line.startswith(f"{metric} of {feature}") for line in lines) == (2 if width == 120 else 1)
+    assert sum("0.125  0.1 to 0.15" in line for line in lines) == 4
+
+
+def test_windows_without_a_value_for_one_reason_are_one_line() -> None:
+    """Where reasons differ, or there is a value, each has its own."""
+
+    def row(day: int, value: float | None, reason: str | None) -> dict[str, Any]:
+        return {
+            "start": datetime(2026, 1, day),
+            "value": value,
+            "low": value,
+            "high": value,
+            "n": 10 * day,
+            "reason": reason,
+        }
+
+    nothing = [row(1, None, "no reference"), row(2, None, "no reference")]
+    assert _lines(nothing) == [("2 windows", "", "", "30", "no reference")]
+    assert len(_lines([*nothing, row(3, None, "too few rows")])) == 3
+    assert _lines([*nothing, row(3, 0.5, None)])[2] == ("2026-01-03", "0.5", "0.5 to 0.5", "30", "")

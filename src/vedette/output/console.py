@@ -152,26 +152,69 @@ def print_figures(frame: pl.DataFrame, *, as_json: bool = False) -> None:
     if frame.is_empty():
         console.print("no figures: nothing was recorded yet")
         return
-    table = Table(box=None, header_style="bold", padding=(0, 1))
-    for name in ("figure", "window", "value", "95 % interval", "n", "reason"):
-        table.add_column(name, justify="right" if name in ("value", "n") else "left", overflow="fold")
+    by_figure: dict[str, list[dict[str, Any]]] = {}
     for row in frame.tail(ROWS_SHOWN).iter_rows(named=True):
-        of = f" of {row['feature']}" if row["feature"] and row["metric"] != "rows" else ""
-        of = f" of {row['part']}" if row["part"] else of
-        where = f" [{row['segment']}]" if row["segment"] else ""
-        table.add_row(
-            Text(f"{row['metric']}{of}{where}"),
-            f"{row['start']:%Y-%m-%d %H:%M}".removesuffix(" 00:00"),
-            _number(row["value"]),
-            "" if row["low"] is None else f"{_number(row['low'])} to {_number(row['high'])}",
-            f"{row['n']:,}",
-            Text(row["reason"] or ""),
-        )
-    console.print(table)
+        by_figure.setdefault(_figure(row), []).append(row)
+    if console.width >= _WIDE:
+        table = Table(box=None, header_style="bold", padding=(0, 1))
+        for name in ("figure", *_COLUMNS):
+            table.add_column(name, justify="right" if name in ("value", "n") else "left", overflow="fold")
+        for figure, rows in by_figure.items():
+            for line in _lines(rows):
+                table.add_row(Text(figure), *map(Text, line))
+        console.print(table)
+    else:  # the figure on a line of its own, which may be as long as it likes
+        console.print(Text(_in_columns(_COLUMNS), "bold"))
+        for figure, rows in by_figure.items():
+            console.print(Text(figure, "bold"), soft_wrap=True)
+            for line in _lines(rows):
+                console.print(Text(_in_columns(line)), soft_wrap=True)
     if frame.height > ROWS_SHOWN:
         console.print(
             f"the last {ROWS_SHOWN} of {frame.height:,} figures; --since, --metric and --feature narrow them, --json gives all"
         )
+
+
+_WIDE = 100
+_COLUMNS = ("window", "value", "95 % interval", "n", "reason")
+
+
+def _figure(row: Mapping[str, Any]) -> str:
+    """What a figure tells of: the metric, its column or class, its segment."""
+    of = f" of {row['feature']}" if row["feature"] and row["metric"] != "rows" else ""
+    of = f" of {row['part']}" if row["part"] else of
+    where = f" [{row['segment']}]" if row["segment"] else ""
+    return f"{row['metric']}{of}{where}"
+
+
+def _in_columns(line: Sequence[str]) -> str:
+    window, value, interval, n, reason = line
+    return f"  {window:16}  {value:>10}  {interval:22}  {n:>9}  {reason}".rstrip()
+
+
+def _lines(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...]]:
+    """A line for each window; one for all where none has a value, for one and the same reason."""
+    first = rows[0]
+    if len(rows) > 1 and all(row["value"] is None and row["reason"] == first["reason"] for row in rows):
+        return [
+            (
+                f"{len(rows)} windows",
+                "",
+                "",
+                f"{sum(row['n'] for row in rows):,}",
+                first["reason"] or "",
+            )
+        ]
+    return [
+        (
+            f"{row['start']:%Y-%m-%d %H:%M}".removesuffix(" 00:00"),
+            _number(row["value"]),
+            "" if row["low"] is None else f"{_number(row['low'])} to {_number(row['high'])}",
+            f"{row['n']:,}",
+            row["reason"] or "",
+        )
+        for row in rows
+    ]
 
 
 def _number(value: float | None) -> str:
