@@ -309,6 +309,7 @@ class JournalWriter:
                         return
                     stream.spare = spare
                 spare.make()
+            stream.opened += 1
         except NoRoom:
             pass  # somebody holds the journal for long
         except OSError:
@@ -405,6 +406,7 @@ class JournalWriter:
                 plan = self._plan(producer, stream, stream.layout, producer.next(stream.name))
                 with self._room.taken(_bytes_of(plan)):
                     made = SegmentWriter(plan)
+                stream.opened += 1
             try:
                 producer.use(stream.name, made)
                 stream.segment = made
@@ -452,7 +454,6 @@ class JournalWriter:
         if core is None or stream.lasted > _HASTY_S:
             n_bytes = min(n_bytes, max(self._first_bytes, _LARGE_BYTES))
         text_bytes = min(stream.text_bytes, n_bytes) if has_texts(layout) else 0
-        stream.opened += 1
         return producer.plan_segment(
             stream.name,
             layout,
