@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import os
 import pickle
 import subprocess
@@ -443,6 +444,20 @@ def test_a_module_is_recorded_by_hooks(seen: Seen, torch: Any) -> None:
     assert [first["prediction"], second["prediction"]] == answer.argmax(1).tolist()
     assert [first["probability"], second["probability"]] == answer[:, 1].tolist()
     assert failed == [{"error": "RuntimeError"}]  # of three columns, which have no names
+
+
+def test_a_copy_of_a_module_is_not_watched(seen: Seen, torch: Any, tmp_path: Path) -> None:
+    """Neither one that was pickled; both can be made, and run."""
+    model = seen.watch(torch.nn.Linear(2, 1)).eval()
+    torch.save(model, tmp_path / "model")
+    loaded = torch.load(tmp_path / "model", weights_only=False)
+    with torch.inference_mode():
+        given = torch.ones(1, 2)
+        answers = [
+            one(given).item()
+            for one in (copy.deepcopy(model), pickle.loads(pickle.dumps(model)), loaded, model)
+        ]
+    assert len(set(answers)) == len(seen.rows) == 1
 
 
 def test_an_error_of_a_module_has_its_type(seen: Seen, torch: Any) -> None:

@@ -10,7 +10,7 @@ from vedette.capture.frameworks.inputs import Rows, plain, rows_of
 from vedette.capture.frameworks.outputs import Outputs, outputs_of
 from vedette.capture.rejected import Rejected, type_name
 
-__all__ = ["Calls", "Reader"]
+__all__ = ["Calls", "Reader", "reason_of"]
 
 Reader = Callable[[Any, int], Outputs]
 """Reads what a model returned for so many rows."""
@@ -81,7 +81,7 @@ class Calls:
                         row[name] = value.copy()  # the model may write into it
             return found
         except Exception as error:  # noqa: BLE001 - the model's caller must not feel it
-            return _reason(error, "features")
+            return reason_of(error, "features")
 
     def answered(self, asked: Rows | str, seconds: float, result: Any, read: Reader = outputs_of) -> None:
         """Record a call that returned."""
@@ -91,7 +91,7 @@ class Calls:
         try:
             outputs = read(result, len(asked)) if self._output is None else self._given(result, len(asked))
         except Exception as error:  # noqa: BLE001 - as above
-            self._reject("predictions", _reason(error, "output"), max(1, len(asked)))
+            self._reject("predictions", reason_of(error, "output"), max(1, len(asked)))
             return
         for row, (prediction, probability) in zip(asked, outputs, strict=True):
             key = row.pop(self._id, None) if self._id is not None else None
@@ -118,5 +118,6 @@ class Calls:
         return outputs_of(found, n_rows)
 
 
-def _reason(error: Exception, what: str) -> str:
+def reason_of(error: Exception, what: str) -> str:
+    """Why a call cannot be read, for the ledger."""
     return str(error) if isinstance(error, Rejected) else f"watch: {what}: raised {type_name(type(error))}"

@@ -10,10 +10,10 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from vedette.capture.frameworks.calls import Calls
+from vedette.capture.frameworks.calls import Calls, reason_of
 from vedette.capture.frameworks.inputs import Rows, rows_of, rows_of_call
 
 __all__ = ["watch"]
@@ -26,9 +26,30 @@ def watch(module: Any, calls: Calls) -> Any:
     import torch
 
     hooks = _Hooks(calls, torch)
-    module.register_forward_pre_hook(hooks.before, with_kwargs=True, prepend=True)
-    module.register_forward_hook(hooks.after, with_kwargs=True, always_call=True)
+    module.register_forward_pre_hook(_Hook(hooks.before), with_kwargs=True, prepend=True)
+    module.register_forward_hook(_Hook(hooks.after), with_kwargs=True, always_call=True)
     return module
+
+
+class _Hook:
+    """A hook that stays behind where its module is pickled or copied: what comes out is not watched."""
+
+    def __init__(self, function: Callable[..., None]) -> None:
+        self._function = function
+
+    def __call__(self, *args: Any) -> None:
+        self._function(*args)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _no_hook, ()
+
+
+def _no_hook() -> Callable[..., None]:
+    return _nothing
+
+
+def _nothing(*_: Any) -> None:
+    """Does nothing."""
 
 
 class _Hooks:
@@ -45,9 +66,12 @@ class _Hooks:
             stack.append(None)
             return
         if self._on_gpu(args, kwargs):
-            start = self._torch.cuda.Event(enable_timing=True)
-            start.record()
-            stack.append((self._fetch((args, kwargs)), start))
+            try:
+                start = self._torch.cuda.Event(enable_timing=True)
+                start.record()
+                stack.append((self._fetch((args, kwargs)), start))
+            except Exception as error:  # noqa: BLE001 - the model must not feel it: a graph is captured, say
+                stack.append((reason_of(error, "features"), time.perf_counter()))
             return
         asked = self._calls.ask(lambda: self._rows(args, kwargs), args, kwargs)
         stack.append((asked, time.perf_counter()))
@@ -66,12 +90,15 @@ class _Hooks:
             else:
                 self._calls.answered(asked, now - start, result)
             return
-        end, copied = (self._torch.cuda.Event(enable_timing=True) for _ in range(2))
-        end.record()
-        answer = self._fetch(result)
-        copied.record()
-        self._waiting.append((asked, start, end, copied, answer))
-        self._record_what_is_there()
+        try:
+            end, copied = (self._torch.cuda.Event(enable_timing=True) for _ in range(2))
+            end.record()
+            answer = self._fetch(result)
+            copied.record()
+            self._waiting.append((asked, start, end, copied, answer))
+            self._record_what_is_there()
+        except Exception as error:  # noqa: BLE001 - as above
+            self._calls.answered(reason_of(error, "output"), 0.0, None)
 
     def _record_what_is_there(self) -> None:
         while self._waiting and (self._waiting[0][3].query() or len(self._waiting) > _WAITING_MAX):
