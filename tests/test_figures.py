@@ -273,7 +273,7 @@ def test_auc_agrees_with_scikit_learn(world: World) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ({"metric": "acuracy"}, "metric='acuracy': must be one of"),
+        ({"metric": "acuracy"}, "metric='acuracy': did you mean accuracy"),
         ({"feature": "z"}, "feature='z': the model has"),
         (
             {"metric": "accuracy", "feature": "x"},
