@@ -118,19 +118,22 @@ def test_many_threads_lose_nothing_and_do_not_queue(host: Host) -> None:
 def test_what_the_collector_calls_may_log(host: Host, hook: str) -> None:
     """Destructors, callbacks of the collector and of weak references that log while a row is being logged: all are counted."""
     program = (
-        "recorder = record(segment_bytes=8192); calls = 0\n"
+        "recorder = record(segment_bytes=8192); begun = calls = 0\n"
         "def inner():\n"
-        "    global calls; calls += 2\n"
-        "    recorder.log({'a': calls, 'b': f'inner {calls}'}); recorder.log({'a': []})\n"
+        "    global begun, calls; begun += 2\n"
+        "    recorder.log({'a': calls, 'b': f'inner {calls}'}); recorder.log({'a': []}); calls += 2\n"
         f"{hook}"
         "gc.set_threshold(20)\n"
-        "for i in range(3000):\n"
-        "    garbage()\n"
+        "i, until = 0, time.monotonic() + 30\n"  # nothing is collected while a callback waits in another thread
+        "while i < 3000 or (calls <= 100 and time.monotonic() < until):\n"
+        "    garbage(); i += 1\n"
         "    recorder.log({'a': i, 'b': f'{i}'} if i % 50 else {'a': []})\n"
-        "gc.callbacks.clear(); gc.collect(); recorder.close(); print(calls); sys.stdout.flush(); os._exit(0)\n"
+        "gc.callbacks.clear(); gc.disable()\n"  # the keeper's thread may be in the middle of one
+        "while begun > calls and time.monotonic() < until: time.sleep(0.001)\n"
+        "gc.collect(); recorder.close(); print(i, calls); sys.stdout.flush(); os._exit(0)\n"
     )
-    calls = int(host.run(program))
-    assert (host.seen(), calls > 100, host.read().torn) == (3000 + calls, True, 0)
+    rows, calls = map(int, host.run(program).split())
+    assert (host.seen(), calls > 100, host.read().torn) == (rows + calls, True, 0)
 
 
 def test_any_call_of_log_is_kept_or_counted(host: Host) -> None:

@@ -392,7 +392,8 @@ class JournalWriter:
 
     def _roll(self, stream: Stream, old: SegmentWriter) -> None:
         with self._turn.taken():
-            if stream.segment is old:
+            # one that another thread opened may be full by now: rows that only waited for it would wait again and again
+            if (segment := stream.segment) is not None and (segment is old or segment.next == segment.limit):
                 self._seal(stream)
                 self._open_now(stream)
 
