@@ -180,6 +180,23 @@ def test_a_value_of_another_type_gets_a_field_of_its_own(recorder: Recorder, tmp
     ]
 
 
+def test_the_probability_of_being_kept_is_kept(recorder: Recorder, tmp_path: Path) -> None:
+    """A number above 0 and at most 1, on the general way and the usual one; anything else is refused with the reason."""
+    for _ in range(4):
+        for inclusion in (0.01, 1.0, 1, np.float32(0.5), None):
+            recorder.log({"a": 1.0}, 1, inclusion=inclusion)
+    back = read(tmp_path)
+    assert [row.get("inclusion") for row in back.rows] == [0.01, 1.0, 1.0, 0.5, None] * 4
+    for inclusion in (0.0, -0.5, 1.5, float("nan"), float("inf"), 0, "0.5", True):
+        recorder.log({"a": 1.0}, 1, inclusion=inclusion)
+    assert read(tmp_path).rejected == {
+        "inclusion: must be above 0 and at most 1": 6,
+        "inclusion: type str": 1,
+        "inclusion: type bool": 1,
+    }
+    assert len(read(tmp_path).rows) == 20
+
+
 def test_what_went_wrong_is_kept_by_its_type(recorder: Recorder, tmp_path: Path) -> None:
     """An exception, its class or a text that names it becomes a text; no message is kept; the usual way keeps the same."""
     for _ in range(2):

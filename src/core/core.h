@@ -80,7 +80,7 @@ extern PyType_Spec slots_spec;
 
 /* plan.c: a layout as the core reads it */
 enum Kind { FLOAT64, INT64, UINT64, BOOLEAN, TEXT, BYTES, TIMESTAMP, VECTOR32, VECTOR64, NOTHING, N_KINDS };
-enum { PREDICTION, PROBABILITY, LATENCY, ERROR, N_SCALARS };
+enum { PREDICTION, PROBABILITY, LATENCY, ERROR, INCLUSION, N_SCALARS };
 
 /* One column of a row: where its value goes, and what is said of it in the flags where it is null. */
 typedef struct {
@@ -131,8 +131,8 @@ typedef struct {
     PyObject *known, *refer;
 } Log;
 
-/* features, prediction, probability, id, latency_s, time */
-#define N_ARGUMENTS 7
+/* features, prediction, probability, id, latency_s, time, error, inclusion */
+#define N_ARGUMENTS 8
 int row_usual(Log *log, PyObject *const *arguments);
 extern PyType_Spec log_spec;
 extern PyObject *names_of_arguments[N_ARGUMENTS];

@@ -13,8 +13,8 @@ wrong_call(const char *format, PyObject *what)
 static PyObject *
 log_log(PyObject *self, PyObject *const *args, Py_ssize_t n_args, PyObject *names)
 {
-    /* features, prediction; probability, id, latency_s, time, error by name */
-    PyObject *arguments[N_ARGUMENTS] = {NULL, Py_None, Py_None, Py_None, Py_None, Py_None, Py_None};
+    /* features, prediction; probability, id, latency_s, time, error, inclusion by name */
+    PyObject *arguments[N_ARGUMENTS] = {NULL, Py_None, Py_None, Py_None, Py_None, Py_None, Py_None, Py_None};
     if (n_args > 2) {
         PyErr_Format(PyExc_TypeError, "log() takes from 1 to 2 positional arguments but %zd were given", n_args);
         return NULL;
@@ -64,7 +64,7 @@ log_log(PyObject *self, PyObject *const *args, Py_ssize_t n_args, PyObject *name
         PyErr_Clear();
     }
     PyObject *answer = PyObject_CallFunctionObjArgs(log->general, arguments[0], arguments[1], arguments[2],
-                                                    arguments[3], arguments[4], arguments[5], arguments[6], NULL);
+                                                    arguments[3], arguments[4], arguments[5], arguments[6], arguments[7], NULL);
     if (answer != NULL) {
         return answer;
     }
@@ -200,7 +200,7 @@ log_dealloc(PyObject *object)
 static PyMethodDef log_methods[] = {
     {"log", (PyCFunction)(void (*)(void))log_log, METH_FASTCALL | METH_KEYWORDS,
      "log($self, features, prediction=None, *, probability=None, id=None, latency_s=None, time=None,"
-     " error=None)\n--\n\n"
+     " error=None, inclusion=None)\n--\n\n"
      "Record one prediction."},
     {"install", log_install, METH_VARARGS, "Write into the slots of another segment, or into none."},
     {NULL, NULL, 0, NULL},

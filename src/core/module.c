@@ -19,7 +19,7 @@
  */
 #include "core.h"
 
-#define REVISION 16 /* counted up with each change that Python sees: a build left behind by an older one is not used */
+#define REVISION 17 /* counted up with each change that Python sees: a build left behind by an older one is not used */
 
 PyTypeObject *guard_type, *slots_type, *plan_type, *map_type;
 
@@ -38,7 +38,7 @@ static int
 core_exec(PyObject *module)
 {
     static const char *names[N_ARGUMENTS] = {"features", "prediction", "probability", "id", "latency_s", "time",
-                                             "error"};
+                                             "error", "inclusion"};
     if (guard_type != NULL) { /* a second interpreter: the types and names here are the first one's */
         PyErr_SetString(PyExc_ImportError, "the core serves the first interpreter of a process alone");
         return -1;

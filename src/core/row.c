@@ -450,7 +450,17 @@ put_scalars(Row *row, PyObject *const *arguments)
     if (put_value(row, &plan->scalars[LATENCY], arguments[4]) < 0) {
         return -1;
     }
-    return put_value(row, &plan->scalars[ERROR], arguments[6]);
+    if (put_value(row, &plan->scalars[ERROR], arguments[6]) < 0) {
+        return -1;
+    }
+    PyObject *inclusion = arguments[7];
+    if (inclusion != Py_None) {
+        double chance = PyFloat_Check(inclusion) ? PyFloat_AsDouble(inclusion) : 0.0;
+        if (!(chance > 0.0 && chance <= 1.0)) { /* the general way says what is wrong with it, or takes an integer */
+            return -1;
+        }
+    }
+    return put_value(row, &plan->scalars[INCLUSION], inclusion);
 }
 
 static int

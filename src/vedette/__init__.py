@@ -19,6 +19,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from vedette.capture import sampling as sampling
     from vedette.capture.frameworks.asgi import ASGIMiddleware as ASGIMiddleware
     from vedette.capture.frameworks.wsgi import WSGIMiddleware as WSGIMiddleware
     from vedette.capture.media import image as image
@@ -47,6 +48,7 @@ __all__ = [
     "__version__",
     "image",
     "report",
+    "sampling",
     "text",
 ]
 
@@ -59,6 +61,7 @@ _HOME = {
     "VedetteError": "vedette.errors",
     "image": "vedette.capture.media",
     "report": "vedette.engine.two_files.run",
+    "sampling": "vedette.capture",
     "text": "vedette.capture.media",
 }
 
@@ -66,7 +69,8 @@ _HOME = {
 def __getattr__(name: str) -> object:
     if name not in __all__:
         raise AttributeError(f"module 'vedette' has no attribute {name!r}")
-    value = getattr(import_module(_HOME.get(name, "vedette.records")), name)
+    home = _HOME.get(name, "vedette.records")
+    value = import_module(f"{home}.{name}") if name == "sampling" else getattr(import_module(home), name)
     globals()[name] = value
     return value
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from vedette import config
 from vedette.capture.recorder import Recorder
+from vedette.capture.sampling import sampler_of
 from vedette.errors import DataError, IngestError, LakeError
 from vedette.records import (
     FUTURE_S,
@@ -29,6 +30,7 @@ from vedette.records import (
 if TYPE_CHECKING:
     import polars as pl
 
+    from vedette.capture.sampling.draws import Drawn
     from vedette.capture.shipping.shipping import Shipping
     from vedette.lake.tables import Lake
 
@@ -72,6 +74,10 @@ class Monitor:
     sync_s:
         After how many seconds what was recorded is put on disk, so that a power loss takes no more (a kill takes nothing);
         0 leaves that to the system. Default 0.2.
+    sampler:
+        Which rows are kept: a rate (``0.01``), a name (``"auto"``), or one of ``vedette.sampling`` such as
+        ``Stratified("region", rate=0.01)``; default all. What is left out is counted, each row that is kept carries the
+        probability that it had, and figures are weighted by it (``docs/sampling.md``).
     clock:
         Seconds since 1970 as a callable; for tests and replays.
 
@@ -92,13 +98,15 @@ class Monitor:
     """
 
     log: Callable[..., None]
-    """``log(features, prediction, *, probability=None, id=None, latency_s=None, time=None, error=None)``: record one prediction.
+    """``log(features, prediction, *, probability=None, id=None, latency_s=None, time=None, error=None, inclusion=None)``:
+    record one prediction.
 
     ``features`` maps names to values: numbers, booleans, texts, times, vectors (arrays, lists), ``vedette.image(...)`` and
     ``vedette.text(...)``; ``probability`` is that of the positive class, a mapping from class to probability, or a list
     in the order of ``classes``; ``id`` is what a label will name it by; ``time`` is when it was made (default now; a
     datetime without a zone is UTC); ``error``, of a call that failed and has no prediction, is the exception or a text that
-    names it: its type is kept, not its message. It takes about a microsecond, writes to a memory-mapped file, never blocks
+    names it: its type is kept, not its message; ``inclusion`` is the probability with which a sampler of your own kept the
+    row. It takes about a microsecond, writes to a memory-mapped file, never blocks
     and never raises: what cannot be kept is counted, with its reason, in the ledger. A row whose ``log`` has returned
     survives ``kill -9``.
     """
@@ -121,6 +129,7 @@ class Monitor:
         journal: str | Path | None = None,
         journal_bytes_max: int | None = None,
         sync_s: float | None = None,
+        sampler: Any = None,
         clock: Callable[[], float] = time_module.time,
     ) -> None:
         self.model = check_model_name(model)
@@ -132,6 +141,7 @@ class Monitor:
             raise ValueError(f"clock={clock!r}: must be callable and return seconds since 1970")
         self.version = version
         self._clock = clock
+        chosen = None if sampler is None else sampler_of(sampler)
         written = config.read()
         base = config.settings(written.models.get(model, {}))
         self.settings: Settings = config.settings(
@@ -174,6 +184,8 @@ class Monitor:
             _writable(folder, f"journal={str(folder)!r}", 0o700)
             self._shipping = _shipping(model, folder, url, written)
         self._recorder = Recorder(folder, model, version, self.settings, clock=clock, **recording)
+        if chosen is not None:
+            self._recorder.sample(chosen)
         self.log = self._recorder.log
         self.label = self._recorder.label
 
@@ -231,6 +243,8 @@ class Monitor:
         frame = rows.frame
         for reason, times in rows.lost.items():
             self._reject("predictions", reason, times)
+        if self._recorder.drawn is not None:
+            frame = _drawn(self._recorder.drawn, frame)
         if frame.is_empty():
             return 0
         if "label" in frame.columns:
@@ -291,7 +305,7 @@ class Monitor:
         if thing is None:
             return lambda one: self.watch(one, features=features, output=output, id=id)
         recorder = self._recorder
-        calls = Calls(recorder.log, recorder.reject, features=features, output=output, id=id)
+        calls = Calls(self.log, recorder.reject, features=features, output=output, id=id)
         return watch(thing, calls)
 
     @property
@@ -447,6 +461,20 @@ class Monitor:
         from vedette.engine.story import write_page
 
         return write_page(self._lake(), self.model, Path(path))
+
+
+def _drawn(drawn: Drawn, frame: pl.DataFrame) -> pl.DataFrame:
+    """The rows of a frame that a sampler keeps, with the probability that each had."""
+    import polars as pl
+
+    times = (frame["time"].dt.timestamp("us") / 1e6).to_list()
+    stands_for = pl.Series(drawn.many(frame.iter_rows(named=True), times), dtype=pl.Float64)
+    if (stands_for == 1).all():
+        return frame
+    chance = 1.0 / stands_for
+    if "inclusion" in frame.columns:
+        chance = chance * frame["inclusion"]
+    return frame.with_columns(chance.alias("inclusion")).filter(stands_for > 0)
 
 
 def _writable(folder: Path, said: str, mode: int) -> None:

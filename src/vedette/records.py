@@ -64,7 +64,18 @@ SYNC_S = 0.2
 """Rows are on disk about this long after they were logged, where nobody says; until then they are in the system's hands."""
 
 RESERVED = frozenset(
-    {"id", "time", "received", "version", "prediction", "probability", "label", "latency_s", "error"}
+    {
+        "id",
+        "time",
+        "received",
+        "version",
+        "prediction",
+        "probability",
+        "label",
+        "latency_s",
+        "error",
+        "inclusion",
+    }
 )
 """Columns of vedette's own tables; a feature cannot have such a name, nor one that starts with an underscore
 or with ``probability_``, nor one that ends like the column of a second type (``__int64``)."""
@@ -81,6 +92,7 @@ class Role(StrEnum):
     LATENCY = "latency"
     LABEL = "label"
     ERROR = "error"
+    INCLUSION = "inclusion"
 
 
 class Physical(StrEnum):

@@ -27,7 +27,8 @@ _SETTLED_ROWS = 3
 _NO_STATE = (0, (), None, None, None, None)  # without a segment; no layout has the number 0
 
 _OPEN = '''
-def log(features, prediction=None, *, probability=None, id=None, latency_s=None, time=None, error=None):
+def log(features, prediction=None, *, probability=None, id=None, latency_s=None, time=None, error=None,
+        inclusion=None):
     """Record one prediction."""
 {starts}
     try:
@@ -72,7 +73,7 @@ def log(features, prediction=None, *, probability=None, id=None, latency_s=None,
         segment.spoilt = True
     try:
 {restores}
-        way.general(features, prediction, probability, id, latency_s, time, error)
+        way.general(features, prediction, probability, id, latency_s, time, error, inclusion)
     except Exception:
         # out of stack or memory: a C call that needs neither a frame nor much room; or no call, and no room at all
         try:
@@ -110,6 +111,8 @@ _REFER = {
     Physical.TEXT: "segment.known.get({v}) or segment.refer({v})",
     Physical.BYTES: "segment.refer({v})",
 }
+_INCLUSION = """if inclusion is not None and not (inclusion.__class__ is float and 0.0 < inclusion <= 1.0):
+    raise KeyError"""
 _NOTHING = {Physical.FLOAT64: "0.0", Physical.VECTOR32: 'b""', Physical.VECTOR64: 'b""'}  # else 0
 _FIT = {Physical.FLOAT64: "way.fit_float", Physical.INT64: "way.fit_integer"}
 _RANGES = {"low": -(2**63), "high": 2**63 - 1, "top": 2**64 - 1, "text_max": TEXT_BYTES_MAX}
@@ -118,6 +121,7 @@ _ARGUMENTS = {
     Role.PROBABILITY: "probability",
     Role.LATENCY: "latency_s",
     Role.ERROR: "error",
+    Role.INCLUSION: "inclusion",
 }
 
 
@@ -229,6 +233,8 @@ def source(layout: Layout) -> str:
             words[word] |= bit
         variable, physical = variables[key], layout.fields[index].physical
         values[index] = f"t{index}" if physical in _REFER else variable
+        if variable == "inclusion":
+            lines.append(_INCLUSION)
         lines.append(_read(variable, values[index], physical, index, alone=not others))
         if variable in _ARGUMENTS.values():
             restores.append(_restore(variable, index))

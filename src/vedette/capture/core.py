@@ -12,7 +12,7 @@ from typing import Any
 
 __all__ = ["core"]
 
-_REVISION = 16  # as in src/core/module.c
+_REVISION = 17  # as in src/core/module.c
 
 
 def _load() -> Any:

@@ -23,7 +23,7 @@ _KINDS = {
     Physical.VECTOR64: 8,
 }
 _NOTHING = 9
-_SCALARS = (Role.PREDICTION, Role.PROBABILITY, Role.LATENCY, Role.ERROR)
+_SCALARS = (Role.PREDICTION, Role.PROBABILITY, Role.LATENCY, Role.ERROR, Role.INCLUSION)
 
 _Column = tuple[Any, int, bool, int, int, int]
 

@@ -10,9 +10,10 @@ import logging
 import time
 import weakref
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import is_dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vedette.capture.compiled import CompiledLog
 from vedette.capture.core import core
@@ -21,6 +22,7 @@ from vedette.capture.format import STREAMS
 from vedette.capture.keeper import keep, wake
 from vedette.capture.process import register
 from vedette.capture.row import label_cells, prediction_cells, snapshot
+from vedette.capture.sampling.draws import Drawn, LeftOut
 from vedette.capture.stream import Stream
 from vedette.capture.turn import NoRoom
 from vedette.capture.values import Rejected, event_time, fit_float, fit_integer, identifier
@@ -35,6 +37,9 @@ from vedette.records import (
     check_sync_s,
     class_name,
 )
+
+if TYPE_CHECKING:
+    from vedette.capture.sampling import Sampler
 
 __all__ = ["Recorder"]
 
@@ -67,8 +72,8 @@ class Recorder:
     """
 
     log: Callable[..., None]
-    """``log(features, prediction=None, *, probability=None, id=None, latency_s=None, time=None, error=None)`` records one
-    prediction. ``features`` is a mapping from name to value, ``probability`` a number, a mapping from class to
+    """``log(features, prediction=None, *, probability=None, id=None, latency_s=None, time=None, error=None, inclusion=None)``
+    records one prediction. ``features`` is a mapping from name to value, ``probability`` a number, a mapping from class to
     number or a list in the order of the settings' classes, ``time`` seconds, a datetime or ISO 8601 text (default: the clock)."""
 
     def __init__(
@@ -126,6 +131,7 @@ class Recorder:
         else:
             self._way_in = CoreLog(None if clock is time.time else clock, way)
         self.log = self._way_in.log
+        self.drawn: Drawn | None = None
         keep(self._writer)
         register(self)
 
@@ -150,6 +156,23 @@ class Recorder:
         producer = self._writer.producer
         return None if producer is None else producer.path.name
 
+    def sample(self, sampler: Sampler) -> None:
+        """Keep the rows that a sampler wants kept, from now on: ``log`` is another function afterwards.
+
+        A sampler with ``bind(window_s, pressure)`` is told the length of a window in seconds, and a function that says
+        which share of the journal's room is taken.
+        """
+        writer = self._writer
+        count, say = _weakly(self._left_out_rows), _weakly(self._say)
+        self._left_out = LeftOut(lambda: writer.settings.window_s, count)
+        windowed = getattr(sampler, "window_s", 0.0) is None and is_dataclass(sampler)
+        told = replace(sampler, window_s=writer.settings.window_s) if windowed else sampler  # type: ignore[type-var]
+        if hasattr(told, "bind"):
+            told.bind(writer.settings.window_s, lambda: writer.pressure)
+        self.drawn = Drawn(told, self._way_in.log, self._left_out, self._clock, say)
+        writer.tended = self._left_out.settle
+        self.log = self.drawn.log
+
     def label(self, id: Any, label: Any, *, time: Any = None) -> None:  # noqa: A002 - the public name
         """Record the truth about the prediction with this id; ``time`` is when it became known."""
         try:
@@ -172,6 +195,7 @@ class Recorder:
         latency_s: Any,
         time: Any,
         error: Any,
+        inclusion: Any,
     ) -> None:
         """Record a prediction of any shape: ``log`` comes here with what its compiled way does not take."""
         try:
@@ -182,7 +206,9 @@ class Recorder:
             self._classes = list(probability) if type(probability) is dict else self._classes
             key, event = _identifier(id), self._event(time, now)
             layout, classes = self._predictions.layout, self._writer.settings.classes
-            cells = prediction_cells(layout, classes, given, prediction, probability, latency_s, error)
+            cells = prediction_cells(
+                layout, classes, given, prediction, probability, latency_s, error, inclusion
+            )
             self._writer.put(self._predictions, cells, key, event, now)
         except Exception as problem:  # noqa: BLE001 - the edge: the model must not feel our faults or the caller's
             self._miss("predictions", time, problem)
@@ -232,6 +258,7 @@ class Recorder:
 
     def in_memory(self) -> int:
         """The rows that were not kept and are counted in this process alone: there was no room for a folder. 0 for none."""
+        self._settle()
         self._writer.ensure_folder()
         return self._writer.tally.in_memory
 
@@ -254,6 +281,9 @@ class Recorder:
         """Count rows that a sampler left out."""
         self._count(stream, "sampled_out", None, n, time)
 
+    def _left_out_rows(self, n: int, time_s: float) -> None:
+        self.sample_out("predictions", n, time=time_s)
+
     def _count(self, stream: str, part: str, reason: str | None, n: int, time: float | None) -> None:
         self._writer.tally.add(stream, part, reason, n, time)
         try:
@@ -266,13 +296,23 @@ class Recorder:
     def close(self) -> None:
         """Seal the segments, put everything on disk and release the folder. A row logged later opens it again."""
         try:
+            self._settle()
             self._writer.close()
         except (NoRoom, OSError) as error:
             self._say(f"closing: {error}")
 
     def after_fork(self) -> None:
         """In a child process: let go of all that is the parent's (``process.py`` calls it)."""
+        if self.drawn is not None:
+            self.drawn.forget()
+            self._left_out.forget()
         self._writer.after_fork()
+
+    def _settle(self) -> None:
+        """Write down the rows that a sampler left out."""
+        if self.drawn is not None:
+            self._left_out.settle()
+            self._writer.ensure_folder()
 
     def _event(self, given: Any, now: float) -> float:
         if given is None:
@@ -330,14 +370,14 @@ class Recorder:
             pass
 
 
-def _weakly(method: Callable[[Stream], None]) -> Callable[[Stream], None]:
+def _weakly(method: Callable[..., None]) -> Callable[..., None]:
     """Call a method for as long as its object is there: what the keeper holds for a moment must not keep a recorder."""
     reference = weakref.WeakMethod(method)
 
-    def call(stream: Stream) -> None:
+    def call(*arguments: Any) -> None:
         found = reference()
         if found is not None:
-            found(stream)
+            found(*arguments)
 
     return call
 

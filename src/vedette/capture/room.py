@@ -55,6 +55,21 @@ class Room:
             with self._lock:
                 self._making -= n_bytes
 
+    @property
+    def share(self) -> float:
+        """The share of the room that was taken when the files were last looked at."""
+        return self._used / self._max
+
+    def look(self) -> None:
+        """Look at the files again, if that was over a second ago."""
+        now = time.monotonic()
+        if now >= self._measured_at + _MEASURE_S:
+            with self._lock:
+                before, making = self._made, self._making
+            measured = journal_bytes(self._root)
+            with self._lock:
+                self._used, self._measured_at = measured + making + self._made - before, now
+
     def suffices(self) -> bool:
         """True where the files that are there now are not too many."""
         return journal_bytes(self._root) <= self._max

@@ -65,6 +65,7 @@ def prediction_cells(
     probability: Any,
     latency_s: Any,
     error: Any = None,
+    inclusion: Any = None,
 ) -> list[Cell]:
     """Return the cells of a prediction, features first; ``classes`` are those of the model in their order, () unknown.
 
@@ -85,6 +86,7 @@ def prediction_cells(
     cells += _probability_cells(_single(probability), classes)
     cells.append(_score_cell(Role.LATENCY, "", "latency_s", latency_s))
     cells.append(_error_cell(error))
+    cells.append(_inclusion_cell(inclusion))
     return cells
 
 
@@ -98,6 +100,14 @@ def _error_cell(error: Any) -> Cell:
     cell = _cell(Role.ERROR, "", "error", error)
     if cell.physical is not None and cell.physical is not Physical.TEXT:
         raise Rejected(f"error: type {kind.__name__}: must be an exception, or text that names it")
+    return cell
+
+
+def _inclusion_cell(inclusion: Any) -> Cell:
+    """The probability with which a sampler kept the row; none for a row that was sure to be kept."""
+    cell = _score_cell(Role.INCLUSION, "", "inclusion", inclusion)
+    if cell.value is not None and not 0.0 < cell.value <= 1.0:
+        raise Rejected("inclusion: must be above 0 and at most 1")
     return cell
 
 

@@ -85,6 +85,12 @@ class JournalWriter:
         self._claim_at = 0.0
         self._turn, self._numbering, self._named_within = Turn(), threading.RLock(), False
         self._tending = threading.Lock()
+        self.tended: Callable[[], None] | None = None  # called with each sync, by the keeper
+
+    @property
+    def pressure(self) -> float:
+        """The share of the journal's room that is taken."""
+        return self._room.share
 
     def check_room(self, stream: Stream) -> None:
         """Raise :class:`NoRoom` where a row need not be looked at, for there was no room a moment ago."""
@@ -252,6 +258,9 @@ class JournalWriter:
 
     def sync(self) -> None:
         """Put what was written on disk. Raises ``OSError``; the next call goes on."""
+        if self.tended is not None:
+            self.tended()
+            self._room.look()
         with self._tending:
             for stream in self.streams.values():
                 if stream.segment is not None:

@@ -13,7 +13,7 @@ import polars as pl
 
 from vedette import strategy
 from vedette.engine.joining import Joiner, late
-from vedette.engine.stored import of_frame
+from vedette.engine.stored import levels_of
 from vedette.engine.summarise import Shape
 from vedette.lake.tables import UTC as UTC_TYPE
 from vedette.statistics.grid import Grid
@@ -150,7 +150,7 @@ def arrived(rows: pl.DataFrame, grids: Mapping[str, Grid], known: Sequence[datet
         name = strategy.source_of(str(column), str(segment))
         if len(known) and name in grids and grids[name].id == grid:
             place = np.searchsorted(edges, some["known"].dt.timestamp("us").to_numpy(), side="left")
-            whole[name] = of_frame(some, grids[name]).grouped(place, len(known))
+            whole[name] = levels_of(some, grids[name], place, len(known)).effective
     return whole
 
 

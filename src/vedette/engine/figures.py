@@ -17,8 +17,10 @@ from vedette.engine.view import Cells, View, Windows, reference_of, view
 from vedette.lake.kept import kept as read_kept
 from vedette.lake.tables import UTC as UTC_TYPE
 from vedette.lake.tables import Lake
-from vedette.statistics import Estimates
+from vedette.statistics import Breakdown, Estimates, Statistic
 from vedette.statistics.grid import Grid
+from vedette.statistics.sampled import sampled_figures
+from vedette.statistics.summary import Summary
 
 __all__ = ["FIGURE_SCHEMA", "OLDER", "figures"]
 
@@ -37,6 +39,7 @@ FIGURE_SCHEMA: dict[str, pl.DataType] = {
     "reason": pl.String(),
     "feature": pl.String(),
     "part": pl.String(),
+    "sampled": pl.String(),
 }
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -137,6 +140,7 @@ class _Found:
         self.query, self.seen, self.length_us = query, seen, length_us
         self.keys: list[tuple[str, str | None, str | None]] = []  # metric, feature, part
         self.places: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []  # segment, start, labelled
+        self.said: list[np.ndarray] = []  # of intervals of sampled rows
         self.estimates: list[Estimates] = []
 
     def add(self, column: str, grid: Grid, blocks: Iterable[Cells]) -> None:
@@ -147,12 +151,13 @@ class _Found:
             reference = None
         feature = None if column in LABELLED else column
         for cells in blocks:
-            summary = replace(cells.summary, window_s=self.length_us / 1e6)
             place = cells.segment, cells.start, _labelled(cells)
             for name, statistic in statistics.items():
-                for part, found in _parts(statistic.figures(summary, reference)):
+                figures, said = _figures(statistic, cells, reference, self.length_us / 1e6)
+                for part, found in _parts(figures):
                     self.keys.append((name, feature, part))
                     self.places.append(place)
+                    self.said.append(said)
                     self.estimates.append(_with_older(found, cells))
 
     def frame(
@@ -182,10 +187,21 @@ class _Found:
                 "reason": pl.Series(all_of("reason").tolist(), dtype=pl.String),
                 "feature": pl.Series(feature, dtype=pl.String).gather(key),
                 "part": pl.Series(part, dtype=pl.String).gather(key),
+                "sampled": pl.Series(np.concatenate(self.said).tolist(), dtype=pl.String),
             }
         ).with_columns(pl.col("value", "low", "high", "labelled", "completeness").fill_nan(None))
         whole = whole if len(segments) == 1 else whole[np.argsort(segment, kind="stable")]
         return whole.select([pl.col(name).cast(kind) for name, kind in FIGURE_SCHEMA.items()])
+
+
+def _figures(
+    statistic: Statistic | Breakdown, cells: Cells, reference: Summary | None, length_s: float
+) -> tuple[Estimates | Mapping[str, Estimates], np.ndarray]:
+    """The figures of a statistic, and what is said of the intervals of sampled rows."""
+    if cells.levels is not None:
+        return sampled_figures(statistic, cells.levels.with_length(length_s), reference)
+    found = statistic.figures(replace(cells.summary, window_s=length_s), reference)
+    return found, np.full(len(cells.start), None, dtype=np.object_)
 
 
 def _parts(found: Estimates | Mapping[str, Estimates]) -> Iterable[tuple[str | None, Estimates]]:
@@ -197,7 +213,8 @@ def _labelled(cells: Cells) -> np.ndarray:
     """The share of the predictions of each window whose label is known; NaN where that is no question."""
     share = np.full(len(cells.start), np.nan)
     if cells.predictions is not None:
-        rows = cells.summary.rows if cells.older is None else cells.summary.rows + cells.older
+        rows = cells.summary.rows if cells.levels is None else cells.levels.stands_for
+        rows = rows if cells.older is None else rows + cells.older
         np.divide(rows, cells.predictions, out=share, where=cells.predictions > 0)
     return share
 

@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 
 from vedette import strategy
-from vedette.engine.stored import Increment, of_frame, to_frame
+from vedette.engine.stored import Increment, levels_of, of_frame, to_frame
 from vedette.engine.summarise import Shape
 from vedette.lake.tables import ModelTables
 from vedette.statistics.grid import Grid
@@ -157,7 +157,7 @@ def _joiner(
     before: tuple[datetime, Summary] | None,
 ) -> Joiner:
     _, number = np.unique(rows["known"].dt.timestamp("us").to_numpy(), return_inverse=True)
-    windows = of_frame(rows, grid).grouped(number, int(number.max()) + 1)
+    windows = levels_of(rows, grid, number, int(number.max()) + 1).effective
     whole = windows.merged() if before is None else before[1]
     source = strategy.source_of(column, segment)
     noise = strategy.inflation(

@@ -106,8 +106,8 @@ def silence_rules(said: Mapping[str, Any]) -> dict[str, Rule]:
 class Arrived:
     """What came in closed windows of knowledge ``steps``: by column a summary, on the grid in force, and counts.
 
-    ``n_rows`` [W] are the rows that came, whatever they were counted on; ``older`` the columns that have rows in a window
-    [W] which were counted on a grid since replaced.
+    ``n_rows`` [W] are the rows that came (of sampled ones those that they stand for), whatever they were counted on;
+    ``older`` the columns that have rows in a window [W] which were counted on a grid since replaced.
     """
 
     steps: tuple[datetime, ...]
@@ -125,13 +125,13 @@ class Arrived:
         for (column, grid), at in rows.with_row_index("_at").group_by(["column", "grid"]):
             own = at["_at"].to_numpy()
             if column not in LABELLED:
-                n = counted.setdefault(str(column), np.zeros(len(steps), dtype=np.int64))
-                np.add.at(n, place[own], at["rows"].to_numpy())
+                n = counted.setdefault(str(column), np.zeros(len(steps)))
+                np.add.at(n, place[own], (at["rows"] * at["weight"]).to_numpy())
             if column in shape.grids and shape.grids[str(column)].id != grid:
                 marks = older.setdefault(str(column), np.zeros(len(steps), dtype=np.bool_))
                 marks[place[own]] = True
         # every column has as many rows, but for those that came later
-        n_rows = np.max([np.zeros(len(steps), dtype=np.int64), *counted.values()], axis=0)
+        n_rows = np.rint(np.max([np.zeros(len(steps)), *counted.values()], axis=0)).astype(np.int64)
         return cls(tuple(steps), arrived(rows, shape.grids, steps), n_rows, older)
 
 

@@ -9,12 +9,13 @@ import polars as pl
 
 from vedette.engine.query import Span
 from vedette.engine.segment_names import SEGMENTS_MAX, shown
-from vedette.engine.summarise import LABELLED, category_texts, codes, summarise_column
+from vedette.engine.summarise import LABELLED, category_texts, codes, summarise_column, weights_of
 from vedette.engine.view import Cells, View
 from vedette.lake.classes import in_order
 from vedette.lake.rows import base_of, matches, variants
 from vedette.statistics.grid import Grid
 from vedette.statistics.hashes import KEPT, by_window
+from vedette.statistics.sampled import Levels, bands
 
 __all__ = ["Segments"]
 
@@ -48,14 +49,20 @@ class Segments:
         matched = rows.clear()
         if LABELLED & set(grids):
             matched = _labelled(seen, rows, within, asked)
-        kept = ["time", "_segment", *(one for one in rows.columns if base_of(one) in grids)]
+        kept = [
+            "time",
+            "_segment",
+            *({"inclusion"} & set(rows.columns)),
+            *(one for one in rows.columns if base_of(one) in grids),
+        ]
         rows = rows.select(list(dict.fromkeys(kept)))
         first_us = seen.extent[0] if seen.extent is not None else 0
         self.starts, at = np.unique(span.starts(rows["time"], first_us), return_inverse=True)
         self.cells, index = np.unique(
             rows["_segment"].to_numpy() * len(self.starts) + at, return_inverse=True
         )
-        self.predictions = np.bincount(index, minlength=len(self.cells))
+        weight = weights_of(rows)
+        self.predictions = np.bincount(index, weights=weight, minlength=len(self.cells)).astype(np.float64)
         self.rows, self.index = _in_order(rows, index)
         if matched.height:
             at = np.searchsorted(self.starts, span.starts(matched["time"], first_us))
@@ -74,17 +81,19 @@ class Segments:
         for begin in range(0, len(self.cells), step):
             cells = self.cells[begin : begin + step]
             first, last = np.searchsorted(index, [begin, begin + step])
-            summary = summarise_column(
-                rows.slice(first, last - first),
-                column,
-                grid,
-                index[first:last] - begin,
-                len(cells),
-                KEPT if hashes else 0,
-            )
+            own, at = rows.slice(first, last - first), index[first:last] - begin
+            levels, kept, weight = None, KEPT if hashes else 0, weights_of(own)
+            if weight is None:
+                summary = summarise_column(own, column, grid, at, len(cells), kept)
+            else:
+                weights, place = bands(weight)
+                pairs, at = np.unique(at * len(weights) + place, return_inverse=True)
+                parts = summarise_column(own, column, grid, at, len(pairs), kept)
+                levels = Levels(parts, pairs // len(weights), weights[pairs % len(weights)], len(cells))
+                summary = levels.kept
             segment, start = np.divmod(cells, len(self.starts))
             predictions = self.predictions[begin : begin + step] if told else None
-            yield Cells(segment, self.starts[start], summary, predictions)
+            yield Cells(segment, self.starts[start], summary, levels, predictions)
 
 
 def _labelled(seen: View, rows: pl.DataFrame, within: pl.Expr, asked: pl.Expr) -> pl.DataFrame:
@@ -108,7 +117,7 @@ def _rows(
     """
     fresh = seen.fresh.predictions if stream == "predictions" else seen.fresh.labels
     key = ["_producer", "_sequence"]
-    own = {*key, "id", "version", "time", "received", *wanted}
+    own = {*key, "id", "version", "time", "received", "inclusion", *wanted}
     told = bool(LABELLED & own)  # labels are compared with predictions and probabilities
 
     def of(columns: Sequence[str]) -> list[str]:

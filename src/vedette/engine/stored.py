@@ -17,14 +17,16 @@ from vedette.errors import LakeError
 from vedette.lake.tables import SCHEMAS, UTC
 from vedette.statistics.grid import Grid
 from vedette.statistics.hashes import FREE, KEPT, no_hashes
+from vedette.statistics.sampled import Levels, bands
 from vedette.statistics.summary import Summary
 
-__all__ = ["Increment", "of_frame", "to_frame", "utc"]
+__all__ = ["Increment", "levels_of", "of_frame", "to_frame", "utc"]
 
 
 @dataclass(frozen=True, slots=True)
 class Increment:
-    """Summaries of one column of one version, all of it or a segment, over pairs of (event window, knowledge window)."""
+    """Summaries of one column of one version, all of it or a segment, over triples of (event window, knowledge window,
+    weight of the rows)."""
 
     version: str
     column: str
@@ -32,6 +34,7 @@ class Increment:
     known: np.ndarray
     summary: Summary
     segment: str = ""
+    weight: np.ndarray | None = None  # float64; the rows that each of its rows stands for, None: itself alone
 
 
 def to_frame(found: Iterable[Increment], part: str, arrival: int) -> pl.DataFrame:
@@ -50,6 +53,7 @@ def to_frame(found: Iterable[Increment], part: str, arrival: int) -> pl.DataFram
                     "start": pl.Series(one.start).cast(pl.Datetime("us")).dt.replace_time_zone("UTC"),
                     "known": pl.Series(one.known).cast(pl.Datetime("us")).dt.replace_time_zone("UTC"),
                     "arrival": [arrival] * len(one.start),
+                    "weight": np.ones(len(one.start)) if one.weight is None else one.weight,
                     "rows": summary.rows,
                     "missing": summary.missing,
                     "nan": summary.nan,
@@ -106,6 +110,14 @@ def of_frame(frame: pl.DataFrame, grid: Grid) -> Summary:
         sums=sums,
         hashes=hashes,
     )
+
+
+def levels_of(frame: pl.DataFrame, grid: Grid, window: np.ndarray, n_windows: int) -> Levels:
+    """The same by window (the number of that of each row) and weight."""
+    weight, place = bands(frame["weight"].to_numpy())
+    pairs, group = np.unique(window * len(weight) + place, return_inverse=True)
+    summary = of_frame(frame, grid).grouped(group, len(pairs))
+    return Levels(summary, pairs // len(weight), weight[pairs % len(weight)], n_windows)
 
 
 def _matrix(frame: pl.DataFrame, name: str, grid: Grid, width: int) -> np.ndarray:

@@ -28,6 +28,7 @@ from vedette.statistics.grid import (
     vector_grid,
 )
 from vedette.statistics.hashes import KEPT
+from vedette.statistics.sampled import bands
 from vedette.statistics.summary import Summary
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "by_segment",
     "grid_for",
     "increments",
+    "weights_of",
     "window_starts",
 ]
 
@@ -296,6 +298,27 @@ def _pairs(start: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray
     return starts[first], knowns[second], index
 
 
+def weights_of(frame: pl.DataFrame) -> np.ndarray | None:
+    """The rows that each row stands for; None where each was sure to be kept."""
+    if "inclusion" not in frame.columns:
+        return None
+    weight = 1.0 / frame["inclusion"].cast(pl.Float64).fill_null(1.0).to_numpy()
+    return weight if (weight != 1.0).any() else None
+
+
+def _triples(
+    start: np.ndarray, known: np.ndarray, weight: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None, np.ndarray]:
+    """Distinct (start, known, weight), the weight None where all are 1, and the place of each row among them."""
+    starts, knowns, index = _pairs(start, known)
+    if weight is None:
+        return starts, knowns, None, index
+    levels, place = bands(weight)
+    triples, index = np.unique(index * len(levels) + place, return_inverse=True)
+    pair, level = np.divmod(triples, len(levels))
+    return starts[pair], knowns[pair], levels[level], index
+
+
 def window_starts(times: pl.Series, window_us: int) -> np.ndarray:
     """The start of the window of each time, in microseconds since 1970 UTC (windows are aligned to it)."""
     micros = times.dt.timestamp("us").to_numpy()
@@ -374,7 +397,7 @@ def increments(
         columns = dict.fromkeys([*columns_of(whole), *shape.expected])
         for segment, rows in parts(whole):
             start = window_starts(rows["time"], shape.window_us)
-            starts, known, index = _pairs(start, start)
+            starts, known, weight, index = _triples(start, start, weights_of(rows))
             for column in columns:
                 if only is not None and column in shape.grids and column not in only:
                     continue
@@ -382,7 +405,7 @@ def increments(
                 if one is None or (segment and column == segment.partition("=")[0]):
                     continue
                 summary = summarise_column(rows, column, one, index, len(starts))
-                found.append(Increment(version, column, starts, known, summary, segment))
+                found.append(Increment(version, column, starts, known, summary, segment, weight))
     for version, whole in versions_of(matched):
         told = grids.get("prediction")
         numeric = (
@@ -392,12 +415,13 @@ def increments(
         for segment, rows in parts(whole):
             one = grid(column, rows)
             if one is not None:
-                starts, known, index = _pairs(
+                starts, known, weight, index = _triples(
                     window_starts(rows["time"], shape.window_us),
                     window_starts(rows["_known"], shape.window_us),
+                    weights_of(rows),
                 )
                 summary = summarise_column(rows, column, one, index, len(starts))
-                found.append(Increment(version, column, starts, known, summary, segment))
+                found.append(Increment(version, column, starts, known, summary, segment, weight))
     return found, made
 
 

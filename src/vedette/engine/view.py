@@ -10,7 +10,7 @@ import polars as pl
 
 from vedette.capture.journal import producers
 from vedette.engine.query import Query, Span
-from vedette.engine.stored import Increment, of_frame, to_frame
+from vedette.engine.stored import Increment, levels_of, of_frame, to_frame
 from vedette.engine.summarise import LABELLED, Shape, increments
 from vedette.errors import LakeError
 from vedette.lake.arrivals import Arrivals, collect
@@ -19,6 +19,7 @@ from vedette.lake.outcomes import identifier
 from vedette.lake.rows import matches
 from vedette.lake.tables import SCHEMAS, Lake, ModelTables
 from vedette.statistics.grid import Grid
+from vedette.statistics.sampled import Levels
 from vedette.statistics.summary import Summary
 
 __all__ = ["Cells", "View", "Windows", "reference_of", "view", "windows"]
@@ -49,9 +50,10 @@ class Cells:
     segment: np.ndarray  # int64 [W], the place of its name
     start: np.ndarray  # int64 [W], microseconds
     summary: Summary
-    predictions: np.ndarray | None = None  # int64 [W]; None where labels play no part
+    levels: Levels | None = None  # the same by weight; None where each row stands for itself alone
+    predictions: np.ndarray | None = None  # float64 [W], weighted; None where labels play no part
     older: np.ndarray | None = (
-        None  # int64 [W], labelled rows that were counted on grids since replaced; None: none
+        None  # float64 [W], labelled rows that were counted on grids since replaced, weighted; None: none
     )
 
 
@@ -159,8 +161,8 @@ class Windows:
         told = self.rows.get("prediction")
         starts = told["_start"].to_numpy() if told is not None else np.zeros(0, dtype=np.int64)
         self.starts, at = np.unique(starts, return_inverse=True)
-        n = told["rows"].to_numpy() if told is not None else starts
-        self.predictions = np.bincount(at, weights=n, minlength=len(self.starts)).astype(np.int64)
+        n = (told["rows"] * told["weight"]).to_numpy() if told is not None else starts
+        self.predictions = np.bincount(at, weights=n, minlength=len(self.starts))
 
     def blocks(self, column: str, grid: Grid, *, hashes: bool) -> Iterator[Cells]:
         """The summary of each window of a column on the grid in force; of labelled rows that of every window that has
@@ -176,24 +178,31 @@ class Windows:
         starts = np.union1d(every["_start"].to_numpy(), self.starts) if labelled else np.unique(own)
         if not len(starts):
             return
+        levels = None
         if rows.is_empty():
             summary = Summary.empty(grid, len(starts))
         else:
-            summary = of_frame(rows if hashes else rows.drop("hashes", strict=False), grid)
-            summary = summary.grouped(np.searchsorted(starts, own), len(starts))
+            rows, at = rows if hashes else rows.drop("hashes", strict=False), np.searchsorted(starts, own)
+            if (rows["weight"] == 1.0).all():
+                summary = of_frame(rows, grid).grouped(at, len(starts))
+            else:
+                levels = levels_of(rows, grid, at, len(starts))
+                summary = levels.kept
         segment = np.zeros(len(starts), dtype=np.int64)
         if not labelled:
-            yield Cells(segment, starts, summary)
+            yield Cells(segment, starts, summary, levels)
             return
-        predictions = np.zeros(len(starts), dtype=np.int64)
+        predictions = np.zeros(len(starts))
         predictions[np.searchsorted(starts, self.starts)] = self.predictions
-        yield Cells(segment, starts, summary, predictions, _counted(every, starts) - summary.rows)
+        here = summary.rows if levels is None else levels.stands_for
+        yield Cells(segment, starts, summary, levels, predictions, _counted(every, starts) - here)
 
 
 def _counted(rows: pl.DataFrame, starts: np.ndarray) -> np.ndarray:
     """The rows that increments hold by window, whatever the grid."""
     at = np.searchsorted(starts, rows["_start"].to_numpy())
-    return np.bincount(at, weights=rows["rows"].to_numpy(), minlength=len(starts)).astype(np.int64)
+    n = (rows["rows"] * rows["weight"]).to_numpy()
+    return np.bincount(at, weights=n, minlength=len(starts))
 
 
 def windows(seen: View, column: str, span: Span) -> tuple[np.ndarray, Summary | None]:

@@ -204,6 +204,8 @@ def fields_of(frame: pl.DataFrame) -> list[Field]:
             fields.append(Field(Role.LATENCY, "", physical))
         elif name == "error":
             fields.append(Field(Role.ERROR, "", physical))
+        elif name == "inclusion":
+            fields.append(Field(Role.INCLUSION, "", physical))
         elif name == "label":
             fields.append(Field(Role.LABEL, "", physical))
         elif physical in (Physical.VECTOR32, Physical.VECTOR64):
@@ -213,7 +215,10 @@ def fields_of(frame: pl.DataFrame) -> list[Field]:
     return fields
 
 
-_NAMED = ("id", "time", "prediction", "probability", "probability_<class>", "label", "latency_s", "error")
+_NAMED = (
+    *("id", "time", "prediction", "probability", "probability_<class>", "label"),
+    *("latency_s", "error", "inclusion"),
+)
 
 
 def check_mapping(columns: Mapping[str, str]) -> None:
@@ -288,7 +293,7 @@ def _rows(frame: pl.DataFrame, now_s: float, future_s: float, required: tuple[st
             columns.append(_closed(column).fill_nan(None))  # NaN is how floats say that there is no label
         elif column.name == "time":
             columns.append(_utc(column))
-        elif column.name == "latency_s" or column.name.startswith("probability"):
+        elif column.name in ("latency_s", "inclusion") or column.name.startswith("probability"):
             closed = _closed(column)
             if not closed.dtype.is_numeric():
                 raise SchemaError(f"column {column.name!r} has the type {column.dtype}: must be numbers")
@@ -321,6 +326,11 @@ def _rows(frame: pl.DataFrame, now_s: float, future_s: float, required: tuple[st
         ),
         ("time missing", pl.col("time").is_null()),
         *((f"{name} missing", pl.col(name).is_null()) for name in required),
+        *(
+            (f"{name}: must be above 0 and at most 1", ~((pl.col(name) > 0) & (pl.col(name) <= 1)))
+            for name in closed_frame.columns
+            if name == "inclusion"
+        ),
         *(one for column in vectors for one in unfit_vectors(column)),
     ):
         mask = closed_frame.select(bad.fill_null(False).alias("bad"))["bad"]

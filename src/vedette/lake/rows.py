@@ -19,7 +19,7 @@ from vedette.records import Physical
 __all__ = ["base_of", "label_text", "matches", "variants"]
 
 _KEY = ["_producer", "_sequence"]
-_COMPARED = frozenset({"id", "version", "time", "received", "prediction", "label"})
+_COMPARED = frozenset({"id", "version", "time", "received", "prediction", "label", "inclusion"})
 _PHYSICALS = frozenset(physical.value for physical in Physical)
 
 

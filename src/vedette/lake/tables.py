@@ -72,6 +72,7 @@ SCHEMAS: dict[str, dict[str, pl.DataType]] = {
         "start": UTC,  # of the event window
         "known": UTC,  # start of the window in which it came to be known
         "arrival": pl.Int64(),  # number of the ingest cycle that added it
+        "weight": pl.Float64(),  # rows that each of its rows stands for: one over the probability with which it was kept
         "rows": pl.Int64(),
         "missing": pl.Int64(),
         "nan": pl.Int64(),

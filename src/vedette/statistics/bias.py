@@ -31,6 +31,7 @@ class Bias:
     name = "bias"
     kinds: tuple[str, ...] = ("error",)
     needs_reference = False
+    mean_of_rows = True
 
     def figures(self, current: Summary, reference: Summary | None = None, level: float = 0.95) -> Estimates:  # noqa: ARG002
         """The mean error by window; ``ValueError`` for another kind of summary or a level outside (0, 1)."""

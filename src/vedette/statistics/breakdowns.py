@@ -42,6 +42,7 @@ class SharePerClass:
 
     which: Which
     kinds: tuple[str, ...] = _KINDS
+    mean_of_rows: bool = True
 
     @property
     def name(self) -> str:
@@ -82,6 +83,7 @@ class SupportPerClass:
 
     name = "support_per_class"
     kinds: tuple[str, ...] = _KINDS
+    mean_of_rows = True
 
     def figures(
         self,
@@ -163,6 +165,7 @@ class ConfusionShares:
 
     name = "confusion"
     kinds: tuple[str, ...] = _KINDS
+    mean_of_rows = True
 
     def figures(
         self,

@@ -27,6 +27,7 @@ class ErrorRate:
     name = "error_rate"
     kinds: tuple[str, ...] = ("numeric", "category")
     needs_reference = False
+    mean_of_rows = True
 
     def figures(self, current: Summary, reference: Summary | None = None, level: float = 0.95) -> Estimates:  # noqa: ARG002
         """The share by window; ``ValueError`` for another kind of column or a level outside (0, 1)."""

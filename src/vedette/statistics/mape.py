@@ -35,6 +35,7 @@ class MeanAbsolutePercentageError:
     name = "mape"
     kinds: tuple[str, ...] = ("error",)
     needs_reference = False
+    mean_of_rows = True
 
     def figures(self, current: Summary, reference: Summary | None = None, level: float = 0.95) -> Estimates:  # noqa: ARG002
         """The share by window; ``ValueError`` for another kind of summary or a level outside (0, 1)."""

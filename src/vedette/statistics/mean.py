@@ -48,6 +48,7 @@ class Mean:
     name = "mean"
     kinds: tuple[str, ...] = ("numeric", "vector")
     needs_reference = False
+    mean_of_rows = True
 
     def figures(self, current: Summary, reference: Summary | None = None, level: float = 0.95) -> Estimates:  # noqa: ARG002
         """The mean by window; ``ValueError`` for another kind of column or a level outside (0, 1)."""

@@ -34,6 +34,7 @@ class QuantileLoss:
     p: float
     kinds: tuple[str, ...] = ("error",)
     needs_reference: bool = False
+    mean_of_rows: bool = True
 
     def __post_init__(self) -> None:
         if not 0.0 < self.p < 1.0:

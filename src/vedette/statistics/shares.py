@@ -40,6 +40,7 @@ class MissingShare:
     name = "missing_share"
     kinds: tuple[str, ...] = ("numeric", "category", "latency", "vector")
     needs_reference = False
+    mean_of_rows = True
 
     def figures(self, current: Summary, reference: Summary | None = None, level: float = 0.95) -> Estimates:  # noqa: ARG002
         """The share by window; ``ValueError`` for a summary of quality or a level outside (0, 1)."""
@@ -66,6 +67,7 @@ class InfiniteShare:
     name = "infinite_share"
     kinds: tuple[str, ...] = ("numeric", "latency", "vector")
     needs_reference = False
+    mean_of_rows = True
 
     def figures(self, current: Summary, reference: Summary | None = None, level: float = 0.95) -> Estimates:  # noqa: ARG002
         """The share by window; ``ValueError`` for another kind of column or a level outside (0, 1)."""
@@ -90,6 +92,7 @@ class UnseenShare:
     name = "unseen_share"
     kinds: tuple[str, ...] = ("category",)
     needs_reference = False
+    mean_of_rows = True
 
     def figures(self, current: Summary, reference: Summary | None = None, level: float = 0.95) -> Estimates:  # noqa: ARG002
         """The share by window; ``ValueError`` for another kind of column or a level outside (0, 1)."""

@@ -34,6 +34,7 @@ class Specificity:
     name = "specificity"
     kinds: tuple[str, ...] = ("quality",)
     needs_reference = False
+    mean_of_rows = True
 
     def figures(self, current: Summary, reference: Summary | None = None, level: float = 0.95) -> Estimates:  # noqa: ARG002
         """Specificity by window; ``ValueError`` for another kind of summary or a level outside (0, 1)."""

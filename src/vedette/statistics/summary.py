@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -149,20 +149,34 @@ class Summary:
             return replace(out, hashes=no_hashes(n_groups, kept), window_s=self.window_s)
         order = slice(None) if (into[1:] >= into[:-1]).all() else np.argsort(into, kind="stable")
         some, first = np.unique(into[order], return_index=True)
+        added: dict[str, Any] = {}
         with np.errstate(over="ignore", invalid="ignore"):
             for name, add in (
                 *((name, np.add) for name in _ADDED),
                 ("minimum", np.fmin),
                 ("maximum", np.fmax),
             ):
-                getattr(out, name)[some] = add.reduceat(getattr(self, name)[order], first, axis=0)
-        return replace(out, hashes=_joined(self.hashes, into, n_groups, kept), window_s=self.window_s)
+                part = getattr(self, name)  # counts that were scaled are no whole numbers
+                added[name] = getattr(out, name).astype(part.dtype)
+                added[name][some] = add.reduceat(part[order], first, axis=0)
+        return replace(
+            out, **added, hashes=_joined(self.hashes, into, n_groups, kept), window_s=self.window_s
+        )
 
     def take(self, index: npt.ArrayLike) -> Summary:
         """Some windows, by their numbers or a mask."""
         chosen = np.atleast_1d(np.asarray(index))
         chosen = chosen if chosen.dtype == np.bool_ else chosen.astype(np.int64)
         return replace(self, **{name: getattr(self, name)[chosen] for name in _PARTS})
+
+    def scaled(self, by: npt.ArrayLike) -> Summary:
+        """Counts and sums of each window times a number [W] of its own: as float64, for figures alone."""
+        factor = np.asarray(by, dtype=np.float64)
+
+        def times(part: npt.NDArray[Any]) -> Any:
+            return part * (factor if part.ndim == 1 else factor[:, np.newaxis])
+
+        return replace(self, **{name: times(getattr(self, name)) for name in _ADDED})
 
     @staticmethod
     def stack(summaries: Sequence[Summary]) -> Summary:

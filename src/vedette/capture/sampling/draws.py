@@ -1,0 +1,186 @@
+"""The drawing: a ``log`` that keeps the rows a sampler wants kept, and counts those it leaves out."""
+
+from __future__ import annotations
+
+import operator
+import random
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
+from itertools import chain, repeat
+from typing import Any
+
+from vedette.capture.sampling.row import Row
+from vedette.capture.values import event_time
+
+__all__ = ["Drawn", "LeftOut"]
+
+_INVERSE_MAX = 2**20
+_DRAWS_MAX = 4096  # strata that are drawn in at the same time
+_TOLD = 64  # rows that are left out are written down so many at a time
+_MANY = 2**62
+_WINDOWS_MAX = 256
+
+
+class LeftOut:
+    """Counts rows that were left out, by window of event time, a few at a time; from any thread.
+
+    ``add(n, time_s)`` writes them down. A kill takes the count of less than 64 rows with it: none of them was to be kept.
+    """
+
+    def __init__(self, window_s: Callable[[], float], add: Callable[[int, float], None]) -> None:
+        self._window_s, self._add = window_s, add
+        self.forget()
+
+    def forget(self) -> None:
+        """Start from nothing: in a child process, whose parent has counted its own."""
+        self._counts: dict[float, tuple[Callable[[], int], Any, list[int]]] = {}
+
+    def count(self, time_s: float) -> None:
+        """One more."""
+        window = time_s // self._window_s()
+        found = self._counts.get(window)
+        if found is None:
+            if len(self._counts) >= _WINDOWS_MAX:
+                self.settle()
+                self._counts = {}
+            numbers = iter(range(_MANY))
+            found = self._counts.setdefault(window, (numbers.__next__, numbers, [0]))
+        if not (found[0]() + 1) % _TOLD:  # a call of C: no two threads have the same number
+            self.settle()
+
+    def settle(self) -> None:
+        """Write down what was not yet."""
+        length = self._window_s()
+        for window, (_, numbers, told) in list(self._counts.items()):
+            n = _MANY - operator.length_hint(numbers)
+            new, told[0] = n - told[0], n
+            if new:
+                self._add(new, window * length)
+
+
+class Drawn:
+    """``log`` with a sampler before it.
+
+    ``log`` is the recorder's, ``left_out`` what counts the others. Whatever goes wrong in a sampler, the row is kept, with
+    the probability of one that it then had, and ``say`` is told.
+    """
+
+    def __init__(
+        self,
+        sampler: Any,
+        log: Callable[..., None],
+        left_out: LeftOut,
+        clock: Callable[[], float],
+        say: Callable[[str], None],
+    ) -> None:
+        self._chance: Callable[[Row], tuple[float, Any]] = sampler.chance
+        self._log, self._left_out, self._clock, self._say = log, left_out, clock, say
+        self.forget()
+
+    def forget(self) -> None:
+        """Draw anew: in a child process, which must not draw what its parent does."""
+        self._random = random.Random()  # noqa: S311 - of its own, so that nobody who seeds the common one seeds ours
+        self._draws: dict[Any, Callable[[], int]] = {}
+
+    def log(
+        self,
+        features: Any,
+        prediction: Any = None,
+        *,
+        probability: Any = None,
+        id: Any = None,  # noqa: A002 - the public name
+        latency_s: Any = None,
+        time: Any = None,
+        error: Any = None,
+        inclusion: Any = None,
+    ) -> None:
+        """Record one prediction, or leave it out."""
+        n = 1
+        try:
+            now = self._clock()
+            when = now if time is None else event_time(time, now)[0]
+            n, stratum = self.inverse(Row(features, prediction, probability, error, when))
+            if n > 1 and not self.draw(stratum, n):
+                self._left_out.count(when)
+                return
+        except Exception as problem:  # noqa: BLE001 - a sampler of the user's, or a row that will be rejected
+            n = 1
+            self._tell(problem)
+        if n > 1:
+            inclusion = 1.0 / n if inclusion is None else _product(inclusion, n)
+        self._log(
+            features,
+            prediction,
+            probability=probability,
+            id=id,
+            latency_s=latency_s,
+            time=time,
+            error=error,
+            inclusion=inclusion,
+        )
+
+    def inverse(self, row: Row) -> tuple[int, Any]:
+        """The whole number that one row in is kept, and the stratum."""
+        chance, stratum = self._chance(row)
+        if not 0.0 < chance <= 1.0:
+            raise ValueError(f"a sampler gave the probability {chance!r}: must be above 0 and at most 1")
+        return min(int(1.0 / chance + 1e-9), _INVERSE_MAX), stratum
+
+    def draw(self, stratum: Any, n: int) -> int:
+        """1 for one row of each n of a stratum, at a random place, else 0."""
+        key = (stratum, n)
+        following = self._draws.get(key)
+        if following is None:
+            if len(self._draws) >= _DRAWS_MAX:
+                self._draws = {}  # a block that is begun anew changes no row's probability
+            following = self._draws[key] = _blocks(self._random, n)
+        return following()
+
+    def many(self, rows: Iterable[Mapping[str, Any]], times_s: Iterable[float]) -> list[int]:
+        """For each row of a batch the number it stands for, 0 where it is left out; a row is a mapping of all its columns."""
+        found = []
+        for row, when in zip(rows, times_s, strict=True):
+            try:
+                seen = Row(row, row.get("prediction"), _probability(row), row.get("error"), when)
+                n, stratum = self.inverse(seen)
+                if n > 1 and not self.draw(stratum, n):
+                    self._left_out.count(when)
+                    n = 0
+            except Exception as problem:  # noqa: BLE001 - a sampler of the user's
+                n = 1
+                self._tell(problem)
+            found.append(n)
+        return found
+
+    def _tell(self, problem: Exception) -> None:
+        try:
+            self._say(f"sampler: raised {type(problem).__name__}: the row was handed on")
+        except Exception:  # noqa: BLE001, S110 - out of stack or memory: the row is handed on all the same
+            pass
+
+
+def _blocks(source: random.Random, n: int) -> Callable[[], int]:
+    """What returns 1 once in each n calls, at a random place; one call of C but for the first of each n."""
+
+    def block(size: int) -> Iterator[int]:
+        at = int(source.random() * size)
+        return iter(bytes(at) + b"\1" + bytes(size - at - 1))
+
+    return partial(next, chain.from_iterable(map(block, repeat(n))))
+
+
+def _probability(row: Mapping[str, Any]) -> Any:
+    """The probability of a row of a frame: one number, or those of the classes."""
+    found = row.get("probability")
+    if found is not None:
+        return found
+    return [
+        value for name, value in row.items() if name.startswith("probability_") and value is not None
+    ] or None
+
+
+def _product(inclusion: Any, n: int) -> Any:
+    try:
+        return inclusion / n
+    except TypeError:
+        return inclusion  # the recorder says what is wrong with it
