@@ -5,16 +5,23 @@ Only the recorder is loaded with it; Polars and the lake come with the first cal
 
 from __future__ import annotations
 
+import inspect
 import os
 import time as time_module
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vedette import config
+from vedette.capture.footprint import footprint
+from vedette.capture.load import Load
+from vedette.capture.probe import Probe, rows_to_probe
 from vedette.capture.recorder import Recorder
+from vedette.capture.resources import EVERY_S, Resources, check_every
 from vedette.capture.sampling import sampler_of
+from vedette.capture.stages import Stages
 from vedette.errors import DataError, IngestError, LakeError
 from vedette.records import (
     FUTURE_S,
@@ -78,6 +85,9 @@ class Monitor:
         Which rows are kept: a rate (``0.01``), a name (``"auto"``), or one of ``vedette.sampling`` such as
         ``Stratified("region", rate=0.01)``; default all. What is left out is counted, each row that is kept carries the
         probability that it had, and figures are weighted by it (``docs/sampling.md``).
+    resources:
+        How often what the process takes is read once a model is watched: after so many seconds, ``True`` for 10, ``False`` for
+        never; see :meth:`resources`.
     clock:
         Seconds since 1970 as a callable; for tests and replays.
 
@@ -130,6 +140,7 @@ class Monitor:
         journal_bytes_max: int | None = None,
         sync_s: float | None = None,
         sampler: Any = None,
+        resources: bool | float = True,
         clock: Callable[[], float] = time_module.time,
     ) -> None:
         self.model = check_model_name(model)
@@ -142,6 +153,11 @@ class Monitor:
         self.version = version
         self._clock = clock
         chosen = None if sampler is None else sampler_of(sampler)
+        self._every_s = check_every(resources)
+        self._stages, self._load, self._staged = Stages(), Load(), False
+        self._kin: dict[str, Monitor] = {}
+        self._tied: list[Resources | Probe] = []
+        self._model_bytes = 0
         written = config.read()
         base = config.settings(written.models.get(model, {}))
         self.settings: Settings = config.settings(
@@ -183,6 +199,7 @@ class Monitor:
             self._location, folder = url, config.journal_folder(url, journal, written.journal)
             _writable(folder, f"journal={str(folder)!r}", 0o700)
             self._shipping = _shipping(model, folder, url, written)
+        self._given = {"journal": journal, **recording}  # as those beside this one are made
         self._recorder = Recorder(folder, model, version, self.settings, clock=clock, **recording)
         if chosen is not None:
             self._recorder.sample(chosen)
@@ -304,9 +321,108 @@ class Monitor:
 
         if thing is None:
             return lambda one: self.watch(one, features=features, output=output, id=id)
-        recorder = self._recorder
-        calls = Calls(self.log, recorder.reject, features=features, output=output, id=id)
-        return watch(thing, calls)
+        calls = Calls(
+            self._recorder.log,
+            self._recorder.reject,
+            features=features,
+            output=output,
+            id=id,
+            stages=self._stages,
+            load=self._load,
+        )
+        watched = watch(thing, calls)
+        self._model_bytes += 0 if inspect.isroutine(thing) else footprint(thing)
+        if self._every_s:
+            self.resources()
+        return watched
+
+    def stage(self, name: str) -> AbstractContextManager[None]:
+        """Measure a named part of a call: ``with monitor.stage("preprocess"):``.
+
+        Its wall time goes with the next row that is recorded in this thread or task, or with those of the watched call that it
+        is part of, as the column ``stage_preprocess_s``; ``figures("p95", feature="stage_preprocess_s")`` reads it. A stage
+        that comes several times in a call counts together. A ``monitor.log`` that was taken before the first stage knows of
+        none: take it after. Raises ``ValueError`` for a name that is not letters, digits and ``_``.
+
+        >>> import tempfile
+        >>> monitor = Monitor("delays", lake=tempfile.mkdtemp())
+        >>> with monitor.stage("preprocess"):
+        ...     row = {"distance": 733.0}
+        >>> monitor.log(row, 1)
+        """
+        found = self._stages.stage(name)
+        if not self._staged:
+            self._staged, self.log = True, self._stages.before(self.log)
+        return found
+
+    def resources(self, every_s: float | None = None) -> Monitor:
+        """Read what this process takes every so many seconds (default 10), in a thread of its own; :meth:`watch` calls it.
+
+        Each reading is a row of another model, ``<model>.process``, whose monitor is returned: memory in use and the most
+        there was (``rss_bytes``, ``rss_peak_bytes``), processor (``cpu``, cores in use), ``threads``, ``open_files``, of each
+        GPU its use, memory, power and temperature (through NVML, with the extra ``gpu``), the calls that were watched
+        (``calls``, ``concurrency``, ``concurrency_peak``, ``batch_size``, ``batch_size_peak``), and the memory that the
+        watched models take by themselves (``model_bytes``). Its figures, rules and alerts are those of any model; what
+        it says is in this model's :meth:`check` too.
+        """
+        process = self._beside("process", None)
+        if not any(isinstance(one, Resources) for one in self._tied):
+            own = Resources(
+                process.log,
+                self._reading,
+                self._load.forget,
+                check_every(every_s) or self._every_s or EVERY_S,
+            )
+            self._tied.append(own)
+        return process
+
+    def probe(
+        self,
+        predict: Callable[[Any], Any],
+        inputs: Any,
+        *,
+        expected: Sequence[Any] | None = None,
+        every_s: float = 60.0,
+        tolerance: float = 0.0,
+    ) -> Probe:
+        """Run a model on the same inputs every so often, and hold its answers against those expected.
+
+        ``predict`` is a function of one of ``inputs`` (a sequence; of a table each row as a mapping), ``expected`` the answers in
+        their order; without them those of the first run are expected from then on. Numbers may differ by ``tolerance``, absolute
+        or relative to what was expected. Every answer is a row of the model ``<model>.probe``, with its latency and memory; one
+        that is not as expected is an alarm there (the rule ``changed``), and in this model's :meth:`check`. Returns the
+        probe, whose ``run()`` runs it now. Raises ``ValueError`` or ``TypeError`` for what cannot be.
+        """
+        window = max(60.0, 60.0 * -(-every_s // 60.0)) if isinstance(every_s, int | float) else None
+        made = Probe(
+            predict,
+            rows_to_probe(inputs),
+            self._beside("probe", window).log,
+            expected=expected,
+            every_s=every_s,
+            tolerance=tolerance,
+        )
+        self._tied.append(made)
+        return made
+
+    def _beside(self, kind: str, window_s: float | None) -> Monitor:
+        """The monitor of what is recorded beside this model: of its process, or its probe."""
+        if kind not in self._kin:
+            self._kin[kind] = Monitor(
+                f"{self.model}.{kind}",
+                self.version,
+                self._location,
+                window=window_s or self.settings.window_s,
+                resources=False,
+                clock=self._clock,
+                **self._given,
+            )
+        return self._kin[kind]
+
+    def _reading(self) -> dict[str, float]:
+        """What a reading of the process has besides."""
+        own = {"model_bytes": float(self._model_bytes)} if self._model_bytes else {}
+        return {**self._load.reading(), **own}
 
     @property
     def recorder(self) -> Recorder:
@@ -361,6 +477,8 @@ class Monitor:
             from vedette.engine import requests
 
             requests.ask(self._lake(), self.model, timeout_s=timeout_s)
+        for one in self._kin.values():
+            one.flush(timeout_s)
         lost = self._recorder.in_memory()
         if lost:
             raise IngestError(
@@ -370,6 +488,10 @@ class Monitor:
 
     def close(self) -> None:
         """Stop recording. Nothing is lost: what was recorded is in the journal until an ingester takes it."""
+        for tied in self._tied:
+            tied.close()
+        for kin in self._kin.values():
+            kin.close()
         self._recorder.close()
 
     def __enter__(self) -> Monitor:
@@ -425,12 +547,12 @@ class Monitor:
 
     def check(self, timeout_s: float = 120.0) -> Health:
         """Bring in what was recorded, judge it, and return a verdict for each thing watched."""
-        from vedette.engine.health import health
+        from vedette.engine.health import health_with_kin
         from vedette.lake.ingest import now_of
 
         lake = self._lake()
         self.flush(timeout_s)
-        return health(lake, self.model, now_of(time_module.time()))
+        return health_with_kin(lake, self.model, now_of(time_module.time()))
 
     def alerts(self) -> pl.DataFrame:
         """The alerts of this model, the newest first, as the last round left them: one row for each alarm.

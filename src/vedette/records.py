@@ -83,6 +83,11 @@ or with ``probability_``, nor one that ends like the column of a second type (``
 _MODEL_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 
 
+PROCESS, PROBE = "process", "probe"
+KIN = (PROCESS, PROBE)
+"""What is recorded beside a model ``m``, as models of their own: ``m.process`` and ``m.probe``."""
+
+
 class Role(StrEnum):
     """What a field of a row is to the model."""
 

@@ -43,7 +43,7 @@ def _living() -> list[_Tied]:
 
 def _at_exit() -> None:
     end()
-    for tied in _living():
+    for tied in reversed(_living()):  # what records last of all before what it records with
         tied.close()
 
 

@@ -20,7 +20,7 @@ from vedette.engine import audit as audit_module
 from vedette.engine import cycle, delivery, outbox, people, requests, written
 from vedette.engine import figures as figures_module
 from vedette.engine import rules as rules_module
-from vedette.engine.health import health as model_health
+from vedette.engine.health import health_with_kin, kin_of
 from vedette.engine.state import due
 from vedette.errors import AlertError, ConfigError, LakeError, LockedError
 from vedette.lake import ingest as lake_ingest
@@ -76,8 +76,9 @@ def check(location: str, model: str) -> Health:
     Where another process is at work on the lake, its round is waited for.
     """
     lake = open_lake(location, model)
-    _visit(lake, model)
-    return model_health(lake, model, lake_ingest.now_of(time.time()))
+    for name in (model, *kin_of(lake, model)):
+        _visit(lake, name)
+    return health_with_kin(lake, model, lake_ingest.now_of(time.time()))
 
 
 def _visit(lake: Lake, model: str) -> None:

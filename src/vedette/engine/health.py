@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
+from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 
 import polars as pl
@@ -17,9 +19,9 @@ from vedette.errors import ConfigError
 from vedette.lake.events import settings_of
 from vedette.lake.ledger import ledger
 from vedette.lake.tables import Lake, ModelTables
-from vedette.records import Health, Status, Verdict
+from vedette.records import KIN, Health, Status, Verdict
 
-__all__ = ["NO_DATA", "health", "silences_of"]
+__all__ = ["NO_DATA", "health", "health_with_kin", "kin_of", "silences_of"]
 
 NO_DATA = "no_data"
 """What watches that rows come at all: it fires where they came by the wall's clock and have stopped."""
@@ -57,12 +59,34 @@ def health(lake: Lake, model: str, now: datetime | None = None) -> Health:
     if not kept.reference:
         words = "no reference: rules alone are watched; give one with monitor.reference(frame)"
         verdicts.append(Verdict("model", "", Status.WARN, None, words, "rule"))
+    said = tuple(kept.guarantee.splitlines())
+    return Health(model, kept.version, _gravest(verdicts), tuple(verdicts), said)
+
+
+def kin_of(lake: Lake, model: str) -> list[str]:
+    """The models that are recorded beside a model, and are there."""
+    known = set(lake.models())
+    return [name for kind in KIN if (name := f"{model}.{kind}") in known]
+
+
+def health_with_kin(lake: Lake, model: str, now: datetime | None = None) -> Health:
+    """The verdicts of a model, and those of what is recorded beside it, as ``probe: rule:changed``."""
+    found = health(lake, model, now)
+    beside = [
+        replace(one, watch=f"{name.rpartition('.')[2]}: {one.watch}")
+        for name in kin_of(lake, model)
+        for one in health(lake, name, now).verdicts
+        if one.watch not in ("model", "vedette.toml", NO_DATA)
+    ]
+    verdicts = (*found.verdicts, *beside)
+    return replace(found, verdict=_gravest(verdicts), verdicts=verdicts) if beside else found
+
+
+def _gravest(verdicts: Iterable[Verdict]) -> Status:
     order = (Status.ALARM, Status.UNKNOWN, Status.WARN, Status.OK)
-    gravest = next(
+    return next(
         (status for status in order if any(one.verdict is status for one in verdicts)), Status.UNKNOWN
     )
-    said = tuple(kept.guarantee.splitlines())
-    return Health(model, kept.version, gravest, tuple(verdicts), said)
 
 
 def _wrongly_written() -> list[Verdict]:

@@ -8,7 +8,9 @@ from typing import Any
 
 from vedette.capture.frameworks.inputs import Rows, plain, rows_of
 from vedette.capture.frameworks.outputs import Outputs, outputs_of
+from vedette.capture.load import Load
 from vedette.capture.rejected import Rejected, type_name
+from vedette.capture.stages import Stages
 
 __all__ = ["Calls", "Reader", "reason_of"]
 
@@ -21,7 +23,8 @@ class Calls:
 
     ``log`` and ``reject`` are a recorder's. ``features`` is a function of the call's arguments that returns a mapping, or a
     list of them, or the names of a matrix's columns; ``output`` is a function of what was returned that gives a prediction, or
-    ``(prediction, probability)``, or a list with one of these a row; ``id`` is the feature that is the rows' id.
+    ``(prediction, probability)``, or a list with one of these a row; ``id`` is the feature that is the rows' id. ``stages``
+    are what was measured in a call, ``load`` counts the calls.
     """
 
     def __init__(
@@ -32,6 +35,8 @@ class Calls:
         features: Callable[..., Any] | Sequence[str] | None = None,
         output: Callable[[Any], Any] | None = None,
         id: str | None = None,  # noqa: A002 - as the public name is
+        stages: Stages | None = None,
+        load: Load | None = None,
     ) -> None:
         if isinstance(features, str) or not (
             features is None or callable(features) or isinstance(features, Sequence)
@@ -47,6 +52,7 @@ class Calls:
         self._features = features if callable(features) else None
         self.names = None if features is None or callable(features) else [str(one) for one in features]
         self._output, self._id = output, id
+        self._stages, self._load = stages or Stages(), load or Load()
 
     def run(
         self,
@@ -69,6 +75,8 @@ class Calls:
 
     def ask(self, rows: Callable[[], Rows], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Rows | str:
         """The rows of a call, as they are before it; where they cannot be told, the reason."""
+        self._load.begin()
+        self._stages.begin()
         try:
             if self._features is None:
                 found = rows()
@@ -85,6 +93,8 @@ class Calls:
 
     def answered(self, asked: Rows | str, seconds: float, result: Any, read: Reader = outputs_of) -> None:
         """Record a call that returned."""
+        self._load.end(1 if isinstance(asked, str) else len(asked))
+        held = self._stages.take()
         if isinstance(asked, str):
             self._reject("predictions", asked)
             return
@@ -95,14 +105,18 @@ class Calls:
             return
         for row, (prediction, probability) in zip(asked, outputs, strict=True):
             key = row.pop(self._id, None) if self._id is not None else None
+            row.update(held)
             self._log(row, prediction, probability=probability, id=plain(key), latency_s=seconds)
 
     def failed(self, asked: Rows | str, seconds: float, error: BaseException) -> None:
         """Record a call that raised: each of its rows failed."""
         if isinstance(asked, str):
             asked = [{}]
+        self._load.end(len(asked))
+        held = self._stages.take()
         for row in asked:
             key = row.pop(self._id, None) if self._id is not None else None
+            row.update(held)
             self._log(row, None, id=plain(key), latency_s=seconds, error=error)
 
     def _given(self, result: Any, n_rows: int) -> Outputs:
