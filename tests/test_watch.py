@@ -499,6 +499,7 @@ EXPECTED: dict[str, tuple[str, int, set[str]]] = {
     "sklearn_pipeline": ("sklearn", 100, {"mean radius", "probability"}),
     "torch_module": ("torch", 40, {"pressure", "flow", "heat", "probability"}),
     "keras_model": ("keras", 52, {"age", "hour", "price", "probability"}),
+    "tensorflow_saved": ("tensorflow", 52, {"age", "hour", "price", "probability"}),
     "xgboost_booster": ("xgboost", 50, {"amount", "age", "visits", "probability"}),
     "lightgbm_booster": ("lightgbm", 50, {"amount", "age", "visits", "probability"}),
     "catboost_model": ("catboost", 50, {"amount", "country", "probability"}),

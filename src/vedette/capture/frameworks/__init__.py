@@ -21,6 +21,11 @@ FRAMEWORKS: dict[str, tuple[tuple[str, str], ...]] = {
     "transformers": (("transformers", "Pipeline"),),
     "keras": (("keras", "Model"), ("tf_keras", "Model"), ("tensorflow", "Model")),
     "torch": (("torch", "Module"),),
+    "tensorflow": (  # after Keras, whose models are some of these too
+        ("tensorflow", "AutoTrackable"),
+        ("tensorflow", "ConcreteFunction"),
+        ("tensorflow", "PolymorphicFunction"),
+    ),
     "xgboost": (("xgboost", "Booster"),),
     "lightgbm": (("lightgbm", "Booster"),),
     "catboost": (("catboost", "CatBoost"),),
