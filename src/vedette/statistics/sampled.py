@@ -240,8 +240,8 @@ def _combined(
     return (
         Estimates(
             found.value,
-            np.where(sure, np.maximum(mean - below, least), found.low),
-            np.where(sure, np.minimum(mean + above, most), found.high),
+            np.where(sure, np.fmin(np.maximum(mean - below, least), found.value), found.low),
+            np.where(sure, np.fmax(np.minimum(mean + above, most), found.value), found.high),
             found.n,
             found.reason,
         ),
