@@ -130,6 +130,21 @@ def test_a_prediction_is_read_as_it_passes(recorder: Recorder, through: Any, tmp
     assert all(row["latency_s"] > 0 for row in read(tmp_path).rows)
 
 
+def test_stages_of_a_request_are_those_of_its_rows(recorder: Recorder, through: Any, tmp_path: Path) -> None:
+    """What the application measures while it answers, and the load that it is under."""
+
+    def answer(_: bytes) -> tuple[int, Iterable[bytes]]:
+        with recorder.stages.stage("model"):
+            assert recorder.load.reading()["concurrency"] == 1
+        return 200, in_pieces(ANSWER)
+
+    through(recorder, answer, json.dumps(ASKED).encode())
+    assert all(row["stage_model_s"] > 0 for row in read(tmp_path).rows)
+    assert recorder.load.reading() == {
+        "calls": 0.0, "concurrency": 0.0, "concurrency_peak": 1.0, "batch_size": 2.0, "batch_size_peak": 2.0
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize(("path", "method"), [("/other", "POST"), ("/predict", "GET")])
 def test_what_is_no_prediction_is_let_through(
     recorder: Recorder, through: Any, tmp_path: Path, path: str, method: str

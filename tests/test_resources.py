@@ -142,7 +142,7 @@ def test_a_reading_that_fails_ends_nothing() -> None:
         calls.append(1)
         raise RuntimeError("no")
 
-    resources = Resources(log, dict, lambda: None, 3600.0)
+    resources = Resources(log, dict, 3600.0)
     resources.record()
     resources.record()
     resources.close()

@@ -16,12 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 from vedette import config
 from vedette.capture.footprint import footprint
-from vedette.capture.load import Load
 from vedette.capture.probe import Probe, rows_to_probe
 from vedette.capture.recorder import Recorder
 from vedette.capture.resources import EVERY_S, Resources, check_every
 from vedette.capture.sampling import sampler_of
-from vedette.capture.stages import Stages
 from vedette.errors import DataError, IngestError, LakeError
 from vedette.records import (
     FUTURE_S,
@@ -43,6 +41,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Monitor"]
 
+_KIN_NAME_MAX = 55  # characters of a model's name to which ".process" can be added
 _SHIPPED_ROWS_MAX = 50_000  # of a batch that is shipped
 _SHIPPED_BYTES_MAX = 2**23  # and its bytes in memory; a server need take no larger request
 
@@ -154,7 +153,7 @@ class Monitor:
         self._clock = clock
         chosen = None if sampler is None else sampler_of(sampler)
         self._every_s = check_every(resources)
-        self._stages, self._load, self._staged = Stages(), Load(), False
+        self._staged = False
         self._kin: dict[str, Monitor] = {}
         self._tied: list[Resources | Probe] = []
         self._model_bytes = 0
@@ -327,12 +326,12 @@ class Monitor:
             features=features,
             output=output,
             id=id,
-            stages=self._stages,
-            load=self._load,
+            stages=self._recorder.stages,
+            load=self._recorder.load,
         )
         watched = watch(thing, calls)
         self._model_bytes += 0 if inspect.isroutine(thing) else footprint(thing)
-        if self._every_s:
+        if self._every_s and len(self.model) <= _KIN_NAME_MAX:
             self.resources()
         return watched
 
@@ -350,9 +349,10 @@ class Monitor:
         ...     row = {"distance": 733.0}
         >>> monitor.log(row, 1)
         """
-        found = self._stages.stage(name)
+        stages = self._recorder.stages
+        found = stages.stage(name)
         if not self._staged:
-            self._staged, self.log = True, self._stages.before(self.log)
+            self._staged, self.log = True, stages.before(self.log)
         return found
 
     def resources(self, every_s: float | None = None) -> Monitor:
@@ -370,7 +370,6 @@ class Monitor:
             own = Resources(
                 process.log,
                 self._reading,
-                self._load.forget,
                 check_every(every_s) or self._every_s or EVERY_S,
             )
             self._tied.append(own)
@@ -407,6 +406,10 @@ class Monitor:
 
     def _beside(self, kind: str, window_s: float | None) -> Monitor:
         """The monitor of what is recorded beside this model: of its process, or its probe."""
+        if len(self.model) > _KIN_NAME_MAX:
+            raise ValueError(
+                f"model={self.model!r}: has over {_KIN_NAME_MAX} characters: no room for {self.model}.{kind} beside it"
+            )
         if kind not in self._kin:
             self._kin[kind] = Monitor(
                 f"{self.model}.{kind}",
@@ -422,7 +425,7 @@ class Monitor:
     def _reading(self) -> dict[str, float]:
         """What a reading of the process has besides."""
         own = {"model_bytes": float(self._model_bytes)} if self._model_bytes else {}
-        return {**self._load.reading(), **own}
+        return {**self._recorder.load.reading(), **own}
 
     @property
     def recorder(self) -> Recorder:

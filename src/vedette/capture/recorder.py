@@ -20,9 +20,11 @@ from vedette.capture.core import core
 from vedette.capture.core_log import CoreLog
 from vedette.capture.format import STREAMS
 from vedette.capture.keeper import keep, wake
+from vedette.capture.load import Load
 from vedette.capture.process import register
 from vedette.capture.row import label_cells, prediction_cells, snapshot
 from vedette.capture.sampling.draws import Drawn, LeftOut
+from vedette.capture.stages import Stages
 from vedette.capture.stream import Stream
 from vedette.capture.turn import NoRoom
 from vedette.capture.values import Rejected, event_time, fit_float, fit_integer, identifier
@@ -132,6 +134,7 @@ class Recorder:
             self._way_in = CoreLog(None if clock is time.time else clock, way)
         self.log = self._way_in.log
         self.drawn: Drawn | None = None
+        self.stages, self.load = Stages(), Load()  # of the calls that are watched
         keep(self._writer)
         register(self)
 
@@ -303,6 +306,7 @@ class Recorder:
 
     def after_fork(self) -> None:
         """In a child process: let go of all that is the parent's (``process.py`` calls it)."""
+        self.load.forget()
         if self.drawn is not None:
             self.drawn.forget()
             self._left_out.forget()

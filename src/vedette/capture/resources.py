@@ -151,17 +151,19 @@ def gpu_readings(nvml: Any, handle: Any) -> dict[str, float]:
 
 
 class Resources:
-    """The thread that reads, and records each reading with ``log``. It ends with the process, or with :meth:`close`."""
+    """The thread that reads, and records each reading with ``log``, beside what ``more`` says.
+
+    It ends with the process, or with :meth:`close`.
+    """
 
     def __init__(
         self,
         log: Callable[..., None],
         more: Callable[[], Mapping[str, float]],
-        forget: Callable[[], None],
         every_s: float = EVERY_S,
     ) -> None:
         self.every_s = every_s
-        self._log, self._more, self._forget = log, more, forget
+        self._log, self._more = log, more
         self._stop = threading.Event()
         self._said = False
         self._readings = Readings()
@@ -198,8 +200,7 @@ class Resources:
             self.record()
 
     def after_fork(self) -> None:
-        """In a child process: a thread of its own, and counts from nothing."""
-        self._forget()
+        """In a child process: a thread of its own."""
         stopped = self._stop.is_set()
         self._stop = threading.Event()
         if stopped:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
-from vedette.capture.frameworks.middleware import Exchange, Route, Watcher
+from vedette.capture.frameworks.middleware import Route, Watcher
 
 __all__ = ["ASGIMiddleware"]
 
@@ -35,7 +35,7 @@ class ASGIMiddleware:
         if route is None:
             await self.app(scope, receive, send)
             return
-        exchange, start = Exchange(route), time.perf_counter()
+        exchange, start = self._watcher.begin(route), time.perf_counter()
         ended = 0.0
 
         async def receiving() -> _Message:

@@ -81,6 +81,7 @@ class Watcher:
                 "routes={}: must name a path, such as {'/predict': {'features': 'input', 'prediction': 'label'}}"
             )
         self._log, self._reject = recorder.log, recorder.reject
+        self._stages, self._load = recorder.stages, recorder.load
         self._routes = {
             path: route if isinstance(route, Route) else _route(path, route) for path, route in routes.items()
         }
@@ -97,20 +98,34 @@ class Watcher:
                 return route
         return None
 
+    def begin(self, route: Route) -> Exchange:
+        """A request begins."""
+        self._load.begin()
+        self._stages.begin()
+        return Exchange(route)
+
     def record(self, exchange: Exchange, seconds: float, error: BaseException | None = None) -> None:
         """Record a request and its response; never an exception."""
+        held = self._stages.take()
         try:
-            self._record(exchange, seconds, error)
+            self._record(exchange, seconds, error, held)
         except Rejected as reason:
             self._reject("predictions", str(reason))
         except Exception as problem:  # noqa: BLE001 - the server must not feel it
             self._reject("predictions", f"watch: raised {type_name(type(problem))}")
+        finally:
+            self._load.end(exchange.n_rows)
 
-    def _record(self, exchange: Exchange, seconds: float, error: BaseException | None) -> None:
+    def _record(
+        self, exchange: Exchange, seconds: float, error: BaseException | None, held: Mapping[str, float]
+    ) -> None:
         if error is None and 400 <= exchange.status < 500:
             raise Rejected(f"HTTP {exchange.status}")
         asked = exchange.request.document("request")
         rows = self._rows(pick(asked, exchange.route.features))
+        exchange.n_rows = len(rows)
+        for row in rows:
+            row.update(held)
         route = exchange.route
         if error is not None or exchange.status >= 500:
             ids = self._ids(route, asked, None, len(rows))
@@ -175,7 +190,7 @@ class Exchange:
     def __init__(self, route: Route) -> None:
         self.route = route
         self.request, self.response = Body(), Body()
-        self.status = 0
+        self.status, self.n_rows = 0, 1
 
 
 def _route(path: str, given: Mapping[str, Any]) -> Route:

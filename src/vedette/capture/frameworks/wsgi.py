@@ -25,7 +25,7 @@ class WSGIMiddleware:
         if route is None:
             found: Iterable[bytes] = self.app(environ, start_response)
             return found
-        exchange, start = Exchange(route), time.perf_counter()
+        exchange, start = self._watcher.begin(route), time.perf_counter()
         environ["wsgi.input"] = _Input(environ["wsgi.input"], exchange.request)
 
         def starting(status: str, headers: Any, *error: Any) -> Callable[[bytes], Any]:

@@ -9,6 +9,7 @@ from functools import partial
 from itertools import chain, repeat
 from typing import Any
 
+from vedette.capture.sampling.rate import Rate
 from vedette.capture.sampling.row import Row
 from vedette.capture.values import event_time
 
@@ -74,6 +75,9 @@ class Drawn:
         say: Callable[[str], None],
     ) -> None:
         self._chance: Callable[[Row], tuple[float, Any]] = sampler.chance
+        self._fixed = (
+            _inverse(sampler.rate) if isinstance(sampler, Rate) else 0
+        )  # which needs no look at a row
         self._log, self._left_out, self._clock, self._say = log, left_out, clock, say
         self.forget()
 
@@ -97,12 +101,17 @@ class Drawn:
         """Record one prediction, or leave it out."""
         n = 1
         try:
-            now = self._clock()
-            when = now if time is None else event_time(time, now)[0]
-            n, stratum = self.inverse(Row(features, prediction, probability, error, when))
-            if n > 1 and not self.draw(stratum, n):
-                self._left_out.count(when)
-                return
+            if self._fixed:
+                n = self._fixed
+                if n > 1 and not self.draw(None, n):
+                    self._left_out.count(self._when(time))
+                    return
+            else:
+                when = self._when(time)
+                n, stratum = self.inverse(Row(features, prediction, probability, error, when))
+                if n > 1 and not self.draw(stratum, n):
+                    self._left_out.count(when)
+                    return
         except Exception as problem:  # noqa: BLE001 - a sampler of the user's, or a row that will be rejected
             n = 1
             self._tell(problem)
@@ -119,12 +128,17 @@ class Drawn:
             inclusion=inclusion,
         )
 
+    def _when(self, time: Any) -> float:
+        """The event time of a row, in seconds since 1970."""
+        now = self._clock()
+        return now if time is None else event_time(time, now)[0]
+
     def inverse(self, row: Row) -> tuple[int, Any]:
         """The whole number that one row in is kept, and the stratum."""
         chance, stratum = self._chance(row)
         if not 0.0 < chance <= 1.0:
             raise ValueError(f"a sampler gave the probability {chance!r}: must be above 0 and at most 1")
-        return min(int(1.0 / chance + 1e-9), _INVERSE_MAX), stratum
+        return _inverse(chance), stratum
 
     def draw(self, stratum: Any, n: int) -> int:
         """1 for one row of each n of a stratum, at a random place, else 0."""
@@ -157,6 +171,11 @@ class Drawn:
             self._say(f"sampler: raised {type(problem).__name__}: the row was handed on")
         except Exception:  # noqa: BLE001, S110 - out of stack or memory: the row is handed on all the same
             pass
+
+
+def _inverse(chance: float) -> int:
+    """The largest whole number whose inverse is no smaller; a hair more, since one over a number can come out below it."""
+    return min(int(1.0 / chance + 1e-9), _INVERSE_MAX)
 
 
 def _blocks(source: random.Random, n: int) -> Callable[[], int]:

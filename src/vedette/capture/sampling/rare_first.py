@@ -28,6 +28,7 @@ class RareFirst:
 
     rate: float
     _seen: dict[Any, int] = field(default_factory=dict, repr=False, compare=False)
+    _total: list[int] = field(default_factory=lambda: [0], repr=False, compare=False)
 
     def __post_init__(self) -> None:
         check_rate("rate", self.rate)
@@ -41,10 +42,11 @@ class RareFirst:
         if key not in seen and len(seen) >= _CLASSES_MAX:
             key = ("others",)
         seen[key] = n = seen.get(key, 0) + 1
-        total = sum(seen.values())
+        self._total[0] = total = self._total[0] + 1
         if total >= _HALVED_AT:  # what was long ago counts less
             for name, of_it in list(seen.items()):
                 seen[name] = of_it // 2 or 1
+            self._total[0] = sum(list(seen.values()))
         wanted = self.rate * total / (n * len(seen))
         return _power(wanted), key
 
