@@ -221,3 +221,19 @@ def test_weighted_windows_raise_no_alarm_by_their_weights(tmp_path: Path) -> Non
     assert alarms == []
     assert abs(figures["value"][0]) < 0.03
     assert Status.ALARM in changed.values()
+
+
+def test_a_reference_may_be_sampled_too(tmp_path: Path) -> None:
+    """Rows of a reference that bring a probability count for as many as they stand for."""
+    x = np.repeat([0.0, 1.0], [400, 400])
+    inclusion = np.repeat([1.0, 0.1], [400, 400])
+    with Monitor("m", lake=tmp_path, window="1d", clock=lambda: 1.7e9) as monitor:
+        order = np.random.default_rng(1).permutation(800)
+        monitor.reference(
+            {"x": x[order], "prediction": [1] * 800, "inclusion": inclusion[order], "time": [1.6e9] * 800}
+        )
+        monitor.flush()
+        rows = monitor._lake().model("m")["summaries"].scan().collect()
+    one = rows.filter((rows["part"] == "reference") & (rows["column"] == "x"))
+    zeros, ones = (n for n in one["counts"].item().to_list() if n)
+    assert (ones / zeros, one["rows"].item()) == (pytest.approx(10, rel=0.2), zeros + ones)

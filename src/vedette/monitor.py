@@ -508,6 +508,7 @@ class Monitor:
     def _lake(self) -> Lake:
         from vedette.lake.tables import Lake
 
+        self._recorder.settle()
         return Lake.at(self._location)
 
     def figures(

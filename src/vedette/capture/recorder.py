@@ -261,7 +261,7 @@ class Recorder:
 
     def in_memory(self) -> int:
         """The rows that were not kept and are counted in this process alone: there was no room for a folder. 0 for none."""
-        self._settle()
+        self.settle()
         self._writer.ensure_folder()
         return self._writer.tally.in_memory
 
@@ -299,7 +299,7 @@ class Recorder:
     def close(self) -> None:
         """Seal the segments, put everything on disk and release the folder. A row logged later opens it again."""
         try:
-            self._settle()
+            self.settle()
             self._writer.close()
         except (NoRoom, OSError) as error:
             self._say(f"closing: {error}")
@@ -312,7 +312,7 @@ class Recorder:
             self._left_out.forget()
         self._writer.after_fork()
 
-    def _settle(self) -> None:
+    def settle(self) -> None:
         """Write down the rows that a sampler left out."""
         if self.drawn is not None:
             self._left_out.settle()

@@ -26,7 +26,7 @@ from vedette.engine.summarise import (
     is_number,
     is_vector,
     labelled_column,
-    summarise_column,
+    summarise_levels,
     window_starts,
 )
 from vedette.lake.arrivals import Reference
@@ -117,7 +117,7 @@ def _whole(column: str, segment: str, frame: pl.DataFrame, grid: Grid, version: 
     """The rows of a reference, or of a segment of it, as one window."""
     start = frame["time"].dt.timestamp("us").min() if frame.height else 0
     at = np.array([start], dtype=np.int64)
-    summary = summarise_column(frame, column, grid, np.zeros(frame.height, dtype=np.int64), 1)
+    summary = summarise_levels(frame, column, grid, np.zeros(frame.height, dtype=np.int64), 1).effective
     return Increment(version, column, at, at, summary, segment)
 
 
@@ -136,9 +136,9 @@ def _noise(
     for (column, segment), frame in frames.items():
         rows, source = frame.head(NOISE_ROWS), strategy.source_of(column, segment)
         number, n_batches = strategy.batch_numbers(rows.height)
-        batches[source] = summarise_column(rows, column, grids[column], number, n_batches)
+        batches[source] = summarise_levels(rows, column, grids[column], number, n_batches).effective
         starts, window = np.unique(window_starts(rows["time"], shape.window_us), return_inverse=True)
-        windows[source] = summarise_column(rows, column, grids[column], window, len(starts))
+        windows[source] = summarise_levels(rows, column, grids[column], window, len(starts)).effective
     noise: list[float] = strategy.inflation(plan, batches, windows).tolist()
     tests = [asdict(one) for one in strategy.of_reference(plan, batches, windows)]
     return noise, [{**one, "p_value": one["p_value"] if one["tested"] else None} for one in tests]

@@ -9,13 +9,19 @@ import polars as pl
 
 from vedette.engine.query import Span
 from vedette.engine.segment_names import SEGMENTS_MAX, shown
-from vedette.engine.summarise import LABELLED, category_texts, codes, summarise_column, weights_of
+from vedette.engine.summarise import (
+    LABELLED,
+    category_texts,
+    codes,
+    summarise_column,
+    summarise_levels,
+    weights_of,
+)
 from vedette.engine.view import Cells, View
 from vedette.lake.classes import in_order
 from vedette.lake.rows import base_of, matches, variants
 from vedette.statistics.grid import Grid
 from vedette.statistics.hashes import KEPT, by_window
-from vedette.statistics.sampled import Levels, bands
 
 __all__ = ["Segments"]
 
@@ -82,14 +88,11 @@ class Segments:
             cells = self.cells[begin : begin + step]
             first, last = np.searchsorted(index, [begin, begin + step])
             own, at = rows.slice(first, last - first), index[first:last] - begin
-            levels, kept, weight = None, KEPT if hashes else 0, weights_of(own)
-            if weight is None:
+            levels, kept = None, KEPT if hashes else 0
+            if weights_of(own) is None:
                 summary = summarise_column(own, column, grid, at, len(cells), kept)
             else:
-                weights, place = bands(weight)
-                pairs, at = np.unique(at * len(weights) + place, return_inverse=True)
-                parts = summarise_column(own, column, grid, at, len(pairs), kept)
-                levels = Levels(parts, pairs // len(weights), weights[pairs % len(weights)], len(cells))
+                levels = summarise_levels(own, column, grid, at, len(cells), kept)
                 summary = levels.kept
             segment, start = np.divmod(cells, len(self.starts))
             predictions = self.predictions[begin : begin + step] if told else None

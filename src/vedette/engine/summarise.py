@@ -28,7 +28,7 @@ from vedette.statistics.grid import (
     vector_grid,
 )
 from vedette.statistics.hashes import KEPT
-from vedette.statistics.sampled import bands
+from vedette.statistics.sampled import Levels, bands
 from vedette.statistics.summary import Summary
 
 __all__ = [
@@ -41,6 +41,7 @@ __all__ = [
     "by_segment",
     "grid_for",
     "increments",
+    "summarise_levels",
     "weights_of",
     "window_starts",
 ]
@@ -304,6 +305,17 @@ def weights_of(frame: pl.DataFrame) -> np.ndarray | None:
         return None
     weight = 1.0 / frame["inclusion"].cast(pl.Float64).fill_null(1.0).to_numpy()
     return weight if (weight != 1.0).any() else None
+
+
+def summarise_levels(
+    frame: pl.DataFrame, column: str, grid: Grid, windows: np.ndarray, n_windows: int, kept: int = KEPT
+) -> Levels:
+    """As ``summarise_column``, apart for rows that stand for different numbers of rows."""
+    weight = weights_of(frame)
+    levels, place = bands(np.ones(frame.height) if weight is None else weight)
+    pairs, at = np.unique(windows * len(levels) + place, return_inverse=True)
+    parts = summarise_column(frame, column, grid, at, len(pairs), kept)
+    return Levels(parts, pairs // len(levels), levels[pairs % len(levels)], n_windows)
 
 
 def _triples(
