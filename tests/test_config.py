@@ -69,6 +69,8 @@ def test_a_file_gives_the_settings_of_a_model(tmp_path: Path) -> None:
             "rules.low=.*: must be text, or a table with the key 'when'",
         ),
         ("[models.m.rules]\nlow = { when = 'rows < 1', pages = true }", "rules.low: unknown key 'pages'"),
+        ("[models.m]\nsampler = 2", "sampler=2: must be a rate above 0 and at most 1, or the name"),
+        ("[models.m]\nsampler = true", "sampler=True: must be a rate"),
         ("lake = 3", "lake=3: must be text"),
         ("recording = 3", "recording=3: must be a table"),
         (

@@ -231,6 +231,17 @@ def test_sampled_rows_are_counted_and_weighted(tmp_path: Path) -> None:
     assert found["segment=rare"] == pytest.approx(50, abs=2)
 
 
+def test_the_file_may_say_the_sampler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rate or a name in the model's table; what the code says comes before it, and a name that is none is told."""
+    monkeypatch.chdir(tmp_path)
+    Path("vedette.toml").write_text("[models.m]\nsampler = 0.1\n[models.n]\nsampler = 'none'\n")
+    for sampler, n in ((None, 10), ("all", 100)):
+        with Monitor("m", lake=tmp_path / str(n), sampler=sampler) as monitor:
+            assert monitor.log_many({"x": np.arange(100.0), "prediction": [1] * 100}) == n
+    with pytest.raises(ValueError, match="sampler='none': must be one of all, rate"):
+        Monitor("n", lake=tmp_path)
+
+
 def test_batches_are_sampled_too(tmp_path: Path) -> None:
     """``log_many`` keeps by the same sampler; what was sampled before it came brings its own probability."""
     with Monitor("m", lake=tmp_path, sampler=0.1) as monitor:

@@ -82,7 +82,7 @@ class Monitor:
         0 leaves that to the system. Default 0.2.
     sampler:
         Which rows are kept: a rate (``0.01``), a name (``"auto"``), or one of ``vedette.sampling`` such as
-        ``Stratified("region", rate=0.01)``; default all. What is left out is counted, each row that is kept carries the
+        ``Stratified("region", rate=0.01)``; default what ``vedette.toml`` says, else all. What is left out is counted, each row that is kept carries the
         probability that it had, and figures are weighted by it (``docs/sampling.md``).
     resources:
         How often what the process takes is read once a model is watched: after so many seconds, ``True`` for 10, ``False`` for
@@ -151,7 +151,6 @@ class Monitor:
             raise ValueError(f"clock={clock!r}: must be callable and return seconds since 1970")
         self.version = version
         self._clock = clock
-        chosen = None if sampler is None else sampler_of(sampler)
         self._every_s = check_every(resources)
         self._staged = False
         self._kin: dict[str, Monitor] = {}
@@ -170,6 +169,8 @@ class Monitor:
             },
             base,
         )
+        sampler = written.models.get(model, {}).get("sampler") if sampler is None else sampler
+        chosen = None if sampler is None else sampler_of(sampler)
         recording = {
             **written.recording,
             **(

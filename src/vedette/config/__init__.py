@@ -105,6 +105,7 @@ MODEL_KEYS = {
     "timezone": "whose days and weeks a person means",
     "budget_per_month": "false alarms a month that the owner will stand, over everything watched",
     "segments": "columns whose values are watched as segments, beside the whole",
+    "sampler": "which rows are kept: a rate such as 0.01, or the name of a sampler such as auto",
     "rows": "independent, where each row is known to be independent of the others; dependent",
     "tolerance": "changes that do not matter, by column or watch, in the data's own unit",
     "rules": "plain rules by name: a line of text, or a table with the keys of a rule",
@@ -176,6 +177,7 @@ def read(path: Path | None = None) -> Config:
                 raise ConfigError(f"models.{name}={table!r}: must be a table")
             refuse_unknown(table, MODEL_KEYS, f"{path}: [models.{name}]")
             settings(table)
+            _check_sampler(table.get("sampler", 1.0))
             _check_rules(table.get("rules", {}))
             _check_tolerance(table.get("tolerance", {}))
             if table.get("rows", "dependent") not in ROWS:
@@ -191,6 +193,14 @@ def read(path: Path | None = None) -> Config:
         server=server_of(values.get("server", {}), path),
         recording=_recording_of(values.get("recording", {}), path),
     )
+
+
+def _check_sampler(given: Any) -> None:
+    """Raise ``ValueError`` for what is neither a rate nor a name."""
+    if isinstance(given, str) and given:
+        return
+    if isinstance(given, bool) or not isinstance(given, int | float) or not 0 < given <= 1:
+        raise ValueError(f"sampler={given!r}: must be a rate above 0 and at most 1, or the name of a sampler")
 
 
 def _recording_of(table: Any, path: Path) -> Mapping[str, Any]:
