@@ -29,7 +29,7 @@ from vedette.statistics import summarise_category as category
 from vedette.statistics import summarise_numeric as numeric
 from vedette.statistics import summarise_quality as quality
 from vedette.statistics.grid import Grid, category_grid, latency_grid, numeric_grid, quality_grid
-from vedette.statistics.sampled import Levels, bands, sampled_figures
+from vedette.statistics.sampled import Levels, sampled_figures
 
 SEGMENTS = ("north", "south", "east", "west", "rare")
 AT_ONCE = 100  # draws
@@ -129,7 +129,7 @@ def measure(population: Population, name: str, n_draws: int) -> Iterator[tuple[A
         at, weight = (np.concatenate(parts) for parts in zip(*some, strict=True))
         draw = np.repeat(np.arange(len(some)), [len(one) for one, _ in some])
         n_kept += len(at)
-        weights, place = bands(weight)
+        weights, place = np.unique(weight, return_inverse=True)
         pairs, window = np.unique(draw * len(weights) + place, return_inverse=True)
         for column, names in COLUMNS.items():
             summary = population.summary(column, at, window, len(pairs))

@@ -116,6 +116,70 @@ def test_a_table_is_probed_row_by_row() -> None:
             rows_to_probe(wrong)
 
 
+def test_a_model_that_gives_or_spoils_the_same_object_is_seen_through() -> None:
+    """What it returns is kept as it was, what it is given is its own to write into."""
+    buffer, scale = np.zeros(2), [1.0]
+
+    def predict(x: np.ndarray) -> np.ndarray:
+        buffer[:] = scale[0] * x
+        x -= 1
+        return buffer
+
+    made, _ = probe(predict, [np.array([1.0, 2.0]), np.array([3.0, 4.0])])
+    assert made.run() == 0
+    scale[0] = 1.5
+    assert made.run() == 2
+    made.close()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [pd.DataFrame({"a": [1, 2]}), pl.DataFrame({"a": [1, 2]}), pl.Series([1, 2]), pd.Series([1, 2])],
+    ids=["pandas table", "polars table", "polars column", "pandas column"],
+)
+def test_answers_may_be_tables(answer: Any) -> None:
+    """They are held against each other by their columns."""
+    given = [answer]
+    made, kept = probe(lambda _: given[0], [1])
+    assert made.run() == 0
+    given[0] = type(answer)({"a": [1, 3]}) if hasattr(answer, "columns") else type(answer)([1, 3])
+    assert made.run() == 1
+    made.close()
+    assert [row["changed"] for row, _ in kept] == [0, 0, 1]
+
+
+def test_an_answer_that_cannot_be_compared_is_not_as_expected() -> None:
+    """And says why; the inputs after it are asked all the same."""
+
+    class Odd:
+        def __eq__(self, other: object) -> bool:
+            raise RuntimeError
+
+        __hash__ = None  # type: ignore[assignment]
+
+    made, kept = probe(lambda x: Odd() if x == 1 else x, [1, 2])
+    made.close()
+    assert [row["changed"] for row, _ in kept] == [1, 0]
+    assert isinstance(kept[0][1]["error"], RuntimeError)
+
+
+def test_a_run_that_outlasts_the_probe_records_nothing_more() -> None:
+    """What a slow model answers after the end is nobody's."""
+    begun = threading.Event()
+
+    def slow(_: int) -> int:
+        begun.set()
+        time.sleep(1.5)
+        return 1
+
+    kept, log = recorded()
+    made = Probe(slow, [1, 2], log, expected=None, every_s=3600.0, tolerance=0.0)
+    begun.wait(5)
+    made.close()
+    time.sleep(1.0)
+    assert kept == []
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
@@ -127,9 +191,10 @@ def test_a_table_is_probed_row_by_row() -> None:
 )
 def test_what_cannot_be_is_refused(tmp_path: Path, options: dict[str, Any], said: str) -> None:
     """With the name, the value, and what would be right; no thread is left."""
+    before = sum(thread.name == "vedette-probe" for thread in threading.enumerate())
     with Monitor("delays", lake=tmp_path) as monitor, pytest.raises(ValueError, match=said):
         monitor.probe(lambda x: x, **options)
-    assert not any(thread.name == "vedette-probe" for thread in threading.enumerate())
+    assert sum(thread.name == "vedette-probe" for thread in threading.enumerate()) <= before
 
 
 def test_a_changed_answer_is_an_alarm(tmp_path: Path) -> None:

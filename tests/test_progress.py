@@ -48,13 +48,13 @@ def test_what_takes_under_a_second_shows_no_bar() -> None:
 
 def test_what_takes_longer_shows_a_bar_without_being_called() -> None:
     """Reading a large file is one call that tells nothing on the way."""
-    shown, out = seen("2")
+    shown, out = seen("4")
     assert ("reading" in shown, out) == (True, "done True\n")
 
 
 def test_a_name_is_shown_as_it_is() -> None:
     """Neither marks of rich nor escapes of a column's own reach the terminal."""
-    shown, _ = seen("2", "told")
+    shown, _ = seen("4", "told")
     assert "age(red)?(31m" in shown
     assert "30%" in shown
 

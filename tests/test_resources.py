@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import threading
@@ -19,6 +20,12 @@ from sklearn.ensemble import RandomForestClassifier
 from vedette import Monitor
 from vedette.capture.footprint import footprint
 from vedette.capture.resources import Readings, Resources, check_every, gpu_readings
+
+
+def reading() -> int:
+    """The threads that read, those of monitors that other tests have left included."""
+    gc.collect()
+    return sum(thread.name == "vedette-resources" for thread in threading.enumerate())
 
 
 def test_readings_are_what_psutil_says() -> None:
@@ -99,6 +106,7 @@ def test_a_real_gpu_is_read() -> None:
 
 def test_what_is_read_are_rows_of_the_process(tmp_path: Path) -> None:
     """A watched model has its process beside it, with figures and rules as any; the model's own rows are its own."""
+    before = reading()
     with Monitor("delays", lake=tmp_path, resources=0.1) as monitor:
         model = monitor.watch(lambda x: x > 1)
         for i in range(200):
@@ -123,15 +131,38 @@ def test_what_is_read_are_rows_of_the_process(tmp_path: Path) -> None:
     }
     columns = process.figures("mean", feature=sorted(names), window="all")
     assert set(columns["feature"]) == names
-    assert sum(thread.name == "vedette-resources" for thread in threading.enumerate()) == 0
+    assert reading() == before
 
 
 def test_nothing_is_read_where_nobody_wants_it(tmp_path: Path) -> None:
     """``resources=False`` starts no thread and makes no model."""
     with Monitor("delays", lake=tmp_path, resources=False) as monitor:
+        before = reading()
         monitor.watch(lambda x: x)(1.0)
-        assert not any(thread.name == "vedette-resources" for thread in threading.enumerate())
+        assert reading() == before
     assert sorted(one.name for one in (tmp_path / ".journal").iterdir() if one.is_dir()) == ["delays"]
+
+
+def test_readings_take_no_room_from_the_model(tmp_path: Path) -> None:
+    """The files of their journal are small: what a model's own rows need is there."""
+    with Monitor("delays", lake=tmp_path, resources=0.1) as monitor:
+        monitor.watch(lambda x: x)(1.0)
+        time.sleep(0.3)
+        assert monitor.resources(0.2) is monitor.resources()
+        files = (tmp_path / ".journal" / "delays.process").rglob("*")
+        assert sum(one.stat().st_size for one in files) < 2**20
+        with pytest.raises(ValueError, match="every_s='x': must be"):
+            monitor.resources("x")  # type: ignore[arg-type]
+
+
+def test_a_watched_function_alone_keeps_its_process_read(tmp_path: Path) -> None:
+    """Nobody needs to hold the monitor."""
+    watched = Monitor("delays", lake=tmp_path, resources=0.1).watch(lambda x: x)
+    gc.collect()
+    before = reading()
+    watched(1.0)
+    time.sleep(0.3)
+    assert reading() == before >= 1
 
 
 def test_a_reading_that_fails_ends_nothing() -> None:
@@ -167,9 +198,9 @@ def test_a_child_reads_itself(tmp_path: Path) -> None:
         child = os.fork()
         if not child:
             time.sleep(0.4)
-            n = sum(thread.name == "vedette-resources" for thread in threading.enumerate())
+            alive = monitor._tied[0]._thread.is_alive()  # type: ignore[union-attr]
             monitor.close()
-            os._exit(10 + n)
+            os._exit(10 + alive)
         status = os.waitpid(child, 0)[1]
         monitor.flush()
         producers = {one.producer for one in monitor.resources().ledger().producers if one.in_lake}

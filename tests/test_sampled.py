@@ -10,9 +10,9 @@ import pytest
 
 from tests.test_every_statistic import CASES, odd_windows, rows, summary
 from vedette import Monitor, Status, sampling
-from vedette.statistics import BREAKDOWNS, STATISTICS, Estimates
+from vedette.statistics import BREAKDOWNS, STATISTICS, Estimates, quality_grid, summarise_quality
 from vedette.statistics.intervals import wilson
-from vedette.statistics.sampled import CONSERVATIVE, LEVELS_MAX, WEIGHTED, Levels, bands, sampled_figures
+from vedette.statistics.sampled import CONSERVATIVE, WEIGHTED, Levels, sampled_figures, weights_of
 
 COUNTS = ("rows", "throughput_per_s", "distinct")
 
@@ -20,7 +20,7 @@ COUNTS = ("rows", "throughput_per_s", "distinct")
 def levels(kind, columns, weight, window=None, n_windows=1):
     """Rows with a weight each as levels."""
     window = np.zeros(len(weight), dtype=np.int64) if window is None else window
-    found, place = bands(np.asarray(weight, dtype=np.float64))
+    found, place = np.unique(np.asarray(weight, dtype=np.float64), return_inverse=True)
     pairs, group = np.unique(window * len(found) + place, return_inverse=True)
     parts = summary(kind, columns, group, len(pairs))
     return Levels(parts, pairs // len(found), found[pairs % len(found)], n_windows)
@@ -168,13 +168,29 @@ def test_rows_stand_for_as_many_as_they_say():
     assert (found.low[0], found.high[0]) == (pytest.approx(210 - half), pytest.approx(210 + half))
 
 
-def test_many_weights_are_put_together_without_losing_any():
-    """However many there are, the bands' weights add up to those of the rows."""
-    weight = 1 + np.random.default_rng(2).pareto(1.5, 5000)
-    found, place = bands(weight)
-    assert len(found) <= LEVELS_MAX
-    assert found[place].sum() == pytest.approx(weight.sum())
-    assert (np.abs(np.log(found[place] / weight)) < np.log(weight.max()) / LEVELS_MAX * 1.01).all()
+def test_a_probability_is_the_same_weight_whenever_it_comes():
+    """What is one over a whole number, or has three digits, is exact; others are near, right on average, and not many."""
+    exact = np.array([1.0, 0.3, 0.7, 0.01, 0.125, 0.00123, 1 / 3, 1 / 49, 1 / 1001])
+    np.testing.assert_allclose(weights_of(exact), 1 / exact, rtol=1e-12)
+    chance = np.random.default_rng(2).uniform(0.01, 1, 50_000)
+    found = weights_of(chance)
+    assert len(np.unique(found)) < 300
+    assert np.abs(found * chance - 1).max() < 0.06
+    assert found.sum() == pytest.approx((1 / chance).sum(), rel=0.002)
+    np.testing.assert_array_equal(weights_of(chance[:10]), found[:10])
+
+
+def test_corrections_of_labels_take_back_what_they_gave():
+    """A label that is corrected in a later window nets to no rows of its weight there, and is counted there all the same."""
+    names, grid = ["no", "yes"], quality_grid(("no", "yes"))
+    heavy = summarise_quality(grid, [1, 0], [1, 1], names, None, None, 1, np.array([-1, 1]))
+    light = summarise_quality(grid, [1] * 30, [1] * 30, names)
+    given = Levels(heavy.stack([light, heavy]), np.array([0, 0]), np.array([1.0, 100.0]), 1)
+    assert (given.heaviest.tolist(), given.mixed.tolist(), given.kept.rows.tolist()) == (
+        [100.0],
+        [True],
+        [30],
+    )
 
 
 def test_a_window_counts_as_so_many_rows_as_it_is_worth():

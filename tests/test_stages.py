@@ -116,6 +116,57 @@ def test_a_part_in_a_thread_with_the_calls_context_is_its_own(monitor: Monitor, 
     assert rows(tmp_path)[0]["stage_inner_s"] > 0
 
 
+def test_stages_of_calls_in_other_threads_do_not_add_up(monitor: Monitor, tmp_path: Path) -> None:
+    """A loop that measures and then has a thread call the model: each row has what came before it, not the sum."""
+    watched = monitor.watch(lambda a: a)
+
+    async def serve() -> None:
+        for i in range(9):
+            with monitor.stage("pre"):
+                await asyncio.sleep(0.02)
+            await asyncio.to_thread(watched, float(i))
+
+    asyncio.run(serve())
+    found = sorted(row["stage_pre_s"] for row in rows(tmp_path))
+    assert len(found) == 9
+    assert 0.015 < found[4] < 0.06  # the sum grows to 0.18
+
+
+def test_a_call_within_a_call_has_stages_of_its_own(monitor: Monitor, tmp_path: Path) -> None:
+    """What the outer one measured before and after is the outer's."""
+
+    @monitor.watch
+    def inner(a: float) -> float:
+        with monitor.stage("inner"):
+            return a
+
+    @monitor.watch
+    def outer(b: float) -> float:
+        with monitor.stage("pre"):
+            pass
+        found = float(inner(b))
+        with monitor.stage("post"):
+            return found
+
+    outer(1.0)
+    found = [sorted(name for name in row if name.startswith("stage_")) for row in rows(tmp_path)]
+    assert found == [["stage_inner_s"], ["stage_post_s", "stage_pre_s"]]
+
+
+def test_a_mapping_that_raises_reaches_nobody(monitor: Monitor, tmp_path: Path) -> None:
+    """With a stage before it as without: the row is rejected, or kept without."""
+
+    class Odd(dict[str, float]):
+        def keys(self) -> Any:
+            raise RuntimeError
+
+    with monitor.stage("x"):
+        pass
+    monitor.log(Odd(a=1.0), 1)
+    back = read(tmp_path / ".journal")
+    assert len(back.rows) + sum(back.rejected.values()) == 1
+
+
 @pytest.mark.parametrize("name", ["", "a b", "1st", "x" * 65, None, "a-b", "é"])
 def test_a_name_that_is_none_is_refused(monitor: Monitor, name: Any) -> None:
     """With what it may be; and nothing has changed."""

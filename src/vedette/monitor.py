@@ -82,8 +82,8 @@ class Monitor:
         0 leaves that to the system. Default 0.2.
     sampler:
         Which rows are kept: a rate (``0.01``), a name (``"auto"``), or one of ``vedette.sampling`` such as
-        ``Stratified("region", rate=0.01)``; default what ``vedette.toml`` says, else all. What is left out is counted, each row that is kept carries the
-        probability that it had, and figures are weighted by it (``docs/sampling.md``).
+        ``Stratified("region", rate=0.01)``; default what ``vedette.toml`` says, else all. What is left out is counted,
+        each row that is kept carries the probability that it had, and figures are weighted by it (``docs/sampling.md``).
     resources:
         How often what the process takes is read once a model is watched: after so many seconds, ``True`` for 10, ``False`` for
         never; see :meth:`resources`.
@@ -120,6 +120,8 @@ class Monitor:
     survives ``kill -9``.
     """
 
+    _segment_bytes: tuple[int, int] | None = None  # of the journal's files, the first and the largest
+
     label: Callable[..., None]
     """``label(id, label, *, time=None)``: record the truth of a prediction, whenever it comes; ``time`` is when it was known."""
 
@@ -151,7 +153,7 @@ class Monitor:
             raise ValueError(f"clock={clock!r}: must be callable and return seconds since 1970")
         self.version = version
         self._clock = clock
-        self._every_s = check_every(resources)
+        self._every_s = check_every(resources, "resources")
         self._staged = False
         self._kin: dict[str, Monitor] = {}
         self._tied: list[Resources | Probe] = []
@@ -200,7 +202,9 @@ class Monitor:
             _writable(folder, f"journal={str(folder)!r}", 0o700)
             self._shipping = _shipping(model, folder, url, written)
         self._given = {"journal": journal, **recording}  # as those beside this one are made
-        self._recorder = Recorder(folder, model, version, self.settings, clock=clock, **recording)
+        self._recorder = Recorder(
+            folder, model, version, self.settings, clock=clock, segment_bytes=self._segment_bytes, **recording
+        )
         if chosen is not None:
             self._recorder.sample(chosen)
         self.log = self._recorder.log
@@ -334,6 +338,7 @@ class Monitor:
         self._model_bytes += 0 if inspect.isroutine(thing) else footprint(thing)
         if self._every_s and len(self.model) <= _KIN_NAME_MAX:
             self.resources()
+            calls.beside = self  # whoever keeps the watched model alone has its process read all the same
         return watched
 
     def stage(self, name: str) -> AbstractContextManager[None]:
@@ -366,14 +371,15 @@ class Monitor:
         watched models take by themselves (``model_bytes``). Its figures, rules and alerts are those of any model; what
         it says is in this model's :meth:`check` too.
         """
+        seconds = check_every(every_s, "every_s") or self._every_s or EVERY_S
         process = self._beside("process", None)
-        if not any(isinstance(one, Resources) for one in self._tied):
-            own = Resources(
-                process.log,
-                self._reading,
-                check_every(every_s) or self._every_s or EVERY_S,
-            )
-            self._tied.append(own)
+        before = [one for one in self._tied if isinstance(one, Resources)]
+        if before and (every_s is None or before[0].every_s == seconds):
+            return process
+        for one in before:
+            one.close()
+            self._tied.remove(one)
+        self._tied.append(Resources(process.log, self._reading, seconds))
         return process
 
     def probe(
@@ -412,7 +418,7 @@ class Monitor:
                 f"model={self.model!r}: has over {_KIN_NAME_MAX} characters: no room for {self.model}.{kind} beside it"
             )
         if kind not in self._kin:
-            self._kin[kind] = Monitor(
+            self._kin[kind] = _Beside(
                 f"{self.model}.{kind}",
                 self.version,
                 self._location,
@@ -590,6 +596,12 @@ class Monitor:
         return write_page(self._lake(), self.model, Path(path))
 
 
+class _Beside(Monitor):
+    """The monitor of what is recorded beside a model: a row every few seconds needs little room, and takes none from it."""
+
+    _segment_bytes = (2**16, 2**20)
+
+
 def _drawn(drawn: Drawn, frame: pl.DataFrame) -> pl.DataFrame:
     """The rows of a frame that a sampler keeps, with the probability that each had."""
     import polars as pl
@@ -600,7 +612,7 @@ def _drawn(drawn: Drawn, frame: pl.DataFrame) -> pl.DataFrame:
         return frame
     chance = 1.0 / stands_for
     if "inclusion" in frame.columns:
-        chance = chance * frame["inclusion"]
+        chance = chance * frame["inclusion"].fill_null(1.0)
     return frame.with_columns(chance.alias("inclusion")).filter(stands_for > 0)
 
 

@@ -48,11 +48,7 @@ def _size(one: Any) -> int:
     package = kind.__module__.partition(".")[0]
     try:
         if package == "numpy" and kind.__name__ == "ndarray":
-            return (
-                0
-                if one.base is not None and type(one.base) is kind
-                else int(one.nbytes) + sys.getsizeof(one, 0) % 256
-            )
+            return 0 if one.base is not None and type(one.base) is kind else int(one.nbytes)
         if package == "torch" and hasattr(one, "element_size"):
             return int(one.element_size() * one.nelement())
         if package == "xgboost" and kind.__name__ == "Booster":

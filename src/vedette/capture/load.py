@@ -56,16 +56,17 @@ class Load:
 
     def reading(self) -> dict[str, float]:
         """Since the last reading: calls, the most that went on at once, mean and largest rows of a call; and those going on."""
-        begun, ended, rows = self._begun.n, self._ended.n, self._rows
+        ended, begun, rows = self._ended.n, self._begun.n, self._rows
+        going_on = max(0, begun - ended)  # a call in which a child was forked ends there without having begun
         before = self._told
         self._told = (begun, ended, rows)
         found = {
             "calls": float(begun - before[0]),
-            "concurrency": float(begun - ended),
-            "concurrency_peak": float(max(self._peak, begun - ended)),
+            "concurrency": float(going_on),
+            "concurrency_peak": float(max(self._peak, going_on)),
         }
         if ended > before[1]:
             found["batch_size"] = (rows - before[2]) / (ended - before[1])
             found["batch_size_peak"] = float(self._batch_peak)
-        self._peak, self._batch_peak = begun - ended, 0
+        self._peak, self._batch_peak = going_on, 0
         return found

@@ -5,6 +5,7 @@ Each run is a row for each input in the model ``<model>.probe``, with its latenc
 
 from __future__ import annotations
 
+import copy
 import logging
 import math
 import threading
@@ -98,6 +99,7 @@ class Probe:
     def _ask(self, number: int, one: Any) -> str:
         """Ask once; in words what is not as expected, empty where all is."""
         row: dict[str, Any] = {"input": number}
+        one = _copied(one)  # the model may write into it
         before = self._readings.memory()["rss_peak_bytes"]
         start, failed, answer = time.perf_counter(), None, None
         try:
@@ -107,22 +109,31 @@ class Probe:
         seconds = time.perf_counter() - start
         row["memory_bytes"] = self._readings.memory()["rss_peak_bytes"] - before
         if failed is None and self.expected[number] is _UNKNOWN:
-            self.expected[number] = answer
+            self.expected[number] = _copied(answer)  # and give the same array each time
         known = self.expected[number]
-        agrees = failed is None and same(answer, known, self.tolerance)
+        try:
+            agrees = failed is None and same(answer, known, self.tolerance)
+        except Exception as error:  # noqa: BLE001 - an answer that cannot be compared is not as expected
+            agrees, failed = False, error
         row["changed"] = int(not agrees)
         told, right = _told(answer), None if known is _UNKNOWN else _told(known)
         if failed is None and _is_number(told) and _is_number(right):
             row["difference"] = told - right
         row["answer"], row["expected"] = str(told)[:200], str(right)[:200]
+        if self._stop.is_set() and threading.current_thread() is self._thread:
+            return ""  # the model took longer than the probe is wanted for
         self._log(row, "as expected" if agrees else "changed", latency_s=seconds, error=failed)
         if agrees:
             return ""
         said = f"raised {type(failed).__name__}" if failed is not None else f"was {row['answer']}"
         return f"input {number} {said}, expected {row['expected']}"
 
+    def __del__(self) -> None:
+        if hasattr(self, "_stop"):
+            self._stop.set()
+
     def close(self) -> None:
-        """Run no more."""
+        """Run no more. A run that goes on is waited for, but not for ever; what it answers later is not recorded."""
         self._stop.set()
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join(1.0)
@@ -155,8 +166,7 @@ def same(answer: Any, expected: Any, tolerance: float = 0.0) -> bool:
     """
     if expected is _UNKNOWN:
         return False
-    one, other = plain(answer), plain(expected)
-    one, other = (value.tolist() if hasattr(value, "tolist") else value for value in (one, other))
+    one, other = _plain(answer), _plain(expected)
     if isinstance(one, bool) or isinstance(other, bool):
         return bool(one == other)
     if isinstance(one, int | float) and isinstance(other, int | float):
@@ -170,15 +180,36 @@ def same(answer: Any, expected: Any, tolerance: float = 0.0) -> bool:
     return bool(one == other)
 
 
+def _copied(value: Any) -> Any:
+    """The value as it is now; itself where it cannot be copied."""
+    try:
+        return copy.deepcopy(value)
+    except Exception:  # noqa: BLE001 - somebody's object
+        return value
+
+
+def _plain(value: Any) -> Any:
+    """A table as a mapping of lists, an array, tensor or column as a list, a scalar of those as Python's own."""
+    for attribute in ("detach", "cpu", "numpy"):  # a tensor, wherever it is
+        if hasattr(value, attribute) and not hasattr(value, "columns"):
+            value = getattr(value, attribute)()
+    if hasattr(value, "to_pydict"):
+        return value.to_pydict()
+    if hasattr(value, "columns") and hasattr(value, "to_dict"):
+        return value.to_dict("list") if hasattr(value, "iloc") else value.to_dict(as_series=False)
+    for attribute in ("tolist", "to_list"):
+        if hasattr(value, attribute):
+            return getattr(value, attribute)()
+    return plain(value)
+
+
 def _is_number(value: Any) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _told(answer: Any) -> Any:
     """An answer as a row can hold it: of an array of one element that, else text."""
-    found = plain(answer)
-    if hasattr(found, "tolist"):
-        found = found.tolist()
+    found = _plain(answer)
     while isinstance(found, list) and len(found) == 1:
         found = found[0]
     return found if isinstance(found, str | int | float | bool) or found is None else repr(found)

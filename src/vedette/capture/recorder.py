@@ -6,6 +6,7 @@ its reason, and said once a minute through the logger ``vedette``.
 
 from __future__ import annotations
 
+import copy
 import logging
 import time
 import weakref
@@ -23,6 +24,7 @@ from vedette.capture.keeper import keep, wake
 from vedette.capture.load import Load
 from vedette.capture.process import register
 from vedette.capture.row import label_cells, prediction_cells, snapshot
+from vedette.capture.sampling import SAMPLERS, All
 from vedette.capture.sampling.draws import Drawn, LeftOut
 from vedette.capture.stages import Stages
 from vedette.capture.stream import Stream
@@ -165,6 +167,10 @@ class Recorder:
         A sampler with ``bind(window_s, pressure)`` is told the length of a window in seconds, and a function that says
         which share of the journal's room is taken.
         """
+        if isinstance(sampler, All):
+            return
+        if type(sampler) in SAMPLERS.values():
+            sampler = copy.deepcopy(sampler)  # with counts of its own, whoever else has it
         writer = self._writer
         count, say = _weakly(self._left_out_rows), _weakly(self._say)
         self._left_out = LeftOut(lambda: writer.settings.window_s, count)
@@ -315,8 +321,7 @@ class Recorder:
     def settle(self) -> None:
         """Write down the rows that a sampler left out."""
         if self.drawn is not None:
-            self._left_out.settle()
-            self._writer.ensure_folder()
+            self._left_out.settle(self._left_out_rows)
 
     def _event(self, given: Any, now: float) -> float:
         if given is None:

@@ -25,7 +25,7 @@ _PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 _logger = logging.getLogger("vedette")
 
 
-def check_every(given: bool | float | None) -> float:
+def check_every(given: bool | float | None, name: str = "resources") -> float:
     """The seconds between two readings; 0 for never. Raises ``ValueError`` for what cannot be."""
     if given is None or given is False:
         return 0.0
@@ -33,7 +33,7 @@ def check_every(given: bool | float | None) -> float:
         return EVERY_S
     if not isinstance(given, int | float) or not 0.1 <= given <= 3600:
         raise ValueError(
-            f"resources={given!r}: must be True, False, or 0.1 to 3,600 seconds between two readings"
+            f"{name}={given!r}: must be True, False, or 0.1 to 3,600 seconds between two readings"
         )
     return float(given)
 
@@ -190,6 +190,10 @@ class Resources:
             if not self._said:
                 self._said = True
                 _logger.warning("reading resources: %s: %s (said once)", type(error).__name__, error)
+
+    def __del__(self) -> None:
+        if hasattr(self, "_stop"):
+            self._stop.set()
 
     def close(self) -> None:
         """Record a last time, and end the thread."""

@@ -26,47 +26,72 @@ def column_of(stage: str) -> str:
     return f"stage_{stage}_s"
 
 
+class _Held:
+    """What was measured for one row, or one call, that is yet to be recorded.
+
+    A context that was copied holds the same object; once it is ``taken``, in whichever, it is nobody's any more.
+    """
+
+    __slots__ = ("of_call", "outer", "seconds", "taken")
+
+    def __init__(self, outer: _Held | None = None, *, of_call: bool = False) -> None:
+        self.seconds: dict[str, float] = {}
+        self.outer, self.of_call, self.taken = outer, of_call, False
+
+
 class Stages:
     """The stages of one monitor's calls, apart for each thread and each task.
 
-    What was measured goes with the next row that is recorded in the same thread or task.
+    What was measured goes with the next row that is recorded in the same thread or task; what was measured in a watched call,
+    or in the same thread or task before it, with the rows of that call.
     """
 
     def __init__(self) -> None:
-        self._open: ContextVar[dict[str, float] | None] = ContextVar("vedette_stages", default=None)
+        self._now: ContextVar[_Held | None] = ContextVar("vedette_stages", default=None)
 
     def stage(self, name: str) -> _Stage:
         """What measures a part of a call."""
         return _Stage(self, column_of(name))
 
+    def _open(self) -> _Held | None:
+        held = self._now.get()
+        return None if held is None or held.taken else held
+
     def begin(self) -> None:
         """A call begins: what is measured in threads that it starts with its context is its own too."""
-        if self._open.get() is None:
-            self._open.set({})
+        held = self._open()
+        if held is None or held.of_call:  # a call within a call has stages of its own
+            self._now.set(_Held(held, of_call=True))
+        else:
+            held.of_call = True
 
     def add(self, column: str, seconds: float) -> None:
         """Add to a stage; one that comes several times in a call counts together."""
-        held = self._open.get()
+        held = self._open()
         if held is None:
-            self._open.set({column: seconds})
-        else:
-            held[column] = held.get(column, 0.0) + seconds
+            held = _Held()
+            self._now.set(held)
+        held.seconds[column] = held.seconds.get(column, 0.0) + seconds
 
     def take(self) -> dict[str, float]:
-        """What was measured since the last row."""
-        held = self._open.get()
+        """What was measured since the last row, or since the call began."""
+        held = self._open()
         if held is None:
             return {}
-        self._open.set(None)
-        return held
+        held.taken = True
+        self._now.set(held.outer)
+        return held.seconds
 
     def before(self, log: Callable[..., None]) -> Callable[..., None]:
         """A ``log`` that keeps with a row what was measured before it."""
 
         def staged(features: Any, prediction: Any = None, **given: Any) -> None:
-            held = self.take()
-            if held and isinstance(features, Mapping):
-                features = {**features, **held}
+            seconds = self.take()
+            if seconds and isinstance(features, Mapping):
+                try:
+                    features = {**features, **seconds}
+                except Exception:  # noqa: BLE001, S110 - a mapping of the user's that raises: ``log`` says so
+                    pass
             log(features, prediction, **given)
 
         return staged

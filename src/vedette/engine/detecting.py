@@ -17,9 +17,10 @@ from vedette.engine.stored import levels_of
 from vedette.engine.summarise import Shape
 from vedette.lake.tables import UTC as UTC_TYPE
 from vedette.statistics.grid import Grid
+from vedette.statistics.sampled import Levels
 from vedette.statistics.summary import Summary
 
-__all__ = ["Detection", "arrived", "window_number"]
+__all__ = ["Detection", "arrived", "arrived_levels", "window_number"]
 
 Key = tuple[str, str]  # of a watch: its name and segment
 
@@ -143,14 +144,21 @@ def _steps(
 
 
 def arrived(rows: pl.DataFrame, grids: Mapping[str, Grid], known: Sequence[datetime]) -> dict[str, Summary]:
-    """By source the summary over closed windows; what came late for an older one goes with the first."""
+    """By source the summary over closed windows, of sampled rows as many as they are worth."""
+    return {name: one.effective for name, one in arrived_levels(rows, grids, known).items()}
+
+
+def arrived_levels(
+    rows: pl.DataFrame, grids: Mapping[str, Grid], known: Sequence[datetime]
+) -> dict[str, Levels]:
+    """By source what closed windows hold, by weight; what came late for an older one goes with the first."""
     edges = pl.Series(known, dtype=UTC_TYPE).dt.timestamp("us").to_numpy()
-    whole: dict[str, Summary] = {}
+    whole: dict[str, Levels] = {}
     for (column, segment, grid), some in rows.group_by(["column", "segment", "grid"]):
         name = strategy.source_of(str(column), str(segment))
         if len(known) and name in grids and grids[name].id == grid:
             place = np.searchsorted(edges, some["known"].dt.timestamp("us").to_numpy(), side="left")
-            whole[name] = levels_of(some, grids[name], place, len(known)).effective
+            whole[name] = levels_of(some, grids[name], place, len(known))
     return whole
 
 

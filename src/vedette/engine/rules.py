@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from vedette.engine.detecting import arrived
+from vedette.engine.detecting import arrived_levels
 from vedette.engine.state import Kept
 from vedette.engine.summarise import LABELLED, Shape
 from vedette.lake.events import schema_words
@@ -24,6 +24,7 @@ from vedette.lake.tables import UTC as UTC_TYPE
 from vedette.lake.tables import ModelTables
 from vedette.records import RESERVED, Status, Verdict
 from vedette.statistics import Estimates, Summary, find_statistic
+from vedette.statistics.sampled import Levels, sampled_figures
 from vedette.strategy.rules import Reading, Rule, RuleState, advance, gaps_before, parse, standing_of
 
 __all__ = [
@@ -104,14 +105,14 @@ def silence_rules(said: Mapping[str, Any]) -> dict[str, Rule]:
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """What came in closed windows of knowledge ``steps``: by column a summary, on the grid in force, and counts.
+    """What came in closed windows of knowledge ``steps``: by column and weight a summary, on the grid in force, and counts.
 
     ``n_rows`` [W] are the rows that came (of sampled ones those that they stand for), whatever they were counted on;
     ``older`` the columns that have rows in a window [W] which were counted on a grid since replaced.
     """
 
     steps: tuple[datetime, ...]
-    summaries: Mapping[str, Summary]
+    levels: Mapping[str, Levels]
     n_rows: np.ndarray
     older: Mapping[str, np.ndarray]
 
@@ -132,7 +133,7 @@ class Arrived:
                 marks[place[own]] = True
         # every column has as many rows, but for those that came later
         n_rows = np.rint(np.max([np.zeros(len(steps)), *counted.values()], axis=0)).astype(np.int64)
-        return cls(tuple(steps), arrived(rows, shape.grids, steps), n_rows, older)
+        return cls(tuple(steps), arrived_levels(rows, shape.grids, steps), n_rows, older)
 
 
 def judge_rules(
@@ -193,10 +194,11 @@ def _readings(
     if rule.metric == "schema":
         yield from _schema(tables, shape, came, ends)
         return
-    summary = came.summaries.get(rule.source)
+    levels = came.levels.get(rule.source)
+    summary = None if levels is None else levels.kept
     reason = _no_figure(rule, shape, summary)
     older = came.older.get(rule.source, np.zeros(len(ends), dtype=np.bool_))
-    if reason is not None or summary is None:
+    if reason is not None or levels is None or summary is None:
         for at, one in enumerate(ends):
             yield Reading(*one, None, None, None, 0, _OLDER if older[at] else reason)
         return
@@ -205,9 +207,12 @@ def _readings(
         for one, low, high, n in zip(ends, summary.minimum, summary.maximum, rows, strict=True):
             yield Reading(*one, float(low), float(low), float(high), n, None if n > 0 else "no values")
         return
-    found = find_statistic(rule.metric).figures(
-        replace(summary, window_s=shape.settings.window_s), _same_grid(reference.get(rule.source), summary)
+    found, _ = sampled_figures(
+        find_statistic(rule.metric),
+        levels.with_length(shape.settings.window_s),
+        _same_grid(reference.get(rule.source), summary),
     )
+    assert isinstance(found, Estimates)
     for at, one in enumerate(ends):
         reading = _reading(*one, found, at)
         yield replace(reading, value=None, reason=_OLDER) if older[at] else reading
@@ -251,7 +256,8 @@ def _schema(
         return
     said = schema_words(tables, shape.expected)
     odd: list[list[str]] = [[] for _ in ends]
-    for name, summary in came.summaries.items():
+    for name, levels in came.levels.items():
+        summary = levels.kept
         if name in shape.expected:
             empty = (summary.rows > 0) & (summary.missing == summary.rows)
             words = said.get(name, f"column {name!r} no longer comes")

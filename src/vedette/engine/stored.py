@@ -17,7 +17,7 @@ from vedette.errors import LakeError
 from vedette.lake.tables import SCHEMAS, UTC
 from vedette.statistics.grid import Grid
 from vedette.statistics.hashes import FREE, KEPT, no_hashes
-from vedette.statistics.sampled import Levels, bands
+from vedette.statistics.sampled import Levels
 from vedette.statistics.summary import Summary
 
 __all__ = ["Increment", "levels_of", "of_frame", "to_frame", "utc"]
@@ -114,7 +114,7 @@ def of_frame(frame: pl.DataFrame, grid: Grid) -> Summary:
 
 def levels_of(frame: pl.DataFrame, grid: Grid, window: np.ndarray, n_windows: int) -> Levels:
     """The same by window (the number of that of each row) and weight."""
-    weight, place = bands(frame["weight"].to_numpy())
+    weight, place = np.unique(frame["weight"].to_numpy(), return_inverse=True)
     pairs, group = np.unique(window * len(weight) + place, return_inverse=True)
     summary = of_frame(frame, grid).grouped(group, len(pairs))
     return Levels(summary, pairs // len(weight), weight[pairs % len(weight)], n_windows)

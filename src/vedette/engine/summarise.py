@@ -17,7 +17,13 @@ from vedette.lake.frames import physical_of
 from vedette.lake.rows import base_of, label_text, variants
 from vedette.lake.tables import ModelTables
 from vedette.records import RESERVED, Settings
-from vedette.statistics import summarise_category, summarise_error, summarise_numeric, summarise_quality
+from vedette.statistics import (
+    sampled,
+    summarise_category,
+    summarise_error,
+    summarise_numeric,
+    summarise_quality,
+)
 from vedette.statistics.grid import (
     Grid,
     category_grid,
@@ -28,7 +34,7 @@ from vedette.statistics.grid import (
     vector_grid,
 )
 from vedette.statistics.hashes import KEPT
-from vedette.statistics.sampled import Levels, bands
+from vedette.statistics.sampled import Levels
 from vedette.statistics.summary import Summary
 
 __all__ = [
@@ -303,7 +309,7 @@ def weights_of(frame: pl.DataFrame) -> np.ndarray | None:
     """The rows that each row stands for; None where each was sure to be kept."""
     if "inclusion" not in frame.columns:
         return None
-    weight = 1.0 / frame["inclusion"].cast(pl.Float64).fill_null(1.0).to_numpy()
+    weight = sampled.weights_of(frame["inclusion"].cast(pl.Float64).fill_null(1.0).to_numpy())
     return weight if (weight != 1.0).any() else None
 
 
@@ -312,7 +318,7 @@ def summarise_levels(
 ) -> Levels:
     """As ``summarise_column``, apart for rows that stand for different numbers of rows."""
     weight = weights_of(frame)
-    levels, place = bands(np.ones(frame.height) if weight is None else weight)
+    levels, place = np.unique(np.ones(frame.height) if weight is None else weight, return_inverse=True)
     pairs, at = np.unique(windows * len(levels) + place, return_inverse=True)
     parts = summarise_column(frame, column, grid, at, len(pairs), kept)
     return Levels(parts, pairs // len(levels), levels[pairs % len(levels)], n_windows)
@@ -325,7 +331,7 @@ def _triples(
     starts, knowns, index = _pairs(start, known)
     if weight is None:
         return starts, knowns, None, index
-    levels, place = bands(weight)
+    levels, place = np.unique(weight, return_inverse=True)
     triples, index = np.unique(index * len(levels) + place, return_inverse=True)
     pair, level = np.divmod(triples, len(levels))
     return starts[pair], knowns[pair], levels[level], index

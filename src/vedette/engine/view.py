@@ -213,7 +213,7 @@ def windows(seen: View, column: str, span: Span) -> tuple[np.ndarray, Summary | 
         return np.zeros(0, dtype=np.int64), None
     rows = rows.filter(pl.col("grid") == summary.grid.id)
     starts, group = np.unique(span.starts(rows["start"], 0), return_inverse=True)
-    return starts, summary.grouped(group, len(starts))
+    return starts, levels_of(rows, summary.grid, group, len(starts)).effective
 
 
 def reference_of(seen: View, column: str) -> Summary | None:

@@ -12,12 +12,13 @@ import polars as pl
 
 from vedette import strategy
 from vedette.engine.state import OPEN, row_of, told_of
-from vedette.engine.stored import of_frame
+from vedette.engine.stored import levels_of, of_frame
 from vedette.engine.summarise import LABELLED
 from vedette.lake.events import schema_words
 from vedette.lake.tables import ModelTables
 from vedette.records import Status, Verdict
 from vedette.statistics import STATISTICS
+from vedette.statistics.grid import Grid
 from vedette.statistics.summary import Summary
 
 __all__ = ["explained", "waits"]
@@ -66,10 +67,10 @@ def explained(
             grid = plan.grids[watch.source]
             own = of_source.get((watch.column, watch.segment, grid.id), rows.clear())
             some = own.filter(pl.col("known") >= open_since[key])
-            found = strategy.causes(reference[watch.source], of_frame(some, grid)) if some.height else ()
+            found = strategy.causes(reference[watch.source], _worth(some, grid)) if some.height else ()
             fitting = [cause for cause in found if cause.startswith("missing") == (watch.kind == "missing")]
             if watch.kind in ("location", "bias", "errors") and some.height:
-                fitting += _in_own_unit(watch.kind, reference[watch.source], of_frame(some, grid).merged())
+                fitting += _in_own_unit(watch.kind, reference[watch.source], _worth(some, grid).merged())
             if watch.kind == "missing" and watch.column in changed:
                 fitting = [changed[watch.column]]
             same = old is not None and told_of(old) == told_of(row_of(one))
@@ -92,6 +93,13 @@ def _most(ranked: Sequence[tuple[strategy.Watch, float, float]], since: datetime
         if nats >= LEAST_NATS and not opened < since.timestamp()
     ][:MOST_SHOWN]
     return f"; changed most, in nats: {', '.join(named)}" if len(named) > 1 else ""
+
+
+def _worth(rows: pl.DataFrame, grid: Grid) -> Summary:
+    """What increments hold; of sampled rows as many as they are worth."""
+    if (rows["weight"] == 1.0).all():
+        return of_frame(rows, grid)
+    return levels_of(rows, grid, np.zeros(rows.height, dtype=np.int64), 1).effective
 
 
 def _in_own_unit(kind: str, before: Summary, after: Summary) -> list[str]:

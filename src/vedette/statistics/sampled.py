@@ -38,7 +38,7 @@ from vedette.statistics.summary import Summary
 if TYPE_CHECKING:
     from vedette.statistics import Breakdown, Statistic
 
-__all__ = ["CONSERVATIVE", "WEIGHTED", "Levels", "bands", "sampled_figures"]
+__all__ = ["CONSERVATIVE", "WEIGHTED", "Levels", "sampled_figures", "weights_of"]
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -49,9 +49,6 @@ WEIGHTED = "weighted"
 
 CONSERVATIVE = "conservative"
 """And of those whose interval is right or too wide."""
-
-LEVELS_MAX = 64
-"""Weights that are kept apart; more are put together by what they are near to."""
 
 _SAME = 1e-9  # relative; as near as a mean of levels comes to the mean of all by rounding
 
@@ -82,6 +79,13 @@ class Levels:
         return self.summary.grouped(self.window, self.n_windows)
 
     @property
+    def _there(self) -> npt.NDArray[np.bool_]:
+        """The pairs that hold anything: corrected labels may take away as many rows as they add."""
+        one = self.summary
+        found: npt.NDArray[np.bool_] = (one.rows != 0) | (one.missing != 0) | (one.counts != 0).any(axis=1)
+        return found
+
+    @property
     def stands_for(self) -> Floats:
         """The rows that those of each window stand for."""
         return self.sum_of(self.summary.rows * self.weight)
@@ -90,16 +94,14 @@ class Levels:
     def heaviest(self) -> Floats:
         """The largest weight of each window; 1 of a window without rows."""
         most = np.ones(self.n_windows)
-        there = self.summary.rows != 0
-        np.maximum.at(most, self.window[there], self.weight[there])
+        np.maximum.at(most, self.window[self._there], self.weight[self._there])
         return most
 
     @property
     def mixed(self) -> npt.NDArray[np.bool_]:
         """The windows whose rows have more than one weight."""
         least = np.full(self.n_windows, np.inf)
-        there = self.summary.rows != 0
-        np.minimum.at(least, self.window[there], self.weight[there])
+        np.minimum.at(least, self.window[self._there], self.weight[self._there])
         return least < self.heaviest
 
     def scaled(self, by: Floats) -> Summary:
@@ -126,8 +128,13 @@ class Levels:
         upto = [np.rint(np.cumsum(part, axis=1)) for part in np.split(found.counts, [row_cells], axis=1)]
         counts = np.concatenate([np.diff(part, axis=1, prepend=0) for part in upto], axis=1).astype(np.int64)
         missing, nan, inf = (np.rint(part).astype(np.int64) for part in (found.missing, found.nan, found.inf))
-        rows = missing + nan + inf + counts[:, :row_cells].sum(axis=1)
-        return replace(found, rows=rows, missing=missing, nan=nan, inf=inf, counts=counts)
+        used, wanted = counts[:, :row_cells].sum(axis=1), found.used
+        rows = missing + nan + inf + used
+        # sums go with the counts that are left: means stay what they are
+        share = np.divide(used, wanted, out=np.ones(len(used)), where=wanted != 0)
+        sums = {name: getattr(found, name) * share for name in ("total", "squares", "cubes", "fourths")}
+        sums["sums"] = found.sums * share[:, np.newaxis]
+        return replace(found, rows=rows, missing=missing, nan=nan, inf=inf, counts=counts, **sums)
 
     def with_length(self, window_s: float) -> Levels:
         """The same, of windows of a known length."""
@@ -139,21 +146,26 @@ class Levels:
         return found
 
 
-def bands(weight: Floats) -> tuple[Floats, Integers]:
-    """The distinct weights, and the place of each row's among them; of very many those of bands, which add up to the same.
+def weights_of(inclusion: npt.ArrayLike) -> Floats:
+    """The rows that each of rows stands for that was kept with these probabilities: one over them.
 
-    >>> bands(np.array([100.0, 1.0, 100.0]))
-    (array([  1., 100.]), array([1, 0, 1]))
+    One over a whole number, and what has three digits or fewer, is taken as it is. Others are rounded to two digits first, up
+    and down as often, so that there are not as many weights as rows.
+
+    >>> weights_of([1.0, 0.01, 0.125, 1 / 49]).tolist()
+    [1.0, 100.0, 8.0, 49.0]
+    >>> weights_of([0.123456]).round(3).tolist()     # one over 0.12
+    [8.333]
     """
-    levels, place = np.unique(weight, return_inverse=True)
-    if len(levels) <= LEVELS_MAX:
-        return levels, place.astype(np.int64)
-    logs = np.log(weight)
-    span = max(float(logs.max() - logs.min()), 1e-12)
-    band = np.minimum(((logs - logs.min()) / span * LEVELS_MAX).astype(np.int64), LEVELS_MAX - 1)
-    found, place = np.unique(band, return_inverse=True)
-    n = np.bincount(place, minlength=len(found))
-    return np.bincount(place, weights=weight, minlength=len(found)) / n, place.astype(np.int64)
+    chance = np.asarray(inclusion, dtype=np.float64)
+    weight = 1.0 / chance
+    whole = np.rint(weight)
+    digits = 10.0 ** np.floor(np.log10(chance))
+    few = np.rint(chance / digits * 100) / 100 * digits
+    two = np.rint(chance / digits * 10) / 10 * digits
+    weight = np.where(np.abs(few - chance) <= 1e-9 * chance, 1.0 / few, 1.0 / two)
+    found: Floats = np.where(np.abs(whole * chance - 1.0) <= 1e-9, whole, weight)
+    return np.maximum(found, 1.0)
 
 
 def sampled_figures(

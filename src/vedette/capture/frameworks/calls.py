@@ -53,6 +53,7 @@ class Calls:
         self.names = None if features is None or callable(features) else [str(one) for one in features]
         self._output, self._id = output, id
         self._stages, self._load = stages or Stages(), load or Load()
+        self.beside: object = None  # what is to live as long as the watched model
 
     def run(
         self,
@@ -70,13 +71,29 @@ class Calls:
         except Exception as error:
             self.failed(asked, time.perf_counter() - start, error)
             raise
+        except BaseException:  # an interruption: nothing that the model answered, nor an error of its own
+            self.finish(0)
+            raise
         self.answered(asked, time.perf_counter() - start, result, read)
         return result
 
-    def ask(self, rows: Callable[[], Rows], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Rows | str:
-        """The rows of a call, as they are before it; where they cannot be told, the reason."""
+    def begin(self) -> None:
+        """A call begins."""
         self._load.begin()
         self._stages.begin()
+
+    def finish(self, n_rows: int) -> dict[str, float]:
+        """A call of so many rows has ended; returns what its stages took."""
+        self._load.end(n_rows)
+        return self._stages.take()
+
+    def ask(self, rows: Callable[[], Rows], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Rows | str:
+        """A call begins: its rows, as they are before it; where they cannot be told, the reason."""
+        self.begin()
+        return self.read(rows, args, kwargs)
+
+    def read(self, rows: Callable[[], Rows], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Rows | str:
+        """The rows that were asked."""
         try:
             if self._features is None:
                 found = rows()
@@ -91,10 +108,17 @@ class Calls:
         except Exception as error:  # noqa: BLE001 - the model's caller must not feel it
             return reason_of(error, "features")
 
-    def answered(self, asked: Rows | str, seconds: float, result: Any, read: Reader = outputs_of) -> None:
-        """Record a call that returned."""
-        self._load.end(1 if isinstance(asked, str) else len(asked))
-        held = self._stages.take()
+    def answered(
+        self,
+        asked: Rows | str,
+        seconds: float,
+        result: Any,
+        read: Reader = outputs_of,
+        held: Mapping[str, float] | None = None,
+    ) -> None:
+        """Record a call that returned; ``held`` are its stages where it has been finished already."""
+        if held is None:
+            held = self.finish(1 if isinstance(asked, str) else len(asked))
         if isinstance(asked, str):
             self._reject("predictions", asked)
             return
@@ -112,8 +136,7 @@ class Calls:
         """Record a call that raised: each of its rows failed."""
         if isinstance(asked, str):
             asked = [{}]
-        self._load.end(len(asked))
-        held = self._stages.take()
+        held = self.finish(len(asked))
         for row in asked:
             key = row.pop(self._id, None) if self._id is not None else None
             row.update(held)

@@ -58,7 +58,7 @@ class _Hooks:
     def __init__(self, calls: Calls, torch: Any) -> None:
         self._calls, self._torch = calls, torch
         self._begun = threading.local()
-        self._waiting: deque[tuple[Any, Any, Any, Any, Any]] = deque()
+        self._waiting: deque[tuple[Any, Any, Any, Any, Any, dict[str, float]]] = deque()
 
     def before(self, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         stack = self._begun.__dict__.setdefault("stack", [])
@@ -66,6 +66,7 @@ class _Hooks:
             stack.append(None)
             return
         if self._on_gpu(args, kwargs):
+            self._calls.begin()
             try:
                 start = self._torch.cuda.Event(enable_timing=True)
                 start.record()
@@ -95,22 +96,27 @@ class _Hooks:
             end.record()
             answer = self._fetch(result)
             copied.record()
-            self._waiting.append((asked, start, end, copied, answer))
-            self._record_what_is_there()
+            self._waiting.append((asked, start, end, copied, answer, self._calls.finish(1)))
         except Exception as error:  # noqa: BLE001 - as above
             self._calls.answered(reason_of(error, "output"), 0.0, None)
+            return
+        self._record_what_is_there()
 
     def _record_what_is_there(self) -> None:
         while self._waiting and (self._waiting[0][3].query() or len(self._waiting) > _WAITING_MAX):
             try:
-                (args, kwargs), start, end, copied, answer = self._waiting.popleft()
+                (args, kwargs), start, end, copied, answer, held = self._waiting.popleft()
             except IndexError:  # another thread was first
                 return
             if not copied.query():
-                self._calls.answered("watch: the device is too far behind", 0.0, None)
+                self._calls.answered("watch: the device is too far behind", 0.0, None, held=held)
                 continue
-            asked = self._calls.ask(lambda args=args, kwargs=kwargs: self._rows(args, kwargs), args, kwargs)  # type: ignore[misc]
-            self._calls.answered(asked, start.elapsed_time(end) / 1000, answer)
+            asked = self._calls.read(lambda args=args, kwargs=kwargs: self._rows(args, kwargs), args, kwargs)  # type: ignore[misc]
+            try:
+                seconds = start.elapsed_time(end) / 1000
+            except Exception as error:  # noqa: BLE001 - as above
+                asked, seconds = reason_of(error, "output"), 0.0
+            self._calls.answered(asked, seconds, answer, held=held)
 
     def _on_gpu(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
         tensors = (one for one in (*args, *kwargs.values()) if isinstance(one, self._torch.Tensor))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 import random
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from itertools import chain, repeat
@@ -34,6 +35,7 @@ class LeftOut:
 
     def forget(self) -> None:
         """Start from nothing: in a child process, whose parent has counted its own."""
+        self._settling = threading.Lock()
         self._counts: dict[float, tuple[Callable[[], int], Any, list[int]]] = {}
 
     def count(self, time_s: float) -> None:
@@ -43,20 +45,29 @@ class LeftOut:
         if found is None:
             if len(self._counts) >= _WINDOWS_MAX:
                 self.settle()
-                self._counts = {}
+                for old in list(self._counts)[
+                    : _WINDOWS_MAX // 2
+                ]:  # a thread that is at one has it told by then
+                    self._counts.pop(old, None)
             numbers = iter(range(_MANY))
             found = self._counts.setdefault(window, (numbers.__next__, numbers, [0]))
         if not (found[0]() + 1) % _TOLD:  # a call of C: no two threads have the same number
             self.settle()
 
-    def settle(self) -> None:
-        """Write down what was not yet."""
-        length = self._window_s()
-        for window, (_, numbers, told) in list(self._counts.items()):
-            n = _MANY - operator.length_hint(numbers)
-            new, told[0] = n - told[0], n
-            if new:
-                self._add(new, window * length)
+    def settle(self, add: Callable[[int, float], None] | None = None) -> None:
+        """Write down what was not yet, with ``add`` where it is given."""
+        if not self._settling.acquire(blocking=False):
+            return  # another thread is at it, or this very one, in a finaliser: the next time has these too
+        try:
+            length = self._window_s()
+            for window, (_, numbers, told) in list(self._counts.items()):
+                n = _MANY - operator.length_hint(numbers)
+                new = n - told[0]
+                if new > 0:
+                    told[0] = n
+                    (add or self._add)(new, window * length)
+        finally:
+            self._settling.release()
 
 
 class Drawn:
@@ -183,7 +194,7 @@ def _blocks(source: random.Random, n: int) -> Callable[[], int]:
 
     def block(size: int) -> Iterator[int]:
         at = int(source.random() * size)
-        return iter(bytes(at) + b"\1" + bytes(size - at - 1))
+        return chain(repeat(0, at), (1,), repeat(0, size - at - 1))
 
     return partial(next, chain.from_iterable(map(block, repeat(n))))
 
@@ -199,7 +210,8 @@ def _probability(row: Mapping[str, Any]) -> Any:
 
 
 def _product(inclusion: Any, n: int) -> Any:
+    """The probability of a row that was sampled before it came; one that cannot be is left for the recorder to refuse."""
     try:
-        return inclusion / n
+        return inclusion / n if 0.0 < inclusion <= 1.0 else inclusion
     except TypeError:
-        return inclusion  # the recorder says what is wrong with it
+        return inclusion

@@ -78,4 +78,5 @@ class Stratified:
 
 
 def _plain(value: Any) -> bool:
-    return value is None or type(value) in (str, int, bool, float)
+    """True for what is one key however often it comes: NaN is not itself."""
+    return value is None or (type(value) in (str, int, bool, float) and value == value)
