@@ -158,6 +158,10 @@ def test_a_rate_keeps_no_fewer_than_asked() -> None:
         (lambda: sampling.Stratified("a", rate=0.1, rows=3), "give one of rate="),
         (lambda: sampling.Stratified("", rate=0.1), "by='': must be the name of a feature"),
         (lambda: sampling.Stratified("a", rate={"x": 2}), "rate of 'x'=2: must be"),
+        (
+            lambda: sampling.Stratified(("a", "b"), rate={"x": 0.1}),
+            "rate of 'x': must be of a value for each of a, b",
+        ),
         (lambda: sampling.Auto(within=0), "within=0: must be"),
         (lambda: sampling.Auto(rows_per_s=0), "rows_per_s=0: must be above 0"),
         (lambda: sampling.UncertainFirst(0.1, margin=2), "margin=2: must be"),
@@ -171,6 +175,15 @@ def test_what_is_impossible_is_refused(make: Callable[[], Any], said: str) -> No
     """With the name, the value, and what would be right."""
     with pytest.raises(ValueError, match=said.replace("(", r"\(")):
         make()
+
+
+@pytest.mark.parametrize("one", [1, 1.0, True, np.int64(1), np.float32(1), np.bool_(True), "1"], ids=repr)
+def test_a_rate_is_of_a_value_however_it_is_spelt(one: Any) -> None:
+    """As numpy and scikit-learn give it, as a number, a boolean or a text."""
+    sampler = sampling.Stratified("prediction", rate={1: 1.0, None: 0.01})
+    other = sampling.Stratified("prediction", rate={"1": 1.0, None: 0.01})
+    row = Row({}, one, None, None, 0.0)
+    assert (sampler.chance(row)[0], other.chance(row)[0]) == (1.0, 1.0)
 
 
 def test_auto_keeps_what_a_precision_needs() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -87,6 +89,8 @@ def test_a_model_that_fails_is_not_as_expected() -> None:
         (float("nan"), float("nan"), 0.0, True),
         (float("nan"), 0.0, 9.0, False),
         (float("inf"), float("inf"), 0.0, True),
+        (0.0, float("inf"), 1e-6, False),
+        (float("-inf"), float("inf"), 1e-6, False),
         (np.float32(0.5), 0.5, 0.0, True),
         (np.array([1.0, 2.0]), [1.0, 2.0], 0.0, True),
         (np.array([1.0, 2.0]), [1.0, 2.0, 3.0], 0.0, False),
@@ -105,12 +109,21 @@ def test_what_is_the_same(answer: Any, expected: Any, tolerance: float, *, alike
     assert same(answer, expected, tolerance) is alike
 
 
+def test_what_would_end_a_thread_is_an_answer_too() -> None:
+    """``sys.exit`` in a model is what it raised; the next run comes."""
+    made, kept = probe(lambda _: sys.exit(3), [1])
+    assert made.run() == 1
+    made.close()
+    assert [type(given["error"]) for _, given in kept] == [SystemExit, SystemExit]
+
+
 def test_a_table_is_probed_row_by_row() -> None:
     """Of pandas, Polars and lists alike; a text or a number is no sequence of inputs."""
     rows = [{"a": 1, "b": "x"}, {"a": 2, "b": "y"}]
     assert (
         rows_to_probe(pd.DataFrame(rows)) == rows_to_probe(pl.DataFrame(rows)) == rows_to_probe(rows) == rows
     )
+    assert rows_to_probe({"a": [1, 2], "b": np.array(["x", "y"])}) == rows
     for wrong in ("ab", 3, {"a": 1}):
         with pytest.raises(TypeError, match="must be a sequence of inputs, or a table"):
             rows_to_probe(wrong)
@@ -185,6 +198,8 @@ def test_a_run_that_outlasts_the_probe_records_nothing_more() -> None:
     [
         ({"inputs": []}, "inputs: 0 of them: must be 1 to 10,000"),
         ({"inputs": [1], "expected": [1, 2]}, "expected: 2 answers for 1 inputs"),
+        ({"inputs": [1], "expected": "a"}, "expected: type str: must be a list with an answer"),
+        ({"inputs": [1], "name": ""}, "name='': must be text"),
         ({"inputs": [1], "every_s": 0}, "every_s=0: must be 0.1 to 86,400"),
         ({"inputs": [1], "tolerance": -1}, "tolerance=-1: must be a number of 0 or more"),
     ],
@@ -195,6 +210,27 @@ def test_what_cannot_be_is_refused(tmp_path: Path, options: dict[str, Any], said
     with Monitor("delays", lake=tmp_path) as monitor, pytest.raises(ValueError, match=said):
         monitor.probe(lambda x: x, **options)
     assert sum(thread.name == "vedette-probe" for thread in threading.enumerate()) <= before
+
+
+def test_a_rule_beside_leaves_the_probes_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who adds a rule keeps the alarm; a rule of its name takes its place."""
+    monkeypatch.chdir(tmp_path)
+    now = [1_700_000_040.0]
+    Path("vedette.toml").write_text('[models."delays.probe".rules]\nslow = "rows > 1e9"\n')
+    with Monitor("delays", lake=tmp_path, clock=lambda: now[0]) as monitor:
+        made = monitor.probe(lambda x: x, [1.0], expected=[2.0], every_s=60)
+        for _ in range(4):
+            now[0] += 60
+            made.run()
+        told = {one.watch: one.verdict for one in monitor.check().verdicts}
+        assert (told["probe: rule:changed"], told["probe: rule:slow"]) == (Status.ALARM, Status.OK)
+        command = [sys.executable, "-m", "vedette", "check", "delays", "--lake", str(tmp_path)]
+        assert subprocess.run(command, capture_output=True, check=False).returncode == 1
+        Path("vedette.toml").write_text('[models."delays.probe".rules]\nchanged = "rows > 1e9"\n')
+        now[0] += 120
+        made.run()
+        told = {one.watch: one.verdict for one in monitor.check().verdicts}
+    assert told["probe: rule:changed"] is not Status.ALARM
 
 
 def test_a_changed_answer_is_an_alarm(tmp_path: Path) -> None:

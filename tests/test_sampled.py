@@ -253,3 +253,69 @@ def test_a_reference_may_be_sampled_too(tmp_path: Path) -> None:
     one = rows.filter((rows["part"] == "reference") & (rows["column"] == "x"))
     zeros, ones = (n for n in one["counts"].item().to_list() if n)
     assert (ones / zeros, one["rows"].item()) == (pytest.approx(10, rel=0.2), zeros + ones)
+
+
+def test_rules_read_the_figures_of_all_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A single value that no other weight has, a column with few values, failures of one weight, and distinct values."""
+    monkeypatch.chdir(tmp_path)
+    Path("vedette.toml").write_text(
+        "[models.m.rules]\n"
+        'far = "values(x) outside -100 to 100"\n'
+        'shape = "schema changed"\n'
+        'failing = { when = "error_rate > 0.3 %", min_rows = 20 }\n'
+        'few = "distinct(k) < 300"\n'
+    )
+    begin = 1_600_000_000 // 86_400 * 86_400.0
+    with Monitor("m", lake=tmp_path, window="1d", clock=lambda: begin + 50 * 86_400) as monitor:
+        monitor.reference(
+            {
+                "x": np.arange(200.0),
+                "k": np.arange(200.0),
+                "prediction": [0, 1] * 100,
+                "time": [begin - 9e5] * 200,
+            }
+        )
+        for day in range(4):
+            start = begin + day * 86_400
+            for i in range(50):
+                monitor.log({"x": None, "k": float(i)}, 1, inclusion=0.01, time=start + i)
+            for i in range(20):
+                monitor.log({"x": 999.0, "k": 500.0 + i}, None, time=start + 100 + i, error="TimeoutError")
+        verdicts = {one.watch: one for one in monitor.check().verdicts}
+        rate = monitor.figures("error_rate", window="all")["value"].item()
+    assert rate == pytest.approx(20 / 5020)
+    assert verdicts["rule:far"].verdict is Status.ALARM
+    assert verdicts["rule:shape"].verdict is Status.OK
+    assert verdicts["rule:failing"].verdict is Status.ALARM
+    assert verdicts["rule:few"].verdict is Status.UNKNOWN
+    assert "rows were left out" in str(verdicts["rule:few"].reason)
+
+
+def test_corrected_labels_of_sampled_rows_raise_no_alarm(tmp_path: Path) -> None:
+    """Labels that are corrected a day later, of rows of weight 1 and 50, judged in one round: no drift, no alarm."""
+    rng = np.random.default_rng(4)
+    begin = 1_600_000_000 // 86_400 * 86_400.0
+
+    def some(n: int, start: float) -> dict[str, object]:
+        score = rng.beta(2, 2, n)
+        return {
+            "x": score, "probability": score, "prediction": (score > 0.5).astype(int),
+            "label": (rng.random(n) < score).astype(int), "id": [f"{start}-{i}" for i in range(n)],
+            "time": start + np.sort(rng.random(n)) * 80_000,
+        }  # fmt: skip
+
+    now = [begin]
+    with Monitor("m", lake=tmp_path, window="1d", clock=lambda: now[0]) as monitor:
+        monitor.reference(some(4000, begin - 40 * 86_400))
+        for day in range(15):
+            start = begin + day * 86_400
+            now[0] = start + 86_000
+            rows = some(400, start)
+            rows["inclusion"] = np.where(np.arange(400) % 2, 1.0, 0.02)
+            monitor.log_many(rows)
+            now[0] = start + 86_400 + 40_000
+            corrected = [f"{start}-{i}" for i in range(6)]
+            truth = [1 - int(rows["label"][i]) for i in range(6)]  # type: ignore[index]
+            monitor.label_many({"id": corrected, "label": truth, "time": [now[0]] * 6})
+        alarms = [one.watch for one in monitor.check().verdicts if one.verdict is Status.ALARM]
+    assert alarms == []

@@ -390,14 +390,16 @@ class Monitor:
         expected: Sequence[Any] | None = None,
         every_s: float = 60.0,
         tolerance: float = 0.0,
+        name: str = "probe",
     ) -> Probe:
         """Run a model on the same inputs every so often, and hold its answers against those expected.
 
-        ``predict`` is a function of one of ``inputs`` (a sequence; of a table each row as a mapping), ``expected`` the answers in
-        their order; without them those of the first run are expected from then on. Numbers may differ by ``tolerance``, absolute
-        or relative to what was expected. Every answer is a row of the model ``<model>.probe``, with its latency and memory; one
-        that is not as expected is an alarm there (the rule ``changed``), and in this model's :meth:`check`. Returns the
-        probe, whose ``run()`` runs it now. Raises ``ValueError`` or ``TypeError`` for what cannot be.
+        ``predict`` is a function of one of ``inputs`` (a sequence; of a table each row as a mapping), ``expected`` the
+        answers in their order; without them those of the first run are expected from then on. Numbers may differ by
+        ``tolerance``, absolute or relative to what was expected; ``name`` tells several probes apart. Every answer is a row
+        of the model ``<model>.probe``, with its latency and memory; one that is not as expected is an alarm there (the rule
+        ``changed``), and in this model's :meth:`check`. Returns the probe, whose ``run()`` runs it now. Raises ``ValueError``
+        or ``TypeError`` for what cannot be.
         """
         window = max(60.0, 60.0 * -(-every_s // 60.0)) if isinstance(every_s, int | float) else None
         made = Probe(
@@ -407,6 +409,7 @@ class Monitor:
             expected=expected,
             every_s=every_s,
             tolerance=tolerance,
+            name=name,
         )
         self._tied.append(made)
         return made

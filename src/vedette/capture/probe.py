@@ -6,6 +6,7 @@ Each run is a row for each input in the model ``<model>.probe``, with its latenc
 from __future__ import annotations
 
 import copy
+import inspect
 import logging
 import math
 import threading
@@ -27,10 +28,11 @@ _UNKNOWN = object()
 class Probe:
     """Runs ``predict`` on each of ``inputs`` every ``every_s`` seconds, in a thread of its own.
 
-    ``expected`` are the answers that are right, in the order of the inputs; without them those of the first run are. Numbers may
-    differ by ``tolerance`` (absolute, or relative to what was expected, whichever is more). Each answer is recorded with
-    ``log`` as a row: ``input`` (its number), ``changed`` (0 or 1), ``difference`` (of numbers), ``memory_bytes`` (by which the
-    process's greatest memory grew), the latency, and the type of what was raised.
+    ``expected`` are the answers that are right, in the order of the inputs; without them those of the first run are. Numbers
+    may differ by ``tolerance`` (absolute, or relative to what was expected, whichever is more). Each answer is recorded with
+    ``log`` as a row: ``probe`` (the name), ``input`` (its number), ``answer``, ``expected``, ``changed`` (0 or 1),
+    ``difference`` (of numbers), ``memory_bytes`` (by which the process's greatest memory grew), the latency, and the type of
+    what was raised.
     """
 
     def __init__(
@@ -42,10 +44,21 @@ class Probe:
         expected: Sequence[Any] | None,
         every_s: float,
         tolerance: float,
+        name: str = "probe",
     ) -> None:
-        self._predict, self._inputs, self._log = predict, list(inputs), log
-        if not callable(predict):
-            raise TypeError(f"predict={predict!r}: must be a function of one input")
+        self._predict, self._inputs, self._log, self.name = predict, list(inputs), log, name
+        if not callable(predict) or inspect.iscoroutinefunction(predict):
+            raise TypeError(
+                f"predict={predict!r}: must be a function of one input, and no coroutine function"
+            )
+        if not isinstance(name, str) or not name:
+            raise ValueError(f"name={name!r}: must be text that tells this probe from others")
+        if expected is not None and (
+            isinstance(expected, str | bytes | Mapping) or not hasattr(expected, "__len__")
+        ):
+            raise ValueError(
+                f"expected: type {type(expected).__name__}: must be a list with an answer for each input"
+            )
         if not self._inputs or len(self._inputs) > 10_000:
             raise ValueError(f"inputs: {len(self._inputs)} of them: must be 1 to 10,000")
         if isinstance(every_s, bool) or not isinstance(every_s, int | float) or not 0.1 <= every_s <= 86_400:
@@ -98,13 +111,13 @@ class Probe:
 
     def _ask(self, number: int, one: Any) -> str:
         """Ask once; in words what is not as expected, empty where all is."""
-        row: dict[str, Any] = {"input": number}
+        row: dict[str, Any] = {"probe": self.name, "input": number}
         one = _copied(one)  # the model may write into it
         before = self._readings.memory()["rss_peak_bytes"]
         start, failed, answer = time.perf_counter(), None, None
         try:
             answer = self._predict(one)
-        except Exception as error:  # noqa: BLE001 - it is what is looked for
+        except BaseException as error:  # noqa: BLE001 - it is what is looked for; what would end a thread too
             failed = error
         seconds = time.perf_counter() - start
         row["memory_bytes"] = self._readings.memory()["rss_peak_bytes"] - before
@@ -117,16 +130,24 @@ class Probe:
             agrees, failed = False, error
         row["changed"] = int(not agrees)
         told, right = _told(answer), None if known is _UNKNOWN else _told(known)
-        if failed is None and _is_number(told) and _is_number(right):
-            row["difference"] = told - right
+        if failed is None and _is_number(told) and _is_number(right) and math.isfinite(told - right):
+            row["difference"] = float(told - right)
         row["answer"], row["expected"] = str(told)[:200], str(right)[:200]
         if self._stop.is_set() and threading.current_thread() is self._thread:
             return ""  # the model took longer than the probe is wanted for
         self._log(row, "as expected" if agrees else "changed", latency_s=seconds, error=failed)
         if agrees:
             return ""
-        said = f"raised {type(failed).__name__}" if failed is not None else f"was {row['answer']}"
-        return f"input {number} {said}, expected {row['expected']}"
+        expected = "" if known is _UNKNOWN else f", expected {row['expected']}"
+        if failed is not None:
+            return f"input {number} raised {type(failed).__name__}{expected}"
+        if (
+            row["answer"] == row["expected"]
+        ):  # of another type or shape, or different where the text is cut off
+            expected += (
+                f" (types {type(answer).__name__} and {type(known).__name__}, or not the same to the end)"
+            )
+        return f"input {number} was {row['answer']}{expected}"
 
     def __del__(self) -> None:
         if hasattr(self, "_stop"):
@@ -153,6 +174,11 @@ def rows_to_probe(inputs: Any) -> list[Any]:
         return list(inputs.to_dict("records"))
     if hasattr(inputs, "to_pylist"):
         return list(inputs.to_pylist())
+    if (
+        isinstance(inputs, Mapping)
+        and len({len(one) for one in inputs.values() if hasattr(one, "__len__")}) == 1
+    ):
+        return [dict(zip(inputs, values, strict=True)) for values in zip(*inputs.values(), strict=True)]
     if isinstance(inputs, str | bytes | Mapping) or not hasattr(inputs, "__iter__"):
         raise TypeError(f"inputs: type {type(inputs).__name__}: must be a sequence of inputs, or a table")
     return list(inputs)
@@ -172,6 +198,8 @@ def same(answer: Any, expected: Any, tolerance: float = 0.0) -> bool:
     if isinstance(one, int | float) and isinstance(other, int | float):
         if one != one or other != other:
             return one != one and other != other
+        if math.isinf(one) or math.isinf(other):
+            return bool(one == other)
         return bool(one == other or abs(one - other) <= tolerance * max(1.0, abs(other)))
     if isinstance(one, Mapping) and isinstance(other, Mapping):
         return one.keys() == other.keys() and all(same(one[key], other[key], tolerance) for key in one)

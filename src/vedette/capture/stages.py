@@ -10,6 +10,7 @@ from typing import Any
 
 __all__ = ["Stages", "column_of"]
 
+_NAMES_MAX = 256  # each is a column
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 
 
@@ -48,10 +49,18 @@ class Stages:
 
     def __init__(self) -> None:
         self._now: ContextVar[_Held | None] = ContextVar("vedette_stages", default=None)
+        self._columns: set[str] = set()
 
     def stage(self, name: str) -> _Stage:
-        """What measures a part of a call."""
-        return _Stage(self, column_of(name))
+        """What measures a part of a call. Raises ``ValueError`` for what is no name, or for too many of them."""
+        column = column_of(name)
+        if column not in self._columns:
+            if len(self._columns) >= _NAMES_MAX:
+                raise ValueError(
+                    f"stage={name!r}: there are {_NAMES_MAX} stages already: name what is done, not what to"
+                )
+            self._columns.add(column)
+        return _Stage(self, column)
 
     def _open(self) -> _Held | None:
         held = self._now.get()

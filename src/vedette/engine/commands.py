@@ -63,7 +63,7 @@ def open_lake(location: str | Path, model: str | None = None) -> Lake:
     lake = Lake.at(location)
     if not lake.path.is_dir():
         raise LakeError(f"lake={str(location)!r}: no such folder")
-    if model is not None and check_model_name(model) not in lake.models():
+    if model is not None and check_model_name(model) not in lake.models() and not kin_of(lake, model):
         raise LakeError(
             f"model={model!r}: not in the lake {lake.path}; it has {', '.join(lake.models()) or 'no models'}"
         )

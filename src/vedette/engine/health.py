@@ -105,7 +105,9 @@ def _nothing_kept(lake: Lake, model: str) -> str:
     for part in parts:
         for counts in part.reasons.values():
             reasons.update(counts)
-    seen = sum(part.seen for part in parts)
+    seen, left_out = sum(part.seen for part in parts), sum(part.sampled_out for part in parts)
+    if seen and left_out == seen:
+        return f"all of {seen:,} rows were left out by the sampler"
     if not seen or not reasons:
         return "nothing was recorded yet"
     reason, n = reasons.most_common(1)[0]

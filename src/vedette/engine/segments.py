@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -92,7 +93,7 @@ class Segments:
             if weights_of(own) is None:
                 summary = summarise_column(own, column, grid, at, len(cells), kept)
             else:
-                levels = summarise_levels(own, column, grid, at, len(cells), kept)
+                levels = replace(summarise_levels(own, column, grid, at, len(cells), kept), of_all=False)
                 summary = levels.kept
             segment, start = np.divmod(cells, len(self.starts))
             predictions = self.predictions[begin : begin + step] if told else None

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -22,7 +22,7 @@ from vedette.records import PROBE
 __all__ = ["Written", "in_force", "news", "register"]
 
 _KIND = "judging"
-_OF_PROBES = {"changed": "values(changed) outside 0 to 0"}  # where nobody says otherwise
+_OF_PROBES = {"changed": "values(changed) outside 0 to 0"}  # where nobody says otherwise of this name
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +52,20 @@ def in_force(tables: ModelTables) -> Written:
     """What the newest event says; nothing where there is none."""
     events = tables["events"].scan().filter(pl.col("kind") == _KIND).sort("time", maintain_order=True)
     rows = events.select("detail").collect()
-    if rows.is_empty():
-        return Written(rules=_OF_PROBES) if tables.path.name.endswith(f".{PROBE}") else Written()
-    return Written(**json.loads(rows["detail"][-1])["written"])
+    found = Written() if rows.is_empty() else Written(**json.loads(rows["detail"][-1])["written"])
+    if tables.path.name.endswith(f".{PROBE}"):
+        return replace(found, rules={**_OF_PROBES, **found.rules})
+    return found
 
 
 def news(tables: ModelTables, table: Mapping[str, Any] | None) -> bool:
     """True where a model's table says another thing than what is in force; one without any of the keys says nothing."""
-    return table is not None and bool(set(table) & set(JUDGING)) and in_force(tables) != Written.of(table)
+    if table is None or not set(table) & set(JUDGING):
+        return False
+    said = Written.of(table)
+    if tables.path.name.endswith(f".{PROBE}"):
+        said = replace(said, rules={**_OF_PROBES, **said.rules})
+    return in_force(tables) != said
 
 
 def register(tables: ModelTables, table: Mapping[str, Any] | None, by: str, now: datetime) -> bool:

@@ -8,7 +8,7 @@ the interval needs no rows. With one weight in a window it is that of the rows a
   of the rows of weight ``w_h`` and ``W_h = w_h n_h / sum w n``; the limits are those of the levels, recovered as variances
   (MOVER, Zou and Donner 2008): ``low = p - sqrt(sum_h W_h^2 (p_h - l_h)^2 + B)``, with
   ``B = z^2 sum_h W_h^2 (p_h - p)^2 (1 - s_h) / n_h``, since how many of a level's rows the figure rests on is chance too;
-  ``s_h`` is their share of the level's rows;
+  ``s_h`` is their share of the level's rows, 0 of a segment or of labelled rows;
 * a quantile: that of the weighted counts, with as many rows as give the share of rows up to it the variance that it has,
   ``sum_h w_h^2 (k_h (1 - p)^2 + (n_h - k_h) p^2) / (sum w n)^2`` (Woodruff 1952);
 * any other: the value of the weighted counts; the limits those of the rows counted as if all had the largest weight of the
@@ -58,7 +58,8 @@ class Levels:
     """Summaries of W windows, kept apart by the weight of their rows.
 
     ``summary`` has a window for each pair of a window and a weight: ``window`` (int64 [P]) is its number, from 0 to
-    ``n_windows - 1``, and ``weight`` (float64 [P], 1 or more) the rows that each of its rows stands for.
+    ``n_windows - 1``, and ``weight`` (float64 [P], 1 or more) the rows that each of its rows stands for. ``of_all`` is false
+    for a segment: how many of the rows of a weight are its own is chance, where that of all rows is not.
 
     >>> from vedette.statistics import numeric_grid, summarise_numeric
     >>> grid = numeric_grid("x", [0.0, 1.0] * 5)
@@ -72,6 +73,7 @@ class Levels:
     window: Integers
     weight: Floats
     n_windows: int
+    of_all: bool = True
 
     @property
     def kept(self) -> Summary:
@@ -236,7 +238,8 @@ def _combined(
     mean = levels.sum_of(share * p)
     z = float(special.ndtri((1 + level) / 2))
     rows = np.maximum(levels.summary.rows, 1)
-    part = np.zeros(len(own)) if levels.summary.grid.kind in ("quality", "error") else apart.n / rows
+    labelled = levels.summary.grid.kind in ("quality", "error")
+    part = apart.n / rows if levels.of_all and not labelled else np.zeros(len(own))
     between = levels.sum_of(
         share**2 * (p - mean[levels.window]) ** 2 * (1 - np.minimum(part, 1.0)) / np.maximum(apart.n, 1)
     )

@@ -8,6 +8,7 @@ from typing import Any
 
 from vedette.capture.sampling.reservoir import Windows
 from vedette.capture.sampling.row import Row, check_count, check_rate
+from vedette.records import class_name
 
 __all__ = ["Stratified"]
 
@@ -20,8 +21,9 @@ class Stratified:
 
     ``by`` is the name of a feature, several names, or ``"prediction"`` for the class predicted. ``rate`` is the share of each
     stratum that is kept, a number for all of them or a mapping from the stratum's value to its own (``None`` in it: of all
-    others; default 1). ``rows`` instead is a number of rows of each stratum and window, as :class:`Reservoir` keeps them.
-    Of more than 1,000 strata the rest are one.
+    others; default 1; of several names the keys are tuples). ``1``, ``1.0``, ``True`` and ``"1"`` are one value. ``rows``
+    instead is a number of rows of each stratum and window, as :class:`Reservoir` keeps them. Of more than 1,000 strata the
+    rest are one; rows without the feature are one.
 
     Raises ``ValueError`` where both or neither are given, or are impossible.
 
@@ -36,6 +38,7 @@ class Stratified:
     rate: float | Mapping[Any, float] | None = None
     rows: int | None = None
     window_s: float | None = None
+    _rates: dict[Any, float] = field(default_factory=dict, repr=False, compare=False)
     _known: set[Any] = field(default_factory=set, repr=False, compare=False)
     _windows: dict[Any, Windows] = field(default_factory=dict, repr=False, compare=False)
 
@@ -53,13 +56,18 @@ class Stratified:
         elif isinstance(self.rate, Mapping):
             for value, rate in self.rate.items():
                 check_rate(f"rate of {value!r}", rate)
+                several = isinstance(value, tuple) and len(names) > 1
+                if value is not None and several != (len(names) > 1):
+                    raise ValueError(f"rate of {value!r}: must be of a value for each of {', '.join(names)}")
+                key = tuple(map(_named, value)) if several else _named(value)
+                self._rates[key] = float(rate)
         elif self.rate is not None:
             check_rate("rate", self.rate)
 
     def chance(self, row: Row) -> tuple[float, Any]:
         """The rate of the row's stratum, and the stratum."""
-        values = tuple(row.prediction if name == "prediction" else row.features.get(name) for name in self.by)
-        named = tuple(value if _plain(value) else str(value)[:64] for value in values)
+        values = (row.prediction if name == "prediction" else row.features.get(name) for name in self.by)
+        named = tuple(_named(value) for value in values)
         stratum: Any = named
         if stratum not in self._known:
             if len(self._known) >= _STRATA_MAX:
@@ -72,11 +80,17 @@ class Stratified:
             return 0.5 ** ((n // self.rows).bit_length() - 1 if n >= self.rows else 0), stratum
         if isinstance(self.rate, Mapping):
             key = named[0] if len(named) == 1 else named
-            return self.rate.get(key, self.rate.get(None, 1.0)), stratum
+            return self._rates.get(key, self._rates.get(None, 1.0)), stratum
         assert self.rate is not None
         return self.rate, stratum
 
 
-def _plain(value: Any) -> bool:
-    """True for what is one key however often it comes: NaN is not itself."""
-    return value is None or (type(value) in (str, int, bool, float) and value == value)
+def _named(value: Any) -> str | None:
+    """A value as one key, however it is spelt: numpy's numbers, 1, 1.0 and True are the class ``1``."""
+    if value is None or type(value) is str:
+        return value
+    if type(value) is int:
+        return str(value)
+    if type(value) in (bool, float) or hasattr(value, "dtype"):
+        return class_name(value)[:64]
+    return str(value)[:64]
