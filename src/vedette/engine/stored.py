@@ -114,6 +114,9 @@ def of_frame(frame: pl.DataFrame, grid: Grid) -> Summary:
 
 def levels_of(frame: pl.DataFrame, grid: Grid, window: np.ndarray, n_windows: int) -> Levels:
     """The same by window (the number of that of each row) and weight."""
+    if (frame["weight"] == 1.0).all():
+        whole = of_frame(frame, grid).grouped(window, n_windows)
+        return Levels(whole, np.arange(n_windows), np.ones(n_windows), n_windows)
     weight, place = np.unique(frame["weight"].to_numpy(), return_inverse=True)
     pairs, group = np.unique(window * len(weight) + place, return_inverse=True)
     summary = of_frame(frame, grid).grouped(group, len(pairs))
