@@ -298,6 +298,30 @@ QUIET = (
 )
 
 
+@pytest.mark.parametrize("closed", [True, False])
+def test_a_recorder_that_is_closed_while_its_keeper_prepares_says_nothing(
+    tmp_path: Path, *, closed: bool
+) -> None:
+    """What the keeper was at is gone then, and that is no trouble; a map that is closed otherwise is."""
+    recorder = record(tmp_path, segment_bytes=8192)
+    recorder.log({"a": 1}, 1)
+    segment = recorder._writer.streams["predictions"].segment
+    assert segment is not None
+
+    def fault_in() -> None:
+        if closed:
+            recorder.close()
+        raise ValueError("mmap closed or invalid")
+
+    segment.fault_in = fault_in  # type: ignore[method-assign]
+    if closed:
+        recorder._writer.prepare()
+    else:
+        with pytest.raises(ValueError, match="mmap closed"):
+            recorder._writer.prepare()
+    recorder.close()
+
+
 def test_nothing_is_said_and_nobody_is_called(host: Host) -> None:
     """Recording opens no socket, starts no program, and writes nothing to the terminal; Python itself is the witness."""
     program = (

@@ -238,11 +238,15 @@ class JournalWriter:
         The keeper's thread calls it.
         """
         for stream in self.streams.values():
-            segment = stream.segment
+            producer, segment = self.producer, stream.segment
             if segment is None:
                 continue
-            self._prepare(stream, segment)
-            segment.fault_in()
+            try:
+                self._prepare(stream, segment)
+                segment.fault_in()
+            except ValueError:  # the map was closed meanwhile, with the recorder
+                if producer is self.producer and segment is stream.segment:
+                    raise
 
     def complete(self) -> None:
         """Complete the segments that were sealed, and go on in others where other hands were at the open ones.
