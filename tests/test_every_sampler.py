@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import math
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -235,6 +237,8 @@ def test_sampled_rows_are_counted_and_weighted(tmp_path: Path) -> None:
     assert ledger.total("seen") == 2000
     kept = ledger.total("in_lake")
     assert kept + ledger.total("sampled_out") == 2000
+    command = [sys.executable, "-m", "vedette", "figures", "m", "--metric", "rows", "--lake", str(tmp_path)]
+    assert "sampled: weighted" in subprocess.run(command, capture_output=True, text=True, check=True).stdout
     told = {row["metric"]: row for row in figures.iter_rows(named=True)}
     assert told["rows"]["value"] == pytest.approx(2000, abs=25)
     assert (told["rows"]["n"], told["rows"]["sampled"]) == (kept, "weighted")

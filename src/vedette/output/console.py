@@ -211,7 +211,7 @@ def _lines(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...]]:
             _number(row["value"]),
             "" if row["low"] is None else f"{_number(row['low'])} to {_number(row['high'])}",
             f"{row['n']:,}",
-            row["reason"] or "",
+            row["reason"] or (f"sampled: {row['sampled']}" if row.get("sampled") else ""),
         )
         for row in rows
     ]
