@@ -129,7 +129,8 @@ class Calls:
             return
         for row, (prediction, probability) in zip(asked, outputs, strict=True):
             key = row.pop(self._id, None) if self._id is not None else None
-            row.update(held)
+            if held:
+                row.update(held)
             self._log(row, prediction, probability=probability, id=plain(key), latency_s=seconds)
 
     def failed(self, asked: Rows | str, seconds: float, error: BaseException) -> None:
@@ -139,7 +140,8 @@ class Calls:
         held = self.finish(len(asked))
         for row in asked:
             key = row.pop(self._id, None) if self._id is not None else None
-            row.update(held)
+            if held:
+                row.update(held)
             self._log(row, None, id=plain(key), latency_s=seconds, error=error)
 
     def _given(self, result: Any, n_rows: int) -> Outputs:
