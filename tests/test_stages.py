@@ -14,7 +14,7 @@ import pytest
 
 from tests.journals import read
 from vedette import Monitor
-from vedette.capture.load import Load
+from vedette.capture.concurrency import Load
 
 
 @pytest.fixture

@@ -23,6 +23,8 @@ from vedette.capture.sampling import sampler_of
 from vedette.errors import DataError, IngestError, LakeError
 from vedette.records import (
     FUTURE_S,
+    PROBE,
+    PROCESS,
     Health,
     Ledger,
     Settings,
@@ -35,7 +37,6 @@ from vedette.records import (
 if TYPE_CHECKING:
     import polars as pl
 
-    from vedette.capture.sampling.draws import Drawn
     from vedette.capture.shipping.shipping import Shipping
     from vedette.lake.tables import Lake
 
@@ -252,7 +253,7 @@ class Monitor:
 
         import polars as pl
 
-        from vedette.lake.frames import prediction_rows
+        from vedette.lake.frames import drawn_rows, prediction_rows
 
         rows = prediction_rows(
             data,
@@ -265,7 +266,7 @@ class Monitor:
         for reason, times in rows.lost.items():
             self._reject("predictions", reason, times)
         if self._recorder.drawn is not None:
-            frame = _drawn(self._recorder.drawn, frame)
+            frame = drawn_rows(frame, self._recorder.drawn.many)
         if frame.is_empty():
             return 0
         if "label" in frame.columns:
@@ -372,7 +373,7 @@ class Monitor:
         it says is in this model's :meth:`check` too.
         """
         seconds = check_every(every_s, "every_s") or self._every_s or EVERY_S
-        process = self._beside("process", None)
+        process = self._beside(PROCESS, None)
         before = [one for one in self._tied if isinstance(one, Resources)]
         if before and (every_s is None or before[0].every_s == seconds):
             return process
@@ -405,7 +406,7 @@ class Monitor:
         made = Probe(
             predict,
             rows_to_probe(inputs),
-            self._beside("probe", window).log,
+            self._beside(PROBE, window).log,
             expected=expected,
             every_s=every_s,
             tolerance=tolerance,
@@ -604,20 +605,6 @@ class _Beside(Monitor):
     """The monitor of what is recorded beside a model: a row every few seconds needs little room, and takes none from it."""
 
     _segment_bytes = (2**16, 2**20)
-
-
-def _drawn(drawn: Drawn, frame: pl.DataFrame) -> pl.DataFrame:
-    """The rows of a frame that a sampler keeps, with the probability that each had."""
-    import polars as pl
-
-    times = (frame["time"].dt.timestamp("us") / 1e6).to_list()
-    stands_for = pl.Series(drawn.many(frame.iter_rows(named=True), times), dtype=pl.Float64)
-    if (stands_for == 1).all():
-        return frame
-    chance = 1.0 / stands_for
-    if "inclusion" in frame.columns:
-        chance = chance * frame["inclusion"].fill_null(1.0)
-    return frame.with_columns(chance.alias("inclusion")).filter(stands_for > 0)
 
 
 def _writable(folder: Path, said: str, mode: int) -> None:

@@ -11,17 +11,16 @@ import logging
 import time
 import weakref
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import is_dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from vedette.capture.compiled import CompiledLog
+from vedette.capture.concurrency import Load
 from vedette.capture.core import core
 from vedette.capture.core_log import CoreLog
 from vedette.capture.format import STREAMS
 from vedette.capture.keeper import keep, wake
-from vedette.capture.load import Load
 from vedette.capture.process import register
 from vedette.capture.row import label_cells, prediction_cells, snapshot
 from vedette.capture.sampling import SAMPLERS, All
@@ -173,13 +172,11 @@ class Recorder:
             sampler = copy.deepcopy(sampler)  # with counts of its own, whoever else has it
         writer = self._writer
         count, say = _weakly(self._left_out_rows), _weakly(self._say)
-        self._left_out = LeftOut(lambda: writer.settings.window_s, count)
-        windowed = getattr(sampler, "window_s", 0.0) is None and is_dataclass(sampler)
-        told = replace(sampler, window_s=writer.settings.window_s) if windowed else sampler  # type: ignore[type-var]
-        if hasattr(told, "bind"):
-            told.bind(writer.settings.window_s, lambda: writer.pressure)
-        self.drawn = Drawn(told, self._way_in.log, self._left_out, self._clock, say)
-        writer.tended = self._left_out.settle
+        if hasattr(sampler, "bind"):
+            sampler.bind(writer.settings.window_s, lambda: writer.pressure)
+        left_out = LeftOut(lambda: writer.settings.window_s, count)
+        self.drawn = Drawn(sampler, self._way_in.log, left_out, self._clock, say)
+        writer.tended = left_out.settle
         self.log = self.drawn.log
 
     def label(self, id: Any, label: Any, *, time: Any = None) -> None:  # noqa: A002 - the public name
@@ -315,13 +312,12 @@ class Recorder:
         self.load.forget()
         if self.drawn is not None:
             self.drawn.forget()
-            self._left_out.forget()
         self._writer.after_fork()
 
     def settle(self) -> None:
         """Write down the rows that a sampler left out."""
         if self.drawn is not None:
-            self._left_out.settle(self._left_out_rows)
+            self.drawn.left_out.settle(self._left_out_rows)
 
     def _event(self, given: Any, now: float) -> float:
         if given is None:

@@ -39,13 +39,11 @@ class Room:
         now = time.monotonic()
         with self._lock:
             fits = now < self._measured_at + _MEASURE_S and self._used + n_bytes <= self._max
-            before, making = self._made, self._making
             if fits:
                 self._count(n_bytes)
         if not fits:
-            measured = journal_bytes(self._root)
+            self._measure(now)
             with self._lock:
-                self._used, self._measured_at = measured + making + self._made - before, now
                 if self._used + n_bytes > self._max:
                     raise OSError(f"journal_bytes_max={self._max} is reached")
                 self._count(n_bytes)
@@ -64,11 +62,14 @@ class Room:
         """Look at the files again, if that was over a second ago."""
         now = time.monotonic()
         if now >= self._measured_at + _MEASURE_S:
-            with self._lock:
-                before, making = self._made, self._making
-            measured = journal_bytes(self._root)
-            with self._lock:
-                self._used, self._measured_at = measured + making + self._made - before, now
+            self._measure(now)
+
+    def _measure(self, now: float) -> None:
+        with self._lock:
+            before, making = self._made, self._making
+        measured = journal_bytes(self._root)
+        with self._lock:
+            self._used, self._measured_at = measured + making + self._made - before, now
 
     def suffices(self) -> bool:
         """True where the files that are there now are not too many."""

@@ -14,9 +14,9 @@ from vedette.engine.summarise import (
     LABELLED,
     category_texts,
     codes,
+    row_weights,
     summarise_column,
     summarise_levels,
-    weights_of,
 )
 from vedette.engine.view import Cells, View
 from vedette.lake.classes import in_order
@@ -68,7 +68,7 @@ class Segments:
         self.cells, index = np.unique(
             rows["_segment"].to_numpy() * len(self.starts) + at, return_inverse=True
         )
-        weight = weights_of(rows)
+        weight = row_weights(rows)
         self.predictions = np.bincount(index, weights=weight, minlength=len(self.cells)).astype(np.float64)
         self.rows, self.index = _in_order(rows, index)
         if matched.height:
@@ -90,7 +90,7 @@ class Segments:
             first, last = np.searchsorted(index, [begin, begin + step])
             own, at = rows.slice(first, last - first), index[first:last] - begin
             levels, kept = None, KEPT if hashes else 0
-            if weights_of(own) is None:
+            if row_weights(own) is None:
                 summary = summarise_column(own, column, grid, at, len(cells), kept)
             else:
                 levels = replace(summarise_levels(own, column, grid, at, len(cells), kept), of_all=False)

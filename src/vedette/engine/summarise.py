@@ -47,8 +47,8 @@ __all__ = [
     "by_segment",
     "grid_for",
     "increments",
+    "row_weights",
     "summarise_levels",
-    "weights_of",
     "window_starts",
 ]
 
@@ -305,7 +305,7 @@ def _pairs(start: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray
     return starts[first], knowns[second], index
 
 
-def weights_of(frame: pl.DataFrame) -> np.ndarray | None:
+def row_weights(frame: pl.DataFrame) -> np.ndarray | None:
     """The rows that each row stands for; None where each was sure to be kept."""
     if "inclusion" not in frame.columns:
         return None
@@ -317,7 +317,7 @@ def summarise_levels(
     frame: pl.DataFrame, column: str, grid: Grid, windows: np.ndarray, n_windows: int, kept: int = KEPT
 ) -> Levels:
     """As ``summarise_column``, apart for rows that stand for different numbers of rows."""
-    weight = weights_of(frame)
+    weight = row_weights(frame)
     levels, place = np.unique(np.ones(frame.height) if weight is None else weight, return_inverse=True)
     pairs, at = np.unique(windows * len(levels) + place, return_inverse=True)
     parts = summarise_column(frame, column, grid, at, len(pairs), kept)
@@ -415,7 +415,7 @@ def increments(
         columns = dict.fromkeys([*columns_of(whole), *shape.expected])
         for segment, rows in parts(whole):
             start = window_starts(rows["time"], shape.window_us)
-            starts, known, weight, index = _triples(start, start, weights_of(rows))
+            starts, known, weight, index = _triples(start, start, row_weights(rows))
             for column in columns:
                 if only is not None and column in shape.grids and column not in only:
                     continue
@@ -436,7 +436,7 @@ def increments(
                 starts, known, weight, index = _triples(
                     window_starts(rows["time"], shape.window_us),
                     window_starts(rows["_known"], shape.window_us),
-                    weights_of(rows),
+                    row_weights(rows),
                 )
                 summary = summarise_column(rows, column, one, index, len(starts))
                 found.append(Increment(version, column, starts, known, summary, segment, weight))

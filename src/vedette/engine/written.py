@@ -52,7 +52,12 @@ def in_force(tables: ModelTables) -> Written:
     """What the newest event says; nothing where there is none."""
     events = tables["events"].scan().filter(pl.col("kind") == _KIND).sort("time", maintain_order=True)
     rows = events.select("detail").collect()
-    found = Written() if rows.is_empty() else Written(**json.loads(rows["detail"][-1])["written"])
+    return _said(tables, {}) if rows.is_empty() else Written(**json.loads(rows["detail"][-1])["written"])
+
+
+def _said(tables: ModelTables, table: Mapping[str, Any]) -> Written:
+    """What a model's table says, with the rule that a probe has where nobody says otherwise."""
+    found = Written.of(table)
     if tables.path.name.endswith(f".{PROBE}"):
         return replace(found, rules={**_OF_PROBES, **found.rules})
     return found
@@ -60,12 +65,7 @@ def in_force(tables: ModelTables) -> Written:
 
 def news(tables: ModelTables, table: Mapping[str, Any] | None) -> bool:
     """True where a model's table says another thing than what is in force; one without any of the keys says nothing."""
-    if table is None or not set(table) & set(JUDGING):
-        return False
-    said = Written.of(table)
-    if tables.path.name.endswith(f".{PROBE}"):
-        said = replace(said, rules={**_OF_PROBES, **said.rules})
-    return in_force(tables) != said
+    return table is not None and bool(set(table) & set(JUDGING)) and in_force(tables) != _said(tables, table)
 
 
 def register(tables: ModelTables, table: Mapping[str, Any] | None, by: str, now: datetime) -> bool:
@@ -75,7 +75,7 @@ def register(tables: ModelTables, table: Mapping[str, Any] | None, by: str, now:
     """
     if table is None or not news(tables, table):
         return False
-    written = Written.of(table)
+    written = _said(tables, table)
     old, new = in_force(tables).lines(), written.lines()
     detail = {
         "written": {"rules": written.rules, "tolerance": written.tolerance, "rows": written.rows},

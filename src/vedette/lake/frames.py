@@ -6,7 +6,7 @@ Types follow the closed table of ``records.Physical``; what is outside it is ref
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ __all__ = [
     "POLARS",
     "Rows",
     "check_mapping",
+    "drawn_rows",
     "fields_of",
     "frame_of",
     "label_rows",
@@ -269,6 +270,23 @@ def prediction_rows(
         if not is_storable(name):
             raise SchemaError(f"column {name[:80]!r}: must have no NUL in its name")
     return _rows(frame, now_s, future_s)
+
+
+def drawn_rows(
+    frame: pl.DataFrame, draw: Callable[[Iterable[Mapping[str, Any]], Iterable[float]], list[int]]
+) -> pl.DataFrame:
+    """The rows of ``prediction_rows`` that a sampler keeps, with the probability that each had.
+
+    ``draw`` is given the rows as mappings and their times in seconds, and says how many rows each stands for, 0: none.
+    """
+    times = (frame["time"].dt.timestamp("us") / 1e6).to_list()
+    stands_for = pl.Series(draw(frame.iter_rows(named=True), times), dtype=pl.Float64)
+    if (stands_for == 1).all():
+        return frame
+    chance = 1.0 / stands_for
+    if "inclusion" in frame.columns:
+        chance = chance * frame["inclusion"].fill_null(1.0)
+    return frame.with_columns(chance.alias("inclusion")).filter(stands_for > 0)
 
 
 def label_rows(data: Any, *, now_s: float, future_s: float, columns: Mapping[str, str] | None = None) -> Rows:

@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from vedette.capture.concurrency import Load
 from vedette.capture.frameworks.inputs import Rows, plain, rows_of
 from vedette.capture.frameworks.outputs import Outputs, outputs_of
-from vedette.capture.load import Load
 from vedette.capture.rejected import Rejected, type_name
 from vedette.capture.stages import Stages
 

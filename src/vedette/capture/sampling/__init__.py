@@ -18,8 +18,8 @@ from functools import cache
 from importlib.metadata import entry_points
 from typing import Any, Protocol, runtime_checkable
 
+from vedette.capture.sampling.all import All
 from vedette.capture.sampling.auto import Auto
-from vedette.capture.sampling.keep_all import All
 from vedette.capture.sampling.rare_first import RareFirst
 from vedette.capture.sampling.rate import Rate
 from vedette.capture.sampling.reservoir import Reservoir

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from vedette.capture.sampling.row import Row, check_rate
+from vedette.capture.sampling.row import Row, check_rate, power_of_half
 
 __all__ = ["Auto"]
 
@@ -60,7 +60,7 @@ class Auto:
         return None if self.within is None else math.ceil((_Z / self.within) ** 2 / 4 - 1e-4)
 
     def bind(self, window_s: float, pressure: Callable[[], float]) -> None:
-        """Told by the monitor: the length of a window, and what says which share of the journal's room is taken."""
+        """Told by the recorder: the length of a window, and what says which share of the journal's room is taken."""
         self._bound[:] = [(window_s, pressure)]
 
     def chance(self, row: Row) -> tuple[float, None]:
@@ -81,9 +81,7 @@ class Auto:
             wanted = self.needed / max(expected, 1)
         if self.rows_per_s is not None and since > 1.0:
             wanted = min(wanted, self.rows_per_s * since / max(pace.n, 1))
-        chance = 1.0
-        while chance * 0.5 >= wanted:
-            chance *= 0.5
+        chance = power_of_half(wanted)
         over = pressure() - _EASY
         if over > 0:
             chance *= 0.5 ** math.ceil(over / _STEP)

@@ -45,9 +45,7 @@ class LeftOut:
         if found is None:
             if len(self._counts) >= _WINDOWS_MAX:
                 self.settle()
-                for old in list(self._counts)[
-                    : _WINDOWS_MAX // 2
-                ]:  # a thread that is at one has it told by then
+                for old in list(self._counts)[: _WINDOWS_MAX // 2]:
                     self._counts.pop(old, None)
             numbers = iter(range(_MANY))
             found = self._counts.setdefault(window, (numbers.__next__, numbers, [0]))
@@ -86,14 +84,17 @@ class Drawn:
         say: Callable[[str], None],
     ) -> None:
         self._chance: Callable[[Row], tuple[float, Any]] = sampler.chance
-        self._fixed = (
-            _inverse(sampler.rate) if isinstance(sampler, Rate) else 0
-        )  # which needs no look at a row
-        self._log, self._left_out, self._clock, self._say = log, left_out, clock, say
-        self.forget()
+        # a rate needs no look at a row
+        self._fixed = _inverse(sampler.rate) if isinstance(sampler, Rate) else 0
+        self._log, self.left_out, self._clock, self._say = log, left_out, clock, say
+        self._renew()
 
     def forget(self) -> None:
-        """Draw anew: in a child process, which must not draw what its parent does."""
+        """Draw and count anew: in a child process, which must not draw what its parent does."""
+        self.left_out.forget()
+        self._renew()
+
+    def _renew(self) -> None:
         self._random = random.Random()  # noqa: S311 - of its own, so that nobody who seeds the common one seeds ours
         self._draws: dict[Any, Callable[[], int]] = {}
 
@@ -115,13 +116,13 @@ class Drawn:
             if self._fixed:
                 n = self._fixed
                 if n > 1 and not self.draw(None, n):
-                    self._left_out.count(self._when(time))
+                    self.left_out.count(self._when(time))
                     return
             else:
                 when = self._when(time)
                 n, stratum = self.inverse(Row(features, prediction, probability, error, when))
                 if n > 1 and not self.draw(stratum, n):
-                    self._left_out.count(when)
+                    self.left_out.count(when)
                     return
         except Exception as problem:  # noqa: BLE001 - a sampler of the user's, or a row that will be rejected
             n = 1
@@ -169,7 +170,7 @@ class Drawn:
                 seen = Row(row, row.get("prediction"), _probability(row), row.get("error"), when)
                 n, stratum = self.inverse(seen)
                 if n > 1 and not self.draw(stratum, n):
-                    self._left_out.count(when)
+                    self.left_out.count(when)
                     n = 0
             except Exception as problem:  # noqa: BLE001 - a sampler of the user's
                 n = 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from vedette.capture.sampling.row import Row, check_rate
+from vedette.capture.sampling.row import Row, check_rate, key_of, power_of_half
 
 __all__ = ["RareFirst"]
 
@@ -36,9 +36,7 @@ class RareFirst:
     def chance(self, row: Row) -> tuple[float, Any]:
         """The rate over the share of the row's class."""
         seen = self._seen
-        key = ("failed",) if row.error is not None else row.prediction
-        if type(key) not in (str, int, bool, float, tuple):
-            key = str(key)[:64]
+        key: Any = ("failed",) if row.error is not None else key_of(row.prediction)
         if key not in seen and len(seen) >= _CLASSES_MAX:
             key = ("others",)
         seen[key] = n = seen.get(key, 0) + 1
@@ -48,12 +46,4 @@ class RareFirst:
                 seen[name] = of_it // 2 or 1
             self._total[0] = sum(list(seen.values()))
         wanted = self.rate * total / (n * len(seen))
-        return _power(wanted), key
-
-
-def _power(wanted: float) -> float:
-    """The least power of one half that is no smaller."""
-    chance = 1.0
-    while chance * 0.5 >= wanted:
-        chance *= 0.5
-    return chance
+        return power_of_half(wanted), key

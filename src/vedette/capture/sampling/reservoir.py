@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from vedette.capture.sampling.row import Row, check_count
+from vedette.capture.sampling.row import Row, check_count, power_of_half
 
 __all__ = ["Reservoir", "Windows"]
 
@@ -50,7 +51,12 @@ class Reservoir:
     def __post_init__(self) -> None:
         check_count("rows", self.rows)
 
+    def bind(self, window_s: float, pressure: Callable[[], float]) -> None:  # noqa: ARG002 - as the others
+        """Told by the recorder: the length of a window."""
+        if self.window_s is None:
+            object.__setattr__(self, "window_s", window_s)
+
     def chance(self, row: Row) -> tuple[float, None]:
         """What is left of one, from the first row beyond the reservoir's size on."""
         n = self._windows.count(row.time_s // (self.window_s or 3600.0))
-        return 0.5 ** ((n // self.rows).bit_length() - 1 if n >= self.rows else 0), None
+        return power_of_half(self.rows / n), None

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-__all__ = ["Row", "check_count", "check_rate"]
+from vedette.records import class_name
+
+__all__ = ["Row", "check_count", "check_rate", "key_of", "power_of_half"]
 
 
 class Row(NamedTuple):
@@ -16,6 +19,31 @@ class Row(NamedTuple):
     probability: Any
     error: Any
     time_s: float
+
+
+def key_of(value: Any) -> str | None:
+    """A value as one key, however it is spelt: numpy's numbers, 1, 1.0 and True are ``1``, every NaN is ``nan``.
+
+    >>> key_of(1), key_of(True), key_of("north"), key_of(None)
+    ('1', '1', 'north', None)
+    """
+    if value is None or type(value) is str:
+        return value
+    if type(value) is int:
+        return str(value)
+    if type(value) in (bool, float) or hasattr(value, "dtype"):
+        return class_name(value)[:64]
+    return str(value)[:64]
+
+
+def power_of_half(wanted: float) -> float:
+    """The least power of one half that is no smaller than a probability; one of what is larger.
+
+    >>> power_of_half(0.2), power_of_half(0.25), power_of_half(3.0)
+    (0.25, 0.25, 1.0)
+    """
+    mantissa, exponent = math.frexp(wanted)
+    return math.ldexp(1.0, min(0, exponent - (mantissa == 0.5)))
 
 
 def check_rate(name: str, rate: float) -> float:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from vedette.capture.sampling.reservoir import Windows
-from vedette.capture.sampling.row import Row, check_count, check_rate
-from vedette.records import class_name
+from vedette.capture.sampling.row import Row, check_count, check_rate, key_of, power_of_half
 
 __all__ = ["Stratified"]
 
@@ -59,15 +58,20 @@ class Stratified:
                 several = isinstance(value, tuple) and len(names) > 1
                 if value is not None and several != (len(names) > 1):
                     raise ValueError(f"rate of {value!r}: must be of a value for each of {', '.join(names)}")
-                key = tuple(map(_named, value)) if several else _named(value)
+                key = tuple(map(key_of, value)) if several else key_of(value)
                 self._rates[key] = float(rate)
         elif self.rate is not None:
             check_rate("rate", self.rate)
 
+    def bind(self, window_s: float, pressure: Callable[[], float]) -> None:  # noqa: ARG002 - as the others
+        """Told by the recorder: the length of a window."""
+        if self.window_s is None:
+            object.__setattr__(self, "window_s", window_s)
+
     def chance(self, row: Row) -> tuple[float, Any]:
         """The rate of the row's stratum, and the stratum."""
         values = (row.prediction if name == "prediction" else row.features.get(name) for name in self.by)
-        named = tuple(_named(value) for value in values)
+        named = tuple(key_of(value) for value in values)
         stratum: Any = named
         if stratum not in self._known:
             if len(self._known) >= _STRATA_MAX:
@@ -76,21 +80,9 @@ class Stratified:
         if self.rows is not None:
             window = row.time_s // (self.window_s or 3600.0)
             windows = self._windows.setdefault(stratum, Windows())
-            n = windows.count(window)
-            return 0.5 ** ((n // self.rows).bit_length() - 1 if n >= self.rows else 0), stratum
+            return power_of_half(self.rows / windows.count(window)), stratum
         if isinstance(self.rate, Mapping):
             key = named[0] if len(named) == 1 else named
             return self._rates.get(key, self._rates.get(None, 1.0)), stratum
         assert self.rate is not None
         return self.rate, stratum
-
-
-def _named(value: Any) -> str | None:
-    """A value as one key, however it is spelt: numpy's numbers, 1, 1.0 and True are the class ``1``."""
-    if value is None or type(value) is str:
-        return value
-    if type(value) is int:
-        return str(value)
-    if type(value) in (bool, float) or hasattr(value, "dtype"):
-        return class_name(value)[:64]
-    return str(value)[:64]
