@@ -6,6 +6,7 @@ import copy
 import math
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -209,6 +210,30 @@ def test_auto_gives_way_under_pressure() -> None:
     for taken[0] in (0.0, 0.5, 0.55, 0.7, 0.99):
         found.append(sampler.chance(rows(1)[0])[0])
     assert found == [1.0, 1.0, 0.5, 0.125, 2.0**-7]
+
+
+def test_a_journal_that_fills_up_thins_the_rows(tmp_path: Path) -> None:
+    """With a real one: where most of its room is taken, most rows are left out and counted; where there is room again, none."""
+    with Monitor("m", lake=tmp_path, sampler="auto", journal_bytes_max=2**24, resources=False) as monitor:
+
+        def left_out(until: Callable[[int], bool]) -> bool:
+            """True once it is so of a thousand rows; the keeper looks at the room every second."""
+            for _ in range(100):
+                told = monitor.ledger().total("sampled_out")
+                for i in range(1000):
+                    monitor.log({"x": float(i)}, 1)
+                if until(monitor.ledger().total("sampled_out") - told):
+                    return True
+                time.sleep(0.1)
+            return False
+
+        assert left_out(lambda n: n == 0)
+        folder = next(one for one in (tmp_path / ".journal" / "m").iterdir() if one.is_dir())
+        heavy = folder / "predictions-999999999999.seg.tmp"
+        heavy.write_bytes(bytes(13 * 2**20))
+        assert left_out(lambda n: n > 800)
+        heavy.unlink()
+        assert left_out(lambda n: n == 0)
 
 
 def test_auto_keeps_to_a_pace() -> None:
