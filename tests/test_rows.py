@@ -82,11 +82,13 @@ def test_a_corrected_label_takes_the_old_row_away(tables: ModelTables) -> None:
     assert found["_known"].unique().to_list() == [START + timedelta(hours=5)]
 
 
-def test_an_older_label_that_comes_late_changes_nothing(tables: ModelTables) -> None:
-    """Of two labels the one known last counts, whichever arrived last."""
+def test_an_older_label_that_comes_late_changes_what_was_known_before(tables: ModelTables) -> None:
+    """Of two labels the one known last counts, whichever arrived last; until it was known the older one did."""
     tables["predictions"].write(predictions(("a", 1)), {"p/predictions": 1})
     tables["labels"].write(labels(("a", 1, 9)), {"q/labels": 1})
-    assert matches(tables, pl.DataFrame(), labels(("a", 0, 5), first=2)).is_empty()
+    found = matches(tables, pl.DataFrame(), labels(("a", 0, 5), first=2))
+    told = [(row["label"], row["_known"], row["_sign"]) for row in found.iter_rows(named=True)]
+    assert sorted(told) == [(0, START + timedelta(hours=5), 1), (0, START + timedelta(hours=9), -1)]
 
 
 def test_a_repeated_id_is_labelled_once(tables: ModelTables) -> None:
@@ -101,26 +103,35 @@ def test_a_repeated_id_is_labelled_once(tables: ModelTables) -> None:
 
 @pytest.mark.parametrize("seed", range(6))
 def test_any_cutting_into_rounds_counts_the_same(tmp_path: Path, seed: int) -> None:
-    """However predictions, labels and corrections are cut into rounds, the sum of the signed rows is the same."""
+    """However predictions, labels and corrections are cut into rounds, in whatever order they come, the sum of the
+    signed rows known by any moment is what the rule says of the labels known by then."""
     random = Random(seed)
     names = [f"id{i % 25}" for i in range(40)]
     all_predictions = predictions(*((name, random.randrange(2)) for name in names))
     all_labels = labels(
         *((random.choice([*names, "stranger"]), random.randrange(2), hour) for hour in range(60))
     )
-    whole = matches(Lake.at(tmp_path / "none").model("m"), all_predictions, all_labels)
+    sent = all_labels
+    all_labels = all_labels.with_columns(all_labels["received"].shuffle(seed=seed)).sort("received")
     tables = Lake.at(tmp_path).model("m")
     p, q, total = 0, 0, {}
     while p < all_predictions.height or q < all_labels.height:
         more_p, more_q = random.randrange(15), random.randrange(20)
         new_p, new_q = all_predictions[p : p + more_p], all_labels[q : q + more_q]
         for row in matches(tables, new_p, new_q).iter_rows(named=True):
-            key = (row["id"], row["prediction"], row["label"])
+            key = (row["_sequence"], row["label"], row["_known"])
             total[key] = total.get(key, 0) + row["_sign"]
         p, q = p + new_p.height, q + new_q.height
         if new_p.height:
             tables["predictions"].write(new_p, {"p/predictions": p})
         if new_q.height:
             tables["labels"].write(new_q, {"q/labels": q})
-    expected = {(row["id"], row["prediction"], row["label"]): 1 for row in whole.iter_rows(named=True)}
-    assert {key: count for key, count in total.items() if count} == expected
+    first = {row["id"]: row["_sequence"] for row in reversed(all_predictions.to_dicts())}
+    for moment in sent["time"].unique().sort().to_list():
+        known = {}
+        for (number, label, when), count in total.items():
+            if when <= moment:
+                known[number, label] = known.get((number, label), 0) + count
+        told = {row["id"]: row["label"] for row in sent.sort("time").to_dicts() if row["time"] <= moment}
+        expected = {(first[one], label): 1 for one, label in told.items() if one in first}
+        assert {key: count for key, count in known.items() if count} == expected

@@ -1,8 +1,9 @@
 """Predictions and labels put together by id, however late, once each.
 
 The rule: within a version, a label belongs to the first prediction that was received with its id; of several labels
-for an id the one known last counts (of two known at the same time, the one received last). A label that changes what
-was counted before therefore takes one row away and adds one: every count stays a sum.
+for an id the one known last counts (of two known at the same time, the one received last). What was known at a moment
+is decided by the labels known by then, whenever they were received. A label that changes what was counted before
+therefore takes rows away and adds some, each at the moment it was known: every count stays a sum.
 """
 
 from __future__ import annotations
@@ -87,25 +88,43 @@ def matches(
     value = variants(truth.columns, "label")
     truth = truth.filter(pl.any_horizontal(pl.col(value).is_not_null()))
 
-    def told(some: pl.DataFrame) -> pl.DataFrame:
-        last = _one_of_each(some, ["id"], ["time", "received", *_KEY], keep="last")
-        return last.select("id", *value, pl.col("time").alias("_known"))
-
-    after = first.join(told(truth), on="id", how="inner")
-    before = first.filter(~pl.col("_new")).join(told(truth.filter(~pl.col("_new"))), on="id", how="inner")
+    after = first.join(_steps(truth, value), on="id", how="inner")
+    old_first = first.filter(~pl.col("_new"))
+    before = old_first.join(_steps(truth.filter(~pl.col("_new")), value), on="id", how="inner")
     if before.is_empty():  # nothing was counted yet that could change
-        return after.drop("_new").with_columns(pl.col("_known").cast(UTC), _sign=pl.lit(1, pl.Int64))
-    # The same label again, or an older one, changes nothing.
-    after = after.with_columns(label_text(after, "label").alias("_text"))
-    before = before.with_columns(label_text(before, "label").alias("_text"))
-    same = ["version", "id", "_text"]
-    added = after.join(before.select(same), on=same, how="anti").with_columns(_sign=pl.lit(1, pl.Int64))
-    gone = before.join(after.select(same), on=same, how="anti").drop("_known")
-    taken = gone.join(
-        added.select("version", "id", "_known"), on=["version", "id"], how="inner"
-    ).with_columns(_sign=pl.lit(-1, pl.Int64))
-    changed: pl.DataFrame = pl.concat([added, taken], how="diagonal")
-    return changed.drop("_text", "_new").with_columns(pl.col("_known").cast(UTC))
+        return after.drop("_text", "_new").with_columns(pl.col("_known").cast(UTC))
+    both = pl.concat([after, before.with_columns(-pl.col("_sign"))], how="diagonal")
+    return _net(both).drop("_text", "_new").with_columns(pl.col("_known").cast(UTC))
+
+
+def _steps(labels: pl.DataFrame, value: Sequence[str]) -> pl.DataFrame:
+    """What was known of each id, as steps: a label at the moment from which it held (+1), and at that at which it was
+    replaced (-1).
+    """
+    kept = labels.select("id", *value, pl.col("time").alias("_known"), "received", *_KEY)
+    kept = kept.with_columns(label_text(kept, "label").alias("_text"))
+    wanted = ["id", *value, "_text", "_known", "_sign"]
+    if kept["id"].n_unique() == kept.height:
+        return kept.with_columns(_sign=pl.lit(1, pl.Int64)).select(wanted)
+    kept = kept.sort("id", "_known", "received", *_KEY)
+    again = (pl.col("id") == pl.col("id").shift(1)) & (pl.col("_text") == pl.col("_text").shift(1))
+    kept = kept.filter(~again.fill_null(False))  # the same label again says nothing new
+    follows = pl.col("id") == pl.col("id").shift(-1)
+    kept = kept.with_columns(pl.when(follows).then(pl.col("_known").shift(-1)).alias("_end"))
+    gone = kept.filter(pl.col("_end").is_not_null()).with_columns(pl.col("_end").alias("_known"))
+    steps = [kept.with_columns(_sign=pl.lit(1, pl.Int64)), gone.with_columns(_sign=pl.lit(-1, pl.Int64))]
+    return pl.concat([one.select(wanted) for one in steps])
+
+
+def _net(steps: pl.DataFrame) -> pl.DataFrame:
+    """Steps of one label of a row at one moment, added up: a row for each that is left."""
+    same = ["version", "id", "_text", "_known"]
+    net = steps.with_columns(pl.col("_sign").sum().over(same).alias("_sign"))
+    left = net.unique(same, keep="first", maintain_order=True).filter(pl.col("_sign") != 0)
+    each = left.with_columns(
+        pl.col("_sign").sign(), pl.lit(1).repeat_by(pl.col("_sign").abs()).alias("_times")
+    )
+    return each.explode("_times").drop("_times")
 
 
 def _compared(rows: pl.LazyFrame, beside: Collection[str]) -> list[str]:
