@@ -122,7 +122,9 @@ def figures(
     until: Annotated[
         str | None, typer.Option(help="Event time before which, ISO.", show_default=False)
     ] = None,
-    as_of: Annotated[str | None, typer.Option(help="As known at this time, ISO.", show_default=False)] = None,
+    as_of: Annotated[
+        str | None, typer.Option(help="As known at this time, ISO; several with commas.", show_default=False)
+    ] = None,
     lake: LakeOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -144,6 +146,25 @@ def figures(
             as_of=as_of,
         )
     console.print_figures(frame, as_json=json)
+
+
+@app.command()
+def labels(
+    model: ModelArgument,
+    by: Annotated[
+        str | None, typer.Option(help="A column whose values become segments, or a,b.", show_default=False)
+    ] = None,
+    lake: LakeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """What became of the labels, how long they take, and whether late ones differ from early ones."""
+    from vedette.engine import commands
+    from vedette.output import labels_console
+    from vedette.output.progress import told
+
+    with told(f"labels of {model}"):
+        found, delays = commands.labels(_where(lake), model, by)
+    labels_console.print_labels(found, delays, as_json=json)
 
 
 @app.command()

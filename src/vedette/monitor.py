@@ -26,6 +26,7 @@ from vedette.records import (
     PROBE,
     PROCESS,
     Health,
+    Labels,
     Ledger,
     Settings,
     check_journal_bytes_max,
@@ -532,7 +533,7 @@ class Monitor:
         window: str | float | None = None,
         since: datetime | str | None = None,
         until: datetime | str | None = None,
-        as_of: datetime | str | None = None,
+        as_of: datetime | str | Sequence[datetime | str] | None = None,
     ) -> pl.DataFrame:
         """Figures with their intervals, one row for each metric, column, segment and window.
 
@@ -541,17 +542,20 @@ class Monitor:
         ``version`` a version (default all together), ``window`` a multiple of the model's window or ``"all"`` for one,
         ``since`` and ``until`` bound the start of the windows that are returned (half-open, by segment too: each
         window is there whole or not at all, and with ``"all"`` the model's own windows are what is bounded),
-        ``as_of`` gives the figures as they were known at the last start of a window before then.
+        ``as_of`` gives the figures as they were known at the last start of a window before then; of a list of moments as
+        at each of them, told apart by the column ``as_of``.
 
         Columns: ``metric, segment, start, end, value, low, high, n, completeness, labelled, kind, reason, feature,
-        part, sampled``; ``value`` is null where ``reason`` says why. A metric that tells of each class has a row for each
+        part, sampled, as_of, note``; ``value`` is null where ``reason`` says why. A metric that tells of each class has a row for each
         ``part``, and is given where it is asked for by name. ``sampled`` is null where every row was kept, ``weighted`` or
         ``conservative`` where a sampler left rows out (``docs/sampling.md``). Rows that are still in the journals are
         counted too, each once.
 
         ``completeness`` is the share of the predictions seen in a figure's window that are kept: neither dropped, rejected,
         sampled out nor torn (see ``ledger``). What segment or version a lost row had is not known, so that figures by
-        segment or version have that of the window. Figures of labels have ``labelled`` beside it.
+        segment or version have that of the window. Figures of labels have ``labelled`` beside it. ``note`` says in words
+        what else is to be known of an interval: where late labels differ from early ones it bounds what the labels can
+        make of the figure that have not come (``docs/labels.md``).
         """
         from vedette.engine.figures import figures
 
@@ -560,6 +564,33 @@ class Monitor:
             self._lake(), self.model, metric, feature=feature, by=by, version=version, window_s=length,
             since=since, until=until, as_of=as_of,
         )  # fmt: skip
+
+    def labels(self) -> Labels:
+        """What became of the labels: how many count, repeat, correct or contradict others, wait for their prediction; how
+        long they take; and whether late ones differ from early ones. Those in the journals are counted too.
+        """
+        from vedette.engine.labels import labels_of
+
+        return labels_of(self._lake(), self.model)
+
+    def label_delay(
+        self,
+        *,
+        by: str | Sequence[str] | None = None,
+        since: datetime | str | None = None,
+        until: datetime | str | None = None,
+        as_of: datetime | str | None = None,
+    ) -> pl.DataFrame:
+        """The share of predictions whose label has come within each delay, with its interval (Kaplan and Meier).
+
+        ``by`` is a column whose values become segments, or a pair; ``since`` and ``until`` bound the event time of the
+        predictions, ``as_of`` gives what was known then. Columns: ``segment, delay_s, share, low, high, n, reason``;
+        ``delay_s`` in whole windows, 0 for a label known in the window of its prediction; ``n`` are the predictions that
+        were watched for so long.
+        """
+        from vedette.engine.labels import label_delay_of
+
+        return label_delay_of(self._lake(), self.model, by=by, since=since, until=until, as_of=as_of)
 
     def check(self, timeout_s: float = 120.0) -> Health:
         """Bring in what was recorded, judge it, and return a verdict for each thing watched."""

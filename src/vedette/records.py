@@ -33,6 +33,7 @@ __all__ = [
     "Figure",
     "Gap",
     "Health",
+    "Labels",
     "Ledger",
     "Notice",
     "Physical",
@@ -461,6 +462,42 @@ class Ledger:
     def total(self, part: str, stream: str = "predictions") -> int:
         """The sum of one part of the equation over the producers of a stream."""
         return sum(int(getattr(p, part)) for p in self.producers if p.stream == stream)
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """What became of the labels of a model, in numbers of labels but where said.
+
+    ``received`` = ``counted`` + ``again`` + ``corrected`` + ``contradicting`` + ``waiting`` + ``empty``: those that count
+    now; that said what was known; that held until one known later said otherwise; that were known at the same time as
+    one received later that says otherwise; whose id no prediction has so far; without a value. ``predictions`` are rows,
+    of which ``labelled`` have a label, ``without_id`` never will, and ``repeated`` have an id that an earlier row of the
+    version had.
+
+    ``half_s`` and ``most_s`` are the delays within which half, and nine of ten, of the predictions have their label, to the
+    length of a window, None where that was not seen; ``final`` is the share that has come at the greatest age seen.
+    ``late_differ`` is true where labels that come late are others than those that come early, None where that could not be
+    tested, with the ``late_p_value`` of the test and what of them differs, in words.
+    """
+
+    model: str
+    received: int
+    counted: int
+    again: int
+    corrected: int
+    contradicting: int
+    waiting: int
+    empty: int
+    predictions: int
+    labelled: int
+    without_id: int
+    repeated: int
+    half_s: float | None
+    most_s: float | None
+    final: float | None
+    late_differ: bool | None
+    late_p_value: float | None
+    late_words: str
 
 
 def check_model_name(name: str) -> str:

@@ -19,6 +19,7 @@ from vedette.engine import alerts as alerts_module
 from vedette.engine import audit as audit_module
 from vedette.engine import cycle, delivery, outbox, people, requests, written
 from vedette.engine import figures as figures_module
+from vedette.engine import labels as labels_module
 from vedette.engine import rules as rules_module
 from vedette.engine.health import health_with_kin, kin_of
 from vedette.engine.state import due
@@ -33,6 +34,7 @@ from vedette.records import (
     AlertState,
     ChannelReport,
     Health,
+    Labels,
     Ledger,
     Status,
     Verdict,
@@ -48,6 +50,7 @@ __all__ = [
     "follow",
     "history",
     "ingest",
+    "labels",
     "ledger",
     "open_lake",
     "rules",
@@ -121,6 +124,7 @@ def figures(
     feature: str | None,
     by: str | None,
     window: str | None,
+    as_of: str | None,
     **when: Any,
 ) -> pl.DataFrame:
     """Figures of a model; see ``Monitor.figures``. Several metrics, features or columns stand between commas."""
@@ -132,8 +136,15 @@ def figures(
         feature=_names(feature),
         by=_names(by),
         window_s=length,
+        as_of=as_of if as_of is None or "," not in as_of else as_of.split(","),
         **when,
     )
+
+
+def labels(location: str, model: str, by: str | None) -> tuple[Labels, pl.DataFrame]:
+    """What became of a model's labels, and the delays within which they come; see ``Monitor.labels``."""
+    lake = open_lake(location, model)
+    return labels_module.labels_of(lake, model), labels_module.label_delay_of(lake, model, by=_names(by))
 
 
 def alerts(location: str, model: str) -> list[Alert]:

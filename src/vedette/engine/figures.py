@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
 import polars as pl
 
+from vedette.engine.late_labels import bounded, dependence_of
 from vedette.engine.query import Query, Span, moment, names_of
 from vedette.engine.segments import Segments
 from vedette.engine.summarise import LABELLED
@@ -19,6 +21,7 @@ from vedette.lake.tables import UTC as UTC_TYPE
 from vedette.lake.tables import Lake
 from vedette.statistics import Breakdown, Estimates, Statistic
 from vedette.statistics.grid import Grid
+from vedette.statistics.label_delay import Dependence
 from vedette.statistics.sampled import sampled_figures
 from vedette.statistics.summary import Summary
 
@@ -40,6 +43,8 @@ FIGURE_SCHEMA: dict[str, pl.DataType] = {
     "feature": pl.String(),
     "part": pl.String(),
     "sampled": pl.String(),
+    "as_of": UTC_TYPE,
+    "note": pl.String(),
 }
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -74,6 +79,11 @@ def figures(
     as_of: Any = None,
 ) -> pl.DataFrame:
     """Figures by window, one row each; see ``Monitor.figures``. ``window_s`` is 0 for one window over all."""
+    if isinstance(as_of, list | tuple):
+        if not as_of:
+            raise ValueError(f"as_of={as_of!r}: must be a moment, or a list of moments")
+        asked = {"feature": feature, "by": by, "version": version, "window_s": window_s, "since": since}
+        return pl.concat([figures(lake, model, metric, **asked, until=until, as_of=one) for one in as_of])
     query = Query(
         names_of(metric, "metric"),
         names_of(feature, "feature"),
@@ -98,7 +108,7 @@ def figures(
     if not kinds:
         _check_kinds(query, grids)
     source = Windows(seen, span) if columns_by is None else Segments(seen, columns_by, span, kinds)
-    found = _Found(query, seen, length_us)
+    found = _Found(query, seen, length_us, span.as_of)
     for column, grid in kinds.items():
         found.add(column, grid, source.blocks(column, grid, hashes=hashes))
     return found.frame(source.names, _completeness(lake, model, seen, span))
@@ -136,11 +146,12 @@ def _check_kinds(query: Query, grids: Mapping[str, Grid]) -> None:
 class _Found:
     """Gathers figures as arrays, and makes one frame of them."""
 
-    def __init__(self, query: Query, seen: View, length_us: int) -> None:
-        self.query, self.seen, self.length_us = query, seen, length_us
+    def __init__(self, query: Query, seen: View, length_us: int, as_of: datetime | None) -> None:
+        self.query, self.seen, self.length_us, self.as_of = query, seen, length_us, as_of
         self.keys: list[tuple[str, str | None, str | None]] = []  # metric, feature, part
         self.places: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []  # segment, start, labelled
         self.said: list[np.ndarray] = []  # of intervals of sampled rows
+        self.notes: list[np.ndarray] = []
         self.estimates: list[Estimates] = []
 
     def add(self, column: str, grid: Grid, blocks: Iterable[Cells]) -> None:
@@ -154,11 +165,19 @@ class _Found:
             place = cells.segment, cells.start, _labelled(cells)
             for name, statistic in statistics.items():
                 figures, said = _figures(statistic, cells, reference, self.length_us / 1e6)
+                notes = np.full(len(cells.start), None, dtype=np.object_)
+                if column in LABELLED and isinstance(figures, Estimates) and (place[2] < 1).any():
+                    figures, notes = bounded(statistic, figures, cells, place[2], self._late)
                 for part, found in _parts(figures):
                     self.keys.append((name, feature, part))
                     self.places.append(place)
                     self.said.append(said)
+                    self.notes.append(notes)
                     self.estimates.append(_with_older(found, cells))
+
+    @cached_property
+    def _late(self) -> Dependence:
+        return dependence_of(self.seen)
 
     def frame(
         self, segments: Sequence[str], completeness: Callable[[np.ndarray, int], np.ndarray]
@@ -188,6 +207,8 @@ class _Found:
                 "feature": pl.Series(feature, dtype=pl.String).gather(key),
                 "part": pl.Series(part, dtype=pl.String).gather(key),
                 "sampled": pl.Series(np.concatenate(self.said).tolist(), dtype=pl.String),
+                "as_of": pl.repeat(self.as_of, len(key), eager=True, dtype=UTC_TYPE),
+                "note": pl.Series(np.concatenate(self.notes).tolist(), dtype=pl.String),
             }
         ).with_columns(pl.col("value", "low", "high", "labelled", "completeness").fill_nan(None))
         whole = whole if len(segments) == 1 else whole[np.argsort(segment, kind="stable")]

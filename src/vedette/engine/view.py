@@ -55,6 +55,9 @@ class Cells:
     older: np.ndarray | None = (
         None  # float64 [W], labelled rows that were counted on grids since replaced, weighted; None: none
     )
+    predicted: Summary | None = (
+        None  # of the predictions of each window, by class; None where labels play no part
+    )
 
 
 def view(lake: Lake, model: str, query: Query | None = None) -> View:
@@ -163,6 +166,7 @@ class Windows:
         self.starts, at = np.unique(starts, return_inverse=True)
         n = (told["rows"] * told["weight"]).to_numpy() if told is not None else starts
         self.predictions = np.bincount(at, weights=n, minlength=len(self.starts))
+        self.told, self._at = told, at
 
     def blocks(self, column: str, grid: Grid, *, hashes: bool) -> Iterator[Cells]:
         """The summary of each window of a column on the grid in force; of labelled rows that of every window that has
@@ -195,7 +199,17 @@ class Windows:
         predictions = np.zeros(len(starts))
         predictions[np.searchsorted(starts, self.starts)] = self.predictions
         here = summary.rows if levels is None else levels.stands_for
-        yield Cells(segment, starts, summary, levels, predictions, _counted(every, starts) - here)
+        older = _counted(every, starts) - here
+        yield Cells(segment, starts, summary, levels, predictions, older, self._predicted(starts))
+
+    def _predicted(self, starts: np.ndarray) -> Summary | None:
+        """The predictions of these windows by class; None where the column was counted on several grids, or weighted."""
+        told = self.told
+        if told is None or told["grid"].n_unique() != 1 or not (told["weight"] == 1.0).all():
+            return None
+        grid = self.seen.grids[told["grid"][0]]
+        place = np.searchsorted(starts, self.starts)[self._at]
+        return of_frame(told.drop("hashes", strict=False), grid).grouped(place, len(starts))
 
 
 def _counted(rows: pl.DataFrame, starts: np.ndarray) -> np.ndarray:

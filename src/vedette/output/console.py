@@ -211,10 +211,21 @@ def _lines(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...]]:
             _number(row["value"]),
             "" if row["low"] is None else f"{_number(row['low'])} to {_number(row['high'])}",
             f"{row['n']:,}",
-            row["reason"] or (f"sampled: {row['sampled']}" if row.get("sampled") else ""),
+            row["reason"] or _said(row),
         )
         for row in rows
     ]
+
+
+def _said(row: Mapping[str, Any]) -> str:
+    """What is to be known of a figure beside its number."""
+    known = row.get("as_of")
+    parts = [
+        f"as of {known:%Y-%m-%d %H:%M}".removesuffix(" 00:00") if known else "",
+        f"sampled: {row['sampled']}" if row.get("sampled") else "",
+        row.get("note") or "",
+    ]
+    return "; ".join(part for part in parts if part)
 
 
 def _number(value: float | None) -> str:
