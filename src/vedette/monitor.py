@@ -546,10 +546,10 @@ class Monitor:
         at each of them, told apart by the column ``as_of``.
 
         Columns: ``metric, segment, start, end, value, low, high, n, completeness, labelled, kind, reason, feature,
-        part, sampled, as_of, note``; ``value`` is null where ``reason`` says why. A metric that tells of each class has a row for each
-        ``part``, and is given where it is asked for by name. ``sampled`` is null where every row was kept, ``weighted`` or
-        ``conservative`` where a sampler left rows out (``docs/sampling.md``). Rows that are still in the journals are
-        counted too, each once.
+        part, sampled, as_of, note``; ``value`` is null where ``reason`` says why. A metric that tells of each class has a row
+        for each ``part``, and is given where it is asked for by name. ``sampled`` is null where every row was kept,
+        ``weighted`` or ``conservative`` where a sampler left rows out (``docs/sampling.md``). Rows that are still in the
+        journals are counted too, each once.
 
         ``completeness`` is the share of the predictions seen in a figure's window that are kept: neither dropped, rejected,
         sampled out nor torn (see ``ledger``). What segment or version a lost row had is not known, so that figures by

@@ -468,11 +468,10 @@ class Ledger:
 class Labels:
     """What became of the labels of a model, in numbers of labels but where said.
 
-    ``received`` = ``counted`` + ``again`` + ``corrected`` + ``contradicting`` + ``waiting`` + ``empty``: those that count
-    now; that said what was known; that held until one known later said otherwise; that were known at the same time as
-    one received later that says otherwise; whose id no prediction has so far; without a value. ``predictions`` are rows,
-    of which ``labelled`` have a label, ``without_id`` never will, and ``repeated`` have an id that an earlier row of the
-    version had.
+    ``received`` = ``counted`` + ``again`` + ``corrected`` + ``contradicting`` + ``waiting``: those that count now; that said
+    what was known; that held until one known later said otherwise; that were known at the same time as one received later
+    that says otherwise; whose id no prediction has so far. ``predictions`` are rows, of which ``labelled`` have a label,
+    ``without_id`` never will, and ``repeated`` have an id that an earlier row of the version had.
 
     ``half_s`` and ``most_s`` are the delays within which half, and nine of ten, of the predictions have their label, to the
     length of a window, None where that was not seen; ``final`` is the share that has come at the greatest age seen.
@@ -487,7 +486,6 @@ class Labels:
     corrected: int
     contradicting: int
     waiting: int
-    empty: int
     predictions: int
     labelled: int
     without_id: int

@@ -16,7 +16,7 @@ import polars as pl
 
 from vedette import config
 from vedette.capture.journal import producers
-from vedette.engine import alerts, delivery, judge, people, requests
+from vedette.engine import alerts, delivery, judge, label_watch, people, requests
 from vedette.engine import written as judging
 from vedette.engine.contract import schema_events
 from vedette.engine.reference import take, write_grids
@@ -58,6 +58,7 @@ def round_of(lake: Lake, model: str, now: datetime, written: config.Config | Non
     if not arrivals.empty:
         ingest.append(tables, arrivals, now)
         _summarise(tables, arrivals, now)
+        label_watch.count_arrivals(tables, Shape.of(tables), now)
     alerts.advance(tables, now)  # what a crash kept from the last round, before its step is gone
     received = [frame["received"].max() for frame in (arrivals.predictions, arrivals.labels) if frame.height]
     judge.judge(tables, now, receipt=max(received, default=None))  # type: ignore[type-var, arg-type]

@@ -14,7 +14,7 @@ from vedette.engine.query import Query, Span, moment, names_of
 from vedette.engine.segments import Segments, rows_of
 from vedette.engine.summarise import LABELLED, QUALITY, window_starts
 from vedette.engine.view import View, view
-from vedette.lake.rows import label_text, variants
+from vedette.lake.rows import label_text
 from vedette.lake.tables import Lake
 from vedette.records import Labels
 from vedette.statistics import label_delay
@@ -79,12 +79,10 @@ def _final(delays: Delays) -> float | None:
 
 def _kinds(predictions: pl.DataFrame, labels: pl.DataFrame) -> dict[str, int]:
     """The numbers of labels of each kind, by the rule of ``lake.rows``."""
-    names = ("counted", "again", "corrected", "contradicting", "waiting", "empty")
+    names = ("counted", "again", "corrected", "contradicting", "waiting")
     if labels.is_empty():
         return dict.fromkeys(names, 0)
-    value = variants(labels.columns, "label")
-    told = labels.filter(pl.any_horizontal(pl.col(value).is_not_null()))
-    told = told.with_columns(label_text(told, "label").alias("_text"))
+    told = labels.with_columns(label_text(labels, "label").alias("_text"))
     told = told.sort("id", "time", "received", "_producer", "_sequence")
     known = (
         predictions["id"].drop_nulls().unique().implode()
@@ -106,7 +104,7 @@ def _kinds(predictions: pl.DataFrame, labels: pl.DataFrame) -> dict[str, int]:
     )
     found = {name: int(sums[name][0] or 0) for name in sums.columns}
     found |= {"again": own.height - steps.height, "waiting": told.height - own.height}
-    return found | {"empty": labels.height - told.height}
+    return found
 
 
 def label_delay_of(

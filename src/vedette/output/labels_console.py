@@ -22,7 +22,6 @@ _SAID = (
     ("corrected", "held until a later one said otherwise"),
     ("contradicting", "known at the same time as another that says otherwise, and received before it"),
     ("waiting", "wait for a prediction with their id"),
-    ("empty", "have no value"),
 )
 
 

@@ -24,6 +24,7 @@ __all__ = [
     "KNOWN_MAX",
     "LEVELS_MAX",
     "Grid",
+    "arrival_grid",
     "category_grid",
     "error_grid",
     "latency_grid",
@@ -36,7 +37,7 @@ __all__ = [
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
-KINDS = ("numeric", "category", "quality", "error", "latency", "vector")
+KINDS = ("numeric", "category", "quality", "error", "latency", "vector", "arrival")
 
 NUMERIC_CELLS = 128  # fine enough for Wasserstein and p99, a kilobyte a window
 TAIL_SHARES = np.array([1 / 256, 1 / 512, 1 / 1024])  # without them p99 and long tails have the widest cells
@@ -74,7 +75,8 @@ class Grid:
     bins of the probability of each class against the others; their cells, class x score bin x (another class, this
     one), come after those of label x prediction, and count each row once for each class. An error grid has the
     ``edges`` of a numeric column of errors, prediction - label; moments of the label are taken about ``label_centre``.
-    A vector grid has those of a numeric column of Euclidean norms, of vectors of ``length`` elements (0: not known).
+    A vector grid has those of a numeric column of Euclidean norms, of vectors of ``length`` elements (0: not known). An
+    arrival grid has one cell, of predictions whose label had come ``length`` windows later; the others are missing.
 
     ``id`` is 16 hexadecimal digits (BLAKE2b over the content), ``cells`` the number of cells.
 
@@ -192,7 +194,7 @@ class Grid:
         }
         if self.kind == "error":  # not in the others, whose ids are older than it
             content["label_centre"] = self.label_centre
-        if self.kind == "vector":
+        if self.kind in ("vector", "arrival"):
             content["length"] = self.length
         return json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
@@ -231,6 +233,17 @@ def _frozen_edges(name: str, edges: npt.ArrayLike) -> Floats:
     frozen += 0.0  # -0.0 and 0.0 are one edge and must give one id
     frozen.flags.writeable = False
     return frozen
+
+
+def arrival_grid(column: str, delay_windows: int) -> Grid:
+    """The grid of predictions by whether their label had come so many windows later; ``ValueError`` for fewer than 0.
+
+    >>> arrival_grid("labels", 3).cells
+    1
+    """
+    if delay_windows < 0:
+        raise ValueError(f"delay_windows={delay_windows}: must be 0 or more")
+    return Grid(column, "arrival", length=int(delay_windows))
 
 
 def numeric_grid(column: str, pilot: npt.ArrayLike) -> Grid:

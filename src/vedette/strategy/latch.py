@@ -150,6 +150,7 @@ def _change(kind: str, name: str, row: State, found: Effects) -> str:
         "mix": f"share of {name!r}" if name else "share of the other levels",
         "unseen": "share of new levels",
         "slow": f"share over {name}",
+        "late": f"share of predictions without a label after {name}",
         "accuracy": "accuracy",
     }[kind]
     if kind == "accuracy":

@@ -44,8 +44,8 @@ _WINDOWS_AT_ONCE = 32  # a thousand rows of 32 cells: 8 MB
 class Watch:
     """One watched thing, a monitor of the false-alarm budget.
 
-    ``kind`` is location, spread, missing, mix, unseen, accuracy, bias, errors or slow. ``rows`` names its sub-monitor
-    rows: levels of a mix, the limit of ``slow``, else the kind.
+    ``kind`` is location, spread, missing, mix, unseen, accuracy, bias, errors, slow or late. ``rows`` names its
+    sub-monitor rows: levels of a mix, the limit of ``slow``, the delay of ``late``, else the kind.
     """
 
     id: str
@@ -180,6 +180,7 @@ def plan(reference: Mapping[str, Summary], model: str, late: Collection[str] = (
                    the pilot's levels: frozen by rows that are not counted, so old and new rows are alike)
     quality        ``accuracy`` (only a fall counts)
     error          ``error.location`` (predictions too high or too low), ``error.spread`` (only larger errors count)
+    labels         ``labels.late`` (predictions without a label after a delay; only a rise counts)
     latency        ``latency.location``, ``latency.slow`` (over the reference's p95); only a rise counts
 
     Of sources that are ``late`` the grid was cut on the rows that are counted, those of a few windows: none is
@@ -291,6 +292,9 @@ def _watches(column: str, summary: Summary, prefix: str) -> Iterator[tuple[Watch
             unseen = np.append((np.arange(grid.cells) >= len(grid.levels)).astype(np.int64), -1)
             yield _single(f"{column}.unseen", column, "unseen", 1, Measure.SHARE, unseen)
             yield _single(f"{column}.missing", column, "missing", 1, Measure.SHARE, _missing(grid))
+        case "arrival":
+            watch = Watch("labels.late", column, "late", 1, (f"{grid.length} windows",))
+            yield watch, [_Row(watch.rows[0], Measure.SHARE, _missing(grid))]
         case "quality":
             yield _single("accuracy", column, "accuracy", 1, Measure.SHARE, _wrong(grid))
         case "error":
