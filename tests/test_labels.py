@@ -232,7 +232,7 @@ class Late:
         )
 
     def run(self, days: int, *, later: int = 0, positives: int = 0, rounds: bool = True) -> None:
-        """So many days of 200 rows, then a round; labels a geometric number of days on, ``later`` more, those of positives more yet."""
+        """So many days of 200 rows, then a round; labels come a geometric number of days on, and ``later`` and more."""
         for _ in range(days):
             n, at = 200, START + DAY * self.day
             p = self.random.uniform(0.05, 0.95, n)
