@@ -30,10 +30,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from vedette.strategy.series.watch import watch_series
+
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
 PROBATION_SHARE, PROBATION_ROWS = 0.15, 750
+LENGTHS = (
+    (1e9, 11000),
+    (11000, 4900),
+    (4900, 0),
+)  # rows of the longest and the shortest of those judged together
 
 
 @dataclass(frozen=True)
@@ -144,3 +151,97 @@ def _row(times: Floats, label: str) -> int:
     if not len(found):
         raise ValueError(f"{label}: no row of the series has this time")
     return int(found[0])
+
+
+def side_by_side(series: list[Series]) -> tuple[Floats, Floats, int]:
+    """Values and times [n, K] of series with the ends of their references in one row, and the number of that row."""
+    before = max(one.probation for one in series)
+    after = max(len(one.values) - one.probation for one in series)
+    values = np.full((before + after, len(series)), np.nan)
+    times = np.empty(values.shape)
+    for column, one in enumerate(series):
+        rows = slice(before - one.probation, before - one.probation + len(one.values))
+        values[rows, column] = one.values
+        times[: rows.start, column], times[rows.stop :, column] = one.times[0], one.times[-1]
+        times[rows, column] = np.maximum.accumulate(one.times)  # an hour comes twice when clocks go back
+    return values, times, before
+
+
+def detect(series: list[Series], budget_per_week: float, methods: list[str] | None) -> list[Bools]:
+    """The rows of each series at which an alarm began. Series as long as each other are judged side by side."""
+    fired = {one.name: np.zeros(len(one.values), dtype=np.bool_) for one in series}
+    for longest, shortest in LENGTHS:
+        group = [one for one in series if shortest < len(one.values) <= longest]
+        if not group:
+            continue
+        values, times, first = side_by_side(group)
+        watched = watch_series(
+            values,
+            times,
+            reference=first,
+            names=[one.name for one in group],
+            methods=methods,
+            budget_per_month=budget_per_week * 30.0 / 7.0 * len(group),
+        )
+        starts = {one.name: first - one.probation for one in group}
+        for alarm in watched.alarms:
+            fired[alarm.series][alarm.row - starts[alarm.series]] = True
+    return [fired[one.name] for one in series]
+
+
+def table(series: list[Series], fired: list[Bools], title: str) -> None:
+    """Prints a line for each profile."""
+    n_windows = sum(len(one.windows) for one in series)
+    for name, profile in PROFILES.items():
+        scores = [
+            score(rows, one.windows, one.probation, profile) for one, rows in zip(series, fired, strict=True)
+        ]
+        total, found, outside = (sum(one[i] for one in scores) for i in range(3))
+        print(
+            f"{title:12} {name:20} {normalised(total, n_windows, profile):6.1f}   "
+            f"{found} of {n_windows} windows, {outside} outside"
+        )
+
+
+def check(series: list[Series]) -> None:
+    """Prints the scores of a detector that never fires, and of the perfect one."""
+    table(series, [np.zeros(len(one.values), dtype=np.bool_) for one in series], "never")
+    perfect = []
+    for one in series:
+        rows = np.zeros(len(one.values), dtype=np.bool_)
+        rows[[window[0] for window in one.windows]] = True
+        perfect.append(rows)
+    table(series, perfect, "perfect")
+
+
+def main() -> None:
+    """Reads, judges and prints."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path, help="with data/ and labels/")
+    parser.add_argument("--half", choices=["a", "b"], help="that half alone")
+    parser.add_argument(
+        "--budget", type=float, default=1.0, help="false alarms a week and series (default 1)"
+    )
+    parser.add_argument("--method", action="append", help="one of METHODS, may be repeated (default: all)")
+    parser.add_argument("--each", action="store_true", help="a line for each series as well")
+    options = parser.parse_args()
+    series = read(options.folder)
+    check(series)
+    if options.half:
+        series = [one for one in series if one.half == options.half]
+    start = time.perf_counter()
+    fired = detect(series, options.budget, options.method)
+    print(f"{sum(len(one.values) for one in series):,} rows in {time.perf_counter() - start:.0f} s")
+    if options.each:
+        for one, rows in zip(series, fired, strict=True):
+            total, found, outside = score(rows, one.windows, one.probation, PROFILES["standard"])
+            print(f"{one.half} {one.name:60} {total:6.2f} {found} of {len(one.windows)}, {outside} outside")
+    for half in "ab":
+        chosen = [(one, rows) for one, rows in zip(series, fired, strict=True) if one.half == half]
+        if chosen and not options.half:
+            table([one for one, _ in chosen], [rows for _, rows in chosen], f"half {half}")
+    table(series, fired, "all" if not options.half else f"half {options.half}")
+
+
+if __name__ == "__main__":
+    main()

@@ -10,10 +10,11 @@ To add a method: write a class with what ``Method`` asks for in a file of its ow
 
 from __future__ import annotations
 
+from vedette.strategy.series.chain import Chain
 from vedette.strategy.series.method import Method, Told
 from vedette.strategy.series.time_step import TimeStep
 
 __all__ = ["METHODS", "Method", "Told"]
 
-METHODS: dict[str, type[Method]] = {"time_step": TimeStep}
+METHODS: dict[str, type[Method]] = {"time_step": TimeStep, "chain": Chain}
 """The methods by name."""

@@ -91,7 +91,9 @@ def independent(x: Floats, at: Floats) -> bool:
     ranks = np.argsort(np.argsort(x, kind="stable"), kind="stable").astype(np.float64)
     level = LEVEL / 3.0
     values = ljung_box(x, min(_LAGS, len(x) // 5))[1] >= level
-    return values and ljung_box(_mid(x, ranks), min(_LAGS, len(x) // 5))[1] >= level and season_p(x, at) >= level
+    return (
+        values and ljung_box(_mid(x, ranks), min(_LAGS, len(x) // 5))[1] >= level and season_p(x, at) >= level
+    )
 
 
 def _mid(x: Floats, ranks: Floats) -> Floats:

@@ -93,13 +93,17 @@ class Chain:
 
     def step(self, state: ChainState, value: Floats, time: float | Floats) -> tuple[Told, ChainState]:
         """What a new number of each series [K] says, and the state after it."""
-        state = replace(
+        own = replace(
             state,
             level=copied(state.level),
             level_errors=state.level_errors.copy(),
             regime_errors=state.regime_errors.copy(),
             moves=state.moves.copy(),
         )
+        return self.advance(own, value, time)
+
+    def advance(self, state: ChainState, value: Floats, time: float | Floats) -> tuple[Told, ChainState]:
+        """``step`` in a state of one's own, whose arrays are written over."""
         at = np.broadcast_to(np.asarray(time, dtype=np.float64), value.shape)
         state, told, _ = _advance(state, state.base.normal(value), at)
         return told, state
@@ -135,7 +139,9 @@ class Chain:
             edges = state.base.centre[one] + state.base.unit[one] * state.cuts[one]
             failed = {0, states.N_STATES - 1} if above is None and below is None else set()
             if above is not None:
-                failed |= {states.N_STATES - 1} | {1 + i for i, edge in enumerate(edges[:-1]) if edge >= above}
+                failed |= {states.N_STATES - 1} | {
+                    1 + i for i, edge in enumerate(edges[:-1]) if edge >= above
+                }
             if below is not None:
                 failed |= {0} | {i for i, edge in enumerate(edges) if edge <= below}
             now = int(state.at[one])

@@ -24,7 +24,11 @@ DAY_SLOTS, WEEK_SLOTS = 96, 672
 _MONDAY_S = 4 * _DAY_S  # 1970 began on a Thursday
 
 _SMOOTH, _TREND, _DAMP = 0.1, 0.02, 0.9
-_DAY, _WEEK, _NEAR = 0.25, 0.5, 0.1  # of a new number in its slot of the day, of the week, and in the distance from both
+_DAY, _WEEK, _NEAR = (
+    0.25,
+    0.5,
+    0.1,
+)  # of a new number in its slot of the day, of the week, and in the distance from both
 _N = 8  # numbers of the regression
 _REMEMBER = 0.9995  # of the regression's squares, a step
 _SURE_MAX = 1e4  # the regression's prior variance, and its limit: where nothing moves, nothing is forgotten

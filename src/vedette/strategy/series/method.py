@@ -35,7 +35,8 @@ class Method(Protocol):
 
     A method may also say ``weights`` [M], the shares of its bets in the evidence (alike where it does not),
     ``guarantees(state)``, a tuple of K guarantees that the reference bears out (``guarantee`` where it does not), and
-    ``relearn(state, rows)``, the state after which a new level of some series is to be learnt.
+    ``relearn(state, rows)``, the state after which a new level of some series is to be learnt, and ``advance``, which is
+    ``step`` in a state that may be written over.
     """
 
     name: str

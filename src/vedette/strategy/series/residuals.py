@@ -27,10 +27,19 @@ _REFIT = 25  # errors between fits of the tail: a fortieth of the bag
 _TAIL = 0.1  # share of the bag on each side that its tail is fitted to
 _TAIL_MIN = 20  # errors of a tail
 _SHAPE_MIN, _SHAPE_MAX = 0.0, 1.0  # 0: exponential, never lighter, though normal errors are
-_SHAPE_MARGIN = 1.5  # standard errors: the least at which tails of normal, exponential and t3 errors are heavy enough
+_SHAPE_MARGIN = (
+    1.5  # standard errors: the least at which tails of normal, exponential and t3 errors are heavy enough
+)
 _TIES_MAX = 0.1  # share of equal errors from which on a series has no tail, but counts
 
-SHIFTS = (0.5, 1.0, 2.0, -0.5, -1.0, -2.0)  # standard deviations; under .5 they last longer than the bag can vouch for
+SHIFTS = (
+    0.5,
+    1.0,
+    2.0,
+    -0.5,
+    -1.0,
+    -2.0,
+)  # standard deviations; under .5 they last longer than the bag can vouch for
 SCALES = (2.0,)
 RARE = (1e-3, 1e-4, 1e-5, 1e-6)  # probabilities
 _RARE_SHARE = 0.9  # of a bet that is on the error being rare; the rest is kept for the next
@@ -93,9 +102,9 @@ def uniform(n: Ints, stream: int) -> Floats:
     Source: Steele, Lea and Flood (2014), "Fast splittable pseudorandom number generators", figure 13.
     """
     with np.errstate(over="ignore"):
-        x = (n.astype(np.uint64) + np.uint64(stream) * np.uint64(0xD1342543DE82EF95) + np.uint64(1)) * np.uint64(
-            0x9E3779B97F4A7C15
-        )
+        x = (
+            n.astype(np.uint64) + np.uint64(stream) * np.uint64(0xD1342543DE82EF95) + np.uint64(1)
+        ) * np.uint64(0x9E3779B97F4A7C15)
         x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
         x ^= x >> np.uint64(31)
@@ -213,6 +222,8 @@ def bets(above: Floats, below: Floats, widen: Floats) -> tuple[Floats, Floats]:
     out[:, : len(lam)] = lam * bet - 0.5 * lam * lam
     out[:, len(lam) : len(lam) + len(s)] = 0.5 * bet * bet * (1.0 - 1.0 / (s * s)) - np.log(s)
     with np.errstate(invalid="ignore"):
-        out[:, len(lam) + len(s) :] = np.log(1.0 - _RARE_SHARE + _RARE_SHARE * (rare[:, None] <= alpha) / alpha)
+        out[:, len(lam) + len(s) :] = np.log(
+            1.0 - _RARE_SHARE + _RARE_SHARE * (rare[:, None] <= alpha) / alpha
+        )
     out[np.isnan(z)] = 0.0
     return out, z

@@ -97,7 +97,9 @@ def time_to_failure(
     if moves.shape != (size, size) or size == 0:
         raise ValueError(f"moves of shape {moves.shape}: must be square, a count for each pair of states")
     if not failed or not all(0 <= state < size for state in (from_, *failed)):
-        raise ValueError(f"from_={from_}, failed={failed}: must be states of 0 to {size - 1}, one failed or more")
+        raise ValueError(
+            f"from_={from_}, failed={failed}: must be states of 0 to {size - 1}, one failed or more"
+        )
     if not 0.0 < level < 1.0:
         raise ValueError(f"level={level}: must lie between 0 and 1")
     if from_ in failed:
@@ -110,9 +112,7 @@ def time_to_failure(
     alive = np.array([state for state in np.flatnonzero(seen) if state not in failed])
     kept = np.flatnonzero(seen)
     random = np.random.Generator(np.random.PCG64(seed))
-    drawn = random.standard_gamma(
-        moves[np.ix_(alive, kept)] + _PRIOR, size=(_DRAWS, len(alive), len(kept))
-    )
+    drawn = random.standard_gamma(moves[np.ix_(alive, kept)] + _PRIOR, size=(_DRAWS, len(alive), len(kept)))
     drawn /= drawn.sum(axis=2, keepdims=True)
     inner = drawn[:, :, np.isin(kept, alive)]
     steps = np.linalg.solve(np.eye(len(alive)) - inner, np.ones((_DRAWS, len(alive), 1)))[:, :, 0]

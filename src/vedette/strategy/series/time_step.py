@@ -56,7 +56,12 @@ class TimeStep:
 
     def step(self, state: TimeStepState, value: Floats, time: float | Floats) -> tuple[Told, TimeStepState]:
         """What a new number of each series [K] says, and the state after it."""
-        state = TimeStepState(state.base, copied(state.own), state.errors.copy())
+        return self.advance(TimeStepState(state.base, copied(state.own), state.errors.copy()), value, time)
+
+    def advance(
+        self, state: TimeStepState, value: Floats, time: float | Floats
+    ) -> tuple[Told, TimeStepState]:
+        """``step`` in a state of one's own, whose arrays are written over."""
         return _advance(state, value, time), state
 
     def guarantees(self, state: TimeStepState) -> tuple[str, ...]:
