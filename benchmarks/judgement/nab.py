@@ -24,7 +24,7 @@ import hashlib
 import json
 import time
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -101,7 +101,7 @@ def score(
     >>> score(np.array([True, False, False, False]), ((1, 2),), 0, PROFILES["standard"])
     (-1.11, 0, 1)
     """
-    best = {window: -profile.missed for window in windows}
+    best = dict.fromkeys(windows, -profile.missed)
     cost, outside = 0.0, 0
     for row in np.flatnonzero(fired).tolist():
         if row < n_probation:
@@ -143,7 +143,7 @@ def _series(path: Path, name: str, labels: list[list[str]]) -> Series:
 
 
 def _seconds(text: str) -> float:
-    return datetime.fromisoformat(text).replace(tzinfo=timezone.utc).timestamp()
+    return datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()
 
 
 def _row(times: Floats, label: str) -> int:

@@ -91,7 +91,7 @@ CASES: dict[str, Draw] = {
     "weekly": wave(168.0, normal),
     "tied": tied,
     "walk": autoregressive(1.0),
-    "constant": lambda random, n, k: np.full((n, k), 7.0),
+    "constant": lambda _, n, k: np.full((n, k), 7.0),
     "missing": holes,
 }
 

@@ -76,7 +76,7 @@ def baseline(past: Floats, times: Floats) -> Baseline:
 
 def _spread(x: Floats) -> float:
     centre = float(np.median(x))
-    spread = float(np.median(np.abs(x - centre))) / special.ndtri(0.75)
+    spread = float(np.median(np.abs(x - centre)) / special.ndtri(0.75))
     if not spread > 1e-9 * max(abs(centre), 1e-300):
         spread = float(np.std(x))
     if not spread > 1e-9 * max(abs(centre), 1e-300):

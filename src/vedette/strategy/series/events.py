@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import date, datetime, timezone
+from datetime import UTC, date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -83,7 +83,7 @@ def seconds(times: Any) -> Floats:
     elif array.dtype.kind in "iuf":
         out = array.astype(np.float64)
     elif array.dtype.kind == "O" and all(isinstance(one, datetime) for one in array.ravel()):
-        flat = [one if one.tzinfo else one.replace(tzinfo=timezone.utc) for one in array.ravel()]
+        flat = [one if one.tzinfo else one.replace(tzinfo=UTC) for one in array.ravel()]
         out = np.array([one.timestamp() for one in flat]).reshape(array.shape)
     else:
         raise ValueError(

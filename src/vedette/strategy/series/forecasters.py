@@ -63,14 +63,22 @@ class Forecasters:
         theta = np.zeros((k, d))
         theta[:, 3] = 1.0  # the level
         return cls(
-            np.zeros(k, dtype=np.int64),
-            *(np.zeros(k) for _ in range(6)),
-            np.full((k, DAY_SLOTS), np.nan),
-            np.full((k, WEEK_SLOTS), np.nan),
-            *(np.zeros(k) for _ in range(4)),
-            theta,
-            np.broadcast_to(np.eye(d), (k, d, d)).copy(),
-            np.zeros((k, len(FORECASTERS))),
+            n=np.zeros(k, dtype=np.int64),
+            mean=np.zeros(k),
+            last=np.zeros(k),
+            before=np.zeros(k),
+            smoothed=np.zeros(k),
+            level=np.zeros(k),
+            trend=np.zeros(k),
+            day=np.full((k, DAY_SLOTS), np.nan),
+            week=np.full((k, WEEK_SLOTS), np.nan),
+            near_day=np.zeros(k),
+            near_week=np.zeros(k),
+            day_before=np.zeros(k),
+            week_before=np.zeros(k),
+            theta=theta,
+            spread=np.broadcast_to(np.eye(d), (k, d, d)).copy(),
+            loss=np.zeros((k, len(FORECASTERS))),
         )
 
 

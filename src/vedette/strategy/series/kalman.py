@@ -49,7 +49,7 @@ MODELS = (
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """The filter of K series: ``mean`` [K, D], ``cov`` [K, D, D], the ``model`` of each [K, 6], ``last`` time and ``step_s`` [K]."""
+    """The filter of K series: ``mean`` [K, D], ``cov`` [K, D, D], the ``model`` [K, 6], ``last`` time and ``step_s`` [K]."""
 
     mean: Floats
     cov: Floats
@@ -159,4 +159,5 @@ def choose(past: Floats, times: Floats, step_s: Floats, span_s: Floats) -> Float
         unit = np.maximum(squares / np.maximum(count, 1.0), 1e-12)
         likelihood = -0.5 * logs - 0.5 * count * np.log(unit)
     best = np.argmax(likelihood.reshape(k, m), axis=1)
-    return np.asarray(MODELS)[best]
+    out: Floats = np.asarray(MODELS)[best]
+    return out

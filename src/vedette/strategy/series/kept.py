@@ -75,7 +75,8 @@ def _read(value: Any, arrays: dict[str, np.ndarray]) -> Any:
     module, _, name = value["record"].partition(":")
     if not module.startswith("vedette."):
         raise ValueError(f"{module} is no part of vedette")
-    kind = getattr(importlib.import_module(module), name)
-    if not is_dataclass(kind):
+    kind: Any = getattr(importlib.import_module(module), name)
+    if not (isinstance(kind, type) and is_dataclass(kind)):
         raise ValueError(f"{module}.{name} is no record")
-    return kind(**{key: _read(one, arrays) for key, one in value["fields"].items()})
+    make: Any = kind
+    return make(**{key: _read(one, arrays) for key, one in value["fields"].items()})

@@ -75,7 +75,7 @@ def fit(past: Floats, n_regimes: int = N_REGIMES) -> Regimes:
 
     Source: Baum et al. (1970); Rabiner (1989), equations 40, 52 to 54, with its scaled forward and backward passes.
     """
-    n, k = past.shape
+    _n, k = past.shape
     with np.errstate(all="ignore"):
         share = (np.arange(n_regimes) + 0.5) / n_regimes
         mean = np.stack([np.quantile(_seen(past[:, one]), share) for one in range(k)])

@@ -15,18 +15,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vedette.errors import DataError
 from vedette.strategy.records import MONTH_S
 from vedette.strategy.series import METHODS, Method, Told
 from vedette.strategy.series.events import Calendar, seconds
 from vedette.strategy.series.kept import from_bytes, to_bytes
 
-__all__ = ["Alarm", "Judged", "SeriesWatch", "Watched", "WatchState", "watch_series"]
+__all__ = ["Alarm", "Judged", "SeriesWatch", "WatchState", "Watched", "watch_series"]
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -47,8 +48,8 @@ class WatchState:
 
     ``methods``: the state of each by its name. ``evidence`` [K, M]: R of each bet; ``cusum`` and ``begun`` [K, M]: the log of
     its evidence since the time it began. ``limit`` [K], ``raised`` [K]: A_k, and the log by which it is raised. ``quiet`` [K]:
-    steps without judgement left. ``alarmed`` [K]: the last judgement was an alarm. ``seen`` [K]: numbers of the reference.
-    ``day_s``: steps are in ``step_s`` [K] seconds. ``event``: number of known events that passed.
+    steps without judgement left. ``alarmed`` [K]: these follow an alarm. ``seen`` [K]: numbers of the reference, whose usual
+    step was ``step_s`` [K] seconds. ``event``: known events that passed.
     """
 
     methods: dict[str, Any]
@@ -72,7 +73,7 @@ class WatchState:
         """The state that ``to_bytes`` gave. Raises ``DataError`` for other bytes."""
         state = from_bytes(data)
         if not isinstance(state, cls):
-            raise TypeError(f"{type(state).__name__}: must be a WatchState")
+            raise DataError(f"state of a series: is a {type(state).__name__}, must be a WatchState")
         return state
 
 
@@ -314,7 +315,7 @@ class SeriesWatch:
 
     def alarms(self, judged: Judged, state: WatchState, value: Any, time: Any, row: int = 0) -> list[Alarm]:
         """The alarms of a step in words: ``state`` is the one after it, ``value`` [K] and ``time`` what was judged."""
-        out = []
+        out: list[Alarm] = []
         if not judged.fired.any():
             return out
         value = np.atleast_1d(np.asarray(value, dtype=np.float64))
@@ -324,21 +325,24 @@ class SeriesWatch:
         for one in np.flatnonzero(judged.fired).tolist():
             method = names[int(self._owner[judged.leader[one]])]
             told = judged.told[method]
-            numbers = tuple(float(array[one]) for array in (told.expected, told.low, told.high))
+            expected, low, high = (float(array[one]) for array in (told.expected, told.low, told.high))
             series = self.names[one]
-            words = _words(method, float(value[one]), numbers, float(judged.since[one]), float(at[one]))
+            since, now = float(judged.since[one]), float(at[one])
+            words = _words(method, float(value[one]), (expected, low, high), since, now)
             out.append(
                 Alarm(
-                    series,
-                    row,
-                    float(at[one]),
-                    float(judged.since[one]),
-                    method,
-                    float(value[one]),
-                    *numbers,
-                    float(judged.strength[one]),
-                    said[series][method],
-                    words,
+                    series=series,
+                    row=row,
+                    time=now,
+                    since=since,
+                    method=method,
+                    value=float(value[one]),
+                    expected=expected,
+                    low=low,
+                    high=high,
+                    strength=float(judged.strength[one]),
+                    guarantee=said[series][method],
+                    words=words,
                 )
             )
         return out
@@ -436,7 +440,7 @@ def _step_s(past: Floats, at: Floats) -> Floats:
 
 def _words(method: str, value: float, numbers: tuple[float, ...], since: float, at: float) -> str:
     expected, low, high = (_short(number) for number in numbers)
-    began = datetime.fromtimestamp(since, timezone.utc).strftime("%d %b %Y %H:%M") if since < at else "now"
+    began = datetime.fromtimestamp(since, UTC).strftime("%d %b %Y %H:%M") if since < at else "now"
     if np.isnan(numbers[0]):
         return f"{method}: was {_short(value)}, since {began}"
     between = f" ({low} to {high})" if np.isfinite(numbers[1]) and np.isfinite(numbers[2]) else ""
