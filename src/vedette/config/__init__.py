@@ -20,6 +20,9 @@ the file over the defaults. Unknown keys are refused, so that a slip of the pen 
     timezone = "UTC"              # whose days and weeks a person means
     budget_per_month = 1.0        # false alarms a month that the owner will stand, over everything watched
     segments = ["region"]         # columns whose values are watched as segments, under the same budget
+    series = true                 # figures are held against what was expected of them by hour, day and trend
+    holidays = [2026-12-25]       # days of which nothing is expected
+    events = [2026-05-03T10:00:00]  # known events, such as deployments: figures may have another level after
 
     [models.delays.tolerance]     # changes that do not matter, in the data's own unit
     age = 2.0
@@ -40,6 +43,7 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +111,9 @@ MODEL_KEYS = {
     "segments": "columns whose values are watched as segments, beside the whole",
     "sampler": "which rows are kept: a rate such as 0.01, or the name of a sampler such as auto",
     "rows": "independent, where each row is known to be independent of the others; dependent",
+    "series": "whether figures are held against what was expected of them by hour, day and trend: true or false",
+    "holidays": "days, by the model's timezone, that are like no others: nothing is expected of them",
+    "events": "times of known events, such as deployments, after which figures may have another level",
     "tolerance": "changes that do not matter, by column or watch, in the data's own unit",
     "rules": "plain rules by name: a line of text, or a table with the keys of a rule",
 }
@@ -122,7 +129,7 @@ RULE_KEYS = {
 }
 TASKS = ("classification", "regression")
 ROWS = ("dependent", "independent")
-JUDGING = ("rules", "tolerance", "rows")
+JUDGING = ("rules", "tolerance", "rows", "series", "holidays", "events")
 """Keys that whoever judges reads, again in every round; the others are settings that a producer gives."""
 
 
@@ -182,6 +189,10 @@ def read(path: Path | None = None) -> Config:
             _check_tolerance(table.get("tolerance", {}))
             if table.get("rows", "dependent") not in ROWS:
                 raise ValueError(f"rows={table['rows']!r}: must be one of {', '.join(ROWS)}")
+            if not isinstance(table.get("series", True), bool):
+                raise ValueError(f"series={table['series']!r}: must be true or false")
+            for key in ("holidays", "events"):
+                _check_times(key, table.get(key, []))
         except ValueError as error:
             raise ConfigError(f"{path}: [models.{name}]: {error}") from error
     return Config(
@@ -247,6 +258,18 @@ def _check_tolerance(said: Any) -> None:
     for name, value in said.items():
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
             raise ValueError(f"tolerance.{name}={value!r}: must be a number above 0, in the data's own unit")
+
+
+def _check_times(key: str, said: Any) -> None:
+    """Raise ``ValueError`` for what is no list of days (``holidays``) or times (``events``), as TOML's own or ISO text."""
+    kind, like = (date, "2026-12-25") if key == "holidays" else (datetime, "2026-05-03T10:00")
+    if isinstance(said, str) or not isinstance(said, Sequence):
+        raise ValueError(f"{key}={said!r}: must be a list, such as [{like}]")
+    for one in said:
+        try:
+            kind.fromisoformat(str(one))
+        except ValueError:
+            raise ValueError(f"{key}: {str(one)!r}: must be like {like}") from None
 
 
 def settings(values: Mapping[str, Any], base: Settings | None = None) -> Settings:

@@ -20,6 +20,7 @@ from vedette import strategy
 from vedette.engine import joining, rules, written
 from vedette.engine.detecting import Detection, window_number
 from vedette.engine.segments_watched import unknown_segments
+from vedette.engine.series_watched import SERIES_SHARE, SeriesStanding, judge_series, series_verdicts
 from vedette.engine.state import GRACE, LIVE, NEVER, Kept, kept_row, key_of, receipts, row_of, told_of
 from vedette.engine.stored import of_frame
 from vedette.engine.summarise import Shape
@@ -84,8 +85,8 @@ def judge(tables: ModelTables, now: datetime, *, receipt: datetime | None = None
     if kept is not None:
         _repeat_changes(tables, kept)
     event, snapshot, said = latest_reference(tables), tables["summaries"].snapshot(), written.in_force(tables)
-    standing = _standing(kept)
-    if snapshot is None or (event is None and not said.rules and not standing.said):
+    standing, series = _standing(kept), _series(kept)
+    if snapshot is None or (event is None and not said.rules and not standing.said and not said.series):
         return False
     name, detail = event if event is not None else ("", {"inflation": []})
     fresh = kept is None or kept.reference != name or standing.said != said.rules
@@ -97,7 +98,7 @@ def judge(tables: ModelTables, now: datetime, *, receipt: datetime | None = None
     ):
         return False
     shape = Shape.of(tables)
-    opening = _opening(tables, kept, shape, name, detail)
+    opening = _opening(tables, kept, shape, name, detail, said)
     if opening is None:
         return False
     mark, arrival, detection = opening
@@ -106,7 +107,9 @@ def judge(tables: ModelTables, now: datetime, *, receipt: datetime | None = None
     ready, steps = closing.ready(rows, mark.known)
     rule_rows = _waiting(tables, -1, standing.arrival, standing.known) if said.rules else rows.clear()
     rule_ready, rule_steps = closing.ready(rule_rows, standing.known)
-    if not steps and not rule_steps and not fresh:
+    series_rows = rows.clear() if said.series is False else _waiting(tables, -1, series.arrival, series.known)
+    series_ready, series_steps = closing.ready(series_rows, series.known)
+    if not steps and not rule_steps and not series_steps and not fresh:
         return False
     coming: list[joining.Joiner] = []
     if event is not None:
@@ -116,16 +119,24 @@ def judge(tables: ModelTables, now: datetime, *, receipt: datetime | None = None
     assert through is not None
     detection.tolerance, detection.independent = said.tolerance, said.rows == "independent"
     changed = detection.run(ready, steps, coming, shape)
-    known = max([mark.known, standing.known, *steps[-1:], *rule_steps[-1:]])
+    known = max([mark.known, standing.known, *steps[-1:], *rule_steps[-1:], *series_steps[-1:]])
     came = rules.Arrived.of(rule_ready.filter(pl.col("segment") == ""), shape, rule_steps)
     standing, broken = rules.judge_rules(tables, shape, standing.of(said.rules), came, detection.reference)
     if rule_steps:
         standing = replace(standing, arrival=through.version(), known=rule_steps[-1])
+    unexpected: list[dict[str, Any]] = []
+    if series_steps:
+        whole = rules.Arrived.of(series_ready.filter(pl.col("segment") == ""), shape, series_steps)
+        series, unexpected = judge_series(tables, shape, series, whole, said)
+        series = replace(series, arrival=through.version(), known=series_steps[-1])
     open_rows = rows.filter(pl.col("known") > (steps[-1] if steps else mark.known))
     verdicts = _verdict_rows(tables, shape, detection, standing, known, mark, open_rows)
+    if said.series is not False:
+        verdicts += [row_of(one) | {"told": one.evidence} for one in series_verdicts(series)]
     waiting = {
         *open_rows["known"].to_list(),
         *rule_rows.filter(pl.col("known") > standing.known)["known"].to_list(),
+        *series_rows.filter(pl.col("known") > series.known)["known"].to_list(),
     }
     row = Kept(
         step=mark.step + 1,
@@ -141,18 +152,24 @@ def judge(tables: ModelTables, now: datetime, *, receipt: datetime | None = None
             {
                 "time": now.isoformat(),
                 "rows": _news(verdicts, mark),
-                "alarms": sorted([*changed, *broken], key=lambda one: one["at"]),
+                "alarms": sorted([*changed, *broken, *unexpected], key=lambda one: one["at"]),
             }
         ),
         rules=standing.to_text(),
         guarantee="\n".join(detection.dependence.words) if detection.plan.watches else "",
+        series=series.to_bytes(),
     )
     _keep(tables, row)
     return True
 
 
 def _opening(
-    tables: ModelTables, kept: Kept | None, shape: Shape, name: str, detail: dict[str, Any]
+    tables: ModelTables,
+    kept: Kept | None,
+    shape: Shape,
+    name: str,
+    detail: dict[str, Any],
+    said: written.Written,
 ) -> tuple[Kept, int, Detection] | None:
     """Where judging goes on: the mark, the arrival of the reference, and the detectors; None where its rows are not in."""
     renewed = kept is None or kept.reference != name
@@ -163,7 +180,8 @@ def _opening(
     plan, reference, arrival = found
     told: set[tuple[str, str]] = set()
     if kept is None or renewed:
-        mark, state = _begin(kept, plan, reference, (name, detail), arrival, shape)
+        share = 1.0 if said.series is False else 1.0 - SERIES_SHARE
+        mark, state = _begin(kept, plan, reference, (name, detail), arrival, shape, share)
     else:
         mark, state = kept, _same_plan(plan, reference, strategy.State.from_bytes(kept.block))
         alarms = {key_of(one) for one in json.loads(kept.verdicts) if one["verdict"] == Status.ALARM}
@@ -221,6 +239,11 @@ def _standing(kept: Kept | None) -> rules.Standing:
     return rules.Standing(-1 if kept is None else kept.arrival, NEVER if kept is None else kept.known, {}, {})
 
 
+def _series(kept: Kept | None) -> SeriesStanding:
+    """Where the series stand; those of a model that had none begin with its first window."""
+    return (None if kept is None else SeriesStanding.read(kept.series)) or SeriesStanding(-1, NEVER)
+
+
 def accept(tables: ModelTables, watch: str, segment: str, now: datetime) -> bool:
     """Take what a watch sees since its alarm opened as normal from now on; False where it does not alarm.
 
@@ -270,15 +293,19 @@ def _begin(
     event: tuple[str, dict[str, Any]],
     arrival: int,
     shape: Shape,
+    share: float,
 ) -> tuple[Kept, strategy.State]:
-    """The state at the start of a reference, and the mark from which on arrivals are judged against it."""
+    """The state at the start of a reference, and the mark from which on arrivals are judged against it.
+
+    ``share`` is that of the budget which the detectors have.
+    """
     name, detail = event
     state = strategy.begin(
         plan,
         reference,
         np.array(detail["inflation"]),
         windows_per_month=strategy.MONTH_S / shape.settings.window_s,
-        budget=shape.settings.budget_per_month,
+        budget=shape.settings.budget_per_month * share,
     )
     # of a model that had no reference yet, all that came before is judged against it too
     origin = -1 if kept is None or not kept.reference else arrival - 1

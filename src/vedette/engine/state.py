@@ -55,6 +55,7 @@ class Kept:
     changes: str
     rules: str = ""
     guarantee: str = ""
+    series: bytes = b""
 
 
 def kept_row(tables: ModelTables) -> Kept | None:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from dataclasses import asdict, dataclass, field, replace
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import polars as pl
@@ -27,25 +27,39 @@ _OF_PROBES = {"changed": "values(changed) outside 0 to 0"}  # where nobody says 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """Rules by name as they were written, tolerances by column or watch, and what is said of the rows."""
+    """Rules by name as they were written, tolerances by column or watch, and what is said of the rows and of time.
+
+    ``series`` is None where nobody says; ``holidays`` are days and ``events`` times, as ISO text.
+    """
 
     rules: Mapping[str, Any] = field(default_factory=dict)
     tolerance: Mapping[str, float] = field(default_factory=dict)
     rows: str = "dependent"
+    series: bool | None = None
+    holidays: tuple[str, ...] = ()
+    events: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("holidays", "events"):  # JSON gives lists
+            object.__setattr__(self, name, tuple(getattr(self, name)))
 
     @classmethod
     def of(cls, table: Mapping[str, Any]) -> Written:
         """What the table of a model says, as plain values."""
-        plain = json.loads(
-            json.dumps({key: table[key] for key in ("rules", "tolerance", "rows") if key in table})
-        )
+        plain = json.loads(json.dumps({key: table[key] for key in JUDGING if key in table}, default=_iso))
         return cls(**plain)
 
     def lines(self) -> dict[str, Any]:
         """All that is said, by name: ``rules.low``, ``tolerance.age``, ``rows``."""
         found = {f"rules.{name}": said for name, said in self.rules.items()}
         found |= {f"tolerance.{name}": said for name, said in self.tolerance.items()}
-        return found if self.rows == "dependent" else {**found, "rows": self.rows}
+        plain = {"rows": self.rows, "series": self.series, "holidays": self.holidays, "events": self.events}
+        usual = {"rows": "dependent", "series": None, "holidays": (), "events": ()}
+        return found | {name: said for name, said in plain.items() if said != usual[name]}
+
+
+def _iso(one: Any) -> str:
+    return one.isoformat() if isinstance(one, date) else str(one)
 
 
 def in_force(tables: ModelTables) -> Written:
@@ -78,7 +92,7 @@ def register(tables: ModelTables, table: Mapping[str, Any] | None, by: str, now:
     written = _said(tables, table)
     old, new = in_force(tables).lines(), written.lines()
     detail = {
-        "written": {"rules": written.rules, "tolerance": written.tolerance, "rows": written.rows},
+        "written": asdict(written),
         "by": by,
         "added": {name: said for name, said in new.items() if name not in old},
         "removed": {name: said for name, said in old.items() if name not in new},

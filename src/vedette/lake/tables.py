@@ -101,6 +101,7 @@ SCHEMAS: dict[str, dict[str, pl.DataType]] = {
         "changes": pl.String(),
         "rules": pl.String(),  # where the plain rules stand
         "guarantee": pl.String(),  # what was found of dependence, in lines of words
+        "series": pl.Binary(),  # where the series stand
     },
     # history of verdicts: a row for each change
     "verdicts": {

@@ -1,0 +1,271 @@
+"""Figures of closed windows as series: what was expected of each at its hour, day and trend, against what came.
+
+Beside the detectors, which hold windows against the reference, the methods of ``strategy.series`` hold each figure against its
+own past: they know the hour, the weekday and the trend, and need no reference. A series is watched once 50 windows of it have
+closed. All series of a model together have a fifth of its budget of false alarms; those that come later share a tenth of
+that.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from vedette.engine.rules import Arrived
+from vedette.engine.summarise import QUALITY, Shape
+from vedette.engine.written import Written
+from vedette.lake.tables import ModelTables
+from vedette.records import Status, Verdict
+from vedette.statistics import STATISTICS, Estimates
+from vedette.statistics.grid import Grid
+from vedette.statistics.sampled import sampled_figures
+from vedette.strategy.series.events import Calendar
+from vedette.strategy.series.watch import Alarm, Judged, SeriesWatch, WatchState
+from vedette.strategy.watches import ROWS_MIN
+
+__all__ = ["SERIES_SHARE", "SERIES_WINDOWS", "SeriesStanding", "judge_series", "series_verdicts"]
+
+SERIES_SHARE = 0.2
+"""Share of the budget that the series have. The detectors lose little by it: an alarm takes log 1.25 = 0.22 nats more."""
+
+SERIES_WINDOWS = 50
+"""Closed windows of a series that are learned from before it is watched."""
+
+_FIRST_SHARE = 0.9  # of that budget, for those that are watched first
+_SUFFIX = ".expected"
+
+
+@dataclass(frozen=True, slots=True)
+class _Open:
+    """An open alarm of a series: since when, its words, and the guarantee of the method that told."""
+
+    since: str
+    evidence: str
+    guarantee: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Cohort:
+    """Series that began together: their names, their share of the budget, and what the methods remember."""
+
+    names: tuple[str, ...]
+    share: float
+    state: WatchState
+    open: Mapping[str, _Open]
+    words: Mapping[str, str]
+
+    def watch(self, budget: float, events: Sequence[float], calendar: Calendar) -> SeriesWatch:
+        """What judges them."""
+        return SeriesWatch(
+            self.names, budget_per_month=budget * self.share, events=np.asarray(events), calendar=calendar
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesStanding:
+    """Where the series stand: how far they were judged, those that are watched, and the past of those that will be.
+
+    ``arrival`` and ``known`` are as in ``Kept``; ``past`` has for each name times and numbers.
+    """
+
+    arrival: int
+    known: datetime
+    cohorts: tuple[_Cohort, ...] = ()
+    past: Mapping[str, tuple[list[float], list[float]]] | None = None
+
+    def to_bytes(self) -> bytes:
+        """The bytes that ``read`` reads."""
+        held = {
+            "arrival": self.arrival,
+            "known": self.known.isoformat(),
+            "past": self.past or {},
+            "cohorts": [
+                {
+                    "names": one.names,
+                    "share": one.share,
+                    "state": base64.b85encode(one.state.to_bytes()).decode(),
+                    "open": {name: [it.since, it.evidence, it.guarantee] for name, it in one.open.items()},
+                    "words": dict(one.words),
+                }
+                for one in self.cohorts
+            ],
+        }
+        return zlib.compress(json.dumps(held).encode(), 1)
+
+    @classmethod
+    def read(cls, data: bytes) -> SeriesStanding | None:
+        """What ``to_bytes`` wrote; None of no bytes."""
+        if not data:
+            return None
+        held = json.loads(zlib.decompress(data))
+        cohorts = tuple(
+            _Cohort(
+                tuple(one["names"]),
+                one["share"],
+                WatchState.from_bytes(base64.b85decode(one["state"])),
+                {name: _Open(*it) for name, it in one["open"].items()},
+                one["words"],
+            )
+            for one in held["cohorts"]
+        )
+        past = {name: (times, values) for name, (times, values) in held["past"].items()}
+        return cls(held["arrival"], datetime.fromisoformat(held["known"]), cohorts, past)
+
+
+def judge_series(
+    tables: ModelTables, shape: Shape, standing: SeriesStanding, came: Arrived, said: Written
+) -> tuple[SeriesStanding, list[dict[str, Any]]]:
+    """The standing after closed windows of knowledge, and the alarms that opened and closed in them."""
+    window = timedelta(seconds=shape.settings.window_s)
+    numbers = _numbers(came, shape)
+    events = _events(tables, said)
+    calendar = Calendar(shape.settings.timezone, [date.fromisoformat(one) for one in said.holidays])
+    budget = SERIES_SHARE * shape.settings.budget_per_month
+    cohorts, changes = list(standing.cohorts), list[dict[str, Any]]()
+    past = {name: (list(times), list(values)) for name, (times, values) in (standing.past or {}).items()}
+    for at, step in enumerate(came.steps):
+        watched = {name for one in cohorts for name in one.names}
+        for number, cohort in enumerate(cohorts):
+            values = np.array([numbers[name][at] if name in numbers else np.nan for name in cohort.names])
+            watch = cohort.watch(budget, events, calendar)
+            judged, state = watch.step(cohort.state, values, step.timestamp())
+            told = {one.series: one for one in watch.alarms(judged, state, values, step.timestamp())}
+            cohorts[number] = _after(cohort, state, judged, told, values)
+            changes += _changes(cohort, cohorts[number], step, window)
+        for name, one in numbers.items():
+            if name not in watched and not np.isnan(one[at]):
+                times, values_of = past.setdefault(name, ([], []))
+                times.append(step.timestamp())
+                values_of.append(float(one[at]))
+        ready = sorted(name for name, (times, _) in past.items() if len(times) >= SERIES_WINDOWS)
+        if ready:
+            cohorts.append(_begin(ready, past, len(cohorts), budget, events, calendar))
+            for name in ready:
+                del past[name]
+    return replace(standing, cohorts=tuple(cohorts), past=past), changes
+
+
+def _numbers(came: Arrived, shape: Shape) -> dict[str, np.ndarray]:
+    """The series of closed windows by name, NaN where a window has too few rows or no figure."""
+    found: dict[str, np.ndarray] = {}
+    for column, levels in came.levels.items():
+        grid = shape.grids[column]
+        for name, metric in _figures_of(column, grid):
+            told, _ = sampled_figures(STATISTICS[metric], levels.with_length(shape.settings.window_s), None)
+            assert isinstance(told, Estimates)
+            older = came.older.get(column, np.zeros(len(came.steps), dtype=np.bool_))
+            found[name] = np.where((told.n >= ROWS_MIN) & ~older, told.value, np.nan)
+    return found
+
+
+def _figures_of(column: str, grid: Grid) -> Iterator[tuple[str, str]]:
+    """The names of a column's series, each with the metric that it is of."""
+    match grid.kind:
+        case "numeric" | "vector":
+            yield column, "mean"
+        case "latency":
+            yield "latency", "latency_p50_s"
+            yield "latency_p95", "latency_p95_s"
+        case "quality" if column == QUALITY:
+            yield "accuracy", "accuracy"
+        case "error":
+            yield "error", "mae"
+    if column == "prediction":
+        yield "error_rate", "error_rate"
+
+
+def _events(tables: ModelTables, said: Written) -> list[float]:
+    """The times of known events: those that were written down, and the first window of each version but the first."""
+    rows = tables["summaries"].scan().filter((pl.col("part") == "live") & (pl.col("column") == "prediction"))
+    first = rows.group_by("version").agg(pl.col("start").min()).collect()["start"].sort().to_list()
+    told = [datetime.fromisoformat(one) for one in said.events]
+    told = [one if one.tzinfo is not None else one.replace(tzinfo=UTC) for one in told]
+    return sorted(one.timestamp() for one in [*first[1:], *told])
+
+
+def _begin(
+    names: Sequence[str],
+    past: Mapping[str, tuple[list[float], list[float]]],
+    number: int,
+    budget: float,
+    events: Sequence[float],
+    calendar: Calendar,
+) -> _Cohort:
+    share = _FIRST_SHARE if number == 0 else (1.0 - _FIRST_SHARE) / (number * (number + 1.0))
+    times = sorted({one for name in names for one in past[name][0]})
+    values = np.full((len(times), len(names)), np.nan)
+    place = {one: at for at, one in enumerate(times)}
+    for column, name in enumerate(names):
+        for one, value in zip(*past[name], strict=True):
+            values[place[one], column] = value
+    watch = SeriesWatch(
+        tuple(names), budget_per_month=budget * share, events=np.asarray(events), calendar=calendar
+    )
+    return _Cohort(tuple(names), share, watch.begin(values, np.array(times)), {}, {})
+
+
+def _after(
+    cohort: _Cohort, state: WatchState, judged: Judged, told: Mapping[str, Alarm], values: np.ndarray
+) -> _Cohort:
+    """The cohort after a step: alarms that it opened and closed, and what was expected of each."""
+    open_now, words = dict(cohort.open), dict(cohort.words)
+    one = next(iter(judged.told.values()))
+    for k, name in enumerate(cohort.names):
+        if np.isnan(values[k]):
+            continue
+        words[name] = _expected(
+            float(one.expected[k]), float(one.low[k]), float(one.high[k]), float(values[k])
+        )
+        if name in told:
+            alarm = told[name]
+            since = datetime.fromtimestamp(alarm.since, UTC).isoformat()
+            open_now.setdefault(name, _Open(since, alarm.words, alarm.guarantee))
+        elif judged.verdict[k] != Status.ALARM:
+            open_now.pop(name, None)
+    return replace(cohort, state=state, open=open_now, words=words)
+
+
+def _expected(expected: float, low: float, high: float, value: float) -> str:
+    if np.isnan(expected):
+        return f"was {value:.4g}"
+    return f"expected {expected:.4g} ({low:.4g} to {high:.4g}), was {value:.4g}"
+
+
+def _changes(before: _Cohort, after: _Cohort, step: datetime, window: timedelta) -> Iterator[dict[str, Any]]:
+    for name in after.names:
+        if name in after.open and name not in before.open:
+            yield _change(name, "opens", step, after.open[name].evidence, "")
+        elif name in before.open and name not in after.open:
+            yield _change(
+                name, "closes", step + window, "", "as expected again, or the new level was learned"
+            )
+
+
+def _change(name: str, kind: str, at: datetime, evidence: str, reason: str) -> dict[str, Any]:
+    said = {"watch": f"{name}{_SUFFIX}", "segment": "", "kind": kind}
+    return {**said, "at": at.isoformat(), "evidence": evidence, "reason": reason}
+
+
+def series_verdicts(standing: SeriesStanding) -> list[Verdict]:
+    """The verdict of every series that is watched."""
+    found = []
+    for cohort in standing.cohorts:
+        for name in cohort.names:
+            alarm = cohort.open.get(name)
+            if alarm is None:
+                found.append(
+                    Verdict(f"{name}{_SUFFIX}", "", Status.OK, None, cohort.words.get(name, ""), "tracked")
+                )
+            else:
+                since = datetime.fromisoformat(alarm.since)
+                said = f"{alarm.evidence}; now {cohort.words.get(name, '')}"
+                found.append(Verdict(f"{name}{_SUFFIX}", "", Status.ALARM, since, said, alarm.guarantee))
+    return found
