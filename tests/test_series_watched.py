@@ -84,9 +84,8 @@ def test_a_shift_smaller_than_the_wave_is_told_with_what_was_expected(tmp_path: 
     """A shift of half the wave's height is an alarm within three hours, without a reference, in numbers."""
     model = Hours(tmp_path)
     model.run(24 * 5)
-    assert {name: one.verdict for name, one in model.verdicts().items()} == dict.fromkeys(
-        ("x.expected", "prediction.expected", "error_rate.expected"), "OK"
-    )
+    told = {name: one.verdict for name, one in model.verdicts().items()}
+    assert told == dict.fromkeys(("x.expected", "prediction.expected", "error_rate.expected"), "OK")
     assert model.opened() == []
     model.run(3, shift=1.0)
     found = model.verdicts()["x.expected"]
