@@ -39,6 +39,10 @@ SERIES_SHARE = 0.2
 SERIES_WINDOWS = 50
 """Closed windows of a series that are learned from before it is watched."""
 
+SERIES_MAX = 50
+"""Series of a model that are watched: the model's own figures first, then columns in the order of their names. Each keeps
+up to 80 kB of its past."""
+
 _FIRST_SHARE = 0.9  # of that budget, for those that are watched first
 _SUFFIX = ".expected"
 
@@ -91,7 +95,7 @@ class SeriesStanding:
                 {
                     "names": one.names,
                     "share": one.share,
-                    "state": base64.b85encode(one.state.to_bytes()).decode(),
+                    "state": base64.b64encode(one.state.to_bytes()).decode(),
                     "open": {name: [it.since, it.evidence, it.guarantee] for name, it in one.open.items()},
                     "words": dict(one.words),
                 }
@@ -110,7 +114,7 @@ class SeriesStanding:
             _Cohort(
                 tuple(one["names"]),
                 one["share"],
-                WatchState.from_bytes(base64.b85decode(one["state"])),
+                WatchState.from_bytes(base64.b64decode(one["state"])),
                 {name: _Open(*it) for name, it in one["open"].items()},
                 one["words"],
             )
@@ -141,16 +145,21 @@ def judge_series(
             cohorts[number] = _after(cohort, state, judged, told, values)
             changes += _changes(cohort, cohorts[number], step, window)
         for name, one in numbers.items():
-            if name not in watched and not np.isnan(one[at]):
+            if name not in watched and len(watched) < SERIES_MAX and not np.isnan(one[at]):
                 times, values_of = past.setdefault(name, ([], []))
                 times.append(step.timestamp())
                 values_of.append(float(one[at]))
-        ready = sorted(name for name, (times, _) in past.items() if len(times) >= SERIES_WINDOWS)
+        ready = [name for name in sorted(past, key=_order) if len(past[name][0]) >= SERIES_WINDOWS]
+        ready = ready[: SERIES_MAX - sum(len(one.names) for one in cohorts)]
         if ready:
             cohorts.append(_begin(ready, past, len(cohorts), budget, events, calendar))
             for name in ready:
                 del past[name]
     return replace(standing, cohorts=tuple(cohorts), past=past), changes
+
+
+def _order(name: str) -> tuple[bool, str]:
+    return name not in ("accuracy", "error", "error_rate", "latency", "latency_p95", "prediction"), name
 
 
 def _numbers(came: Arrived, shape: Shape) -> dict[str, np.ndarray]:
