@@ -153,8 +153,8 @@ def judge_series(
         ready = ready[: SERIES_MAX - sum(len(one.names) for one in cohorts)]
         if ready:
             cohorts.append(_begin(ready, past, len(cohorts), budget, events, calendar))
-            for name in ready:
-                del past[name]
+            full = sum(len(one.names) for one in cohorts) >= SERIES_MAX
+            past = {} if full else {name: one for name, one in past.items() if name not in ready}
     return replace(standing, cohorts=tuple(cohorts), past=past), changes
 
 
