@@ -57,12 +57,12 @@ def autoregressive(random: np.random.Generator, n_runs: int, n: int) -> Iterator
         value = 0.5 * value + np.sqrt(0.75) * random.normal(size=n_runs)
 
 
-def moved(rows: np.ndarray, size: float, random: np.random.Generator) -> np.ndarray:
+def moved(rows: np.ndarray, size: float, _: np.random.Generator) -> np.ndarray:
     """The mean of rows moved by ``size``."""
     return rows + size
 
 
-def wider(rows: np.ndarray, size: float, random: np.random.Generator) -> np.ndarray:
+def wider(rows: np.ndarray, size: float, _: np.random.Generator) -> np.ndarray:
     """The deviation of rows times ``size``."""
     return rows * size
 

@@ -131,7 +131,12 @@ class Statistical:
             return begin_counted(past, max(int(top) + 2, 3))
         return begin_counted(past, 2, self.known)
 
-    def step(self, state: Any, value: Floats, time: float) -> tuple[Told, RankedState | CountedState]:
+    def step(
+        self,
+        state: Any,
+        value: Floats,
+        time: float,  # noqa: ARG002 (every method is told it)
+    ) -> tuple[Told, RankedState | CountedState]:
         """What a new number of each series [K] says, and the state after it; ``time`` is not looked at."""
         value = np.asarray(value, dtype=np.float64)
         if value.shape != state.told.shape:

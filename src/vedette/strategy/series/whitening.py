@@ -67,13 +67,14 @@ def autoregression(values: Floats, order_max: int = N_LAGS) -> Floats:
     if n < _ROWS_MIN or not float(y @ y) > 0:
         return np.zeros(0)
     gram, right, power = x.T @ x, x.T @ y, float(y @ y)
-    best, chosen = np.log(power / n) * n, np.zeros(0)
+    chosen: Floats = np.zeros(0)
+    best = n * float(np.log(power / n))
     for order in range(1, order_max + 1):
         found = np.linalg.lstsq(gram[:order, :order], right[:order], rcond=None)[0]
         rest = power - float(found @ right[:order])
-        score = n * np.log(max(rest / n, 1e-12 * power / n)) + order * np.log(n)
+        score = n * float(np.log(max(rest / n, 1e-12 * power / n))) + order * float(np.log(n))
         if score < best:
-            best, chosen = score, found
+            best, chosen = score, np.asarray(found)
     return chosen
 
 
