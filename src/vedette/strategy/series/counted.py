@@ -79,8 +79,14 @@ def begin_exceedance(past: Floats, quantile: float, seed: int) -> CountedState:
     """The state after the reference ``past`` [n, K], whose ``quantile`` is the limit."""
     past = np.where(np.isfinite(past), past, np.nan)
     urn = rank_urn(past, seed, np.array([quantile]))
-    weights = np.diff(urn.cum, axis=1)
-    beyond = np.where(np.isnan(past), np.nan, (past > urn.edges[:, 0]) * 1.0) if urn.edges.size else past
+    if not urn.edges.shape[1]:  # no series has a row
+        urn = Ranks(
+            np.full((past.shape[1], 1), np.inf), np.zeros((past.shape[1], 1)), urn.cum[:, [0, 1, 1]], 0, seed
+        )
+    weights = np.maximum(
+        np.diff(urn.cum, axis=1), _PRIOR
+    )  # a series without rows says nothing, but is no error
+    beyond = np.where(np.isnan(past), np.nan, (past > urn.edges[:, 0]) * 1.0)
     return _state(beyond, weights, urn, None)
 
 
@@ -113,23 +119,30 @@ def _state(past: Floats, weights: Floats, edges: Ranks | None, known: float | No
 def step_rate(state: CountedState, value: Floats, bets: Floats) -> tuple[Told, CountedState]:
     """What ``value`` [K] says, 0 or 1 or beside a limit, and the state after it; ``bets`` [M] are signed sizes."""
     there = np.isfinite(value) & state.told
-    value = np.where(there, value, 0.0)
-    weights, edges = state.weights, state.edges
+    every = bool(there.all())
+    if not every:
+        value = np.where(there, value, 0.0)
+    edges = state.edges
     if edges is not None:
         drawn = draw(edges, value)
         hit, edges = (drawn.cell > 0) * 1.0, put(edges, drawn, there)
     else:
         hit = value
-    theta = np.where(np.isnan(state.known), weights[:, 1] / (weights[:, 0] + weights[:, 1]), state.known)
+    rate = state.weights[:, 1] / (state.weights[:, 0] + state.weights[:, 1])
+    theta = np.where(np.isnan(state.known), rate, state.known)
     spread = np.sqrt(theta * (1.0 - theta))
-    shift = np.clip(bets / spread[:, None], -_SHIFT_MAX, _SHIFT_MAX)
-    log_e = shift * hit[:, None] - np.log1p(theta[:, None] * np.expm1(shift))
+    shift = np.minimum(np.maximum(bets / spread[:, None], -_SHIFT_MAX), _SHIFT_MAX)
+    log_e = shift * hit[:, None]
+    log_e -= np.log1p(theta[:, None] * np.expm1(shift))
     log_e /= state.inflation[:, None]
-    log_e[~there] = 0.0
-    weights = weights + np.stack([there * (1.0 - hit), there * hit], axis=1)
+    if not every:
+        log_e[~there] = 0.0
+    came = np.empty_like(state.weights)
+    came[:, 1] = there * hit
+    came[:, 0] = there - came[:, 1]
     usual = None if edges is None else edges.edges[:, 0]
     told = _told_rate(state, log_e, theta, (hit - theta) / spread, there, usual)
-    return told, replace(state, weights=weights, edges=edges)
+    return told, replace(state, weights=state.weights + came, edges=edges)
 
 
 def _told_rate(

@@ -18,7 +18,7 @@ and Rinaldo (2024), "E-detectors", definition 2.2.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +48,7 @@ REFERENCE_MIN = 20
 """Rows of a reference; fewer have hardly an order to fall in, and the method says nothing."""
 _E_MIN = 1e-300
 _USUAL = (0.025, 0.975)
+_LOOK = 64  # rows after which it is looked anew where 95 % of rows lie
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,8 @@ class RankedState:
 
     ``centre`` [K], ``coefficients`` and ``before`` [K, P]: the autoregression that is taken out, and the last P rows
     less the centre, the latest first. ``n``, ``mean`` [K]: of the residuals so far. ``told`` [K]: whether the reference
-    was long enough. ``inflation`` [K]: rows that count as one.
+    was long enough. ``inflation`` [K]: rows that count as one. ``low``, ``high`` [K]: 95 % of the next residuals lie
+    between, as of the last time that was looked at.
     """
 
     urn: Ranks
@@ -67,6 +69,8 @@ class RankedState:
     mean: Floats
     told: Bools
     inflation: Floats
+    low: Floats
+    high: Floats
     treatments: tuple[Treatment, ...]
 
 
@@ -94,8 +98,9 @@ def begin_ranked(past: Floats, *, spread: bool, seed: int) -> RankedState:
     before[:, : latest.shape[1]] = latest
     told = np.isfinite(left)
     n = told.sum(axis=0).astype(np.float64)
+    urn = rank_urn(left, seed)
     return RankedState(
-        rank_urn(left, seed),
+        urn,
         centre,
         coefficients,
         before,
@@ -103,6 +108,7 @@ def begin_ranked(past: Floats, *, spread: bool, seed: int) -> RankedState:
         np.where(told, left, 0.0).sum(axis=0) / np.maximum(n, 1.0),
         n >= REFERENCE_MIN,
         np.array([one.inflation for one in treatments]),
+        *_usual(urn),
         tuple(treatments),
     )
 
@@ -120,41 +126,64 @@ def _scores(values: Floats) -> Floats:
 def step_ranked(state: RankedState, value: Floats, bets: Floats, *, spread: bool) -> tuple[Told, RankedState]:
     """What ``value`` [K] says, and the state after it; ``bets`` [M] are lam, or s with ``spread``."""
     there = np.isfinite(value) & state.told
-    whitened = state.coefficients.shape[1] > 0
+    every = bool(there.all())
     foretold = state.centre
+    whitened = state.before.shape[1] > 0
     if whitened:
         foretold = foretold + (state.coefficients * state.before).sum(axis=1)
-    left = np.where(there, value - foretold, 0.0)
+    left = value - foretold
+    if not every:
+        left = np.where(there, left, 0.0)
     drawn = draw(state.urn, left)
-    log_e = _log_e(drawn, bets, spread) / state.inflation[:, None]
-    log_e[~there] = 0.0
-    expected = np.where(state.told, foretold + state.mean, np.nan)
-    low, high = (np.where(state.told, foretold + edge, np.nan) for edge in _usual(state.urn))
-    middle = special.ndtri((drawn.below + 0.5 * drawn.within) / drawn.whole)
+    log_e, surprise = _bet(drawn, bets, spread)
+    log_e /= state.inflation[:, None]
+    expected, low, high = foretold + state.mean, foretold + state.low, foretold + state.high
+    if not every:
+        log_e[~there] = 0.0
+        surprise[~there] = np.nan
+        for one in (expected, low, high):
+            one[~state.told] = np.nan
+    urn = put(state.urn, drawn, there)
     n = state.n + there
     mean = state.mean + there * (left - state.mean) / np.maximum(n, 1.0)
     before = state.before
     if whitened:  # a missing row is taken to be what was foretold
         now = np.where(np.isfinite(value), value, foretold) - state.centre
         before = np.concatenate([now[:, None], before[:, :-1]], axis=1)
-    told = Told(log_e, expected, low, high, np.where(there, middle, np.nan))
-    return told, replace(state, urn=put(state.urn, drawn, there), before=before, n=n, mean=mean)
+    usual = (state.low, state.high) if urn.n_steps % _LOOK else _usual(urn)
+    after = RankedState(
+        urn,
+        state.centre,
+        state.coefficients,
+        before,
+        n,
+        mean,
+        state.told,
+        state.inflation,
+        *usual,
+        state.treatments,
+    )
+    return Told(log_e, expected, low, high, surprise), after
 
 
-def _log_e(drawn: Draw, bets: Floats, spread: bool) -> Floats:
-    """[K, M]: logs of the e-values. Cells of the upper half are mirrored, so that small tails keep their digits."""
-    low, high = drawn.below, drawn.below + drawn.within
-    upper = low + high > drawn.whole
-    sign = np.where(upper, -1.0, 1.0)[:, None]
-    rest = drawn.whole - high
-    near = special.ndtri(np.where(upper, rest, low) / drawn.whole)[:, None]
-    far = special.ndtri(np.where(upper, rest + drawn.within, high) / drawn.whole)[:, None]
+def _bet(drawn: Draw, bets: Floats, spread: bool) -> tuple[Floats, Floats]:
+    """[K, M]: logs of the e-values; [K]: the normal scores. Cells of the upper half are mirrored: tails keep their digits."""
+    high = drawn.below + drawn.within
+    upper = drawn.below + high > drawn.whole
+    sign = np.where(upper, -1.0, 1.0)
+    outer = np.where(upper, drawn.whole - high, drawn.below)
+    near = special.ndtri(outer / drawn.whole)[:, None]
+    far = special.ndtri((outer + drawn.within) / drawn.whole)[:, None]
     if spread:
-        share = special.ndtr(far / bets) - special.ndtr(near / bets)
+        share = special.ndtr(far / bets)
+        share -= special.ndtr(near / bets)
     else:
-        moved = sign * bets
-        share = special.ndtr(far - moved) - special.ndtr(near - moved)
-    return np.asarray(np.log(np.maximum(share * (drawn.whole / drawn.within)[:, None], _E_MIN)))
+        moved = sign[:, None] * bets
+        share = special.ndtr(far - moved)
+        share -= special.ndtr(near - moved)
+    share *= (drawn.whole / drawn.within)[:, None]
+    np.maximum(share, _E_MIN, out=share)
+    return np.log(share, out=share), sign * special.ndtri((outer + 0.5 * drawn.within) / drawn.whole)
 
 
 def _usual(urn: Ranks) -> tuple[Floats, Floats]:

@@ -7,6 +7,7 @@ variances, ``counted`` for rates, categories and exceedances, ``urns`` for why t
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -106,7 +107,7 @@ class Statistical:
         """What was done about rows of each series that hang together, in words."""
         return tuple(one.words for one in state.treatments)
 
-    @property
+    @cached_property
     def bets(self) -> Floats:
         """[M]: the signed sizes of the bets of means, rates and exceedances, factors of a standard deviation of variances."""
         signs = np.array(_SIDES[self.side])[:, None]

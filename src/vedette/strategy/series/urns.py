@@ -19,7 +19,7 @@ Sources: Wilks (1962), "Mathematical Statistics", section 8.7 (coverages are Dir
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -104,14 +104,14 @@ def draw(urn: Ranks, rows: Floats) -> Draw:
     >>> drawn.cell.tolist(), drawn.below.tolist(), drawn.within.tolist(), drawn.whole.tolist()
     ([2], [2.0], [1.0], [4.0])
     """
-    column = rows[:, None]
-    below = urn.edges < column
-    equal = urn.edges == column
-    if bool(equal.any()):
-        chance = np.random.default_rng([urn.seed, 2, urn.n_steps]).random(len(rows))
-        below |= equal & (urn.ties < chance[:, None])
-    cell = below.sum(axis=1)
     index = np.arange(len(rows))
+    cell = (urn.edges < rows[:, None]).sum(axis=1)
+    if urn.edges.shape[1]:
+        met = urn.edges[index, np.minimum(cell, urn.edges.shape[1] - 1)] == rows
+        if bool(met.any()):
+            chance = np.random.default_rng([urn.seed, 2, urn.n_steps]).random(len(rows))
+            equal = urn.edges == rows[:, None]
+            cell = cell + (equal & (urn.ties < chance[:, None])).sum(axis=1)
     low = urn.cum[index, cell]
     return Draw(cell, low, urn.cum[index, cell + 1] - low, urn.cum[:, -1])
 
@@ -120,4 +120,4 @@ def put(urn: Ranks, drawn: Draw, there: Bools) -> Ranks:
     """The urns with what was drawn put in, one more in its cell, where ``there`` [K]."""
     more = np.arange(urn.cum.shape[1]) > drawn.cell[:, None]
     more &= there[:, None]
-    return replace(urn, cum=urn.cum + more, n_steps=urn.n_steps + 1)
+    return Ranks(urn.edges, urn.ties, urn.cum + more, urn.n_steps + 1, urn.seed)
