@@ -8,8 +8,8 @@ row. An exceedance of a quantile of the reference has an exact urn, (r, n0 + 1 -
 whatever the law of rows is. A rate starts with Jeffreys' (1/2, 1/2) and the reference's counts, which is exact for rates
 drawn from his prior, and for each single rate as far as simulation tells. A rate that is known needs no urn.
 
-*Category*: q = (1 - eps) theta + eps (shares of late), which learns by itself which categories there are more of. One
-cell is for categories that the reference had none of.
+*Category*: odds of one category alone, of each of the eight that the reference has most of, and of a cell for those that it
+has none of; and q = (1 - eps) theta + eps (shares of late), which learns by itself which categories there are more of.
 
 Sources: Krichevsky and Trofimov (1981), "The performance of universal encoding"; Lindon and Malek (2022), "Anytime-valid
 inference for multinomial count data", section 3; Wilks (1962), "Mathematical Statistics", section 8.7.
@@ -29,6 +29,7 @@ from vedette.strategy.series.whitening import Treatment, hangs_together, inflati
 __all__ = [
     "LEARNING",
     "SHIFTS",
+    "SINGLE",
     "CountedState",
     "begin_counted",
     "begin_exceedance",
@@ -43,9 +44,12 @@ Bools = NDArray[np.bool_]
 SHIFTS = np.array([0.08, 0.11, 0.15, 0.2, 0.3, 0.45])
 """Sizes of bets on a rate, in standard deviations of a row: shift/sqrt(theta (1 - theta)) of log odds."""
 _SHIFT_MAX = 3.0  # of log odds, twentyfold
-LEARNING = tuple((eps, rows) for rows in (30.0, 200.0, 1000.0) for eps in (0.1, 0.35, 0.75))
-"""Bets on categories: the part of q that is learnt, and over how many rows it is."""
+SINGLE = np.array([0.12, 0.35, -0.12, -0.35])
+"""Sizes of bets on each category alone, likewise."""
+LEARNING = tuple((eps, rows) for rows in (50.0, 500.0) for eps in (0.2, 0.6))
+"""Bets on all categories at once: the part of q that is learnt, and over how many rows it is."""
 _PRIOR = 0.5
+_ALONE = 8  # categories that have bets of their own, beside the unseen
 _REFERENCE_MIN = 20
 _USUAL = 0.025
 
@@ -54,14 +58,15 @@ _USUAL = 0.025
 class CountedState:
     """K series: ``weights`` [K, C] of the cells of their urns.
 
-    ``edges``: of an exceedance, the limits. ``late`` [K, H, C]: shares of late, over each number of rows. ``known`` [K]:
-    the rate where it is known, else NaN. ``told`` [K]: whether the reference was long enough. ``inflation`` [K]: rows
-    that count as one.
+    ``edges``: of an exceedance, the limits. ``late`` [K, H, C]: shares of late, over each number of rows. ``alone``
+    [K, T]: cells that have bets of their own. ``known`` [K]: the rate where it is known, else NaN. ``told`` [K]: whether
+    the reference was long enough. ``inflation`` [K]: rows that count as one.
     """
 
     weights: Floats
     edges: Ranks | None
     late: Floats
+    alone: Ints
     known: Floats
     told: Bools
     inflation: Floats
@@ -109,6 +114,13 @@ def _state(past: Floats, weights: Floats, edges: Ranks | None, known: float | No
         weights,
         edges,
         np.repeat(shares[:, None, :], len(halves), axis=1),
+        np.concatenate(  # the last is for those unseen
+            [
+                np.argsort(-weights[:, :-1], axis=1, kind="stable")[:, :_ALONE],
+                np.full((n_series, 1), n_cells - 1),
+            ],
+            axis=1,
+        ),
         np.full(n_series, np.nan if known is None else known),
         np.full(n_series, True) if known is not None else n >= _REFERENCE_MIN,
         np.array([one.inflation for one in treatments]),
@@ -167,10 +179,15 @@ def step_categories(state: CountedState, value: Floats) -> tuple[Told, CountedSt
     index = np.arange(n_series)
     theta = state.weights[index, cell] / state.weights.sum(axis=1)
     late = state.late[index, :, cell]
+    shares = state.weights[index[:, None], state.alone] / state.weights.sum(axis=1, keepdims=True)
+    shift = SINGLE / np.sqrt(shares * (1.0 - shares))[:, :, None]
+    shift = np.minimum(np.maximum(shift, -_SHIFT_MAX), _SHIFT_MAX)
+    single = shift * (state.alone == cell[:, None])[:, :, None] - np.log1p(
+        shares[:, :, None] * np.expm1(shift)
+    )
     lengths = list(dict.fromkeys(rows for _, rows in LEARNING))
-    log_e = np.empty((n_series, len(LEARNING)))
-    for m, (eps, rows) in enumerate(LEARNING):
-        log_e[:, m] = np.log1p(eps * (late[:, lengths.index(rows)] / theta - 1.0))
+    learnt = [np.log1p(eps * (late[:, lengths.index(rows)] / theta - 1.0)) for eps, rows in LEARNING]
+    log_e = np.concatenate([single.reshape(n_series, -1), np.stack(learnt, axis=1)], axis=1)
     log_e /= state.inflation[:, None]
     log_e[~there] = 0.0
     came = (np.arange(n_cells) == cell[:, None]) & there[:, None]
