@@ -1,0 +1,164 @@
+"""The statistical method: each row is held against all rows before it, and what it says is an e-value.
+
+Nothing of a season or a trend is known here; rows are taken to be alike until they are not. See ``ranked`` for means and
+variances, ``counted`` for rates, categories and exceedances, ``urns`` for why the e-values are right.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vedette.strategy.series import Told
+from vedette.strategy.series.counted import (
+    SHIFTS,
+    CountedState,
+    begin_counted,
+    begin_exceedance,
+    step_categories,
+    step_rate,
+)
+from vedette.strategy.series.ranked import LOCATIONS, SPREADS, RankedState, begin_ranked, step_ranked
+
+__all__ = ["KINDS", "Statistical"]
+
+Floats = NDArray[np.float64]
+
+KINDS = ("mean", "rate", "variance", "category", "exceedance")
+_SIDES = {"both": (1.0, -1.0), "up": (1.0,), "down": (-1.0,)}
+
+
+@dataclass(frozen=True)
+class Statistical:
+    """Watches the level, the spread or the shares of series whose law nobody knows, from a reference on.
+
+    ``kind``: *mean* watches the location of any numbers by their ranks (normal rows lose next to nothing by it, rows
+    with heavy tails gain); *variance* their spread; *rate* rows that are 0 or 1, such as errors; *category* numbers of
+    categories, 0, 1, 2, ...; *exceedance* how many lie beyond a ``limit``, or beyond a ``quantile`` of the reference.
+    ``side``: a change up, down, or both; of categories both. ``known``: the rate, of kind rate or of an exceedance of
+    a ``limit``, where a contract says it; then no reference is needed, and with one ``side`` a better rate than known
+    is no change. ``seed``: of the order of equal rows.
+
+    Where nothing changes, the mean of each e-value is at most 1 given all rows before, with the reference's own chance
+    included; so the recursion R <- (R + 1) e on the mean over bets reaches A no more than once in A rows. That holds for
+    rows that are independent and alike. The reference is tested for it (Ljung and Box at .01); where it fails, means and
+    variances have an autoregression taken out, and what still hangs together counts as fewer rows. ``words`` says what
+    was done. ``guarantee`` is *proved* where ``independent`` rows were declared, else *calibrated*; ``guarantees`` says
+    of each series what the test left of it.
+
+    A number that is missing or infinite says nothing. A series with fewer than 20 rows of reference says nothing ever:
+    its log e-values are 0, the rest NaN. Raises ``ValueError`` for what it was not made for.
+
+    >>> method = Statistical("mean")
+    >>> past = np.random.default_rng(1).normal(10.0, 2.0, (500, 1))
+    >>> state = method.begin(past, np.arange(500.0))
+    >>> told, state = method.step(state, np.array([17.0]), 500.0)
+    >>> bool(told.low[0] < told.expected[0] < told.high[0] < 17.0), bool(told.surprise[0] > 2.5)
+    (True, True)
+    >>> bool(told.log_e.max() > 1.0)                                     # for a bet on a rise
+    True
+
+    Source: Shin, Ramdas and Rinaldo (2024), "E-detectors: a nonparametric framework for sequential change detection",
+    New England Journal of Statistics in Data Science, theorem 2.4.
+    """
+
+    kind: str = "mean"
+    side: str = "both"
+    independent: bool = False
+    quantile: float = 0.95
+    limit: float | None = None
+    known: float | None = None
+    seed: int = 0
+    name: str = "statistical"
+
+    def __post_init__(self) -> None:
+        """Check the arguments."""
+        if self.kind not in KINDS:
+            raise ValueError(f"kind={self.kind!r}: must be one of {', '.join(KINDS)}")
+        if self.side not in _SIDES:
+            raise ValueError(f"side={self.side!r}: must be both, up or down")
+        if self.kind == "category" and self.side != "both":
+            raise ValueError(f"side={self.side!r}: categories have no up and down, leave it out")
+        if not 0.0 < self.quantile < 1.0:
+            raise ValueError(f"quantile={self.quantile}: must lie between 0 and 1")
+        if self.limit is not None and (self.kind != "exceedance" or not np.isfinite(self.limit)):
+            raise ValueError(f"limit={self.limit}: a finite number, of kind exceedance alone")
+        if self.known is not None:
+            if not (self.kind == "rate" or self.limit is not None):
+                raise ValueError(f"known={self.known}: of kind rate, or of exceedance with a limit, alone")
+            if not 0.0 < self.known < 1.0:
+                raise ValueError(f"known={self.known}: a rate between 0 and 1")
+
+    @property
+    def guarantee(self) -> str:
+        """What is promised of false alarms before a reference was seen: proved or calibrated."""
+        return "proved" if self.independent else "calibrated"
+
+    def guarantees(self, state: RankedState | CountedState) -> tuple[str, ...]:
+        """What is promised of each series: proved where rows were declared independent and no test rejected it."""
+        plain = (len(one.coefficients) == 0 and one.inflation == 1.0 for one in state.treatments)
+        return tuple("proved" if self.independent and one else "calibrated" for one in plain)
+
+    def words(self, state: RankedState | CountedState) -> tuple[str, ...]:
+        """What was done about rows of each series that hang together, in words."""
+        return tuple(one.words for one in state.treatments)
+
+    @cached_property
+    def bets(self) -> Floats:
+        """[M]: the signed sizes of the bets of means, rates and exceedances, factors of a standard deviation of variances."""
+        signs = np.array(_SIDES[self.side])[:, None]
+        if self.kind == "variance":
+            return np.asarray(SPREADS**signs).ravel()
+        return np.asarray(signs * (LOCATIONS if self.kind == "mean" else SHIFTS)).ravel()
+
+    def begin(self, past: Floats, times: Floats) -> RankedState | CountedState:
+        """The state after the reference ``past`` [n, K], NaN where missing; ``times`` [n] are not looked at."""
+        past = np.asarray(past, dtype=np.float64)
+        if past.ndim != 2 or past.shape[1] < 1:
+            raise ValueError(f"past has shape {past.shape}: must be [rows, series]")
+        if len(times) != len(past):
+            raise ValueError(f"times has {len(times)} rows, past {len(past)}: must be as many")
+        if self.kind in ("mean", "variance"):
+            return begin_ranked(past, spread=self.kind == "variance", seed=self.seed)
+        if self.kind == "exceedance" and self.limit is None:
+            return begin_exceedance(past, self.quantile, self.seed)
+        past = self._cells(past)
+        if self.kind == "category":
+            top = float(np.nanmax(past, initial=0.0)) if np.isfinite(past).any() else 0.0
+            return begin_counted(past, max(int(top) + 2, 3))
+        return begin_counted(past, 2, self.known)
+
+    def step(
+        self,
+        state: Any,
+        value: Floats,
+        time: float,  # noqa: ARG002 (every method is told it)
+    ) -> tuple[Told, RankedState | CountedState]:
+        """What a new number of each series [K] says, and the state after it; ``time`` is not looked at."""
+        value = np.asarray(value, dtype=np.float64)
+        if value.shape != state.told.shape:
+            raise ValueError(f"value has shape {value.shape}: must be {state.told.shape}, one of each series")
+        if isinstance(state, RankedState):
+            return step_ranked(state, value, self.bets, spread=self.kind == "variance")
+        if self.kind == "exceedance" and self.limit is None:
+            return step_rate(state, value, self.bets)
+        value = self._cells(value)
+        return (
+            step_categories(state, value) if self.kind == "category" else step_rate(state, value, self.bets)
+        )
+
+    def _cells(self, values: Floats) -> Floats:
+        """The numbers of cells of ``values``, NaN where missing."""
+        there = np.isfinite(values)
+        if self.limit is not None:
+            return np.where(there, values > self.limit, np.nan)
+        known = np.where(there, values, 0.0)
+        wrong = (known < 0) | (known != np.floor(known)) | ((known > 1) if self.kind == "rate" else False)
+        if bool(wrong.any()):
+            right = "0 or 1" if self.kind == "rate" else "a whole number of 0 or more, of its category"
+            raise ValueError(f"value={values[wrong].flat[0]:g}: must be {right}, or NaN")
+        return np.where(there, values, np.nan)
