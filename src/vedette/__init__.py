@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from vedette.records import Status as Status
     from vedette.records import Verdict as Verdict
     from vedette.records import Window as Window
+    from vedette.strategy.series.change_points import change_points as change_points
+    from vedette.strategy.series.watch import watch_series as watch_series
 
 __all__ = [
     "ASGIMiddleware",
@@ -46,10 +48,12 @@ __all__ = [
     "WSGIMiddleware",
     "Window",
     "__version__",
+    "change_points",
     "image",
     "report",
     "sampling",
     "text",
+    "watch_series",
 ]
 
 __version__ = "0.1.0.dev0"
@@ -59,10 +63,12 @@ _HOME = {
     "WSGIMiddleware": "vedette.capture.frameworks.wsgi",
     "Monitor": "vedette.monitor",
     "VedetteError": "vedette.errors",
+    "change_points": "vedette.strategy.series.change_points",
     "image": "vedette.capture.media",
     "report": "vedette.engine.two_files.run",
     "sampling": "vedette.capture",
     "text": "vedette.capture.media",
+    "watch_series": "vedette.strategy.series.watch",
 }
 
 

@@ -412,6 +412,63 @@ def report(
     print_comparison(found, as_json=json, html=html)
 
 
+@app.command()
+def series(
+    file: Annotated[str, typer.Argument(help="Parquet, CSV or Arrow file, or Delta table.")],
+    column: Annotated[
+        list[str] | None,
+        typer.Option(help="A column to judge; again for others; default all numbers.", show_default=False),
+    ] = None,
+    time: Annotated[
+        str | None, typer.Option(help="The column of times; default the first one.", show_default=False)
+    ] = None,
+    budget: Annotated[float, typer.Option(help="False alarms a month over all series.")] = 1.0,
+    method: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="statistical, time_step or chain; again for others; default all.", show_default=False
+        ),
+    ] = None,
+    reference: Annotated[
+        int | None, typer.Option(help="Rows that are learned from; default 15 %.", show_default=False)
+    ] = None,
+    event: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A time after which the level may be another; again for others.", show_default=False
+        ),
+    ] = None,
+    holiday: Annotated[
+        list[str] | None,
+        typer.Option(help="A day of which nothing is expected; again for others.", show_default=False),
+    ] = None,
+    timezone: Annotated[str, typer.Option(help="Whose hours and days seasons go by.")] = "UTC",
+    separator: Annotated[
+        str | None, typer.Option(help="Separator of CSV files; default a comma.", show_default=False)
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Judge recorded series as if each number had just come: what was expected, what came; and when each changed."""
+    from vedette.engine import series_file
+    from vedette.output import series_console
+    from vedette.output.progress import told
+
+    with told(f"series of {file}"):
+        found = series_file.judge_file(
+            file,
+            columns=column,
+            time=time,
+            budget_per_month=budget,
+            methods=method,
+            reference=reference,
+            events=event or (),
+            holidays=holiday or (),
+            timezone=timezone,
+            separator="\t" if separator == "\\t" else separator,
+        )
+    series_console.print_series(found, as_json=json)
+
+
 def _pairs(texts: list[str]) -> dict[str, str]:
     """``name=their`` texts as a mapping."""
     pairs = [text.partition("=") for text in texts]

@@ -1,0 +1,136 @@
+"""A recorded series, or several side by side, judged as if each number had just come; and when it changed, looking back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from vedette.engine.two_files.source import as_floats, kind_of
+from vedette.errors import DataError
+from vedette.lake.files import open_table
+from vedette.strategy.series import METHODS
+from vedette.strategy.series.change_points import change_points
+from vedette.strategy.series.events import Calendar
+from vedette.strategy.series.found import SeriesFound
+from vedette.strategy.series.watch import watch_series
+
+__all__ = ["judge_file"]
+
+_STEP_S = 3600.0  # of rows without a time: only seasons and the budget's month depend on it
+
+
+def judge_file(
+    path: str | Path,
+    *,
+    columns: Sequence[str] | None = None,
+    time: str | None = None,
+    budget_per_month: float = 1.0,
+    methods: Sequence[str] | None = None,
+    reference: int | None = None,
+    events: Sequence[str] = (),
+    holidays: Sequence[str] = (),
+    timezone: str = "UTC",
+    separator: str | None = None,
+) -> SeriesFound:
+    """Judge the numeric columns of a Parquet, CSV, Arrow or Delta table as series.
+
+    ``columns`` are those to judge (default: all numeric ones), ``time`` that of the times (default: the first one that holds
+    times). ``reference`` rows are learned from and not judged (default 15 %, at most 750). ``events`` are ISO times after
+    which the level may be another, ``holidays`` ISO days of which nothing is expected, by the clock of ``timezone``.
+
+    Raises ``DataError`` where the file cannot be read or has no such series, ``ValueError`` for an impossible argument.
+    """
+    table = open_table(path, separator=separator, exported=True)
+    kinds = {name: kind_of(kind) for name, kind in table.schema.items()}
+    if time is None:
+        time = next((name for name, kind in kinds.items() if kind == "time"), None)
+    elif time not in kinds:
+        raise DataError(
+            f"time={time!r}: {table.path} has no such column; it has {', '.join(list(kinds)[:20])}"
+        )
+    names = (
+        list(columns)
+        if columns
+        else [name for name, kind in kinds.items() if kind == "numeric" and name != time]
+    )
+    for name in names:
+        if name not in kinds:
+            raise DataError(f"column {name!r}: {table.path} has none; it has {', '.join(list(kinds)[:20])}")
+        if kinds[name] not in ("numeric", "boolean"):
+            raise DataError(
+                f"column {name!r} of {table.path}: holds {kinds[name]} values; a series must be of numbers"
+            )
+    if not names:
+        raise DataError(
+            f"{table.path}: has no column of numbers; it has {', '.join(list(kinds)[:20]) or 'no columns'}"
+        )
+    frame = table.read([*names, *([time] if time is not None else [])])
+    times, ordered = _times(frame, time, table.path)
+    if not ordered:
+        order = np.argsort(times, kind="stable")
+        frame, times = frame[order], times[order]
+    values = np.column_stack([as_floats(frame[name]).fill_null(np.nan).to_numpy() for name in names])
+    values = np.where(np.isfinite(values), values, np.nan)
+    watched = watch_series(
+        values,
+        times,
+        budget_per_month=budget_per_month,
+        methods=methods,
+        events=[_time("events", one) for one in events],
+        calendar=Calendar(timezone, [_day(one) for one in holidays]),
+        reference=reference,
+        names=names,
+    )
+    judged = watched.verdict[:, 0] != ""
+    return SeriesFound(
+        names=tuple(names),
+        times=times,
+        values=values,
+        watched=watched,
+        changes={name: change_points(values[:, k]) for k, name in enumerate(names)},
+        reference=int((~judged).sum()),
+        budget_per_month=float(budget_per_month),
+        methods=tuple(METHODS) if methods is None else tuple(methods),
+        timed=time is not None,
+        sorted_rows=not ordered,
+    )
+
+
+def _times(frame: pl.DataFrame, name: str | None, path: str) -> tuple[np.ndarray, bool]:
+    """Seconds since 1970, and whether they never go backwards; without a column of times rows are an hour apart."""
+    if name is None:
+        return _STEP_S * np.arange(frame.height, dtype=np.float64), True
+    column = frame[name]
+    if column.null_count():
+        raise DataError(
+            f"column {name!r} of {path}: {column.null_count():,} rows have no time; leave them out"
+        )
+    if column.dtype.is_numeric():
+        seconds = column.cast(pl.Float64).to_numpy()
+    elif column.dtype == pl.Date or isinstance(column.dtype, pl.Datetime):
+        seconds = column.cast(pl.Datetime("us")).dt.timestamp("us").cast(pl.Float64).to_numpy() / 1e6
+    else:
+        raise DataError(
+            f"column {name!r} of {path}: is of type {column.dtype}: must hold times, or seconds since 1970"
+        )
+    return seconds, bool((np.diff(seconds) >= 0).all())
+
+
+def _time(name: str, text: Any) -> float:
+    try:
+        found = datetime.fromisoformat(str(text))
+    except ValueError:
+        raise ValueError(f"{name}: {str(text)!r}: must be like 2026-05-03T10:00") from None
+    return (found if found.tzinfo is not None else found.replace(tzinfo=UTC)).timestamp()
+
+
+def _day(text: Any) -> date:
+    try:
+        return date.fromisoformat(str(text))
+    except ValueError:
+        raise ValueError(f"holidays: {str(text)!r}: must be like 2026-12-25") from None
