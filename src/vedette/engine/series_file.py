@@ -17,6 +17,7 @@ from vedette.strategy.series import METHODS
 from vedette.strategy.series.change_points import change_points
 from vedette.strategy.series.events import Calendar
 from vedette.strategy.series.found import SeriesFound
+from vedette.strategy.series.seasonal import without_season
 from vedette.strategy.series.watch import watch_series
 
 __all__ = ["judge_file"]
@@ -76,23 +77,27 @@ def judge_file(
         frame, times = frame[order], times[order]
     values = np.column_stack([as_floats(frame[name]).fill_null(np.nan).to_numpy() for name in names])
     values = np.where(np.isfinite(values), values, np.nan)
+    calendar = Calendar(timezone, [_day(one) for one in holidays])
     watched = watch_series(
         values,
         times,
         budget_per_month=budget_per_month,
         methods=methods,
         events=[_time("events", one) for one in events],
-        calendar=Calendar(timezone, [_day(one) for one in holidays]),
+        calendar=calendar,
         reference=reference,
         names=names,
     )
     judged = watched.verdict[:, 0] != ""
+    local = calendar.local(times)
+    left = {name: without_season(values[:, k], local) for k, name in enumerate(names)}
     return SeriesFound(
         names=tuple(names),
         times=times,
         values=values,
         watched=watched,
-        changes={name: change_points(values[:, k]) for k, name in enumerate(names)},
+        changes={name: change_points(one) for name, (one, _) in left.items()},
+        seasons={name: found for name, (_, found) in left.items()},
         reference=int((~judged).sum()),
         budget_per_month=float(budget_per_month),
         methods=tuple(METHODS) if methods is None else tuple(methods),

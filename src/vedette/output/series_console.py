@@ -33,7 +33,11 @@ def series_json(found: SeriesFound) -> dict[str, Any]:
         "guarantees": {name: dict(one) for name, one in found.watched.guarantees.items()},
         "alarms": [_alarm(one, found) for one in found.watched.alarms],
         "changes": {
-            name: {"reason": one.reason or None, "changes": [_change(it, found) for it in one.changes]}
+            name: {
+                "reason": one.reason or None,
+                "seasons": list(found.seasons[name]),
+                "changes": [_change(it, found) for it in one.changes],
+            }
             for name, one in found.changes.items()
         },
     }
@@ -113,6 +117,14 @@ def _print_changes(console: Terminal, found: SeriesFound) -> None:
     for name, of in found.changes.items():
         if of.reason:
             console.print(f"{visible(name, _NAME)}: {of.reason}", highlight=False, markup=False)
+    for name, seasons in found.seasons.items():
+        if seasons:
+            told = " and ".join(f"the wave of its {one}s" for one in seasons)
+            console.print(
+                f"{visible(name, _NAME)}: changes are looked for without {told}",
+                highlight=False,
+                markup=False,
+            )
     if not rows:
         console.print("looking back: no change of level", highlight=False)
         return

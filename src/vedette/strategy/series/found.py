@@ -17,7 +17,7 @@ __all__ = ["SeriesFound"]
 @dataclass(frozen=True, slots=True)
 class SeriesFound:
     """What was found: names of the series, times in seconds since 1970 of the rows, the numbers [n, K], what the
-    methods said row by row, and by name when each changed.
+    methods said row by row, and by name when each changed, without its ``seasons``.
 
     ``timed`` is false where the file has no times: rows are taken to be an hour apart. ``sorted_rows`` is true where rows had
     to be put in the order of their times.
@@ -28,6 +28,7 @@ class SeriesFound:
     values: NDArray[np.float64]
     watched: Watched
     changes: Mapping[str, ChangePoints]
+    seasons: Mapping[str, tuple[str, ...]]
     reference: int
     budget_per_month: float
     methods: tuple[str, ...]
