@@ -14,27 +14,38 @@ from scipy import special
 
 from vedette.strategy.dependence import ljung_box
 
-__all__ = ["LEVEL", "N_LAGS", "autoregression", "hangs_together", "inflation_of", "lagged", "residuals"]
+__all__ = [
+    "LEVEL",
+    "LEVEL_DECLARED",
+    "N_LAGS",
+    "autoregression",
+    "hangs_together",
+    "inflation_of",
+    "lagged",
+    "residuals",
+]
 
 Floats = NDArray[np.float64]
 
-LEVEL = 0.01
-"""Of the test of a reference: what depends much is found for sure at any level."""
+LEVEL, LEVEL_DECLARED = 0.05, 0.01
+"""Of the test of a reference; the second where rows were declared independent. To take out what is not there costs
+next to nothing, to leave in what is there costs false alarms."""
 N_LAGS = 10
-_ROWS_MIN = 50  # fewer tell nothing of dependence
+_ROWS_MIN = 30  # fewer tell nothing of dependence
+_WHOLE_MIN = 20
 _BATCHES = (50, 20)  # how many batches at most, of how many rows at least
 
 
-def hangs_together(scores: Floats) -> bool:
-    """True where Ljung and Box's test of ``scores`` [n], NaN where missing, rejects independence at .01.
+def hangs_together(scores: Floats, level: float = LEVEL) -> bool:
+    """True where Ljung and Box's test of ``scores`` [n], NaN where missing, rejects independence.
 
-    Missing rows count as the mean, which leaves the law of the test as it is where they are few. Fewer than 50 rows are
-    not tested.
+    It is made over 10 lags and over the first alone, which a few rows tell more of; the level is of both (Bonferroni).
+    Missing rows count as the mean. Fewer than 30 rows are not tested.
     """
     if np.isfinite(scores).sum() < _ROWS_MIN:
         return False
     filled = np.where(np.isfinite(scores), scores, np.nanmean(scores))
-    return ljung_box(filled, N_LAGS)[1] < LEVEL
+    return min(ljung_box(filled, n_lags)[1] for n_lags in (1, N_LAGS)) < level / 2.0
 
 
 def lagged(values: Floats, n_lags: int) -> Floats:
@@ -50,10 +61,11 @@ def lagged(values: Floats, n_lags: int) -> Floats:
 
 
 def autoregression(values: Floats, order_max: int = N_LAGS) -> Floats:
-    """The coefficients of the autoregression of ``values`` [n], as many as BIC says, none where rows are independent.
+    """The coefficients of the autoregression of ``values`` [n], as many as BIC says, one or more.
 
     Least squares about the mean, of all orders on the same rows: N log(RSS/N) + p log N is least. Rows with a missing
-    value among those before them are left out; the order is no more than a twentieth of the rows.
+    value among those before them are left out; the order is no more than a twentieth of the rows. None where fewer than
+    20 rows are left, or all are equal.
 
     Source: Schwarz (1978), "Estimating the dimension of a model", section 1; Brockwell and Davis (1991), "Time Series:
     Theory and Methods", section 9.3.
@@ -64,11 +76,11 @@ def autoregression(values: Floats, order_max: int = N_LAGS) -> Floats:
     whole = np.isfinite(centred) & np.isfinite(before).all(axis=1)
     x, y = before[whole], centred[whole]
     n = len(y)
-    if n < _ROWS_MIN or not float(y @ y) > 0:
+    if n < _WHOLE_MIN or not float(y @ y) > 0:
         return np.zeros(0)
     gram, right, power = x.T @ x, x.T @ y, float(y @ y)
     chosen: Floats = np.zeros(0)
-    best = n * float(np.log(power / n))
+    best = np.inf
     for order in range(1, order_max + 1):
         found = np.linalg.lstsq(gram[:order, :order], right[:order], rcond=None)[0]
         rest = power - float(found @ right[:order])
