@@ -228,11 +228,15 @@ def test_independent_rows_are_left_as_they_are():
 def test_an_autoregression_is_found_as_by_least_squares():
     """The order by BIC is 2 for one of order 2, the coefficients those of numpy's least squares."""
     rows = signal.lfilter([1.0], [1.0, -0.5, 0.3], np.random.default_rng(10).normal(size=3000))[500:]
-    found = autoregression(rows, 2)
+    found, unsure = autoregression(rows, 2)
     centred = rows - rows.mean()
     x = np.column_stack([centred[1:-1], centred[:-2]])
     np.testing.assert_allclose(found, np.linalg.lstsq(x, centred[2:], rcond=None)[0], rtol=1e-9)
-    assert len(autoregression(rows)) == 2
+    assert len(autoregression(rows)[0]) == 2
+    assert 1.0 < unsure < 1.15
+    few, more_unsure = autoregression(rows[:40])
+    assert len(few) in (1, 2)
+    assert more_unsure > unsure
 
 
 def test_inflation_is_a_limit_of_the_variance_of_means():

@@ -124,9 +124,10 @@ def begin_ranked(
 def _treatment(past: Floats, centre: float, spread: bool, level: float) -> Treatment:
     """What is to be done about rows of one series [n] that hang together."""
     before = hangs_together(_scores(past), level)
-    coefficients = autoregression(past) if before else np.zeros(0)
+    coefficients, inflation = autoregression(past) if before else (np.zeros(0), 1.0)
     scores = _scores(residuals(past, coefficients, centre))
-    inflation = inflation_of(scores) if hangs_together(scores, level) else 1.0
+    if hangs_together(scores, level):
+        inflation = max(inflation, inflation_of(scores))
     if spread and hangs_together(scores**2, level):
         inflation = max(inflation, inflation_of(scores**2))
     return Treatment(coefficients, inflation)

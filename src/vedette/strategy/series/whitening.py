@@ -60,8 +60,11 @@ def lagged(values: Floats, n_lags: int) -> Floats:
     return out
 
 
-def autoregression(values: Floats, order_max: int = N_LAGS) -> Floats:
-    """The coefficients of the autoregression of ``values`` [n], as many as BIC says, one or more.
+def autoregression(values: Floats, order_max: int = N_LAGS) -> tuple[Floats, float]:
+    """The coefficients of the autoregression of ``values`` [n], as many as BIC says, and how unsure their sum is.
+
+    The second is by how much the variance of means of the residuals may be too large, since the sum s of the coefficients is
+    known to its standard error: ((1 - s)/(1 - s - se))^2, at most 16.
 
     Least squares about the mean, of all orders on the same rows: N log(RSS/N) + p log N is least. Rows with a missing
     value among those before them are left out; the order is no more than a twentieth of the rows. None where fewer than
@@ -77,17 +80,20 @@ def autoregression(values: Floats, order_max: int = N_LAGS) -> Floats:
     x, y = before[whole], centred[whole]
     n = len(y)
     if n < _WHOLE_MIN or not float(y @ y) > 0:
-        return np.zeros(0)
+        return np.zeros(0), 1.0
     gram, right, power = x.T @ x, x.T @ y, float(y @ y)
     chosen: Floats = np.zeros(0)
-    best = np.inf
+    best, se = np.inf, 0.0
     for order in range(1, order_max + 1):
         found = np.linalg.lstsq(gram[:order, :order], right[:order], rcond=None)[0]
         rest = power - float(found @ right[:order])
         score = n * float(np.log(max(rest / n, 1e-12 * power / n))) + order * float(np.log(n))
         if score < best:
             best, chosen = score, np.asarray(found)
-    return chosen
+            ones = np.linalg.lstsq(gram[:order, :order], np.ones(order), rcond=None)[0]
+            se = float(np.sqrt(max(rest, 0.0) / n * ones.sum()))
+    slack = max(1.0 - float(chosen.sum()), 1e-6)
+    return chosen, (slack / max(slack - se, slack / 4.0)) ** 2
 
 
 def residuals(values: Floats, coefficients: Floats, centre: float) -> Floats:
