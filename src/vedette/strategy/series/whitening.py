@@ -133,8 +133,11 @@ class Treatment:
     def words(self) -> str:
         """In words, for people."""
         told = []
-        if len(self.coefficients):
-            told.append(f"what the {len(self.coefficients)} rows before tell was taken out")
-        if self.inflation > 1.0:
-            told.append(f"{self.inflation:.2g} rows count as one")
+        n = len(self.coefficients)
+        if n:
+            told.append(
+                f"what the {'row' if n == 1 else f'{n} rows'} before tell{'s' if n == 1 else ''} was taken out"
+            )
+        if self.inflation >= 1.005:
+            told.append(f"{self.inflation:.3g} rows count as one")
         return " and ".join(told) if told else "rows as they are: no test found that they hang together"
