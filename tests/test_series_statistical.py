@@ -223,6 +223,8 @@ def test_independent_rows_are_left_as_they_are():
     assert told.count("calibrated") <= 10
     assert (method.guarantee, Statistical("mean").guarantee) == ("proved", "calibrated")
     assert set(Statistical("mean").guarantees(begun(method, past))) == {"calibrated"}
+    assert Statistical("rate", independent=True).guarantee == "calibrated"  # exact on average over rates
+    assert Statistical("rate", independent=True, known=0.1).guarantee == "proved"
 
 
 def test_an_autoregression_is_found_as_by_least_squares():

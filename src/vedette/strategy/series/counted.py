@@ -12,7 +12,7 @@ drawn from his prior, and for each single rate as far as simulation tells. A rat
 has none of; and q = (1 - eps) theta + eps (shares of late), which learns by itself which categories there are more of.
 
 Sources: Krichevsky and Trofimov (1981), "The performance of universal encoding"; Lindon and Malek (2022), "Anytime-valid
-inference for multinomial count data", section 3; Wilks (1962), "Mathematical Statistics", section 8.7.
+inference for multinomial count data" (arXiv 2011.03567); Wilks (1962), "Mathematical Statistics", chapter 8.
 """
 
 from __future__ import annotations

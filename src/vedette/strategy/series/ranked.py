@@ -13,7 +13,7 @@ recursive residuals. Rows that hang together are whitened first, which is calibr
 
 Sources: van der Waerden (1952), "Order tests for the two-sample problem" (normal scores); Brown, Durbin and Evans
 (1975), "Techniques for testing the constancy of regression relationships over time" (recursive residuals); Shin, Ramdas
-and Rinaldo (2024), "E-detectors", definition 2.2.
+and Rinaldo (2024), "E-detectors" (arXiv 2203.03532).
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ variances, ``counted`` for rates, categories and exceedances, ``urns`` for why t
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -51,7 +51,7 @@ class StatisticalState:
     fresh: Floats
 
 
-@dataclass(frozen=True)
+@dataclass
 class Statistical:
     """Watches the level, the spread or the shares of series whose law nobody knows, from a reference on.
 
@@ -64,11 +64,14 @@ class Statistical:
 
     Where nothing changes, the mean of each e-value is at most 1 given all rows before, with the reference's own chance
     included; so the recursion R <- (R + 1) e on the mean over bets reaches A no more than once in A rows. That holds for
-    rows that are independent and alike. The reference is tested for it (Ljung and Box at .05, at .01 where rows were declared
-    independent); where it fails, means and variances have an autoregression taken out, and what still hangs together
-    counts as fewer rows. ``words`` says what
-    was done. ``guarantee`` is *proved* where ``independent`` rows were declared, else *calibrated*; ``guarantees`` says
-    of each series what the test left of it.
+    rows that are independent and alike. The reference is tested for it (Ljung and Box at .05, at .01 where rows were
+    declared independent); where it fails, means and variances have an autoregression taken out, and what still hangs
+    together counts as fewer rows. ``words`` says what was done.
+
+    ``guarantee`` is *proved* where ``independent`` rows were declared and the e-values are exact for every law: of means,
+    variances, exceedances of a quantile, and known rates. Else it is *calibrated*: those of a rate, of categories and of a
+    ``limit`` are exact on average over Jeffreys' prior, and checked by simulation at single rates of .0005 to .5.
+    ``guarantees`` says of each series what the test left of it.
 
     A number that is missing or infinite says nothing. A series with fewer than 20 rows of reference says nothing ever:
     its log e-values are 0, the rest NaN. Raises ``ValueError`` for what it was not made for.
@@ -83,7 +86,7 @@ class Statistical:
     True
 
     Source: Shin, Ramdas and Rinaldo (2024), "E-detectors: a nonparametric framework for sequential change detection",
-    New England Journal of Statistics in Data Science, theorem 2.4.
+    New England Journal of Statistics in Data Science (arXiv 2203.03532).
     """
 
     kind: str = "mean"
@@ -93,7 +96,8 @@ class Statistical:
     limit: float | None = None
     known: float | None = None
     seed: int = 0
-    name: str = "statistical"
+    name: str = field(default="statistical", init=False)
+    guarantee: str = field(default="calibrated", init=False)
 
     def __post_init__(self) -> None:
         """Check the arguments."""
@@ -112,16 +116,14 @@ class Statistical:
                 raise ValueError(f"known={self.known}: of kind rate, or of exceedance with a limit, alone")
             if not 0.0 < self.known < 1.0:
                 raise ValueError(f"known={self.known}: a rate between 0 and 1")
-
-    @property
-    def guarantee(self) -> str:
-        """What is promised of false alarms before a reference was seen: proved or calibrated."""
-        return "proved" if self.independent else "calibrated"
+        exact = self.kind in ("mean", "variance") or (self.kind == "exceedance" and self.limit is None)
+        if self.independent and (exact or self.known is not None):
+            self.guarantee = "proved"
 
     def guarantees(self, state: StatisticalState) -> tuple[str, ...]:
-        """What is promised of each series: proved where rows were declared independent and no test rejected it."""
+        """What is promised of each series: ``guarantee`` where no test rejected that its rows are independent."""
         plain = (len(one.coefficients) == 0 and one.inflation == 1.0 for one in state.kept.treatments)
-        return tuple("proved" if self.independent and one else "calibrated" for one in plain)
+        return tuple(self.guarantee if one else "calibrated" for one in plain)
 
     def words(self, state: StatisticalState) -> tuple[str, ...]:
         """What was done about rows of each series that hang together, in words."""

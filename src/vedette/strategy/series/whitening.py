@@ -70,7 +70,7 @@ def autoregression(values: Floats, order_max: int = N_LAGS) -> tuple[Floats, flo
     value among those before them are left out; the order is no more than a twentieth of the rows. None where fewer than
     20 rows are left, or all are equal.
 
-    Source: Schwarz (1978), "Estimating the dimension of a model", section 1; Brockwell and Davis (1991), "Time Series:
+    Source: Schwarz (1978), "Estimating the dimension of a model"; Brockwell and Davis (1991), "Time Series:
     Theory and Methods", section 9.3.
     """
     order_max = min(order_max, len(values) // 20)
