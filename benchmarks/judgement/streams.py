@@ -1,7 +1,7 @@
 """Series watched row by row: false alarms and delays of the statistical method, and of River's and frouros' detectors.
 
     python benchmarks/judgement/streams.py [--case normal] [--runs 400] [--horizon 25000] [--delays 1000]
-                                           [--limit 125000] [--head 0] [--stable 0] [--peers 20] [--seed 20261128]
+                                           [--limit 115000] [--head 0] [--stable 0] [--peers 20] [--seed 20261128]
 
 Ours get 5,000 rows of reference, drawn anew for each run, whose law they are not told, and then rows one by one. The
 evidence is R <- (R + 1) e of each bet from R = ``head``, and an alarm where the mean over bets reaches ``limit``; it
@@ -209,7 +209,7 @@ def main() -> None:
     parser.add_argument("--delays", type=int, default=1000, help="runs for each delay; 0 for none")
     parser.add_argument("--stable", type=int, action="append", help="rows between reference and change")
     parser.add_argument("--longest", type=int, default=20_000, help="rows in which a change is waited for")
-    parser.add_argument("--limit", type=float, default=125_000.0)
+    parser.add_argument("--limit", type=float, default=115_000.0)
     parser.add_argument("--head", type=float, default=0.0)
     parser.add_argument("--peers", type=int, default=20, help="runs of peers; 0 for none")
     parser.add_argument("--seed", type=int, default=20261128)

@@ -101,8 +101,8 @@ def change_points(
     [(200, True, True)]
 
     Sources: Killick, Fearnhead and Eckley (2012), JASA 107; Chakar, Lebarbier, Levy-Leduc and Robin (2017), "A robust
-    approach for estimating change-points in the mean of an AR(1) process", Bernoulli 23, equation 3; Siegmund (1988),
-    "Confidence sets in change-point problems", section 2; Yao (1988), "Estimating the number of change-points via
+    approach for estimating change-points in the mean of an AR(1) process", Bernoulli 23; Siegmund (1988),
+    "Confidence sets in change-point problems"; Yao (1988), "Estimating the number of change-points via
     Schwarz' criterion".
     """
     if cost not in COSTS:

@@ -12,7 +12,7 @@ drawn from his prior, and for each single rate as far as simulation tells. A rat
 has none of; and q = (1 - eps) theta + eps (shares of late), which learns by itself which categories there are more of.
 
 Sources: Krichevsky and Trofimov (1981), "The performance of universal encoding"; Lindon and Malek (2022), "Anytime-valid
-inference for multinomial count data", section 3; Wilks (1962), "Mathematical Statistics", section 8.7.
+inference for multinomial count data" (arXiv 2011.03567); Wilks (1962), "Mathematical Statistics", chapter 8.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from vedette.strategy.series import Told
 from vedette.strategy.series.urns import Ranks, draw, put, rank_urn
-from vedette.strategy.series.whitening import Treatment, hangs_together, inflation_of
+from vedette.strategy.series.whitening import LEVEL, Treatment, hangs_together, inflation_of
 
 __all__ = [
     "LEARNING",
@@ -73,15 +73,32 @@ class CountedState:
     treatments: tuple[Treatment, ...]
 
 
-def begin_counted(past: Floats, n_cells: int, known: float | None = None) -> CountedState:
-    """The state after the reference ``past`` [n, K] of numbers of cells, NaN where missing."""
+def begin_counted(
+    past: Floats,
+    n_cells: int,
+    *,
+    known: float | None = None,
+    level: float = LEVEL,
+    treatments: tuple[Treatment, ...] | None = None,
+) -> CountedState:
+    """The state after the reference ``past`` [n, K] of numbers of cells, NaN where missing.
+
+    How rows hang together is tested at ``level``, unless ``treatments`` [K] say it.
+    """
     cells = np.arange(n_cells)
     weights = _PRIOR + (past[:, :, None] == cells).sum(axis=0)
-    return _state(past, weights, None, known)
+    return _state(past, weights, None, known, treatments or _treatments(past, n_cells, level))
 
 
-def begin_exceedance(past: Floats, quantile: float, seed: int) -> CountedState:
-    """The state after the reference ``past`` [n, K], whose ``quantile`` is the limit."""
+def begin_exceedance(
+    past: Floats,
+    quantile: float,
+    *,
+    seed: int,
+    level: float = LEVEL,
+    treatments: tuple[Treatment, ...] | None = None,
+) -> CountedState:
+    """The state after the reference ``past`` [n, K], whose ``quantile`` is the limit; the rest as above."""
     past = np.where(np.isfinite(past), past, np.nan)
     urn = rank_urn(past, seed, np.array([quantile]))
     if not urn.edges.shape[1]:  # no series has a row
@@ -92,20 +109,29 @@ def begin_exceedance(past: Floats, quantile: float, seed: int) -> CountedState:
         np.diff(urn.cum, axis=1), _PRIOR
     )  # a series without rows says nothing, but is no error
     beyond = np.where(np.isnan(past), np.nan, (past > urn.edges[:, 0]) * 1.0)
-    return _state(beyond, weights, urn, None)
+    return _state(beyond, weights, urn, None, treatments or _treatments(beyond, 2, level))
 
 
-def _state(past: Floats, weights: Floats, edges: Ranks | None, known: float | None) -> CountedState:
-    treatments = []
-    for k in range(past.shape[1]):
-        marks = [
-            np.where(np.isnan(past[:, k]), np.nan, past[:, k] == cell) for cell in range(weights.shape[1])
-        ]
-        if len(marks) == 2:
-            marks = marks[1:]
-        # any of the categories may tell of it: Bonferroni's share would be overcautious, a category more is enough
-        factor = max((inflation_of(mark) for mark in marks if hangs_together(mark)), default=1.0)
-        treatments.append(Treatment(np.zeros(0), factor))
+def _treatments(past: Floats, n_cells: int, level: float) -> tuple[Treatment, ...]:
+    """How many rows count as one, by the cell whose rows hang together most."""
+    cells = range(1 if n_cells == 2 else 0, n_cells)
+    told = []
+    for column in past.T:
+        marks = (np.where(np.isnan(column), np.nan, column == cell) for cell in cells)
+        factor = max(
+            (inflation_of(mark) for mark in marks if hangs_together(mark, level / len(cells))), default=1.0
+        )
+        told.append(Treatment(np.zeros(0), factor))
+    return tuple(told)
+
+
+def _state(
+    past: Floats,
+    weights: Floats,
+    edges: Ranks | None,
+    known: float | None,
+    treatments: tuple[Treatment, ...],
+) -> CountedState:
     n = np.isfinite(past).sum(axis=0)
     n_series, n_cells = weights.shape
     halves = {rows for _, rows in LEARNING} if n_cells > 2 else set()
@@ -124,7 +150,7 @@ def _state(past: Floats, weights: Floats, edges: Ranks | None, known: float | No
         np.full(n_series, np.nan if known is None else known),
         np.full(n_series, True) if known is not None else n >= _REFERENCE_MIN,
         np.array([one.inflation for one in treatments]),
-        tuple(treatments),
+        treatments,
     )
 
 

@@ -6,9 +6,9 @@ the points (tau, S_tau), and no other date needs to be remembered: about 2 log n
 point at the right, which is a few comparisons.
 
 Sources: Romano, Eckley, Fearnhead and Rigaill (2023), "Fast online changepoint detection via functional pruning CUSUM
-statistics", JMLR 24 (arXiv 2110.08205), theorem 1 and proposition 3; Ward, Romano, Eckley and Fearnhead (2024), "A
+statistics", JMLR 24 (arXiv 2110.08205); Ward, Romano, Eckley and Fearnhead (2024), "A
 constant-per-iteration likelihood ratio test for online changepoint detection for exponential family models" (arXiv
-2302.04743), section 3; Pishchagina et al. (2023), arXiv 2311.01174 (the hull).
+2302.04743); Pishchagina et al. (2023), arXiv 2311.01174 (the hull).
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ recursive residuals. Rows that hang together are whitened first, which is calibr
 
 Sources: van der Waerden (1952), "Order tests for the two-sample problem" (normal scores); Brown, Durbin and Evans
 (1975), "Techniques for testing the constancy of regression relationships over time" (recursive residuals); Shin, Ramdas
-and Rinaldo (2024), "E-detectors", definition 2.2.
+and Rinaldo (2024), "E-detectors" (arXiv 2203.03532).
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from scipy import special
 from vedette.strategy.series import Told
 from vedette.strategy.series.urns import Draw, Ranks, draw, put, rank_urn
 from vedette.strategy.series.whitening import (
+    LEVEL,
     Treatment,
     autoregression,
     hangs_together,
@@ -74,21 +75,28 @@ class RankedState:
     treatments: tuple[Treatment, ...]
 
 
-def begin_ranked(past: Floats, *, spread: bool, seed: int) -> RankedState:
-    """The state after the reference ``past`` [n, K]; ``spread``: it is also tested whether squares hang together."""
+def begin_ranked(
+    past: Floats,
+    *,
+    spread: bool,
+    seed: int,
+    level: float = LEVEL,
+    treatments: tuple[Treatment, ...] | None = None,
+) -> RankedState:
+    """The state after the reference ``past`` [n, K].
+
+    How rows hang together is tested at ``level``, of their squares too with ``spread``, unless ``treatments`` [K] say it.
+    """
     past = np.where(np.isfinite(past), past, np.nan)
     there = np.isfinite(past)
     n = there.sum(axis=0).astype(np.float64)
     centre = np.where(there, past, 0.0).sum(axis=0) / np.maximum(n, 1.0)
-    treatments, left = [], past - centre
-    for k in range(past.shape[1]):
-        coefficients = autoregression(past[:, k]) if hangs_together(_scores(left[:, k])) else np.zeros(0)
-        left[:, k] = residuals(past[:, k], coefficients, float(centre[k]))
-        scores = _scores(left[:, k])
-        inflation = inflation_of(scores) if hangs_together(scores) else 1.0
-        if spread and hangs_together(scores**2):
-            inflation = max(inflation, inflation_of(scores**2))
-        treatments.append(Treatment(coefficients, inflation))
+    if treatments is None:
+        treatments = tuple(_treatment(past[:, k], float(centre[k]), spread, level) for k in range(len(n)))
+    left = np.stack(
+        [residuals(past[:, k], one.coefficients, float(centre[k])) for k, one in enumerate(treatments)],
+        axis=1,
+    )
     n_lags = max((len(one.coefficients) for one in treatments), default=0)
     coefficients = np.zeros((past.shape[1], n_lags))
     for k, one in enumerate(treatments):
@@ -109,8 +117,20 @@ def begin_ranked(past: Floats, *, spread: bool, seed: int) -> RankedState:
         n >= REFERENCE_MIN,
         np.array([one.inflation for one in treatments]),
         *_usual(urn),
-        tuple(treatments),
+        treatments,
     )
+
+
+def _treatment(past: Floats, centre: float, spread: bool, level: float) -> Treatment:
+    """What is to be done about rows of one series [n] that hang together."""
+    before = hangs_together(_scores(past), level)
+    coefficients, inflation = autoregression(past) if before else (np.zeros(0), 1.0)
+    scores = _scores(residuals(past, coefficients, centre))
+    if hangs_together(scores, level):
+        inflation = max(inflation, inflation_of(scores))
+    if spread and hangs_together(scores**2, level):
+        inflation = max(inflation, inflation_of(scores**2))
+    return Treatment(coefficients, inflation)
 
 
 def _scores(values: Floats) -> Floats:

@@ -13,7 +13,7 @@ that are joined add their weights.
 Rows that are equal (an hour, a price) are put in order by chance, which keeps the law exact: the reference once, a new
 row where it meets an edge.
 
-Sources: Wilks (1962), "Mathematical Statistics", section 8.7 (coverages are Dirichlet); Blackwell and MacQueen (1973),
+Sources: Wilks (1962), "Mathematical Statistics", chapter 8 (coverages are Dirichlet); Blackwell and MacQueen (1973),
 "Ferguson distributions via Polya urn schemes"; Krichevsky and Trofimov (1981), "The performance of universal encoding".
 """
 

@@ -14,27 +14,38 @@ from scipy import special
 
 from vedette.strategy.dependence import ljung_box
 
-__all__ = ["LEVEL", "N_LAGS", "autoregression", "hangs_together", "inflation_of", "lagged", "residuals"]
+__all__ = [
+    "LEVEL",
+    "LEVEL_DECLARED",
+    "N_LAGS",
+    "autoregression",
+    "hangs_together",
+    "inflation_of",
+    "lagged",
+    "residuals",
+]
 
 Floats = NDArray[np.float64]
 
-LEVEL = 0.01
-"""Of the test of a reference: what depends much is found for sure at any level."""
+LEVEL, LEVEL_DECLARED = 0.05, 0.01
+"""Of the test of a reference; the second where rows were declared independent. To take out what is not there costs
+next to nothing, to leave in what is there costs false alarms."""
 N_LAGS = 10
-_ROWS_MIN = 50  # fewer tell nothing of dependence
+_ROWS_MIN = 30  # fewer tell nothing of dependence
+_WHOLE_MIN = 20
 _BATCHES = (50, 20)  # how many batches at most, of how many rows at least
 
 
-def hangs_together(scores: Floats) -> bool:
-    """True where Ljung and Box's test of ``scores`` [n], NaN where missing, rejects independence at .01.
+def hangs_together(scores: Floats, level: float = LEVEL) -> bool:
+    """True where Ljung and Box's test of ``scores`` [n], NaN where missing, rejects independence.
 
-    Missing rows count as the mean, which leaves the law of the test as it is where they are few. Fewer than 50 rows are
-    not tested.
+    It is made over 10 lags and over the first alone, which a few rows tell more of; the level is of both (Bonferroni).
+    Missing rows count as the mean. Fewer than 30 rows are not tested.
     """
     if np.isfinite(scores).sum() < _ROWS_MIN:
         return False
     filled = np.where(np.isfinite(scores), scores, np.nanmean(scores))
-    return ljung_box(filled, N_LAGS)[1] < LEVEL
+    return min(ljung_box(filled, n_lags)[1] for n_lags in (1, N_LAGS)) < level / 2.0
 
 
 def lagged(values: Floats, n_lags: int) -> Floats:
@@ -49,13 +60,17 @@ def lagged(values: Floats, n_lags: int) -> Floats:
     return out
 
 
-def autoregression(values: Floats, order_max: int = N_LAGS) -> Floats:
-    """The coefficients of the autoregression of ``values`` [n], as many as BIC says, none where rows are independent.
+def autoregression(values: Floats, order_max: int = N_LAGS) -> tuple[Floats, float]:
+    """The coefficients of the autoregression of ``values`` [n], as many as BIC says, and how unsure their sum is.
+
+    The second is by how much the variance of means of the residuals may be too large, since the sum s of the coefficients is
+    known to its standard error: ((1 - s)/(1 - s - se))^2, at most 16.
 
     Least squares about the mean, of all orders on the same rows: N log(RSS/N) + p log N is least. Rows with a missing
-    value among those before them are left out; the order is no more than a twentieth of the rows.
+    value among those before them are left out; the order is no more than a twentieth of the rows. None where fewer than
+    20 rows are left, or all are equal.
 
-    Source: Schwarz (1978), "Estimating the dimension of a model", section 1; Brockwell and Davis (1991), "Time Series:
+    Source: Schwarz (1978), "Estimating the dimension of a model"; Brockwell and Davis (1991), "Time Series:
     Theory and Methods", section 9.3.
     """
     order_max = min(order_max, len(values) // 20)
@@ -64,18 +79,21 @@ def autoregression(values: Floats, order_max: int = N_LAGS) -> Floats:
     whole = np.isfinite(centred) & np.isfinite(before).all(axis=1)
     x, y = before[whole], centred[whole]
     n = len(y)
-    if n < _ROWS_MIN or not float(y @ y) > 0:
-        return np.zeros(0)
+    if n < _WHOLE_MIN or not float(y @ y) > 0:
+        return np.zeros(0), 1.0
     gram, right, power = x.T @ x, x.T @ y, float(y @ y)
     chosen: Floats = np.zeros(0)
-    best = n * float(np.log(power / n))
+    best, se = np.inf, 0.0
     for order in range(1, order_max + 1):
         found = np.linalg.lstsq(gram[:order, :order], right[:order], rcond=None)[0]
         rest = power - float(found @ right[:order])
         score = n * float(np.log(max(rest / n, 1e-12 * power / n))) + order * float(np.log(n))
         if score < best:
             best, chosen = score, np.asarray(found)
-    return chosen
+            ones = np.linalg.lstsq(gram[:order, :order], np.ones(order), rcond=None)[0]
+            se = float(np.sqrt(max(rest, 0.0) / n * ones.sum()))
+    slack = max(1.0 - float(chosen.sum()), 1e-6)
+    return chosen, (slack / max(slack - se, slack / 4.0)) ** 2
 
 
 def residuals(values: Floats, coefficients: Floats, centre: float) -> Floats:
@@ -115,8 +133,11 @@ class Treatment:
     def words(self) -> str:
         """In words, for people."""
         told = []
-        if len(self.coefficients):
-            told.append(f"what the {len(self.coefficients)} rows before tell was taken out")
-        if self.inflation > 1.0:
-            told.append(f"{self.inflation:.2g} rows count as one")
+        n = len(self.coefficients)
+        if n:
+            told.append(
+                f"what the {'row' if n == 1 else f'{n} rows'} before tell{'s' if n == 1 else ''} was taken out"
+            )
+        if self.inflation >= 1.005:
+            told.append(f"{self.inflation:.3g} rows count as one")
         return " and ".join(told) if told else "rows as they are: no test found that they hang together"
