@@ -130,8 +130,30 @@ def test_forecasters_skip_what_is_missing() -> None:
 
 LINE = (1.0, 2.0, 1.5, 3.0, 2.0, 4.0, 3.5, np.nan, 5.0, 4.0)
 # statsmodels 0.14: UnobservedComponents(LINE, "local linear trend"), noise 1, level .3, slope .001, prior variances 25 and .25
-LINE_EXPECTED = (0, 0.96153846, 1.6898928, 1.65839757, 2.686394, 2.47921603, 3.64665979, 3.89070417, 4.21275527, 5.10057051)
-LINE_VARIANCE = (26, 2.51153846, 2.32703369, 2.33169844, 2.28509638, 2.20988535, 2.13624513, 2.07457556, 2.75502093, 2.15231901)  # fmt: skip
+LINE_EXPECTED = (
+    0,
+    0.96153846,
+    1.6898928,
+    1.65839757,
+    2.686394,
+    2.47921603,
+    3.64665979,
+    3.89070417,
+    4.21275527,
+    5.10057051,
+)
+LINE_VARIANCE = (
+    26,
+    2.51153846,
+    2.32703369,
+    2.33169844,
+    2.28509638,
+    2.20988535,
+    2.13624513,
+    2.07457556,
+    2.75502093,
+    2.15231901,
+)
 
 
 def test_the_filter_gives_what_statsmodels_gives() -> None:
@@ -295,7 +317,9 @@ def test_the_interval_of_the_time_to_failure_covers() -> None:
         (np.zeros((2, 2)), 0, (5,), "0 to 1"),
     ],
 )
-def test_what_is_no_chain_is_refused(moves: np.ndarray, from_: int, failed: tuple[int, ...], match: str) -> None:
+def test_what_is_no_chain_is_refused(
+    moves: np.ndarray, from_: int, failed: tuple[int, ...], match: str
+) -> None:
     """The error says what is wrong."""
     with pytest.raises(ValueError, match=match):
         states.time_to_failure(moves, from_, failed)
