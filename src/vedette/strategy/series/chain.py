@@ -21,6 +21,7 @@ Bools = NDArray[np.bool_]
 Ints = NDArray[np.int64]
 
 _LEVEL, _REGIME, _MOVES = 0.6, 0.25, 0.15  # shares of the three parts in the evidence
+_WANDERS = 1.0  # variance of the level's moves over that of the noise from which on there is no state to come back to
 _POWERS = (0.5, 0.25)  # of bets on strange moves: kappa p^(kappa - 1), whose mean is 1 for uniform p
 _STREAMS = (2, 3, 4)
 
@@ -53,8 +54,9 @@ class Chain:
     (``regimes``); what it makes of a number, as a normal score, likewise. *Moves*: a Markov chain on binned states
     (``states``); a move's conformal p-value is exact for a chain, and bet on by kappa p^(kappa - 1).
 
-    A part whose scores of the reference hang together fourfold or more is mute for that series: its e-values are 0. A series
-    that passes for independent is not followed by a level: its numbers themselves are ranked.
+    A part whose scores of the reference hang together fourfold or more is mute for that series: its e-values are 0; regimes
+    and moves are, too, where the level wanders as that of a random walk does. A series that passes for independent is not
+    followed by a level: its numbers themselves are ranked.
     """
 
     name = "chain"
@@ -216,4 +218,5 @@ def _noted(state: ChainState, z: Floats) -> ChainState:
     mute = np.zeros_like(state.mute)
     mute[:, 1:] = tracked.T
     mute[:, 2] |= of_moves.widen > 1.5  # bets on moves cannot be widened
+    mute[:, 1:] |= (state.level.model[:, 0] >= _WANDERS)[:, None]
     return replace(state, base=base, regime_base=of_regime, mute=mute)

@@ -78,8 +78,7 @@ def seconds(times: Any) -> Floats:
     """
     array = np.asarray(times)
     if array.dtype.kind == "M":
-        out = array.astype("datetime64[us]").astype(np.int64) / 1e6
-        out[np.isnat(array)] = np.nan
+        out = np.where(np.isnat(array), np.nan, array.astype("datetime64[us]").astype(np.int64) / 1e6)
     elif array.dtype.kind in "iuf":
         out = array.astype(np.float64)
     elif array.dtype.kind == "O" and all(isinstance(one, datetime) for one in array.ravel()):

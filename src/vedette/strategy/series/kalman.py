@@ -86,8 +86,8 @@ def harmonics(time: Floats) -> Floats:
 
 
 def steps_since(own: Filter, time: Floats) -> Floats:
-    """Steps since the last time of each series [K], 1 at the first; between 0 and 1,000."""
-    gone = np.where(np.isnan(own.last), 1.0, (time - own.last) / own.step_s)
+    """Steps since the last time of each series [K], 0 at the first, at most 1,000."""
+    gone = np.where(np.isnan(own.last), 0.0, (time - own.last) / own.step_s)
     return np.clip(gone, 0.0, _GAP_MAX)
 
 

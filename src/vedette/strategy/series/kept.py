@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import io
 import json
+import zipfile
 from dataclasses import fields, is_dataclass
 from typing import Any
 
@@ -40,7 +41,16 @@ def from_bytes(data: bytes) -> Any:
         with np.load(io.BytesIO(data[start + size :]), allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         return _read(head, arrays)
-    except (ValueError, KeyError, TypeError, OSError, EOFError, AttributeError, ImportError) as error:
+    except (
+        ValueError,
+        KeyError,
+        TypeError,
+        OSError,
+        EOFError,
+        AttributeError,
+        ImportError,
+        zipfile.BadZipFile,
+    ) as error:
         raise DataError(f"state of a series: cannot be read, {error}") from error
 
 

@@ -88,7 +88,7 @@ def time_to_failure(
 
     >>> steps = time_to_failure(np.array([[9900, 100], [0, 0]]), 0, (1,))        # one in a hundred: 100 steps
     >>> [round(step) for step in steps]                                          # gamma's limits: 1/(.01 +- .002)
-    [99, 83, 122]
+    [100, 82, 122]
 
     Source: Kemeny and Snell (1960), "Finite Markov chains", theorem 3.3.5; Gelman et al. (2013), "Bayesian data analysis",
     section 3.4, for the posterior.

@@ -372,7 +372,7 @@ def watch_series(
     >>> latency_ms = 200.0 + 10.0*np.sin(np.arange(400.0)*1.7) + np.where(np.arange(400) >= 350, 140.0, 0.0)
     >>> watched = watch_series(latency_ms, hours, reference=300, names=["latency_ms"])
     >>> [(alarm.row, alarm.method) for alarm in watched.alarms][:1]
-    [(351, 'time_step')]
+    [(350, 'time_step')]
     """
     array = np.asarray(values, dtype=np.float64)
     if array.ndim == 1:
