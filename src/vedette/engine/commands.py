@@ -18,6 +18,7 @@ from vedette.capture.journal import producers
 from vedette.engine import alerts as alerts_module
 from vedette.engine import audit as audit_module
 from vedette.engine import cycle, delivery, outbox, people, requests, written
+from vedette.engine import fairness as fairness_module
 from vedette.engine import figures as figures_module
 from vedette.engine import rules as rules_module
 from vedette.engine.health import health_with_kin, kin_of
@@ -44,6 +45,7 @@ __all__ = [
     "alerts",
     "channels",
     "check",
+    "fairness",
     "figures",
     "follow",
     "history",
@@ -134,6 +136,21 @@ def figures(
         window_s=length,
         **when,
     )
+
+
+def fairness(
+    location: str,
+    model: str,
+    by: str,
+    metric: str | None,
+    *,
+    window: str | None,
+    **rest: Any,
+) -> pl.DataFrame:
+    """Fairness of a model; see ``Monitor.fairness``. Several metrics stand between commas."""
+    length = None if window is None else 0.0 if window == "all" else config.duration_s(window)
+    lake = open_lake(location, model)
+    return fairness_module.fairness(lake, model, by, _names(metric), window_s=length, **rest)
 
 
 def alerts(location: str, model: str) -> list[Alert]:
