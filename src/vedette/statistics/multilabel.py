@@ -132,7 +132,7 @@ def _signs(values: npt.ArrayLike, name: str) -> npt.NDArray[np.bool_]:
         raise ValueError(f"{name} of shape {given.shape}: must be [rows, labels], with a label or more")
     wrong = given[~((given == 0) | (given == 1))]
     if wrong.size:
-        raise ValueError(f"{name}: {wrong.flat[0]!r}: must be 0 or 1")
+        raise ValueError(f"{name}: {wrong.flat[0]}: must be 0 or 1")
     return given.astype(np.bool_)
 
 
