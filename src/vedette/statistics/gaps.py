@@ -1,10 +1,9 @@
 """Intervals of how far shares lie apart: the difference of two, their ratio, and the gap between the ends of several.
 
-All are built from the shares' own limits (``intervals.share``: Wilson's, or Clopper and Pearson's where a count is under
-5), whose distances from the value are recovered as variances ("MOVER"). Computed over all outcomes of two binomial counts,
-for shares from 0.01 to 0.99: the difference holds the truth 0.93 to 0.97 of the time with 50 rows or more of either side
-and no share near 0 or 1, and more often otherwise; the ratio, where the second share is not 0, likewise
-(``benchmarks/judgement/coverage_tasks.py``).
+All are built from the shares' own limits, whose distances from the value are recovered as variances ("MOVER"): Wilson's, or
+Clopper and Pearson's of fewer than 50 rows or where a count is under 5. Computed over all outcomes of two binomial counts, for
+shares from 0.01 to 0.99, difference and ratio hold the truth 0.94 of the time or more, with 50 rows or more of either side and
+no share near 0 or 1 up to 0.97, and more often otherwise (``benchmarks/judgement/coverage_tasks.py``).
 
 Sources: R. G. Newcombe (1998), Statistics in Medicine 17, 873-890 (method 10); A. Donner and G. Y. Zou (2012), Statistical
 Methods in Medical Research 21, 347-359 (the ratio).
@@ -15,14 +14,14 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from vedette.statistics.intervals import FEW, share
+from vedette.statistics.intervals import FEW, clopper_pearson, share
 
 __all__ = ["ROWS_SURE", "difference", "largest_difference", "pairs_level", "ratio", "smallest_ratio", "sure"]
 
 Floats = npt.NDArray[np.float64]
 
 ROWS_SURE = 50
-"""With fewer rows of either side intervals of differences and ratios hold the truth more often than they say."""
+"""With fewer rows limits are exact, and intervals of differences and ratios hold the truth more often than they say."""
 
 
 def difference(
@@ -64,7 +63,12 @@ def ratio(
 
 def _limits(k: npt.ArrayLike, n: npt.ArrayLike, level: float) -> tuple[Floats, Floats, Floats]:
     hits, size = np.asarray(k, dtype=np.float64), np.asarray(n, dtype=np.float64)
-    return hits / size, *share(hits, size, level)
+    low, high = share(hits, size, level)
+    few = size < ROWS_SURE
+    if few.any():
+        exact_low, exact_high = clopper_pearson(hits, size, level)
+        low, high = np.where(few, exact_low, low), np.where(few, exact_high, high)
+    return hits / size, low, high
 
 
 def _root(p: Floats, own: Floats, q: Floats, other: Floats, side: float) -> Floats:

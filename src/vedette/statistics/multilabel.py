@@ -174,7 +174,8 @@ def multilabel_figures(summary: MultilabelSummary, level: float = 0.95) -> dict[
     Means over rows have the interval of ``bounded_mean.mean_between``. Of ``_micro`` it is a share's with as many rows as give it
     the variance that it has over rows (``clusters.effective_rows``). Of ``_macro`` and ``_weighted`` it is, on each side the
     further out, that of the delta method on how often labels come together, and the labels' own intervals added up as if
-    they were independent (MOVER); by what F1 and Jaccard come out too low on average the upper limit is raised. With more
+    they were independent (MOVER). The upper limit is raised by what F1 and Jaccard come out too low on average, the lower one
+    lowered by what ``_weighted`` comes out too high: labels with more true rows than usual have more right ones. With more
     than 200 labels they are added up as if all went together. All of these are conservative.
 
     ``n`` counts rows, of ``_micro`` the labels that it is a share of. Fewer than 10 rows, no label to take a share of, or fewer
@@ -258,7 +259,24 @@ def _over_labels(summary: MultilabelSummary, which: str, average: str, level: fl
         lower = min(mean - float(np.sqrt((below**2).sum())), float(far[0]))
         upper = max(mean + float(np.sqrt((above**2).sum())), float(near[0]))
     upper += float(bias.sum())
+    if average == "weighted":
+        lower -= _with_weights(which, right, predicted, true)
     return Measured.of(mean, max(lower, 0.0), min(upper, 1.0), n, CONSERVATIVE)
+
+
+def _with_weights(which: str, right: Floats, predicted: Floats, true: Floats) -> float:
+    """By how much a weighted average comes out too high: a label with more true rows than usual has more right ones too.
+
+    It is the covariance of weight and value, by the delta method, of labels that few rows have.
+    """
+    either = np.maximum(predicted + true - right, 1.0)
+    pairs = {
+        "precision": right / np.maximum(predicted, 1.0) * (1 - right / np.maximum(predicted, 1.0)),
+        "recall": np.zeros_like(right),
+        "f1": 2 * right * (predicted - right) / np.maximum(predicted + true, 1.0) ** 2,
+        "jaccard": right / either * (1 - true / either),
+    }
+    return float(np.maximum(pairs[which], 0.0).sum() / max(true.sum(), 1.0))
 
 
 def _variance(
@@ -270,7 +288,8 @@ def _variance(
     of = {"precision": (0, 1, 0), "recall": (0, 0, 1), "f1": (0, 1, 1), "jaccard": (-1, 1, 1)}[which]
     bottom = np.maximum(of[0] * right + of[1] * predicted + of[2] * true, 1.0)
     gain = 2.0 if which == "f1" else 1.0
-    each = weight / bottom
+    # of few rows the spread about their own value is too small
+    each = weight / bottom * np.sqrt(bottom / np.maximum(bottom - 1, 1.0))
     pull = np.stack([each * (gain - of[0] * value), -of[1] * each * value, -of[2] * each * value])
     if average == "weighted":
         pull[2] += (value - mean) / max(true.sum(), 1.0)
