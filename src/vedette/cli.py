@@ -168,6 +168,41 @@ def labels(
 
 
 @app.command()
+def fairness(
+    model: ModelArgument,
+    by: Annotated[str, typer.Option(help="The column whose values are the groups.", show_default=False)],
+    metric: Annotated[
+        str | None, typer.Option(help="Metrics, with commas between; default all.", show_default=False)
+    ] = None,
+    against: Annotated[
+        str | None,
+        typer.Option(help="The group the others are compared with; default the largest.", show_default=False),
+    ] = None,
+    window: Annotated[
+        str | None, typer.Option(help="A multiple of the model's window, or 'all'.", show_default=False)
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option(help="Event time from which on, ISO.", show_default=False)
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option(help="Event time before which, ISO.", show_default=False)
+    ] = None,
+    lake: LakeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """How far rates lie apart between groups of rows, with intervals, by window."""
+    from vedette.engine import commands
+    from vedette.output.fairness_console import print_fairness
+    from vedette.output.progress import told
+
+    with told(f"fairness of {model}"):
+        frame = commands.fairness(
+            _where(lake), model, by, metric, against=against, window=window, since=since, until=until
+        )
+    print_fairness(frame, as_json=json)
+
+
+@app.command()
 def ledger(
     model: ModelArgument,
     windows: Annotated[

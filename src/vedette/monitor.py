@@ -592,6 +592,38 @@ class Monitor:
 
         return label_delay_of(self._lake(), self.model, by=by, since=since, until=until, as_of=as_of)
 
+    def fairness(
+        self,
+        by: str,
+        metric: str | Sequence[str] | None = None,
+        *,
+        against: str | None = None,
+        version: str | None = None,
+        window: str | float | None = None,
+        since: datetime | str | None = None,
+        until: datetime | str | None = None,
+        as_of: datetime | str | None = None,
+    ) -> pl.DataFrame:
+        """How far the rates of a classifier lie apart between groups of rows, with intervals (``docs/tasks.md``).
+
+        The groups are the values of the column ``by``; ``metric`` is one name or several of ``demographic_parity``,
+        ``equal_opportunity``, ``equalised_odds``, ``predictive_parity``, ``false_positive_rate``, ``false_negative_rate`` and
+        ``accuracy``, each with ``_difference`` or ``_ratio`` (default all). Each group is compared with ``against``, or the
+        one with the most labelled rows of the window; a row with ``group`` null is the widest gap over all of them.
+        ``version``, ``window``, ``since``, ``until`` and ``as_of`` are those of ``figures``.
+
+        Columns: ``metric, part, group, other, start, end, value, low, high, n, note, reason``; ``value`` is null where
+        ``reason`` says why. ``part`` is the class told against the rest where there are more than two. ``note`` says where an
+        interval is conservative, and which groups were too small to be among the widest gap.
+        """
+        from vedette.engine.fairness import fairness
+
+        length = None if window is None else 0.0 if window == "all" else config.duration_s(window)
+        return fairness(
+            self._lake(), self.model, by, metric, against=against, version=version, window_s=length,
+            since=since, until=until, as_of=as_of,
+        )  # fmt: skip
+
     def check(self, timeout_s: float = 120.0) -> Health:
         """Bring in what was recorded, judge it, and return a verdict for each thing watched."""
         from vedette.engine.health import health_with_kin

@@ -18,6 +18,7 @@ from vedette.capture.journal import producers
 from vedette.engine import alerts as alerts_module
 from vedette.engine import audit as audit_module
 from vedette.engine import cycle, delivery, outbox, people, requests, written
+from vedette.engine import fairness as fairness_module
 from vedette.engine import figures as figures_module
 from vedette.engine import labels as labels_module
 from vedette.engine import rules as rules_module
@@ -46,6 +47,7 @@ __all__ = [
     "alerts",
     "channels",
     "check",
+    "fairness",
     "figures",
     "follow",
     "history",
@@ -145,6 +147,21 @@ def labels(location: str, model: str, by: str | None) -> tuple[Labels, pl.DataFr
     """What became of a model's labels, and the delays within which they come; see ``Monitor.labels``."""
     lake = open_lake(location, model)
     return labels_module.labels_of(lake, model), labels_module.label_delay_of(lake, model, by=_names(by))
+
+
+def fairness(
+    location: str,
+    model: str,
+    by: str,
+    metric: str | None,
+    *,
+    window: str | None,
+    **rest: Any,
+) -> pl.DataFrame:
+    """Fairness of a model; see ``Monitor.fairness``. Several metrics stand between commas."""
+    length = None if window is None else 0.0 if window == "all" else config.duration_s(window)
+    lake = open_lake(location, model)
+    return fairness_module.fairness(lake, model, by, _names(metric), window_s=length, **rest)
 
 
 def alerts(location: str, model: str) -> list[Alert]:

@@ -1,0 +1,142 @@
+"""Fairness of a model: its labelled rows by the values of a column, fresh ones included, compared between those groups."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from vedette.engine.query import Query, Span, moment
+from vedette.engine.segments import Segments
+from vedette.engine.view import Cells, View, view
+from vedette.lake.tables import UTC as UTC_TYPE
+from vedette.lake.tables import Lake
+from vedette.statistics.confusion import confusion
+from vedette.statistics.fairness import FAIRNESS, Gap, GroupTable, fairness_figures
+from vedette.statistics.measured import CONSERVATIVE
+
+__all__ = ["FAIRNESS_SCHEMA", "fairness"]
+
+FAIRNESS_SCHEMA: dict[str, pl.DataType] = {
+    "metric": pl.String(),
+    "part": pl.String(),
+    "group": pl.String(),
+    "other": pl.String(),
+    "start": UTC_TYPE,
+    "end": UTC_TYPE,
+    "value": pl.Float64(),
+    "low": pl.Float64(),
+    "high": pl.Float64(),
+    "n": pl.Int64(),
+    "note": pl.String(),
+    "reason": pl.String(),
+}
+
+_READ_BY = "confusion"  # the breakdown that reads what fairness reads: the labelled rows of a classifier
+
+
+def fairness(
+    lake: Lake,
+    model: str,
+    by: str,
+    metric: str | Sequence[str] | None = None,
+    *,
+    against: str | None = None,
+    version: str | None = None,
+    window_s: float | None = None,
+    since: Any = None,
+    until: Any = None,
+    as_of: Any = None,
+) -> pl.DataFrame:
+    """Fairness by window, one row for each figure and groups compared; see ``Monitor.fairness``."""
+    if not isinstance(by, str) or not by:
+        raise ValueError(f"by={by!r}: must be the name of a column")
+    wanted = _checked(metric)
+    query = Query(
+        (_READ_BY,),
+        None,
+        version,
+        window_s,
+        moment(since, "since"),
+        moment(until, "until"),
+        moment(as_of, "as_of"),
+    )
+    seen = view(lake, model, query)
+    own = seen.shape.window_us
+    span = query.span(own)
+    if seen.extent is None:
+        return pl.DataFrame(schema=FAIRNESS_SCHEMA)
+    kinds = {column: grid for column, grid in seen.shape.all_grids.items() if query.of_column(column, grid)}
+    if not kinds:
+        raise ValueError(f"model {model!r}: fairness is of classifiers, and this one predicts numbers")
+    length_us = span.window_us or seen.extent[1] + own - seen.extent[0]
+    return _frame(_found(seen, by, span, kinds, wanted, against), length_us)
+
+
+def _checked(metric: str | Sequence[str] | None) -> tuple[str, ...]:
+    names = FAIRNESS if metric is None else (metric,) if isinstance(metric, str) else tuple(metric)
+    for name in names:
+        if name not in FAIRNESS:
+            raise ValueError(f"metric={name!r}: must be one of {', '.join(FAIRNESS)}")
+    if not names:
+        raise ValueError("metric=[]: must be a name, or a list of names")
+    return tuple(dict.fromkeys(names))
+
+
+def _found(
+    seen: View, by: str, span: Span, kinds: Any, metric: tuple[str, ...], against: str | None
+) -> list[tuple[int, Gap, bool]]:
+    """The figures with the start of their window, and whether their rows were counted as fewer than they stand for."""
+    rows = Segments(seen, (by,), span, kinds)
+    told = None if against is None else against if against in rows.names else f"{by}={against}"
+    if told is not None and told not in rows.names:
+        names = ", ".join(one.removeprefix(f"{by}=") for one in rows.names)
+        raise ValueError(f"against={against!r}: {by!r} has the values {names}")
+    out = []
+    for column, grid in kinds.items():
+        parts = [
+            (cells.segment, cells.start, *_counts(cells)) for cells in rows.blocks(column, grid, hashes=False)
+        ]
+        if not parts:
+            continue
+        segment, start, counts, fewer = (np.concatenate(one) for one in zip(*parts, strict=True))
+        for when in np.unique(start):
+            here = start == when
+            groups = tuple(rows.names[place] for place in segment[here])
+            table = GroupTable(groups, tuple(grid.classes), counts[here])
+            base = told if told is None or told in groups else None
+            gaps = fairness_figures(table, metric, against=base)
+            out += [(int(when), gap, bool(fewer[here].any())) for gap in gaps]
+    return out
+
+
+def _counts(cells: Cells) -> tuple[np.ndarray, np.ndarray]:
+    """Counts of labels against predictions by segment and window, and where sampled rows were counted as fewer.
+
+    Rows of several weights count as so many of equal weight as no figure of them is surer than.
+    """
+    summary = cells.summary if cells.levels is None else cells.levels.effective
+    mixed = np.zeros(len(cells.start), dtype=np.bool_) if cells.levels is None else cells.levels.mixed
+    return confusion(summary)[0], mixed
+
+
+def _frame(found: list[tuple[int, Gap, bool]], length_us: int) -> pl.DataFrame:
+    if not found:
+        return pl.DataFrame(schema=FAIRNESS_SCHEMA)
+    starts = pl.Series([start for start, _, _ in found], dtype=pl.Int64)
+    starts = starts.cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
+    gaps = [gap for _, gap, _ in found]
+    columns: dict[str, Any] = {
+        name: [getattr(gap, name) for gap in gaps] for name in ("metric", "part", "group", "other")
+    }
+    columns |= {"start": starts, "end": starts.dt.offset_by(f"{length_us}us")}
+    columns |= {name: [getattr(gap.figure, name) for gap in gaps] for name in ("value", "low", "high", "n")}
+    columns["note"] = [
+        (gap.figure.note or CONSERVATIVE) if fewer and gap.figure.known else gap.figure.note
+        for _, gap, fewer in found
+    ]
+    columns["reason"] = [gap.figure.reason for gap in gaps]
+    frame = pl.DataFrame(columns, schema=FAIRNESS_SCHEMA)
+    return frame.with_columns(pl.col("value", "low", "high").fill_nan(None))
