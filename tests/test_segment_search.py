@@ -128,6 +128,16 @@ def test_a_rise_everywhere_is_told_of_all_rows() -> None:
     assert found.n_changed > 1
 
 
+def test_where_all_rows_changed_the_one_that_changed_more_is_named_too() -> None:
+    """A rise everywhere and a steeper one in a pair of levels: the whole first, then the pair, nothing else."""
+    random = np.random.default_rng(14)
+    codes, columns, after = lattice(random, 8000, 4, 6)
+    rate = np.where(after, 0.14, 0.1)
+    rate[after & (codes[0] == 1) & (codes[2] == 5)] = 0.6
+    found = search(columns, (random.uniform(size=16_000) < rate).astype(float), after)
+    assert {one.name for one in found.named} == {"all rows", "c0=1, c2=5"}
+
+
 def test_two_segments_that_changed_are_both_named() -> None:
     """The rows that are left after the first one still show the second."""
     random = np.random.default_rng(5)

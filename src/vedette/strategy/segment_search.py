@@ -130,7 +130,9 @@ def search(
     R is reported only where each of them has e >= K / (``rate`` R) (the condition of e-BH), which holds the expected
     share of false names at ``rate`` however the segments overlap. *Which of those that overlap.* The one with most nats
     first; another one follows it only where the rows that are left of it, without those of the segments named before, have
-    e >= 1 / ``rate`` by themselves. A diluted parent and a partial child have fewer nats than the segment itself.
+    e >= 1 / ``rate`` by themselves. A diluted parent and a partial child have fewer nats than the segment itself. Where
+    the outcome changed everywhere, all rows come first, and a segment follows whose change differs from that of the rest
+    by more standard errors than K normal ones exceed at ``rate``.
 
     What is looked at depends on the rows of both sides together alone, which leaves the e-values what they are: too
     small, hopeless (no split of its marks could give e = 1 / ``rate``), or, where there are more than ``segments_max``,
@@ -236,27 +238,58 @@ def _reported(
     chosen: list[int] = []
     beside: list[float] = []
     left = np.ones(len(row), dtype=bool)
+    whole = False  # all rows are named: then a segment has to have changed by more, or less, than the rest
+    needed = float(ndtri(1 - rate / (2 * max(len(log_e), 1))))
     candidates, now = changed, log_e[changed]
     while len(candidates) and len(chosen) < reported_max:
-        best = int(np.argmax(now))
-        if now[best] < -np.log(rate):
-            break
+        if whole:
+            counts = recount(lattice, candidates, codes, row, left)
+            excess = _excess(counts, np.bincount(row[left], minlength=lattice.width))
+            best = int(np.argmax(excess))
+            if not excess[best] >= needed:
+                break
+            nats = float(evidence(counts[best : best + 1])[0])
+        else:
+            best = int(np.argmax(now))
+            nats = float(now[best])
+            if nats < -np.log(rate):
+                break
         chosen.append(int(candidates[best]))
-        beside.append(float(now[best]))
+        beside.append(nats)
         columns, cell = lattice.at(chosen[-1])
+        candidates = np.delete(candidates, best)
+        if not columns:
+            whole = True
+            continue
         inside = np.ones(len(row), dtype=bool)
         for column, level in zip(columns, cell, strict=True):
             inside &= codes[column] == level
         left &= ~inside
-        candidates = np.delete(candidates, best)
-        if not left.any():
-            break
-        now = evidence(recount(lattice, candidates, codes, row, left)) if len(candidates) else now[:0]
+        if not whole and len(candidates):
+            now = evidence(recount(lattice, candidates, codes, row, left))
     # a list of R needs e >= K / (rate R) of each: drop from its end until it holds
     while chosen and min(log_e[at] for at in chosen) < np.log(len(log_e) / (rate * len(chosen))):
         weakest = int(np.argmin([log_e[at] for at in chosen]))
         del chosen[weakest], beside[weakest]
     return chosen, beside
+
+
+def _excess(counts: Ints, total: Ints) -> Floats:
+    """By how many standard errors the change of each segment differs from that of the rows outside of it.
+
+    Of the mean mark of a row: ``counts`` [S, 2, marks + 1] of segments, ``total`` the same of all rows, flat.
+    """
+    mark = np.arange(counts.shape[2])
+    change, variance = np.zeros(len(counts)), np.zeros(len(counts))
+    rest = total.reshape(2, -1)[None] - counts
+    for sign, part in ((1.0, counts), (-1.0, rest)):
+        for side, end in ((-1.0, 0), (1.0, 1)):
+            own = part[:, end] + 1.0 / len(mark)  # no side has a variance of zero
+            n = own.sum(axis=1)
+            mean = own @ mark / n
+            change += sign * side * mean
+            variance += (own @ mark**2 / n - mean**2) / n
+    return np.asarray(np.abs(change) / np.sqrt(np.maximum(variance, 1e-300)))
 
 
 def _effect(before: Floats, after: Floats) -> tuple[int, int, float, float, float, float]:
