@@ -24,7 +24,7 @@ from vedette.lake.rows import base_of, matches, variants
 from vedette.statistics.grid import Grid
 from vedette.statistics.hashes import KEPT, by_window
 
-__all__ = ["Segments"]
+__all__ = ["Segments", "labelled_rows", "rows_of"]
 
 _COUNTS_MAX = 2**22
 """Counts of windows that are held at once: 32 MB."""
@@ -41,7 +41,7 @@ class Segments:
     def __init__(self, seen: View, by: Sequence[str], span: Span, grids: Mapping[str, Grid]) -> None:
         asked = pl.col("time") < span.as_of if span.as_of is not None else pl.lit(True)
         within = _within(span) & asked
-        rows = _rows(seen, "predictions", [*by, *grids], within)
+        rows = rows_of(seen, "predictions", [*by, *grids], within)
         for name in by:
             if not variants(rows.columns, name):
                 columns = dict.fromkeys(
@@ -55,7 +55,7 @@ class Segments:
         rows = rows.with_columns(pl.Series("_segment", segment, dtype=pl.Int64))
         matched = rows.clear()
         if LABELLED & set(grids):
-            matched = _labelled(seen, rows, within, asked)
+            matched = labelled_rows(seen, rows, within, asked)
         kept = [
             "time",
             "_segment",
@@ -100,19 +100,21 @@ class Segments:
             yield Cells(segment, self.starts[start], summary, levels, predictions)
 
 
-def _labelled(seen: View, rows: pl.DataFrame, within: pl.Expr, asked: pl.Expr) -> pl.DataFrame:
-    """The rows that have a label, all labels new: by their rule from the start.
+def labelled_rows(
+    seen: View, rows: pl.DataFrame, within: pl.Expr, asked: pl.Expr, beside: Sequence[str] = ()
+) -> pl.DataFrame:
+    """The rows that have a label, all labels new: by their rule from the start; with the features ``beside``.
 
     A label belongs to the first row with its id, which need not be one of those asked for.
     """
     ids = rows.lazy().select("id").drop_nulls().unique()
-    elsewhere = _rows(seen, "predictions", ["label"], ~within & asked, ids)
+    elsewhere = rows_of(seen, "predictions", ["label"], ~within & asked, ids)
     every = pl.concat([rows, elsewhere], how="diagonal") if elsewhere.height else rows
-    matched = matches(None, every, _rows(seen, "labels", ["label"], asked, ids))
+    matched = matches(None, every, rows_of(seen, "labels", ["label"], asked, ids), beside)
     return matched.filter(within) if matched.height else matched
 
 
-def _rows(
+def rows_of(
     seen: View, stream: str, wanted: Sequence[str], kept: pl.Expr, ids: pl.LazyFrame | None = None
 ) -> pl.DataFrame:
     """The rows of a table and those that are still in the journals, each once, in the columns of the fields wanted.

@@ -82,7 +82,8 @@ def concept(before: Cells, after: Cells, level: float = 0.95, rows_shared: int =
         covariate = ((s - p) * loss + (q - s) * loss_after).sum(axis=-1)
         meaning = (s * (loss_after - loss)).sum(axis=-1)
         within = (q * loss_after - p * loss).sum(axis=-1)
-        return np.stack([whole_after - whole, covariate, meaning, whole_after - whole - within], axis=-1)
+        outside = whole_after - whole - within if bool((before.n + after.n)[~shared].any()) else 0.0 * whole
+        return np.stack([whole_after - whole, covariate, meaning, outside], axis=-1)
 
     point = [one.astype(np.complex128)[None] for one in (before.n, before.total, after.n, after.total)]
     value = figure(*point)[0].real
