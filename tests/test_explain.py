@@ -245,3 +245,32 @@ def test_the_code_of_the_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert found.search.segments[0].name == "region=north, device=web"
     assert found.began is not None
     assert found.began.first <= datetime(2026, 1, 11, tzinfo=UTC) <= found.began.last
+
+
+def test_the_page_has_the_paragraph_the_picture_and_the_band(lakes: dict[str, Lake], tmp_path: Path) -> None:
+    """The card of the alarm: segments, parts, and the windows in which it may have begun; names are escaped."""
+    from vedette.engine.story import write_page
+
+    text = write_page(lakes["segment"], "m", tmp_path / "page.html").read_text("utf-8")
+    card = next(one for one in text.split("<article") if "card is-ALARM" in one)
+    assert "version 2 was first seen" in card
+    assert 'aria-label="why accuracy fired' in card
+    assert card.count("region=north, device=web") >= 2
+    assert 'fill="var(--ALARM)" opacity=".14"' in card
+    assert not any('aria-label="why ' in one for one in text.split("<article") if "card is-OK" in one)
+
+
+def test_a_hostile_name_is_shown_and_does_nothing(lakes: dict[str, Lake]) -> None:
+    """A level with markup and a control character in it, in the paragraph and in the picture."""
+    from dataclasses import replace
+
+    from vedette.output.explanation_svg import fragment
+
+    found = of(lakes, "segment")
+    assert found.search is not None
+    first = replace(found.search.segments[0], levels=(("region", "<script>alert(1)</script>\x1b[31m"),))
+    text = fragment(
+        replace(found, search=replace(found.search, segments=(first, *found.search.segments[1:])))
+    )
+    assert "<script>" not in text
+    assert "\x1b" not in text

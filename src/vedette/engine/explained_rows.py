@@ -184,12 +184,17 @@ def _levels(rows: pl.DataFrame, name: str, grid: Grid, reference: Summary | None
     else:
         edges = _edges(reference, values[there])
         code = np.searchsorted(edges, values, side="right").astype(np.int64)
-        inner = [f"{a:.4g} to {b:.4g}" for a, b in pairwise(edges)]
-        names = [f"under {edges[0]:.4g}", *inner, f"{edges[-1]:.4g} and more"]
+        inner = [f"{_short(a)} to {_short(b)}" for a, b in pairwise(edges)]
+        names = [f"under {_short(edges[0])}", *inner, f"{_short(edges[-1])} and more"]
     if not there.all():
         code[~there] = len(names)
         names = [*names, "null"]
     return Levels(code, names) if names else None
+
+
+def _short(edge: float) -> str:
+    """An edge of a band: four digits, whole from a thousand on, powers of ten only where there is no other way."""
+    return f"{edge:.0f}" if 1000 <= abs(edge) < 1e7 else f"{edge:.4g}"
 
 
 def _edges(reference: Summary | None, values: np.ndarray) -> np.ndarray:

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from vedette.output.names import visible
-from vedette.output.report import Picture
 from vedette.records import Status
 from vedette.statistics.decomposition import Decomposition, Part
 from vedette.strategy.concept import Concept
@@ -76,7 +75,6 @@ class Explanation:
     faults: tuple[str, ...]
     events: tuple[Coincidence, ...]
     notes: tuple[str, ...]
-    picture: Picture | None = None
 
     @property
     def is_share(self) -> bool:
@@ -146,12 +144,11 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def paragraph(one: Explanation) -> str:
-    """The explanation in one paragraph of plain words; every name is made safe to show."""
+def paragraph(one: Explanation, *, lead: bool = True) -> str:
+    """The explanation in one paragraph of plain words; every name is made safe to show. ``lead``: with what fired."""
     where = f"{one.watch} [{one.segment}]" if one.segment else one.watch
-    said = [
-        f"{where} is {one.verdict}: {one.evidence.partition('; changed most')[0].partition('; evidence')[0]}."
-    ]
+    fired = one.evidence.partition("; changed most")[0].partition("; evidence")[0]
+    said = [f"{where} is {one.verdict}: {fired}."] if lead else []
     if one.began is not None:
         said.append(_when(one, one.began))
     if one.faults:

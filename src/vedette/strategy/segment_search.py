@@ -129,8 +129,8 @@ def search(
     median, upper quarter and upper tenth, and e is the mean of the three. *Names.* With K segments looked at, a list of
     R is reported only where each of them has e >= K / (``rate`` R) (the condition of e-BH), which holds the expected
     share of false names at ``rate`` however the segments overlap. *Which of those that overlap.* The one with most nats
-    first; another one follows it only where the rows that are left of it, without those of the segments named before, have
-    e >= 1 / ``rate`` by themselves. A diluted parent and a partial child have fewer nats than the segment itself. Where
+    first; of C others one follows only where the rows that are left of it, without those of the segments named before, have
+    e >= C / ``rate`` by themselves. A diluted parent and a partial child have fewer nats than the segment itself. Where
     the outcome changed everywhere, all rows come first, and a segment follows whose change differs from that of the rest
     by more standard errors than K normal ones exceed at ``rate``.
 
@@ -252,7 +252,7 @@ def _reported(
         else:
             best = int(np.argmax(now))
             nats = float(now[best])
-            if nats < -np.log(rate):
+            if nats < np.log((len(candidates) if chosen else 1) / rate):
                 break
         chosen.append(int(candidates[best]))
         beside.append(nats)
