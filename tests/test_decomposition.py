@@ -82,7 +82,7 @@ def decompose_values(before: Cells, after: Cells) -> tuple[float, float]:
 
 
 def test_the_intervals_hold_what_they_say() -> None:
-    """Of 500 pairs of samples the 95 % intervals of all five parts have the truth in 93 to 98 %."""
+    """Of 400 pairs of samples the 95 % intervals of all five parts have the truth in 91 to 99 %."""
     random = np.random.default_rng(2)
     m = (SHARE * MEAN).sum()
     s = SHARE * SHARE_AFTER / (SHARE + SHARE_AFTER)
@@ -95,12 +95,12 @@ def test_the_intervals_hold_what_they_say() -> None:
         (SHARE_AFTER * MEAN_AFTER).sum() - m,
     ]
     held = np.zeros(5)
-    for _ in range(500):
+    for _ in range(400):
         sides = draw(random, SHARE, MEAN, 2000), draw(random, SHARE_AFTER, MEAN_AFTER, 1000)
         one, other = decompose(*sides), concept(*sides)
         parts = (one.mix, one.within, other.concept, other.covariate, other.total)
         held += [part.low <= true <= part.high for part, true in zip(parts, truth, strict=True)]
-    assert ((held / 500 > 0.92) & (held / 500 < 0.98)).all()
+    assert ((held / 400 > 0.91) & (held / 400 < 0.99)).all()
 
 
 def test_covariate_alone_and_concept_alone_are_told_apart() -> None:

@@ -109,13 +109,13 @@ def test_the_planted_segment_is_first_and_alone(real: bool) -> None:
 
 
 def test_where_nothing_changed_nothing_is_named() -> None:
-    """60 searches of 1,000 segments each without a change: the chance of any name is .05 at most, in truth far less."""
+    """40 searches of 1,000 segments each without a change: the chance of any name is .05 at most, in truth far less."""
     random = np.random.default_rng(3)
     named = 0
-    for _ in range(60):
+    for _ in range(40):
         _, columns, after = lattice(random, 2000, 6, 8)
         named += len(search(columns, (random.uniform(size=4000) < 0.2).astype(float), after).named)
-    assert named <= 3
+    assert named <= 2
 
 
 def test_a_rise_everywhere_is_told_of_all_rows() -> None:

@@ -36,7 +36,7 @@ from vedette.strategy.swapped import swapped, swapped_levels
 
 __all__ = ["explain"]
 
-ROWS_MAX = 200_000
+ROWS_MAX = 100_000
 """Rows on either side of a change that are read, those nearest to it."""
 
 LEAST_NATS = 2.0
@@ -72,7 +72,7 @@ def explain(lake: Lake, model: str, watch: str | None = None) -> Explanation | N
     """Why a watch fired, as the last round left it; None where nothing is asked for by name and nothing alarms.
 
     ``watch`` is the name of a watch, ``x.location`` or ``x.location [region=north]``, or the id of an alert; default is
-    the alarm with the most evidence. Rows of before and after the likeliest beginning are compared, 200,000 on either
+    the alarm with the most evidence. Rows of before and after the likeliest beginning are compared, 100,000 on either
     side at most; the reference is kept as counts alone, so that where a change was there from the first window on, there
     are no rows of before, and that is said. Raises ``ValueError`` for a watch that there is not.
     """
@@ -98,6 +98,11 @@ def explain(lake: Lake, model: str, watch: str | None = None) -> Explanation | N
             if meaning.reason is not None:
                 notes.append(f"covariate and concept cannot be told apart: {meaning.reason}")
         notes += [f"in no segment: {', '.join(near.left_out)}"] if near.left_out else []
+        notes += (
+            ["a sampler left rows out: means and parts are those of the rows that were kept"]
+            if near.sampled
+            else []
+        )
     faults = _faults(seen, target, start, near)
     events = () if found is None else coincident(seen.tables, found.first, found.last + window, window)
     verdict = target.verdict

@@ -13,7 +13,7 @@ import polars as pl
 from vedette import strategy
 from vedette.engine.segment_names import shown
 from vedette.engine.segments import labelled_rows, rows_of
-from vedette.engine.summarise import LABELLED, category_texts, codes, numbers, outcomes, vectors
+from vedette.engine.summarise import LABELLED, category_texts, codes, numbers, outcomes, row_weights, vectors
 from vedette.engine.view import View
 from vedette.lake.rows import label_text, variants
 from vedette.records import RESERVED
@@ -37,7 +37,7 @@ class Around:
     """Rows before and after a change: ``outcome`` float[N] (NaN: none), ``is_after`` bool[N], the columns as levels.
 
     ``counts`` are rows by level of each category before and after, of all of its levels. ``left_out`` names the columns
-    that are in no segment, and why.
+    that are in no segment, and why. ``sampled``: a sampler left rows out, and those kept do not stand for as many each.
     """
 
     outcome: np.ndarray
@@ -45,6 +45,7 @@ class Around:
     columns: Mapping[str, Levels]
     counts: tuple[Mapping[str, Mapping[str, int]], Mapping[str, Mapping[str, int]]]
     left_out: tuple[str, ...]
+    sampled: bool = False
 
 
 def around(
@@ -102,7 +103,8 @@ def around(
     versions = rows["version"].unique().sort().to_list() if rows.height else []
     if 1 < len(versions) <= LEVELS_SHOWN:
         columns["version"] = Levels(codes(rows["version"], versions)[0].astype(np.int64), versions)
-    return Around(outcome, is_after, columns, counts, tuple(left_out))
+    sampled = row_weights(rows) is not None if rows.height else False
+    return Around(outcome, is_after, columns, counts, tuple(left_out), sampled)
 
 
 def _is_feature(name: str, grid: Grid) -> bool:
