@@ -239,6 +239,29 @@ def alerts(model: ModelArgument, lake: LakeOption = None, json: JsonOption = Fal
     raise typer.Exit(1 if any(one.state == "firing" for one in found) else 0)
 
 
+@app.command()
+def explain(
+    model: ModelArgument,
+    watch: Annotated[
+        str | None,
+        typer.Argument(
+            help="A watch, 'x.location' or 'x.location [region=north]', or an alert's id; default the strongest alarm.",
+            show_default=False,
+        ),
+    ] = None,
+    lake: LakeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Why something fired: which segments, which inputs, since when, which fault, what else happened then."""
+    from vedette.engine import commands
+    from vedette.output import explanation_console
+    from vedette.output.progress import told
+
+    with told(f"explaining {model}"):
+        found = commands.explain(_where(lake), model, watch)
+    explanation_console.print_explanation(model, found, as_json=json)
+
+
 AlertArgument = Annotated[str, typer.Argument(help="Id of the alert, as 'vedette alerts' shows it.")]
 IncidentOption = Annotated[bool, typer.Option("--incident", help="All open alerts of its incident.")]
 ByOption = Annotated[str | None, typer.Option(help="Who says so; default the user.", show_default=False)]

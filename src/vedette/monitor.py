@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
     from vedette.capture.shipping.shipping import Shipping
     from vedette.lake.tables import Lake
+    from vedette.output.explanation import Explanation
 
 __all__ = ["Monitor"]
 
@@ -646,6 +647,18 @@ class Monitor:
 
         tables = self._lake().model(self.model)
         return frame_of_alerts(alerts(tables, now_of(time_module.time())))
+
+    def explain(self, watch: str | None = None) -> Explanation | None:
+        """Why something fired, as the last round left it; None where no watch is named and nothing alarms.
+
+        ``watch`` is the name of a watch (``x.location``, ``x.location [region=north]``) or the id of an alert, default the
+        alarm with the most evidence. The result has the parts as data (segments, mix and within, covariate and concept,
+        inputs in nats, faults of the pipeline, the windows in which it may have begun, what else happened then); ``str()``
+        gives one paragraph in plain words (``docs/causes.md``). Raises ``ValueError`` where there is no such watch.
+        """
+        from vedette.engine.explain import explain
+
+        return explain(self._lake(), self.model, watch)
 
     def ledger(self) -> Ledger:
         """The equation of the rows: seen = in journal + in lake + sampled out + dropped + rejected + torn.

@@ -18,6 +18,7 @@ from vedette.capture.journal import producers
 from vedette.engine import alerts as alerts_module
 from vedette.engine import audit as audit_module
 from vedette.engine import cycle, delivery, outbox, people, requests, written
+from vedette.engine import explain as explain_module
 from vedette.engine import fairness as fairness_module
 from vedette.engine import figures as figures_module
 from vedette.engine import labels as labels_module
@@ -30,6 +31,7 @@ from vedette.lake.ledger import ledger as read_ledger
 from vedette.lake.locks import lock
 from vedette.lake.outcomes import identifier
 from vedette.lake.tables import Lake, ModelTables
+from vedette.output.explanation import Explanation
 from vedette.records import (
     Alert,
     AlertState,
@@ -46,6 +48,7 @@ __all__ = [
     "acknowledge",
     "alerts",
     "channels",
+    "explain",
     "check",
     "fairness",
     "figures",
@@ -175,6 +178,13 @@ def alerts(location: str, model: str) -> list[Alert]:
     for one in outbox.verdicts(tables, now):
         log.warning("%s: %s", one.watch, one.reason)
     return alerts_module.alerts(tables, now)
+
+
+def explain(location: str, model: str, watch: str | None = None) -> Explanation | None:
+    """Why a watch of a model fired, after a round where there is something to do; see ``engine.explain``."""
+    lake = open_lake(location, model)
+    _visit(lake, model)
+    return explain_module.explain(lake, model, watch)
 
 
 def channels(location: str) -> list[ChannelReport]:

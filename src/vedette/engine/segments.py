@@ -55,7 +55,7 @@ class Segments:
         rows = rows.with_columns(pl.Series("_segment", segment, dtype=pl.Int64))
         matched = rows.clear()
         if LABELLED & set(grids):
-            matched = _labelled(seen, rows, within, asked)
+            matched = labelled_rows(seen, rows, within, asked)
         kept = [
             "time",
             "_segment",

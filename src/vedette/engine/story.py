@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import time
-from datetime import datetime
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 
+from vedette.engine.explain import explain
 from vedette.engine.health import health as model_health
 from vedette.engine.judge import reference_plan
 from vedette.engine.query import Span
@@ -18,8 +21,10 @@ from vedette.errors import LakeError
 from vedette.lake import ingest
 from vedette.lake.ledger import ledger as read_ledger
 from vedette.lake.tables import Lake
+from vedette.output.explanation import Explanation
+from vedette.output.explanation_svg import fragment
 from vedette.output.report import Picture, Point, page
-from vedette.records import Verdict
+from vedette.records import Status, Verdict
 from vedette.statistics import STATISTICS, Estimates
 from vedette.strategy import Watch
 
@@ -37,6 +42,7 @@ _DRAWN = {
     "errors": "mae",
     "slow": "latency_p95_s",
 }
+EXPLAINED_MAX = 5
 POINTS_MAX = 400  # more windows than this are merged into longer ones: a screen has not more to show
 
 
@@ -54,13 +60,36 @@ def write_page(lake: Lake, model: str, path: Path) -> Path:
         if one.watch in watches and not one.segment
     )
     pictures = [picture for picture in drawn if picture is not None]
-    text = page(health, pictures, read_ledger(lake, model), made)
+    found = _explained(lake, model, health.verdicts, set(watches))
+    why = {key: fragment(one) for key, one in found.items()}
+    window = timedelta(microseconds=seen.shape.window_us)
+    pictures = [_with_beginning(one, found.get((one.watch, "")), window) for one in pictures]
+    text = page(health, pictures, read_ledger(lake, model), made, why=why)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, "utf-8")
     except OSError as error:
         raise LakeError(f"report {path}: cannot be written: {error.strerror}") from error
     return path.absolute()
+
+
+def _explained(
+    lake: Lake, model: str, verdicts: Sequence[Verdict], watches: Collection[str]
+) -> dict[tuple[str, str], Explanation]:
+    """Why the open alarms of watches fired, by watch and segment; the first ones only, each costs a search."""
+    alarms = [one for one in verdicts if one.verdict is Status.ALARM and one.watch in watches]
+    found = {}
+    for one in alarms[:EXPLAINED_MAX]:
+        name = f"{one.watch} [{one.segment}]" if one.segment else one.watch
+        told = explain(lake, model, name)
+        if told is not None:
+            found[one.watch, one.segment] = told
+    return found
+
+
+def _with_beginning(picture: Picture, why: Explanation | None, window: timedelta) -> Picture:
+    began = None if why is None else why.began
+    return picture if began is None else replace(picture, began=(began.first, began.last + window))
 
 
 def _picture(seen: View, verdict: Verdict, watch: Watch) -> Picture | None:

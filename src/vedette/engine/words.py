@@ -59,6 +59,9 @@ def explained(
     )
     changed, most = schema_words(tables, tuple(plan.grids)), strategy.ranking(plan, state)
     of_source = rows.partition_by(["column", "segment", "grid"], as_dict=True)
+    swapped = _swapped(
+        plan, reference, {watches[name].column: since for name, since in open_since.items()}, rows
+    )
     out: list[tuple[Verdict, str]] = []
     for one in verdicts:
         key = (one.watch, one.segment)
@@ -69,6 +72,8 @@ def explained(
             some = own.filter(pl.col("known") >= open_since[key])
             found = strategy.causes(reference[watch.source], _worth(some, grid)) if some.height else ()
             fitting = [cause for cause in found if cause.startswith("missing") == (watch.kind == "missing")]
+            if watch.column in swapped and not watch.segment and watch.kind in ("location", "spread"):
+                fitting = [swapped[watch.column]]
             if watch.kind in ("location", "bias", "errors") and some.height:
                 fitting += _in_own_unit(watch.kind, reference[watch.source], _worth(some, grid).merged())
             if watch.kind == "missing" and watch.column in changed:
@@ -83,6 +88,29 @@ def explained(
         else:
             out.append((one, one.evidence))
     return out
+
+
+def _swapped(
+    plan: strategy.Plan, reference: Mapping[str, Summary], since: Mapping[str, datetime], rows: pl.DataFrame
+) -> dict[str, str]:
+    """Columns that changed places, among those that alarm, in words by column."""
+    now = {}
+    for column, begin in since.items():
+        grid = plan.grids.get(column)
+        if grid is None or column not in reference:
+            continue
+        own = rows.filter(
+            (pl.col("column") == column) & (pl.col("segment") == "") & (pl.col("grid") == grid.id)
+        )
+        own = own.filter(pl.col("known") >= begin)
+        if own.height:
+            now[column] = _worth(own, grid).merged()
+    found: dict[str, str] = {}
+    for one, other in strategy.swapped({name: reference[name] for name in now}, now):
+        found |= dict.fromkeys(
+            (one, other), f"columns swapped: {one} and {other} look as if they had changed places"
+        )
+    return found
 
 
 def _most(ranked: Sequence[tuple[strategy.Watch, float, float]], since: datetime) -> str:

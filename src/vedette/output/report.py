@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from html import escape
@@ -31,12 +31,14 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """What is drawn for a verdict: a figure over its windows, and the same figure of the reference."""
+    """What is drawn for a verdict: a figure over its windows, the same figure of the reference, and the windows in which
+    a change may have begun, from the start of the first to the end of the last."""
 
     watch: str
     figure: str
     points: Sequence[Point]
     reference: Point | None
+    began: tuple[datetime, datetime] | None = None
 
 
 _COLOURS = f"""
@@ -57,19 +59,33 @@ padding:12px 14px;min-width:0;break-inside:avoid}.card.is-ALARM{border-left-colo
 svg{width:100%;height:auto;display:block;margin-top:8px}svg text{font:11px system-ui,sans-serif;fill:var(--dim)}
 table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:14px}td,th{padding:4px 12px 4px 0;text-align:
 right;border-bottom:1px solid var(--line)}td:first-child,th:first-child,td:nth-child(2),th:nth-child(2){text-align:left}
-.scroll{overflow-x:auto}@media print{body{background:#fff}.card{border-color:#bbb}}
+.wide{grid-column:1/-1;display:grid;grid-template-columns:repeat(auto-fit,minmax(min(460px,100%),1fr));gap:4px 28px}
+.wide>div{min-width:0}.scroll{overflow-x:auto}@media print{body{background:#fff}.card{border-color:#bbb}}
 """
 
 
-def page(health: Health, pictures: Sequence[Picture], ledger: Ledger, made: datetime, note: str = "") -> str:
-    """The page of a model as text. Names and texts are escaped; nothing is loaded from elsewhere."""
+def page(
+    health: Health,
+    pictures: Sequence[Picture],
+    ledger: Ledger,
+    made: datetime,
+    note: str = "",
+    why: Mapping[tuple[str, str], str] | None = None,
+) -> str:
+    """The page of a model as text. Names and texts are escaped; nothing is loaded from elsewhere.
+
+    ``why`` is, by watch and segment, what explains an alarm, as HTML that is safe (``explanation_svg.fragment``).
+    """
+    told = why or {}
     by_watch = {picture.watch: picture for picture in pictures}
     order = [Status.ALARM, Status.WARN, Status.UNKNOWN, Status.OK]
     verdicts = sorted(health.verdicts, key=lambda one: order.index(one.verdict))
     counts = {status: sum(one.verdict is status for one in verdicts) for status in order}
     tally = ", ".join(f"{count} {status.value}" for status, count in counts.items() if count)
     title = f"{health.model} version {health.version}: {health.verdict.value}"
-    cards = "".join(_card(one, by_watch.get(one.watch)) for one in verdicts)
+    cards = "".join(
+        _card(one, by_watch.get(one.watch), told.get((one.watch, one.segment), "")) for one in verdicts
+    )
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
@@ -79,22 +95,24 @@ def page(health: Health, pictures: Sequence[Picture], ledger: Ledger, made: date
         f'<span class="word {health.verdict.value}">{health.verdict.value}</span></h1>'
         f"<p class=dim>{tally or 'nothing is watched yet'}. Made {made:%Y-%m-%d %H:%M} UTC. {escape(note)}</p>"
         "<p class=dim>Line and band: the figure by window with its 95 % interval. Dashes: the same figure of the "
-        "reference. The upright line: since when.</p>"
+        "reference. The upright line: since when; the upright band: when a change may have begun (95 %).</p>"
         f"<h2>Verdicts</h2><div class=cards>{cards}</div>"
         f"<h2>Ledger</h2>{_ledger(ledger)}</main></body></html>\n"
     )
 
 
-def _card(verdict: Verdict, picture: Picture | None) -> str:
+def _card(verdict: Verdict, picture: Picture | None, why: str = "") -> str:
     told = verdict.since is not None and verdict.verdict in (Status.ALARM, Status.WARN)
     since = f" since {_day(verdict.since)}" if told and verdict.since is not None else ""
     said = verdict.reason if verdict.verdict is Status.UNKNOWN else verdict.evidence
     segment = f" [{escape(verdict.segment)}]" if verdict.segment else ""
     drawn = _svg(picture, verdict) if picture is not None else ""
     return (
-        f'<article class="card is-{verdict.verdict.value}"><h3><span class="word {verdict.verdict.value}">'
+        f'<article class="card is-{verdict.verdict.value}{" wide" if why else ""}"><div>'
+        f'<h3><span class="word {verdict.verdict.value}">'
         f"{verdict.verdict.value}</span> {escape(verdict.watch)}{segment}<span class=dim>{since}</span></h3>"
-        f"<p>{escape(said or '')}</p><p class=dim>guarantee: {escape(verdict.guarantee)}</p>{drawn}</article>"
+        f"<p>{escape(said or '')}</p><p class=dim>guarantee: {escape(verdict.guarantee)}</p>{drawn}</div>"
+        f"{f'<div>{why}</div>' if why else ''}</article>"
     )
 
 
@@ -141,6 +159,12 @@ def _svg(picture: Picture, verdict: Verdict) -> str:
         parts.append(
             f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(reference.value)}" y2="{y(reference.value)}" '
             'stroke="var(--ref)" stroke-dasharray="5 4"/>'
+        )
+    if picture.began is not None:
+        ends_at = [min(max(x(when), LEFT), WIDTH - RIGHT) for when in picture.began]
+        parts.append(
+            f'<rect x="{ends_at[0]}" width="{max(round(ends_at[1] - ends_at[0], 1), 2.0)}" y="{TOP}" '
+            f'height="{HEIGHT - TOP - BOTTOM}" fill="var(--{verdict.verdict.value})" opacity=".14"/>'
         )
     for run in _runs(picture.points):
         band = [(x(p.start), y(p.high)) for p in run if p.high is not None] + [

@@ -23,6 +23,7 @@ from vedette.strategy.inflation import batch_numbers, inflation
 from vedette.strategy.latch import describe, verdicts
 from vedette.strategy.ranking import ranking
 from vedette.strategy.records import MONTH_S, Evidence, Measure, State, Step
+from vedette.strategy.swapped import swapped, swapped_levels
 from vedette.strategy.tolerance import minor, tolerances, unknown_of
 from vedette.strategy.watches import Plan, Watch, column_and_segment, plan, source_of
 
@@ -55,6 +56,8 @@ __all__ = [
     "plan",
     "ranking",
     "source_of",
+    "swapped",
+    "swapped_levels",
     "tolerances",
     "unknown_of",
     "verdicts",

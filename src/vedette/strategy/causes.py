@@ -10,7 +10,7 @@ from vedette.errors import GridError
 from vedette.statistics.summary import Summary
 from vedette.strategy.records import Floats
 
-__all__ = ["causes", "distribution"]
+__all__ = ["causes", "distance", "distribution"]
 
 _ROWS_MIN = 50  # what a cause is worth with fewer is a guess
 _MISSING_RISE = 0.05
@@ -136,7 +136,7 @@ def _unit(before: Summary, now: Summary) -> tuple[str, ...]:
     ):
         return ()
     noise = float(np.sqrt(1.0 / before.used[0] + 1.0 / now.used[0]))
-    unchanged = _distance(before, now, 1.0, 0.0)
+    unchanged = distance(before, now, 1.0, 0.0)
 
     def misfit(unit: _Unit) -> float:
         """0 for a perfect fit, above 1 for none."""
@@ -147,8 +147,8 @@ def _unit(before: Summary, now: Summary) -> tuple[str, ...]:
         by_deviation = abs(np.log(deviation_now / (factor * deviation))) / (0.03 + 2.0 * noise)
         if max(by_mean, by_deviation) > 1.0:
             return np.inf
-        distance = _distance(before, now, unit.factor, unit.offset)
-        if distance > 0.03 + 1.6 * noise or unchanged < distance + 0.1:
+        apart = distance(before, now, unit.factor, unit.offset)
+        if apart > 0.03 + 1.6 * noise or unchanged < apart + 0.1:
             return np.inf
         return float(max(by_mean, by_deviation))
 
@@ -167,8 +167,11 @@ def _told_apart(factor: float, mean: float, deviation: float) -> bool:
     return abs(mean) >= 0.5 * deviation or not 0.1 < factor < 10.0
 
 
-def _distance(before: Summary, now: Summary, factor: float, offset: float) -> float:
-    """Kolmogorov's distance, at the grid's edges, of the current rows from the converted reference."""
+def distance(before: Summary, now: Summary, factor: float, offset: float) -> float:
+    """Kolmogorov's distance, at the grid's edges, of the rows of ``now`` from ``factor x + offset`` of those of ``before``.
+
+    The two may be on different grids: the one's distribution is read at the other's edges, straight between its own.
+    """
     edges = now.grid.edges
     at_edges = np.cumsum(now.counts[0])[:-1] / now.used[0]
     x = (edges - offset) / factor

@@ -1,0 +1,337 @@
+"""Why a watch fired: where, of what the change is made, since when, which fault, and what else happened."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from vedette import strategy
+from vedette.engine.coincident import coincident
+from vedette.engine.explained_rows import Around, around, outcome_words
+from vedette.engine.judge import reference_plan
+from vedette.engine.query import Query
+from vedette.engine.state import Kept, kept_row
+from vedette.engine.stored import levels_of, utc
+from vedette.engine.summarise import LABELLED
+from vedette.engine.view import View, view
+from vedette.lake.events import schema_words
+from vedette.lake.tables import Lake
+from vedette.output.explanation import Began, Explanation
+from vedette.records import RESERVED, Status
+from vedette.statistics.cells import Cells, cells_of
+from vedette.statistics.decomposition import Decomposition, decompose
+from vedette.statistics.summary import Summary
+from vedette.strategy.change_time import began
+from vedette.strategy.concept import concept
+from vedette.strategy.renamed import renamed
+from vedette.strategy.scores import reference_scores
+from vedette.strategy.segment_search import Levels, Search, search
+from vedette.strategy.swapped import swapped, swapped_levels
+
+__all__ = ["explain"]
+
+ROWS_MAX = 100_000
+"""Rows on either side of a change that are read, those nearest to it."""
+
+LEAST_NATS = 2.0
+_REFERENCE_WINDOWS = 8.0  # a reference is worth no more windows than it says of their dispersion
+_CELLS_MAX = 400  # of a split
+_LABELLED_KINDS = ("accuracy", "bias", "errors")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Target:
+    """What is explained, and what is needed for it."""
+
+    watch: strategy.Watch
+    verdict: Mapping[str, Any]
+    level: str  # of a mix: which
+    plan: strategy.Plan
+    state: strategy.State
+    reference: Mapping[str, Summary]
+    kept: Kept
+    row: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Series:
+    """A watch by window of event time: the score of its leading row, and the rows."""
+
+    starts: Sequence[datetime]
+    values: np.ndarray
+    n: np.ndarray
+
+
+def explain(lake: Lake, model: str, watch: str | None = None) -> Explanation | None:
+    """Why a watch fired, as the last round left it; None where nothing is asked for by name and nothing alarms.
+
+    ``watch`` is the name of a watch, ``x.location`` or ``x.location [region=north]``, or the id of an alert; default is
+    the alarm with the most evidence. Rows of before and after the likeliest beginning are compared, 100,000 on either
+    side at most; the reference is kept as counts alone, so that where a change was there from the first window on, there
+    are no rows of before, and that is said. Raises ``ValueError`` for a watch that there is not.
+    """
+    seen = view(lake, model, Query(metrics=("rows",)))
+    target = _target(seen, model, watch)
+    if target is None:
+        return None
+    window = timedelta(microseconds=seen.shape.window_us)
+    series, found = _began(seen, target)
+    notes: list[str] = []
+    if found is None:
+        notes.append("when it began cannot be told: too few windows were judged")
+    start = found.best if found is not None else None
+    near = _around(seen, target, series, found, window, notes) if found is not None else None
+    looked = None
+    split: tuple[str, ...] = ()
+    parts = meaning = None
+    if near is not None:
+        looked = search(near.columns, near.outcome, near.is_after)
+        split, parts = _split(near, looked)
+        if parts is not None and target.watch.kind in _LABELLED_KINDS:
+            meaning = concept(*_sides(near, split))
+            if meaning.reason is not None:
+                notes.append(f"covariate and concept cannot be told apart: {meaning.reason}")
+        notes += [f"in no segment: {', '.join(near.left_out)}"] if near.left_out else []
+        notes += (
+            ["a sampler left rows out: means and parts are those of the rows that were kept"]
+            if near.sampled
+            else []
+        )
+    faults = _faults(seen, target, start, near)
+    events = () if found is None else coincident(seen.tables, found.first, found.last + window, window)
+    verdict = target.verdict
+    return Explanation(
+        model=model,
+        watch=target.watch.id,
+        segment=target.watch.segment,
+        verdict=str(verdict["verdict"]),
+        evidence=str(verdict["evidence"] or verdict["reason"] or ""),
+        what=outcome_words(target.watch, target.level),
+        began=found,
+        search=looked,
+        split=split,
+        decomposition=parts,
+        concept=meaning,
+        features=_features(target),
+        faults=faults,
+        events=events,
+        notes=tuple(notes),
+    )
+
+
+def _target(seen: View, model: str, watch: str | None) -> _Target | None:
+    kept, planned = kept_row(seen.tables), reference_plan(seen.tables, seen.shape)
+    if kept is None or planned is None or not kept.block:
+        if watch is None:
+            return None
+        raise ValueError(f"watch={watch!r}: nothing of {model} was judged against a reference yet")
+    plan, reference, _ = planned
+    state = strategy.State.from_bytes(kept.block)
+    state = (
+        state
+        if np.array_equal(plan.key, state.key)
+        else strategy.extend(state, plan, reference, np.ones(len(plan.key)))
+    )
+    names = {(one.id, one.segment): number for number, one in enumerate(plan.watches)}
+    verdicts = {(row["watch"], row["segment"]): row for row in json.loads(kept.verdicts)}
+    if watch is None:
+        alarms = [key for key, row in verdicts.items() if row["verdict"] == Status.ALARM and key in names]
+        if not alarms:
+            return None
+        key = max(alarms, key=lambda one: float(state.log_evidence[names[one]]))
+    else:
+        key = _named(seen, watch)
+        if key not in names or key not in verdicts:
+            known = ", ".join(f"{one} [{part}]" if part else one for one, part in names) or "none"
+            raise ValueError(f"watch={watch!r}: is no watch of {model} that can be explained; it has {known}")
+    number = names[key]
+    row = int(state.winner[number])
+    own = plan.watches[number]
+    return _Target(
+        own, verdicts[key], own.rows[row - int(state.first[number])], plan, state, reference, kept, row
+    )
+
+
+def _named(seen: View, watch: str) -> tuple[str, str]:
+    """Watch and segment as they are written: ``x.location [region=north]``, or the id of an alert."""
+    alerts = (
+        seen.tables["alerts"].scan().filter(pl.col("alert") == watch).select("watch", "segment").collect()
+    )
+    if alerts.height:
+        return str(alerts["watch"][0]), str(alerts["segment"][0])
+    name, bracket, segment = watch.partition(" [")
+    return name, segment.removesuffix("]") if bracket else ""
+
+
+def _judged(seen: View, target: _Target, columns: Sequence[str], segment: str) -> pl.DataFrame:
+    """The increments of columns that were judged against the reference in force."""
+    return (
+        seen.tables["summaries"]
+        .scan()
+        .filter(
+            (pl.col("part") == "live")
+            & pl.col("column").is_in(list(columns))
+            & (pl.col("segment") == segment)
+            & (pl.col("arrival") > target.kept.origin)
+            & (pl.col("known") <= target.kept.known)
+        )
+        .drop("hashes")
+        .collect()
+    )
+
+
+def _began(seen: View, target: _Target) -> tuple[_Series, Began | None]:
+    """The watch by window, and the windows in which its change may have begun; the reference stands before the first."""
+    watch, grid = target.watch, target.plan.grids[target.watch.source]
+    rows = _judged(seen, target, [watch.column], watch.segment).filter(pl.col("grid") == grid.id)
+    if rows.is_empty():
+        return _Series([], np.zeros(0), np.zeros(0)), None
+    starts, at = np.unique(rows["start"].dt.timestamp("us").to_numpy(), return_inverse=True)
+    by_window = levels_of(rows, grid, at, len(starts)).effective
+    steps = target.plan.steps({watch.source: by_window}, range(len(starts)), [0.0] * len(starts))
+    counts = np.stack([step.counts[target.row] for step in steps])
+    of_reference = target.plan.counts({watch.source: target.reference[watch.source]})[target.row]
+    row = slice(target.row, target.row + 1)
+    score = reference_scores(target.state.reference[row], target.state.measure[row])[0]
+    n = counts.sum(axis=1).astype(np.float64)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        values = np.where(n > 0, counts @ score / n, np.nan)
+        before = float(of_reference @ score / of_reference.sum())
+    weight = np.minimum(n, 4.0 * np.median(n))
+    of_old = min(float(of_reference.sum()), _REFERENCE_WINDOWS * float(np.median(n)))
+    series = _Series([utc(int(one)) for one in starts], values, n)
+    found = began(np.append(before, values), np.append(of_old, weight))
+    if found.reason is not None or found.best < 1:
+        return series, None
+    best, first, last = (series.starts[number - 1] for number in (found.best, found.first, found.last))
+    return series, Began(best, first, last, len(found.windows), found.level)
+
+
+def _around(
+    seen: View, target: _Target, series: _Series, found: Began, window: timedelta, notes: list[str]
+) -> Around | None:
+    """The rows before the set of beginnings (or at least before the likeliest), and from the likeliest one on."""
+    starts = list(series.starts)
+    after = [at for at, start in enumerate(starts) if start >= found.best]
+    before = [at for at, start in enumerate(starts) if start < found.first]
+    before = before or [at for at, start in enumerate(starts) if start < found.best]
+    if not before:
+        notes.append(
+            "segments cannot be compared: the change was there from the first window on, and the reference is kept as "
+            "counts, not as rows"
+        )
+        return None
+    before = before[_last(series.n[before]) :]
+    after = after[: len(after) - _last(series.n[after][::-1])]
+    spans = tuple((starts[part[0]], starts[part[-1]] + window) for part in (before, after))
+    changed = [
+        watch.column for watch, _, _ in strategy.ranking(target.plan, target.state) if not watch.segment
+    ]
+    near = around(
+        seen, target.watch, target.level, target.reference, (spans[0], spans[1]), list(dict.fromkeys(changed))
+    )
+    usable = np.isfinite(near.outcome)
+    for side, words in ((~near.is_after, "before"), (near.is_after, "after")):
+        if not (usable & side).any():
+            notes.append(f"segments cannot be compared: no row {words} the change has what is measured")
+            return None
+    return near
+
+
+def _last(n: np.ndarray) -> int:
+    """From which window on the last ones have ``ROWS_MAX`` rows at most, one at least."""
+    more = np.cumsum(n[::-1])[::-1] > ROWS_MAX
+    return min(int(more.sum()), len(n) - 1)
+
+
+def _sides(near: Around, split: Sequence[str]) -> tuple[Cells, Cells]:
+    """The outcome by cell of the cross of some columns, before and after; rows in none of a column's levels share one."""
+    code, size = np.zeros(len(near.outcome), dtype=np.int64), 1
+    for name in split:
+        own = near.columns[name]
+        n_levels = len(own.names) + 1
+        code, size = code * n_levels + np.where(own.codes < 0, len(own.names), own.codes), size * n_levels
+    before = cells_of(np.where(near.is_after, -1, code), near.outcome, size)
+    return before, cells_of(np.where(near.is_after, code, -1), near.outcome, size)
+
+
+def _split(near: Around, looked: Search) -> tuple[tuple[str, ...], Decomposition | None]:
+    """The columns by which the change is taken apart: those of the first segment, else the one whose mix changed most."""
+
+    def of(split: tuple[str, ...]) -> Decomposition:
+        return decompose(*_sides(near, split))
+
+    named = [one for one in looked.named if one.levels]
+    if named:
+        split = tuple(column for column, _ in named[0].levels)
+        if int(np.prod([len(near.columns[one].names) + 1 for one in split])) <= _CELLS_MAX:
+            return split, of(split)
+    found = [((name,), of((name,))) for name, one in near.columns.items() if _few(one)]
+    if not found:
+        return (), None
+
+    def moved(one: tuple[tuple[str, ...], Decomposition]) -> float:
+        mix = one[1].mix
+        return abs(mix.value) / max(mix.high - mix.low, 1e-300)
+
+    return max(found, key=moved)
+
+
+def _few(one: Levels) -> bool:
+    return 2 <= len(one.names) <= _CELLS_MAX
+
+
+def _features(target: _Target) -> tuple[tuple[str, float], ...]:
+    """The watches of inputs that changed, in nats, most first."""
+    ranked = strategy.ranking(target.plan, target.state)
+    return tuple(
+        (f"{watch.id} [{watch.segment}]" if watch.segment else watch.id, nats)
+        for watch, nats, _ in ranked
+        if nats >= LEAST_NATS and _is_input(watch.column)
+    )[:8]
+
+
+def _is_input(column: str) -> bool:
+    return column not in LABELLED and column not in RESERVED and not column.startswith("probability")
+
+
+def _faults(seen: View, target: _Target, start: datetime | None, near: Around | None) -> tuple[str, ...]:
+    """Faults of the pipeline in the inputs since the change began, those of the watch's own column first."""
+    grids = {source: grid for source, grid in target.plan.grids.items() if source in seen.shape.grids}
+    inputs = [name for name in grids if name not in LABELLED]
+    rows = _judged(seen, target, inputs, "")
+    if start is not None:
+        rows = rows.filter(pl.col("start") >= start)
+    now: dict[str, Summary] = {}
+    for (name,), some in rows.group_by(["column"], maintain_order=True):
+        own = some.filter(pl.col("grid") == grids[str(name)].id)
+        if own.height:
+            zero = np.zeros(own.height, dtype=np.int64)
+            now[str(name)] = levels_of(own, grids[str(name)], zero, 1).effective
+    said: dict[str, list[str]] = {}
+    for name, words in schema_words(seen.tables, seen.shape.expected).items():
+        said.setdefault(name, []).append(words)
+    pairs = list(swapped({name: target.reference[name] for name in now if name in target.reference}, now))
+    if near is not None:
+        pairs += swapped_levels(*near.counts)
+        for name, before in near.counts[0].items():
+            if name in near.counts[1] and not any(name in pair for pair in pairs):
+                for words in renamed(before, near.counts[1][name]):
+                    said.setdefault(name, []).append(f"{name}: {words}")
+    for one, other in pairs:
+        said.setdefault(one, []).append(
+            f"columns swapped: {one} and {other} look as if they had changed places"
+        )
+    in_pair = {name for pair in pairs for name in pair}
+    for name, summary in now.items():
+        if name in target.reference and name not in in_pair and name not in said:
+            for words in strategy.causes(target.reference[name], summary):
+                said.setdefault(name, []).append(f"{name}: {words}")
+    order = sorted(said, key=lambda name: name != target.watch.column)
+    return tuple(words for name in order for words in said[name])
