@@ -74,7 +74,7 @@ class Column:
     """One column of both files.
 
     ``kind`` is numeric, category, boolean, text (more values than can be told apart: an identifier, a free text), time,
-    vector (lists of one length, by their Euclidean norms), empty (nothing but nulls) or other (further lists and the
+    vector (lists of one length, by their norms and directions), empty (nothing but nulls) or other (further lists and the
     like); ``role`` is feature, prediction, probability, label,
     latency, id or time. ``changed`` is True where the column
     is named under the report's one error rate, False where it is not, None where it cannot be judged or was not

@@ -239,9 +239,12 @@ def _draft(name: str, role: str, found: Compared) -> Column:
 
 
 def _score(found: Compared) -> float:
-    """How much a column differs, 0 to 1: the Jensen-Shannon distance, or a greater difference of missing values."""
+    """How much a column differs, 0 to 1: the Jensen-Shannon distance, or a greater MMD or difference of missing values."""
     apart = found.distances.get("jensen_shannon") or found.distances.get("unseen_share")
     value = apart.value if apart is not None and apart.value is not None else 0.0
+    directed = found.distances.get("mmd")
+    if directed is not None and directed.value is not None:
+        value = max(value, min(directed.value, 1.0))
     if len(found.sides) == 2:
         shares = [
             (side.missing + side.nan + side.inf) / side.rows if side.rows else 0.0 for side in found.sides
