@@ -32,6 +32,9 @@ class _Norms(Source):
     def stretch(self) -> pl.Series:
         return _normed(Source.stretch(self))
 
+    def scattered(self) -> pl.Series:
+        return _normed(Source.scattered(self))
+
 
 def compare_vectors(name: str, role: str, sources: Sequence[Source]) -> Compared:
     """Count and compare the norms and the directions of vectors of one length, the same in both files.
@@ -44,7 +47,9 @@ def compare_vectors(name: str, role: str, sources: Sequence[Source]) -> Compared
         least, most = min(one for one, _ in spans), max(one for _, one in spans)
         said = f"lists of {least:,} to {most:,} elements: give what is to be watched of them"
         return compare_other("other", sources, said)
-    of = [_Norms(source.table, source.name, source.held, source.value_bytes) for source in sources]
+    of = [
+        _Norms(source.table, source.name, source.held, source.value_bytes, source.drawn) for source in sources
+    ]
     found = [length for length, _ in spans if length]
     if len(set(found)) < 2:
         length = max(found, default=0)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from vedette.engine.two_files.described import Compared
-from vedette.output.comparison import Side
+from vedette.output.comparison import Side, Together
 from vedette.output.numbers import estimate, number, percent, values
 from vedette.strategy import two_samples
 
-__all__ = ["matters", "said"]
+__all__ = ["matters", "said", "told_together"]
 
 CLEAR = 0.01
 
@@ -32,6 +33,30 @@ SHARE_MIN = 0.01
 
 PSI_MIN = 0.02
 """unless PSI is above this: a fifth of what is usually called a small change."""
+
+
+AUC_MIN = 0.514
+"""Rows that a classifier tells apart less well are taken as not to matter: it is the AUC of one normal column that moved by
+a twentieth of its standard deviation, Phi(0.05 / sqrt 2)."""
+
+COLUMNS_NAMED = 3
+
+
+def told_together(found: Together, named: bool | None) -> Together:
+    """All columns together with what was decided, and what was found in words."""
+    if not named:
+        return replace(found, changed=named)
+    matters = found.auc.high is None or found.auc.high >= AUC_MIN
+    most = [
+        f"{name} ({percent(one.value)})"
+        for name, one in [*found.shares.items()][:COLUMNS_NAMED]
+        if one.value is not None and one.value >= 0.1
+    ]
+    by = f", most by {', '.join(most)}" if most else ""
+    told = f"rows of the two files can be told apart with AUC {' '.join(estimate(found.auc))}{by}"
+    return replace(
+        found, changed=True, matters=matters, words=told if matters else f"too small to matter: {told}"
+    )
 
 
 def said(found: Compared) -> str:
