@@ -1,4 +1,4 @@
-"""Vectors in a report of two files: told with their kind, compared by their norms and by how many are missing."""
+"""Vectors in a report of two files: told with their kind, compared by norms, directions and how many are missing."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def compared(current: Any, reference: Any) -> tuple[Comparison, Column]:
 
 
 def test_unchanged_vectors_are_named_with_their_kind_and_what_was_compared() -> None:
-    """Two draws of one law: the kind vector, not changed, and a note that norms were compared."""
+    """Two draws of one law: the kind vector, not changed, and a note on what was compared."""
     found, column = compared(embeddings(1), embeddings(2))
     assert (column.kind, column.changed, found.verdict) == ("vector", False, Status.OK)
     assert found.notes == (
-        "Of vectors their Euclidean norms are compared, and how many are missing: e (8). Vectors of one length in another "
-        "direction are not told apart.",
+        "Of vectors are compared how many are missing, their Euclidean norms, and their directions (mean, covariance, MMD): "
+        "e (8). The picture, PSI, Wasserstein and other distances of one number are those of the norms.",
     )
     assert column.current is not None
     norms = np.linalg.norm(embeddings(1).astype(float), axis=1)
@@ -48,7 +48,7 @@ def test_longer_vectors_are_told_by_their_norms() -> None:
     """Embeddings that double are a change, in words about norms, on the console, the page and in the document."""
     found, column = compared(embeddings(1, 2.0), embeddings(2))
     assert (column.changed, column.matters) == (True, True)
-    assert column.words.startswith("norms: mean 2.7")
+    assert "norms: mean 2.7" in column.words
     console = io.StringIO()
     print_comparison(found, as_json=False, file=console)
     for text in (console.getvalue(), page(found), json.dumps(to_json(found))):
@@ -67,6 +67,48 @@ def test_longer_vectors_are_told_by_their_norms() -> None:
 def test_lists_matrices_and_integers_are_vectors(spell: Any) -> None:
     """Lists and fixed-size lists of any numbers are compared alike."""
     assert compared(spell(embeddings(1)), spell(embeddings(2)))[1].changed is False
+
+
+def test_another_direction_at_the_same_length_is_told() -> None:
+    """Unit vectors that turn by 20 degrees are a change, told by directions alone, in deviations."""
+    rng, turn = np.random.default_rng(3), np.eye(LENGTH)
+    turn[:2, :2] = [[np.cos(0.35), -np.sin(0.35)], [np.sin(0.35), np.cos(0.35)]]
+    sides = []
+    for side in (np.eye(LENGTH), turn):
+        rows = rng.normal(size=(N, LENGTH)) + 2 * np.eye(LENGTH)[0]
+        sides.append((rows / np.linalg.norm(rows, axis=1, keepdims=True) @ side).astype(np.float32))
+    found, column = compared(sides[1], sides[0])
+    assert (column.changed, column.matters, found.verdict) == (True, True, Status.WARN)
+    assert column.words.startswith("directions: mean moved by ")
+    shift = column.distances["mean_shift_sd"]
+    within = np.linalg.inv((np.cov(sides[0].T) + np.cov(sides[1].T)) / 2)
+    gap = (sides[1].mean(0) - sides[0].mean(0)).astype(float)
+    assert shift.value == pytest.approx(float(np.sqrt(gap @ within @ gap)), rel=0.02)
+
+
+def test_vectors_like_those_before_them_are_taken_as_fewer() -> None:
+    """Embeddings that move slowly from row to row differ more between files; they are not named for it."""
+    rng, named = np.random.default_rng(7), 0
+    for _ in range(8):
+        sides = []
+        for _ in range(2):
+            rows = rng.normal(size=(N, LENGTH))
+            for at in range(1, N):
+                rows[at] = 0.9 * rows[at - 1] + np.sqrt(1 - 0.81) * rows[at]
+            sides.append(rows)
+        named += bool(compared(sides[0], sides[1])[1].changed)
+    assert named <= 1
+
+
+@pytest.mark.parametrize("current", [60, 3000])
+def test_wild_and_constant_elements_do_no_harm(current: int) -> None:
+    """Elements of 1e300, elements that never change, and a file with few rows are compared all the same."""
+    rng = np.random.default_rng(4)
+    rows = rng.normal(size=(N, LENGTH))
+    rows[:, 0], rows[::50, 1] = 1.0, 1e300
+    column = compared(rows[:current], rng.permutation(rows))[1]
+    assert column.changed is False
+    assert all(one.value is not None for name, one in column.distances.items() if name.startswith("m"))
 
 
 def test_missing_vectors_and_those_with_nan_are_told() -> None:

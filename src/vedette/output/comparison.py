@@ -19,6 +19,7 @@ __all__ = [
     "Finding",
     "Picture",
     "Side",
+    "Together",
     "to_json",
 ]
 
@@ -74,7 +75,7 @@ class Column:
     """One column of both files.
 
     ``kind`` is numeric, category, boolean, text (more values than can be told apart: an identifier, a free text), time,
-    vector (lists of one length, by their Euclidean norms), empty (nothing but nulls) or other (further lists and the
+    vector (lists of one length, by their norms and directions), empty (nothing but nulls) or other (further lists and the
     like); ``role`` is feature, prediction, probability, label,
     latency, id or time. ``changed`` is True where the column
     is named under the report's one error rate, False where it is not, None where it cannot be judged or was not
@@ -124,6 +125,27 @@ class Confusion:
 
 
 @dataclass(frozen=True, slots=True)
+class Together:
+    """All columns together: how well a classifier tells which file a row is from.
+
+    ``auc`` is the chance that a row of the current file has the higher of two scores, 0.5 where nothing differs; it rests
+    on ``auc.n`` current rows and ``reference_rows``, and on so many ``columns``. ``changed``, ``matters``, ``reason`` and
+    ``words`` are as in ``Column``. ``shares`` are the parts that columns have in what tells the files apart, the largest
+    first.
+    """
+
+    auc: Estimate
+    reference_rows: int
+    columns: int
+    p_value: float | None
+    changed: bool | None
+    matters: bool | None
+    reason: str | None
+    words: str
+    shares: Mapping[str, Estimate]
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """One thing worth knowing: how grave it is, about which column or figure (or ""), and what, in words."""
 
@@ -153,6 +175,8 @@ class Comparison:
     findings: tuple[Finding, ...]
     confusion: Confusion | None = None
     notes: tuple[str, ...] = field(default=())
+    together: Together | None = None
+    """None without a reference, or with fewer than two columns that a classifier can be given."""
 
 
 def to_json(report: Comparison) -> str:
@@ -170,6 +194,7 @@ def to_json(report: Comparison) -> str:
         "made": f"{report.made:%Y-%m-%dT%H:%M:%SZ}",
         "error_rate": {"rate": report.rate, "method": report.method, "hypotheses": report.hypotheses},
         "columns": {one.name: _column(one) for one in report.columns},
+        "all_columns": _together(report.together),
         "figures": [_figures(one) for one in report.figures],
         "confusion": None
         if report.confusion is None
@@ -220,6 +245,22 @@ def _column(one: Column) -> dict[str, Any]:
         "distances": {name: _estimate(value) for name, value in one.distances.items()},
         "current": _side(one.current),
         "reference": _side(one.reference),
+    }
+
+
+def _together(one: Together | None) -> dict[str, Any] | None:
+    if one is None:
+        return None
+    return {
+        "auc": _estimate(one.auc),
+        "reference_rows": one.reference_rows,
+        "columns": one.columns,
+        "changed": one.changed,
+        "matters": one.matters,
+        "reason": one.reason,
+        "words": one.words,
+        "p_value": one.p_value,
+        "shares": {name: _estimate(share) for name, share in one.shares.items()},
     }
 
 

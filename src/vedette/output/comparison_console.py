@@ -13,6 +13,7 @@ from vedette.output.comparison_words import (
     only_words,
     silent_words,
     summary,
+    together_words,
     verdict_words,
     without_value,
 )
@@ -30,6 +31,7 @@ __all__ = ["print_comparison"]
 
 COLUMNS_SHOWN, DESCRIBED = 15, 40
 FIGURES_SHOWN = 20
+SHARES_SHOWN = 4
 FINDINGS_SHOWN = 10
 NAME, WORDS = 30, 300  # the longest that are shown, in characters
 NARROW = 64  # under this a table is told as lines
@@ -59,6 +61,7 @@ def print_comparison(
     say.line(say.safe(summary(report), 1000))
     _findings(say, report)
     _columns(say, report)
+    _together(say, report)
     _figures(say, report.figures)
     if report.notes:
         say.gap()
@@ -169,6 +172,29 @@ def _columns(say: _Writer, report: Comparison) -> None:
         say.show(table)
     if len(changed) > COLUMNS_SHOWN:
         say.line(f"... and {len(changed) - COLUMNS_SHOWN:,} more")
+
+
+def _together(say: _Writer, report: Comparison) -> None:
+    """How well rows of the two files can be told apart, and by which columns."""
+    one = report.together
+    if one is None:
+        return
+    say.gap("All columns together")
+    if one.auc.value is None:
+        say.line(f"AUC of telling the files apart: {say.safe(one.reason or 'unknown', 120)}")
+        return
+    rows = f"{one.auc.n:,} rows against {one.reference_rows:,}, {one.columns:,} columns"
+    changed = together_words(one)
+    mark = "yellow" if one.changed and one.matters else ""
+    say.line(
+        "AUC of telling the files apart ",
+        (say.estimate(one.auc, ""), "bold"),
+        f" ({rows}): ",
+        (changed, mark),
+    )
+    if one.changed:
+        for name, share in [*one.shares.items()][:SHARES_SHOWN]:
+            say.line("  ", (say.safe(name, NAME), "bold"), f" carries {say.estimate(share, '%')}")
 
 
 def _described(say: _Writer, columns: tuple[Column, ...]) -> None:

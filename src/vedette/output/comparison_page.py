@@ -16,6 +16,7 @@ from vedette.output.comparison_words import (
     compared_words,
     metric_words,
     only_words,
+    together_words,
     verdict_mark,
     verdict_words,
 )
@@ -44,6 +45,7 @@ def page(report: Comparison) -> str:
         if report.figures
         else "",
         f"<h2>Confusion matrix</h2>{confusion_html(report.confusion)}" if report.confusion else "",
+        _together(report),
         _columns(report, axes),
         f"<h2>Notes</h2>{''.join(f'<p>{html(note)}</p>' for note in report.notes)}" if report.notes else "",
     ]
@@ -108,6 +110,37 @@ def _finding(one: Finding, places: Mapping[str, str]) -> str:
         about = f'<a href="#{places[one.about]}">{about}</a>'
     about = f"<b>{about}</b>: " if about else ""
     return f"<li><span class='word {one.status.value}'>{one.status.value}</span><span>{about}{html(one.words, 600)}</span></li>"
+
+
+def _together(report: Comparison) -> str:
+    """How well a classifier over all columns tells the files apart, and what part of that each column carries."""
+    one = report.together
+    if one is None:
+        return ""
+    rows = f"{one.auc.n:,} current rows against {one.reference_rows:,}, {one.columns:,} columns"
+    mark = ("WARN" if one.matters else "dim") if one.changed else "dim"
+    head = (
+        f"<h2 id=together>All columns together</h2><p class=note>How well a classifier that has not seen a row tells which "
+        f"file it is from: 0.5 is not at all, 1 always. {rows}.</p>"
+    )
+    told = f"<b class={mark}>{together_words(one)}</b>"
+    if one.auc.value is None:
+        return f"{head}<article class=whole><p>{told}: {html(one.reason or 'unknown', 300)}</p></article>"
+    drawn = whisker(Axis(0.0, 1.0), [("c", one.auc)], "AUC, told beside")
+    rows_of = [f"<div>AUC{drawn}<span>{estimate_html(one.auc, '')}</span></div>"]
+    if one.changed:
+        top = max([share.high or 0.0 for share in one.shares.values()] + [1.0])
+        for name, share in one.shares.items():
+            drawn = whisker(Axis(0.0, top), [("c", _from_zero(share))], f"share of {name}, told beside")
+            rows_of.append(f"<div>{bidi(name, 32)}{drawn}<span>{estimate_html(share, '%')}</span></div>")
+        told += " <span class=dim>Below the AUC: the parts of columns in the distance of the files' mean scores.</span>"
+    return f"{head}<article class='whole'><p>{told}</p><div class=dist>{''.join(rows_of)}</div></article>"
+
+
+def _from_zero(one: Estimate) -> Estimate:
+    """The estimate as it is drawn on an axis from 0."""
+    value, low, high = (None if part is None else max(part, 0.0) for part in (one.value, one.low, one.high))
+    return Estimate(value, low, high, one.n)
 
 
 def _columns(report: Comparison, axes: Mapping[str, Axis]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from vedette.output.comparison import Column, Comparison, Figures, Side
+from vedette.output.comparison import Column, Comparison, Figures, Side, Together
 from vedette.output.numbers import number
 from vedette.records import Status
 
@@ -18,6 +18,7 @@ __all__ = [
     "only_words",
     "silent_words",
     "summary",
+    "together_words",
     "verdict_mark",
     "verdict_words",
     "without_value",
@@ -32,6 +33,9 @@ _METRICS = {
     "hellinger": "Hellinger",
     "wasserstein": "Wasserstein",
     "wasserstein_sd": "Wasserstein, sd",
+    "mmd": "MMD",
+    "mmd_sd": "MMD as a shift, sd",
+    "mean_shift_sd": "mean shift, sd",
     "sd": "standard deviation",
     "p50": "median",
     "roc_auc": "ROC AUC",
@@ -89,6 +93,15 @@ def verdict_words(one: Column, *, compared: bool = True) -> str:
     """What was decided of a column, in one to five words; "" where nothing was compared and nothing is wrong."""
     if one.changed is None:
         return "not compared" if apart(one) else "cannot be judged" if compared else ""
+    if not one.changed:
+        return "no change told"
+    return "changed, too small to matter" if one.matters is False else "changed"
+
+
+def together_words(one: Together) -> str:
+    """What was decided of all columns together."""
+    if one.changed is None:
+        return "cannot be judged"
     if not one.changed:
         return "no change told"
     return "changed, too small to matter" if one.matters is False else "changed"

@@ -35,7 +35,7 @@ def unit_of(metric: str, kind: str = "") -> str:
     >>> unit_of("missing_share"), unit_of("latency_p99_s"), unit_of("sd", "time"), unit_of("mean", "numeric")
     ('%', 's', 'duration', '')
     """
-    if metric.endswith(("_share", "_rate")) or _base(metric) in PERCENTS:
+    if metric.endswith(("_share", "_rate", "_change")) or _base(metric) in PERCENTS:
         return "%"
     if metric in COUNTS:
         return "count"

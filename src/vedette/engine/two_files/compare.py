@@ -12,6 +12,7 @@ import polars as pl
 
 from vedette.engine.two_files import words
 from vedette.engine.two_files.described import Compared
+from vedette.engine.two_files.domain import Drawn, compare_together, draw
 from vedette.engine.two_files.findings import fell_silent, findings_of
 from vedette.engine.two_files.levels import compare_levels
 from vedette.engine.two_files.notes import notes_of
@@ -31,7 +32,7 @@ from vedette.engine.two_files.vectors import compare_vectors
 from vedette.errors import DataError, SchemaError
 from vedette.lake.files import TableFile, open_frame, open_table
 from vedette.lake.frames import check_mapping, frame_of
-from vedette.output.comparison import Column, Comparison
+from vedette.output.comparison import Column, Comparison, Together
 from vedette.output.numbers import percent
 from vedette.records import Status
 from vedette.strategy import discoveries
@@ -47,6 +48,7 @@ NO_REFERENCE = "no reference"
 _UNJUDGED = {"id": "an identifier: not compared", "time": "times move on: not compared"}
 """Columns by their role of whose values nothing is said; whether they are missing is judged all the same."""
 
+_Draft = tuple[Column, Compared | None]
 Progress = Callable[[int, int, str], None]
 
 
@@ -88,12 +90,15 @@ def compare(
         _opened(current, "current", columns, separator),
         None if reference is None else _opened(reference, "reference", columns, separator),
     )
-    drafts = _columns(pair, progress)
+    drafts, drawn = _columns(pair, progress)
     if progress is not None:
         progress(len(drafts), len(drafts), "figures of the model")
+    together = (
+        None if pair.reference is None else compare_together(drawn, [one.rows for one in pair.tables()])
+    )
     named = [_named_rows(table, by) for table in pair.tables()]
     quality = compare_quality(named[0], named[1] if len(named) > 1 else None, by, task)
-    return _judged(pair, drafts, quality, now)
+    return _judged(pair, drafts, quality, together, now)
 
 
 def _opened(data: Any, name: str, columns: Mapping[str, str] | None, separator: str | None) -> TableFile:
@@ -117,16 +122,22 @@ def _named_rows(table: TableFile, by: Sequence[str]) -> TableFile:
     return replace(table, schema={name: one for name, one in table.schema.items() if name not in odd})
 
 
-def _columns(pair: _Pair, progress: Progress | None) -> list[tuple[Column, Compared | None]]:
+def _columns(pair: _Pair, progress: Progress | None) -> tuple[list[_Draft], list[Drawn]]:
+    """What was found of each column, and the rows of those that are compared together."""
     names = list(dict.fromkeys(name for table in reversed(pair.tables()) for name in table.schema))
     sizes = [value_bytes(table) for table in pair.tables()]
-    drafts: list[tuple[Column, Compared | None]] = []
+    drafts: list[_Draft] = []
+    drawn: list[Drawn] = []
     for held in _batches(pair, names, sizes):
         for name in held.names:
             if progress is not None:
                 progress(len(drafts), len(names), name)
-            drafts.append(_column(name, held.sources(pair, name, sizes)))
-    return drafts
+            sources = held.sources(pair, name, sizes)
+            drafts.append(_column(name, sources))
+            rows = draw(*drafts[-1], sources)
+            if rows is not None:
+                drawn.append(rows)
+    return drafts, drawn
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,9 +250,12 @@ def _draft(name: str, role: str, found: Compared) -> Column:
 
 
 def _score(found: Compared) -> float:
-    """How much a column differs, 0 to 1: the Jensen-Shannon distance, or a greater difference of missing values."""
+    """How much a column differs, 0 to 1: the Jensen-Shannon distance, or a greater MMD or difference of missing values."""
     apart = found.distances.get("jensen_shannon") or found.distances.get("unseen_share")
     value = apart.value if apart is not None and apart.value is not None else 0.0
+    directed = found.distances.get("mmd")
+    if directed is not None and directed.value is not None:
+        value = max(value, min(directed.value, 1.0))
     if len(found.sides) == 2:
         shares = [
             (side.missing + side.nan + side.inf) / side.rows if side.rows else 0.0 for side in found.sides
@@ -317,16 +331,17 @@ def _typed(source: Source, mixed: bool) -> str:
 
 
 def _judged(
-    pair: _Pair, drafts: Sequence[tuple[Column, Compared | None]], quality: Quality, now: datetime
+    pair: _Pair, drafts: Sequence[_Draft], quality: Quality, whole: Together | None, now: datetime
 ) -> Comparison:
     """One error rate over the columns and the figures of the model; what is a fact needs none."""
     tested = [column.p_value for column, _ in drafts] + [one.p_value for one in quality.figures]
+    tested.append(None if whole is None else whole.p_value)
     named = discoveries.named(tested)
     columns = [
         _named(column, found, one) for (column, found), one in zip(drafts, named[: len(drafts)], strict=True)
     ]
     figures = [
-        replace(one, changed=yes) for one, yes in zip(quality.figures, named[len(drafts) :], strict=True)
+        replace(one, changed=yes) for one, yes in zip(quality.figures, named[len(drafts) : -1], strict=True)
     ]
     columns.sort(
         key=lambda one: (-bool(one.changed and one.matters), -bool(one.changed), -one.score, one.name)
@@ -346,6 +361,7 @@ def _judged(
         findings=(),
         confusion=quality.confusion,
         notes=(*quality.notes, *notes_of(pair.tables(), drafts)),
+        together=None if whole is None else words.told_together(whole, named[-1]),
     )
     report = replace(report, findings=findings_of(report, quality.warnings))
     return replace(report, verdict=_verdict(report))

@@ -26,6 +26,7 @@ def findings_of(report: Comparison, warnings: Sequence[str]) -> tuple[Finding, .
         *(Finding(Status.WARN, "label", one) for one in warnings),
         *_figures(report),
         *_columns(report),
+        *_together(report),
         *_odd(report),
     ]
     every.sort(key=lambda one: _ORDER.index(one.status))
@@ -132,6 +133,15 @@ def _columns(report: Comparison) -> Iterator[Finding]:
         yield Finding(Status.UNKNOWN, "", f"cannot be judged: {names}{more}")
     elif all(one.changed is None for one in report.columns):
         yield Finding(Status.UNKNOWN, "", "no column can be judged: identifiers and times are not compared")
+
+
+def _together(report: Comparison) -> Iterator[Finding]:
+    """What a classifier over all columns saw."""
+    one = report.together
+    if one is not None and one.changed and one.matters:
+        alone = not any(column.changed and column.matters for column in report.columns)
+        said = f"{one.words}; no column alone changed by as much as matters" if alone else one.words
+        yield Finding(Status.WARN, "", f"all columns together: {said}")
 
 
 def _odd(report: Comparison) -> Iterator[Finding]:

@@ -63,6 +63,6 @@ def _vectors(drafts: _Drafts) -> tuple[str, ...]:
     names = ", ".join(f"{name} ({n[0]:,})" for name, n in found[:5])
     more = f" and {len(found) - 5:,} more" if len(found) > 5 else ""
     return (
-        f"Of vectors their Euclidean norms are compared, and how many are missing: {names}{more}. Vectors of one length in "
-        "another direction are not told apart.",
+        f"Of vectors are compared how many are missing, their Euclidean norms, and their directions (mean, covariance, MMD): "
+        f"{names}{more}. The picture, PSI, Wasserstein and other distances of one number are those of the norms.",
     )

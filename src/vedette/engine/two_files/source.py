@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import polars as pl
@@ -54,6 +54,8 @@ class Source:
     name: str
     held: pl.DataFrame | None = None
     value_bytes: int = VALUE_BYTES
+    drawn: dict[str, pl.Series] = field(default_factory=dict, compare=False, repr=False)
+    """The rows of ``scattered``, once they were read: of a long column that takes a pass over the file."""
 
     @property
     def rows(self) -> int:
@@ -86,12 +88,14 @@ class Source:
 
     def scattered(self) -> pl.Series:
         """4,096 rows from all over the column: the same rows of each column of a table, however it is sliced."""
-        places, start, parts = _spread(self.rows, PILOT_ROWS), 0, []
-        for column in self.slices():
-            first, end = np.searchsorted(places, (start, start + len(column)))
-            parts.append(column.gather(pl.Series(places[first:end] - start)))
-            start += len(column)
-        return pl.concat(parts)
+        if self.name not in self.drawn:
+            places, start, parts = _spread(self.rows, PILOT_ROWS), 0, []
+            for column in Source.slices(self):
+                first, end = np.searchsorted(places, (start, start + len(column)))
+                parts.append(column.gather(pl.Series(places[first:end] - start)))
+                start += len(column)
+            self.drawn[self.name] = pl.concat(parts)
+        return self.drawn[self.name]
 
 
 def rows_at_once(value_bytes: int) -> int:

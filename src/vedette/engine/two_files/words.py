@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from vedette.engine.two_files.described import Compared
-from vedette.output.comparison import Side
+from vedette.output.comparison import Side, Together
 from vedette.output.numbers import estimate, number, percent, values
 from vedette.strategy import two_samples
 
-__all__ = ["matters", "said"]
+__all__ = ["matters", "said", "told_together"]
 
 CLEAR = 0.01
 
@@ -24,11 +25,38 @@ SAME_MEAN = 0.1
 """Of the reference's standard deviation: a mean that moved by less, and within both intervals, is not said to be what
 changed where the surest test was not one of the mean."""
 
+VARIANCE_MIN = 0.1
+"""so are vectors whose variances changed by less than a tenth: of a deviation that is a twentieth,"""
+
 SHARE_MIN = 0.01
 """and so are shares of rows (missing, infinite, of another level) that changed by less than one in a hundred,"""
 
 PSI_MIN = 0.02
 """unless PSI is above this: a fifth of what is usually called a small change."""
+
+
+AUC_MIN = 0.514
+"""Rows that a classifier tells apart less well are taken as not to matter: it is the AUC of one normal column that moved by
+a twentieth of its standard deviation, Phi(0.05 / sqrt 2)."""
+
+COLUMNS_NAMED = 3
+
+
+def told_together(found: Together, named: bool | None) -> Together:
+    """All columns together with what was decided, and what was found in words."""
+    if not named:
+        return replace(found, changed=named)
+    matters = found.auc.high is None or found.auc.high >= AUC_MIN
+    most = [
+        f"{name} ({percent(one.value)})"
+        for name, one in [*found.shares.items()][:COLUMNS_NAMED]
+        if one.value is not None and one.value >= 0.1
+    ]
+    by = f", most by {', '.join(most)}" if most else ""
+    told = f"rows of the two files can be told apart with AUC {' '.join(estimate(found.auc))}{by}"
+    return replace(
+        found, changed=True, matters=matters, words=told if matters else f"too small to matter: {told}"
+    )
 
 
 def said(found: Compared) -> str:
@@ -37,7 +65,13 @@ def said(found: Compared) -> str:
         return ""
     known = sorted((p, part) for part, p in found.parts.items() if p is not None)
     clear = [one for place, one in enumerate(known) if place == 0 or one[0] < CLEAR]
-    tell = {"values": _values, "missing": _missing, "infinite": _infinite, "length": _length}
+    tell = {
+        "values": _values,
+        "missing": _missing,
+        "infinite": _infinite,
+        "length": _length,
+        "directions": _directions,
+    }
     return "; ".join(dict.fromkeys(text for _, part in clear if (text := tell[part](found))))
 
 
@@ -48,6 +82,19 @@ def _values(found: Compared) -> str:
 def _norms(found: Compared) -> str:
     told = _numbers(found)
     return f"norms: {told}" if told else ""
+
+
+def _directions(found: Compared) -> str:
+    """How far vectors lie apart, in standard deviations; what surely is not 0 first."""
+    told = []
+    for name, word in (("mean_shift_sd", "mean moved by"), ("mmd_sd", "MMD as of a shift by")):
+        one = found.distances.get(name)
+        if one is not None and one.value is not None and one.low:
+            told.append(f"{word} {' '.join(estimate(one))} standard deviations")
+    one = found.distances.get("covariance_change")
+    if one is not None and one.value is not None and one.low:
+        told.append(f"variances along axes changed by {' '.join(estimate(one, '%'))}")
+    return f"directions: {', '.join(told) or 'another distribution'}"
 
 
 def _numbers(found: Compared) -> str:
@@ -236,6 +283,7 @@ def matters(found: Compared) -> bool:
     scale = _scale(other)
     limits = {"total_variation": SHARE_MIN, "psi": PSI_MIN}
     limits |= {"wasserstein": SD_MIN * scale} if scale else {"wasserstein_sd": SD_MIN}
+    limits |= {"mmd_sd": SD_MIN, "mean_shift_sd": SD_MIN, "covariance_change": VARIANCE_MIN}
     known = {name: found.distances[name].high for name in limits if name in found.distances}
     if found.kind == "text":
         now, before = (side.figures["length_mean"].value for side in found.sides)
