@@ -2,28 +2,30 @@
 
 Blocks of neighbouring windows are drawn with replacement (Kuensch 1989), so that what hangs together over a few windows
 still does; with a season a block begins at a window of the same phase of the day or week. Within a window the rows are
-drawn anew. That alone would let windows differ by sampling twice, so the shares of a window lie between those of all
-windows and its own::
+drawn anew. That alone would let windows differ by sampling twice, so a window is known by its mean scores m_j in a few directions
+phi_j (of numbers the six first polynomials of the mid-rank, orthonormal under the shares p of all: location, spread,
+and so on), and its shares are::
 
-    p_w = p + s (phat_w - p),    s^2 = (D+ - 1) / D
+    p_w = p (1 + sum_j (c_j + o_j + s_j m_j) phi_j),    s_j^2 = (D_j+ - 1) / D_j  W/(W - P)
 
-with D the dispersion of the windows (variance of their scores over that of independent rows) and D+ the upper limit of
-it that is in force. For independent rows s is about 0 and a replay is a new sample, tails and all; where days differ s is
-about 1 and a replay has the days that were. Windows of so short a history show fewer rare days than are to come; D+ is
-what allows for it.
+with c_j the mean of its phase, m_j beside it, D_j the dispersion of the windows about their P phases (variance of m_j
+over that of independent rows) and D_j+ the upper limit of it that is in force. For independent rows s is about 0 and a
+replay is a new sample, tails and all; where days differ s is about 1 and a replay has the days that were. The phases'
+means are known from few windows: o_j is drawn for each replay, the mean over the phase of windows drawn in blocks as above.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import special
 
 from vedette.strategy.advice.history import Column, History
-from vedette.strategy.records import Floats, Ints, Measure
+from vedette.strategy.records import Floats, Ints
 from vedette.strategy.scores import reference_scores
+from vedette.strategy.watches import BINS
 
 __all__ = ["CAUTION", "FAIR", "Noise", "block_length", "draw", "length_of", "noises_of", "orders"]
 
@@ -35,13 +37,23 @@ FAIR = 0.5
 """The same where false alarms and delays are measured: as likely too large as too small."""
 
 
+_BLOCK_MIN = 7
+_DIRECTIONS = 6
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Noise:
-    """How windows of a column differ: ``shares`` [W, cells + 1] are what a replay of each window draws from."""
+    """How windows of a column differ: ``shares`` [cells + 1] of all, ``basis`` [J, cells + 1] the directions, ``centre``
+    [P, J] the mean scores of each phase, ``own`` [W, J] those of each window beside it, ``dispersion`` and ``limit`` [J]
+    their D and D+, ``rows`` [W] the rows of each window.
+    """
 
-    dispersion: float
-    limit: float
     shares: Floats
+    basis: Floats
+    centre: Floats
+    own: Floats
+    dispersion: Floats
+    limit: Floats
     rows: Ints
 
 
@@ -92,7 +104,9 @@ def block_length(series: Floats) -> float:
 
 
 def length_of(history: History) -> int:
-    """The length of blocks for all columns together: the upper quartile of those of their rows, about the phases."""
+    """The length of blocks for all columns together: the upper quartile of those of their rows, about the phases; a week of
+    days, or a quarter of the history, at least: a short one shows too little of what hangs together.
+    """
     found = []
     phase = history.phase(history.start)
     for column in history.columns.values():
@@ -103,7 +117,8 @@ def length_of(history: History) -> int:
                 total = np.bincount(own, values, history.period)
                 n = np.maximum(np.bincount(own, minlength=history.period), 1)
                 found.append(block_length(values - (total / n)[own]))
-    return max(1, round(float(np.quantile(found, 0.75)))) if found else 1
+    least = min(_BLOCK_MIN, max(len(history.start) // 4, 1))
+    return max(least, round(float(np.quantile(found, 0.75)))) if found else least
 
 
 def orders(
@@ -139,59 +154,111 @@ def noises_of(history: History, caution: float = FAIR) -> dict[str, Noise]:
 
     Columns whose dispersion is like that of most have a limit in common, from all of them: one alone tells little.
     """
-    phase, every = history.phase(history.start), list(history.columns.values())
-    finite = [_dispersion(history, one) for one in every]
-    gone = [_pearson(_missing(one), phase, history.period) for one in every]
-    limits, gone_limits = (
-        _limits(np.array([d for d, _ in some]), np.array([n for _, n in some]), caution).tolist()
-        for some in (finite, gone)
-    )
-    return {
-        one.source: _noise_of(history, one, (finite[at][0], limits[at]), (gone[at][0], gone_limits[at]))
-        for at, one in enumerate(every)
-    }
+    phase = history.phase(history.start)
+    free = float(max(len(phase) - len(np.unique(phase)), 1))
+    found = {source: _measured(history, one) for source, one in history.columns.items()}
+    limits = {source: np.ones(len(one.dispersion)) for source, one in found.items()}
+    kinds: dict[tuple[str, int], list[str]] = {}
+    for source, one in found.items():
+        numbers = history.columns[source].grid.kind not in ("category", "quality")
+        for j in range(len(one.dispersion)):
+            # directions of categories have no names that they share; missing values, the last, do
+            last = j == len(one.dispersion) - 1
+            kinds.setdefault(
+                ("missing", 0) if last else ("number", j) if numbers else (source, j), []
+            ).append(source)
+    for (name, j), sources in kinds.items():
+        at = -1 if name == "missing" else j
+        d = np.array([found[source].dispersion[at] for source in sources])
+        for source, limit in zip(sources, _limits(d, free, caution).tolist(), strict=True):
+            limits[source][at] = limit
+    return {source: replace(one, limit=limits[source]) for source, one in found.items()}
 
 
-def _missing(column: Column) -> Floats:
-    """float64[W, 2]: rows of each window with and without a finite value."""
-    inside = column.counts[:, : column.grid.row_cells].sum(axis=1)
-    return np.stack([inside, column.counts[:, -1]], axis=1).astype(np.float64)
-
-
-def _limits(d: Floats, free: Floats, caution: float) -> Floats:
+def _limits(d: Floats, free: float, caution: float) -> Floats:
     """The upper limits of dispersions [C]: in common for those that do not differ from the middle one (chi-square, 1 %
     over all), of the others their own.
     """
     middle = float(np.sort(d)[(len(d) - 1) // 2])
     upper = special.chdtrc(free, free * d / max(middle, 1e-9))
     alike = 2.0 * np.minimum(upper, 1.0 - upper) > 0.01 / len(d)
-    own = np.array([_limit(one, n, caution) for one, n in zip(d.tolist(), free.tolist(), strict=True)])
-    if alike.sum() < 2:
-        return own
+    own = np.array([_limit(one, free, caution) for one in d.tolist()])
     # columns that move together tell less than their number: as much as four of them at most
-    known = min(float(free[alike].sum()), 4.0 * float(free[alike].max()))
-    return np.where(alike, _limit(float(np.average(d[alike], weights=free[alike])), known, caution), own)
+    known = free * min(int(alike.sum()), 4)
+    return np.where(alike, _limit(float(d[alike].mean()), known, caution), own) if known else own
 
 
-def _noise_of(
-    history: History, column: Column, finite: tuple[float, float], gone: tuple[float, float]
-) -> Noise:
-    """What the windows of a column are drawn from; of finite and of missing values D and its limit."""
-    phase = history.phase(history.start)
-    kept = column.counts[:, :-1].astype(np.float64)
-    kept[:, column.grid.row_cells :] = 0.0
-    away = _missing(column)
-    shares = _shrunk(kept, phase, history.period, *finite)
-    split = _shrunk(away, phase, history.period, *gone)
-    whole = np.concatenate([shares * split[:, :1], split[:, 1:]], axis=1)
-    return Noise(*finite, whole, np.rint(away.sum(axis=1)).astype(np.int64))
+def _limit(d: float, free: float, caution: float) -> float:
+    """The upper limit of a dispersion by chi-square, at least 1."""
+    return max(1.0, d * free / (2.0 * float(special.gammaincinv(free / 2.0, 1.0 - caution))))
 
 
-def draw(noise: Noise, order: Ints, random: np.random.Generator) -> Ints:
-    """int64[R, T, cells + 1]: the counts of replays, of the windows ``order`` [R, T], with new rows."""
-    flat = order.ravel()
-    found = random.multinomial(noise.rows[flat], noise.shares[flat])
-    return np.asarray(found, dtype=np.int64).reshape(*order.shape, -1)
+def _measured(history: History, column: Column) -> Noise:
+    """The scores of the windows of a column, with limits still to come."""
+    phase, period = history.phase(history.start), history.period
+    counts = column.counts.astype(np.float64)
+    counts[:, column.grid.row_cells : -1] = 0.0
+    total = counts.sum(axis=0) if counts.sum() > 0 else np.eye(1, counts.shape[1])[0]
+    shares = total / total.sum()
+    basis = _basis(column, shares)
+    n = counts.sum(axis=1)
+    mean = np.divide(counts @ basis.T, n[:, None], out=np.zeros((len(n), len(basis))), where=n[:, None] > 0)
+    weight = np.bincount(phase, n, period)
+    centre = np.zeros((period, len(basis)))
+    np.add.at(centre, phase, n[:, None] * mean)
+    centre /= np.maximum(weight, 1e-300)[:, None]
+    own = np.where(n[:, None] > 0, mean - centre[phase], 0.0)
+    free = max(len(n) - int((weight > 0).sum()), 1)
+    # a direction that no row moves in has no dispersion: as of independent rows
+    d = np.where(np.abs(basis).sum(axis=1) > 0, (n[:, None] * own * own).sum(axis=0) / free, 1.0)
+    return Noise(shares, basis, centre, own, d, np.ones(len(basis)), np.rint(n).astype(np.int64))
+
+
+def _basis(column: Column, shares: Floats) -> Floats:
+    """The directions [J, cells + 1], orthonormal under the shares: of the finite values, and last of the missing ones."""
+    finite = shares[:-1] / max(float(shares[:-1].sum()), 1e-300)
+    grid = column.grid
+    match grid.kind:
+        case "category":
+            order = np.argsort(-finite, kind="stable")[: min(_DIRECTIONS, int((finite > 0).sum()) - 1)]
+            functions = [(np.arange(grid.cells) == cell).astype(np.float64) for cell in order]
+        case "quality":
+            functions = [column.onto.reshape(grid.cells + 1, -1, BINS)[:-1, 0, 1]]
+        case _:
+            u = 2.0 * (np.cumsum(finite) - 0.5 * finite) - 1.0
+            n = min(_DIRECTIONS, int((finite > 0).sum()) - 1)
+            functions = [u**power for power in range(1, n + 1)]
+    found: list[Floats] = []
+    for one in functions:
+        for before in (np.ones_like(finite), *found):
+            one = one - float(finite @ (one * before)) * before
+        size = math.sqrt(float(finite @ (one * one)))
+        found.append(one / size if size > 1e-9 else np.zeros_like(one))
+    p = float(shares[-1])
+    rows = [np.append(one, 0.0) / math.sqrt(max(1.0 - p, 1e-300)) for one in found]
+    gone = np.append(np.full(grid.cells, -p), 1.0 - p) / math.sqrt(p * (1.0 - p)) if 0.0 < p < 1.0 else None
+    rows.append(np.zeros(grid.cells + 1) if gone is None else gone)
+    return np.array(rows)
+
+
+def draw(history: History, noise: Noise, order: Ints, again: Ints, random: np.random.Generator) -> Ints:
+    """int64[R, T, cells + 1]: the counts of replays, of the windows ``order`` [R, T], with new rows; what is drawn of the
+    phases' means is that of the windows ``again`` [R, W].
+    """
+    n_runs, n_windows = order.shape
+    phase = history.phase(history.start[-1] + history.window_s * (1 + np.arange(n_windows)))
+    have = history.phase(history.start)
+    free = len(have) / max(len(have) - len(np.unique(have)), 1)
+    weight = np.zeros((n_runs * history.period, len(have)))
+    np.add.at(weight, (np.arange(n_runs)[:, None] * history.period + have[again], again), 1.0)
+    weight /= np.maximum(weight.sum(axis=1, keepdims=True), 1.0)
+    offset = (weight @ noise.own).reshape(n_runs, history.period, -1) * math.sqrt(free)
+    s = np.sqrt(free * np.maximum(noise.limit - 1.0, 0.0) / np.maximum(noise.dispersion, 1e-9))
+    scores = (noise.centre + offset)[:, phase] + s * noise.own[order]
+    shares = np.maximum(noise.shares * (1.0 + scores.reshape(-1, len(s)) @ noise.basis), 0.0)
+    shares /= shares.sum(axis=1, keepdims=True)
+    found = random.multinomial(noise.rows[order.ravel()], shares)
+    return np.asarray(found, dtype=np.int64).reshape(n_runs, n_windows, -1)
 
 
 def _series(column: Column) -> Floats:
@@ -201,63 +268,3 @@ def _series(column: Column) -> Floats:
     n = coarse.sum(axis=2)
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.asarray(np.einsum("wsb,sb->ws", coarse, scores) / n)
-
-
-def _dispersion(history: History, column: Column) -> tuple[float, float]:
-    """D of what the column is mainly watched for, with its degrees of freedom."""
-    phase = history.phase(history.start)
-    if column.grid.kind == "category":
-        return _pearson(column.counts[:, : column.grid.cells].astype(np.float64), phase, history.period)
-    main = int(np.flatnonzero((column.measure == Measure.LOCATION) | (column.measure == Measure.SHARE))[0])
-    series, n = _series(column)[:, main], column.past[:, main].sum(axis=1)
-    known = n >= 2
-    return _spread(series[known], n[known].astype(np.float64), phase[known], history.period)
-
-
-def _spread(mean: Floats, n: Floats, phase: Ints, period: int) -> tuple[float, float]:
-    """Variance of means times rows about the phases' means, for scores of unit variance, and degrees of freedom."""
-    weight = np.bincount(phase, n, period)
-    centre = np.bincount(phase, n * mean, period) / np.maximum(weight, 1e-300)
-    free = float(len(mean) - (weight > 0).sum())
-    return (float((n * (mean - centre[phase]) ** 2).sum()) / free, free) if free >= 1 else (1.0, 1.0)
-
-
-def _pearson(counts: Floats, phase: Ints, period: int) -> tuple[float, float]:
-    """Pearson's chi-square of windows against their phase, over its degrees of freedom; of cells with 5 rows a window."""
-    together = counts.sum(axis=0)
-    fair = together >= 5.0 * len(counts)
-    table = np.concatenate([counts[:, fair], counts[:, ~fair].sum(axis=1, keepdims=True)], axis=1)
-    table = table[:, table.sum(axis=0) > 0]
-    if table.shape[1] < 2:
-        return 1.0, float(max(len(counts) - period, 1))
-    of_phase = np.zeros((period, table.shape[1]))
-    np.add.at(of_phase, phase, table)
-    p = of_phase / np.maximum(of_phase.sum(axis=1, keepdims=True), 1.0)
-    expected = p[phase] * table.sum(axis=1, keepdims=True)
-    terms = np.divide((table - expected) ** 2, expected, out=np.zeros_like(table), where=expected > 0)
-    held = int((of_phase.sum(axis=1) > 0).sum())
-    free = max((len(counts) - held) * (table.shape[1] - 1), 1)
-    return float(terms.sum()) / free, float(free)
-
-
-def _limit(d: float, free: float, caution: float) -> float:
-    """The upper limit of a dispersion by chi-square, at least 1."""
-    return max(1.0, d * free / (2.0 * float(special.gammaincinv(free / 2.0, 1.0 - caution))))
-
-
-def _shrunk(counts: Floats, phase: Ints, period: int, d: float, limit: float) -> Floats:
-    """The shares p_w of each window [W, cells]."""
-    of_phase = np.zeros((period, counts.shape[1]))
-    np.add.at(of_phase, phase, counts)
-    whole = counts.sum(axis=0) / max(float(counts.sum()), 1.0)
-    n_phase = of_phase.sum(axis=1, keepdims=True)
-    p = np.where(n_phase > 0, of_phase / np.maximum(n_phase, 1.0), whole)[phase]
-    n = counts.sum(axis=1, keepdims=True)
-    own = np.where(n > 0, counts / np.maximum(n, 1.0), p)
-    s = math.sqrt(max(limit - 1.0, 0.0) / max(d, 1e-9))
-    found = np.maximum(p + s * (own - p), 0.0)
-    total = found.sum(axis=1, keepdims=True)
-    if not counts.sum() > 0:  # nothing was ever there: all in the first cell, of no rows
-        found = np.eye(1, counts.shape[1]).repeat(len(counts), axis=0)
-        total = found.sum(axis=1, keepdims=True)
-    return np.asarray(found / total)

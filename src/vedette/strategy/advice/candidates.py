@@ -70,7 +70,12 @@ CANDIDATES: dict[str, Candidate] = {
         Plain("ks", "a limit on each column's Kolmogorov-Smirnov distance", "kolmogorov_smirnov"),
         Plain("three_sigma", "3 standard deviations of each window's figures", "figure", fixed=3.0),
         Plain("psi_over_0.2", "PSI over 0.2", "psi", fixed=0.2),
-        Plain("ks_p_under_0.05", "a Kolmogorov-Smirnov test at 5 % each window", "kolmogorov_smirnov", fixed=1.3581),
+        Plain(
+            "ks_p_under_0.05",
+            "a Kolmogorov-Smirnov test at 5 % each window",
+            "kolmogorov_smirnov",
+            fixed=1.3581,
+        ),
     )
 }
 """The candidates by name; the first is what is in force where nothing else is said."""

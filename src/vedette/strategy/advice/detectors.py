@@ -58,9 +58,7 @@ class _Ready:
         for t in range(n_windows):
             counts = coarse[:, t].reshape(len(state.key), -1)
             number = round(float(replays.start[t]) / self.history.window_s)
-            evidence, state = detector.judge(
-                Step(counts, state.key, number, float(replays.start[t])), state
-            )
+            evidence, state = detector.judge(Step(counts, state.key, number, float(replays.start[t])), state)
             state = replace(state, common=common, season_common=in_season)
             opens[t], stands[t] = evidence.alarm, state.latched
         shape = (n_windows, n_runs, len(column.watches))

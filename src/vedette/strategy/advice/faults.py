@@ -82,9 +82,7 @@ def inject(
         )
     t = np.arange(counts.shape[1])
     begin = history.start[-1] + history.window_s * (1 + t)
-    target = Target(
-        column, counts, t[None, :] - onset[:, None], history.phase(begin), history.period, size
-    )
+    target = Target(column, counts, t[None, :] - onset[:, None], history.phase(begin), history.period, size)
     u = random.random(counts.shape[:2])
     found = _whole(fault.expected(target), u)
     return np.where((target.after >= 0)[:, :, None], found, counts)

@@ -127,9 +127,7 @@ def history(
         raise ValueError(
             f"too little history: needs {WINDOWS_MIN} clean windows of {ROWS_MIN} rows or more; has {enough}"
         )
-    state = begin(
-        plan, reference, inflation, windows_per_month=30 * 86400.0 / window_s, budget=budget
-    )
+    state = begin(plan, reference, inflation, windows_per_month=30 * 86400.0 / window_s, budget=budget)
     if weight is not None:
         state = replace(state, weight=np.asarray(weight, dtype=np.float64))
     columns = {
@@ -141,9 +139,7 @@ def history(
     return replace(found, period=_period(found))
 
 
-def _column(
-    plan: Plan, source: str, reference: Summary, windows: Summary | None, n_windows: int
-) -> Column:
+def _column(plan: Plan, source: str, reference: Summary, windows: Summary | None, n_windows: int) -> Column:
     grid, rows = plan.grids[source], plan.rows_of(source)
     counts = (
         np.zeros((n_windows, grid.cells + 1), dtype=np.int64)
@@ -187,14 +183,14 @@ def _values(grid: Grid, reference: Summary) -> Floats:
     """Where the values of each cell lie: the middle of the cell; in the tails, so that the reference's mean is right."""
     if not len(grid.edges):
         return np.zeros(0)
-    middle = np.concatenate(
-        [grid.edges[:1], 0.5 * (grid.edges[:-1] + grid.edges[1:]), grid.edges[-1:]]
-    )
+    middle = np.concatenate([grid.edges[:1], 0.5 * (grid.edges[:-1] + grid.edges[1:]), grid.edges[-1:]])
     counts = reference.counts[0, : len(middle)].astype(np.float64)
     tails = counts[[0, -1]].sum()
     if tails > 0:
         inside = float(counts[1:-1] @ (middle[1:-1] - grid.centre))
-        rest = (float(reference.total[0]) - inside - float(counts[[0, -1]] @ (middle[[0, -1]] - grid.centre))) / tails
+        rest = (
+            float(reference.total[0]) - inside - float(counts[[0, -1]] @ (middle[[0, -1]] - grid.centre))
+        ) / tails
         middle[0] = min(middle[0], middle[0] - max(-rest, 0.0))
         middle[-1] = max(middle[-1], middle[-1] + max(rest, 0.0))
     return middle

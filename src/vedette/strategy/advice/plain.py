@@ -60,7 +60,11 @@ class Plain:
         if self.fixed is not None:
             return made
         told = {source: made.deviations(history.columns[source], one) for source, one in calm.items()}
-        months = history.months * sum(one.counts.shape[0] * one.counts.shape[1] for one in calm.values()) / len(calm)
+        months = (
+            history.months
+            * sum(one.counts.shape[0] * one.counts.shape[1] for one in calm.values())
+            / len(calm)
+        )
         most = AIM * history.budget * history.share * months
         high = max((float(np.nanmax(one, initial=0.0)) for one in told.values()), default=0.0)
         low, high = 0.0, high * (1.0 + 1e-9) + 1e-9  # at which nothing opens
@@ -154,7 +158,11 @@ class _Ready:
         if name == "accuracy":
             return f"accuracy < {1.0 - high:.4g}"
         of = name if name in ("bias", "rmse") else f"{name}({watch.column})"
-        return f"{of} > {high:.5g}" if watch.side > 0 or name == "total_variation" else f"{of} outside {low:.5g} to {high:.5g}"
+        return (
+            f"{of} > {high:.5g}"
+            if watch.side > 0 or name == "total_variation"
+            else f"{of} outside {low:.5g} to {high:.5g}"
+        )
 
 
 def _named(rules: list[tuple[str, str]]) -> list[str]:

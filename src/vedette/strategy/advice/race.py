@@ -35,7 +35,9 @@ _HORIZON = (20, 72)
 _ROUNDS_MIN = 4
 _LEVEL = 0.05
 _ALIKE = 0.02  # delays that differ by less are as good as each other
-_SURELY = 0.998  # of the interval by which a candidate leaves for its false alarms; it is looked at each round
+_SURELY = (
+    0.998  # of the interval by which a candidate leaves for its false alarms; it is looked at each round
+)
 
 Cell = tuple[str, float]
 """A fault by name, at a size."""
@@ -59,7 +61,13 @@ class Track:
         some = _sampled(history)
         low, high = _HORIZON
         horizon = int(min(max(round(1.0 / history.months), low), high))
-        return cls(some, noises_of(some, caution), length_of(some), 24 if history.state.phases.day > 1 else 7, horizon)
+        return cls(
+            some,
+            noises_of(some, caution),
+            length_of(some),
+            24 if history.state.phases.day > 1 else 7,
+            horizon,
+        )
 
     @property
     def n_windows(self) -> int:
@@ -69,9 +77,11 @@ class Track:
     def calm(self, n_runs: int, random: np.random.Generator) -> dict[str, Replays]:
         """Replays of each column without a fault; all columns in the same order of windows."""
         order = orders(self.history, n_runs, self.n_windows, random, self.block)
+        again = orders(self.history, n_runs, len(self.history.start), random, self.block)
         start = self.history.start[-1] + self.history.window_s * (1.0 + np.arange(self.n_windows))
         return {
-            source: Replays(draw(noise, order, random), start) for source, noise in self.noises.items()
+            source: Replays(draw(self.history, noise, order, again, random), start)
+            for source, noise in self.noises.items()
         }
 
 
@@ -247,9 +257,7 @@ def run(
         runner.losses.append(total[runner.name] / times)
 
 
-def _struck(
-    track: Track, column: Column, calm: Replays, onset: Ints, random: np.random.Generator
-) -> Replays:
+def _struck(track: Track, column: Column, calm: Replays, onset: Ints, random: np.random.Generator) -> Replays:
     """The calm replays of a column with each of its faults, one after another."""
     found = [
         inject(track.history, column, fault, size, calm.counts, onset, random)
