@@ -18,12 +18,14 @@ from vedette.strategy.advice.history import WINDOWS_MIN, Column, History, histor
 from vedette.strategy.advice.race import Course, race
 from vedette.strategy.advice.replays import Replays, Told
 from vedette.strategy.advice.survival import Delay
+from vedette.strategy.advice.words import Advised
 
 __all__ = [
     "CANDIDATES",
     "FAULTS",
     "WINDOWS_MIN",
     "Advice",
+    "Advised",
     "Candidate",
     "Column",
     "Course",

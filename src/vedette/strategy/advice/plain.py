@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+
 from vedette.strategy.advice.figures import DISTANCES, FIGURES, distances, figures, n_of
 from vedette.strategy.advice.history import Column, History
 from vedette.strategy.advice.replays import Replays, Told
@@ -167,7 +168,7 @@ class _Ready:
 
 def _named(rules: list[tuple[str, str]]) -> list[str]:
     """Lines of vedette.toml; a condition that can never be so is none."""
-    out = []
+    out: list[str] = []
     for number, (watch, when) in enumerate(rules):
         name = re.sub(r"[^a-z0-9_-]+", "_", watch.lower()).strip("_-")[:50] or f"rule_{number}"
         name = f"{name}_{number}" if any(line.startswith(f"rules.{name} ") for line in out) else name

@@ -21,7 +21,18 @@ from vedette.strategy.advice.replays import Replays
 from vedette.strategy.advice.survival import poisson_limits
 from vedette.strategy.records import Bools, Floats, Ints
 
-__all__ = ["RUNS", "Cell", "Course", "Runner", "Track", "confidence_sequence", "delays", "race", "run"]
+__all__ = [
+    "COLUMNS_MAX",
+    "RUNS",
+    "Cell",
+    "Course",
+    "Runner",
+    "Track",
+    "confidence_sequence",
+    "delays",
+    "race",
+    "run",
+]
 
 COLUMNS_MAX = 24
 """Columns that are replayed at most; of more as many are taken, evenly spread, with their share of the budget."""
@@ -154,12 +165,16 @@ def race(
     """
     random = np.random.default_rng(seed)
     track = Track.of(history)
-    said = tell or (lambda done, total, what: None)
-    said(0, rounds_max, "setting thresholds")
+
+    def said(done: int, what: str) -> None:
+        if tell is not None:
+            tell(done, rounds_max, what)
+
+    said(0, "setting thresholds")
     calm = Track.of(history, CAUTION).calm(_calibration_runs(track), random)
     runners = []
     for name, one in candidates.items():
-        said(0, rounds_max, f"setting {name}")
+        said(0, f"setting {name}")
         runners.append(Runner(name, one, one.fit(track.history, calm)))
     del calm
     struck = {source: faults_of(track.history, one) for source, one in track.history.columns.items()}
@@ -169,7 +184,7 @@ def race(
         if done and not go_on():
             stopped = "the time was over"
             break
-        said(done, rounds_max, f"{sum(one.out is None for one in runners)} in the race")
+        said(done, f"{sum(one.out is None for one in runners)} in the race")
         run(track, runners, cells, track.calm(RUNS, random), random)
         done += 1
         if done >= _ROUNDS_MIN and _decided(track, runners, cells):
@@ -230,7 +245,7 @@ def run(
 ) -> None:
     """Let those who are in the race run over calm replays of each column, and over the same with each fault."""
     n_runs = next(iter(calm.values())).counts.shape[0]
-    onset = random.integers(0, track.lead, n_runs)
+    onset: Ints = np.asarray(random.integers(0, track.lead, n_runs), dtype=np.int64)
     racing = [one for one in runners if one.out is None]
     total = {one.name: np.zeros((n_runs, len(cells))) for one in racing}
     times = np.zeros(len(cells))
@@ -240,7 +255,7 @@ def run(
     for source, column in track.history.columns.items():
         faults = faults_of(track.history, column)
         struck = _struck(track, column, calm[source], onset, random)
-        for at, (fault, size) in enumerate(faults):
+        for fault, size in faults:
             times[place[fault.name, size]] += 1
         for runner in racing:
             runner.false_alarms += int(runner.ready.opens(column, calm[source]).opens.sum())
@@ -274,7 +289,7 @@ def delays(opens: Bools, stands: Bools, onset: Ints, horizon: int) -> tuple[Floa
     t = np.arange(opens.shape[1])[None, :]
     after = t - onset[:, None]
     own = opens.any(axis=2) & (after >= 0) & (after < horizon)
-    seen = own.any(axis=1)
+    seen: Bools = np.asarray(own.any(axis=1), dtype=np.bool_)
     first = np.argmax(own, axis=1) - onset + 1.0
     before = np.maximum(onset - 1, 0)
     stood = stands[np.arange(len(onset)), before].any(axis=1) & (onset > 0)
