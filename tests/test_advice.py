@@ -186,8 +186,8 @@ def test_every_fault_keeps_the_rows_and_begins_when_it_says(name: str) -> None:
             struck += 1
             assert found.dtype == np.int64
             assert found.min() >= 0
-            for run, begin in enumerate(onset):
-                assert (found[run, :begin] == counts[run, :begin]).all()
+            for run, first in enumerate(onset):
+                assert (found[run, :first] == counts[run, :first]).all()
             if name != "delay":
                 cells = column.grid.row_cells
                 kept = np.r_[:cells, -1] if column.grid.kind == "quality" else slice(None)

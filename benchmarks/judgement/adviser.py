@@ -70,7 +70,7 @@ LAWS = {
     ),
     "small": Law(rows=60),
     "discrete": Law(
-        below=lambda x: np.where(x < 0, 0.0, special.pdtr(np.maximum(np.ceil(x) - 1, -1), 3.0)),
+        below=lambda x: np.where(x <= 0, 0.0, special.pdtr(np.maximum(np.ceil(x) - 1, 0), 3.0)),
         draw=lambda random, n: random.poisson(3.0, n).astype(np.float64),
     ),
     "mixed": Law(mixed=True, columns=1, day=0.05),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -19,7 +19,16 @@ from vedette.engine.summarise import Shape
 from vedette.errors import DataError
 from vedette.lake.tables import ModelTables
 from vedette.records import Status
-from vedette.strategy.advice import WINDOWS_MIN, Advised, History, advise, history, race
+from vedette.strategy.advice import (
+    CANDIDATES,
+    WINDOWS_MIN,
+    Advised,
+    Candidate,
+    History,
+    advise,
+    history,
+    race,
+)
 
 __all__ = ["SECONDS", "advise_model", "clean_windows"]
 
@@ -40,12 +49,14 @@ def advise_model(
     tell: Callable[[int, int, str], None] | None = None,
     stop: Callable[[], bool] = lambda: False,
     clock: Callable[[], float] = time.monotonic,
+    candidates: Mapping[str, Candidate] = CANDIDATES,
 ) -> Advised:
     """Race the strategies on the clean history of a model, for so many seconds at most (one round in any case).
 
     Nothing is written. Clean are the windows that were judged since the reference in force without an open alarm; those of
-    alerts that were marked as false are clean. ``stop`` ends the race after the round that is running. Raises
-    ``ValueError`` for an impossible number of seconds, ``DataError`` where there is no reference or too little history.
+    alerts that were marked as false are clean. ``stop`` ends the race after the round that is running; ``candidates`` are
+    who races. Raises ``ValueError`` for an impossible number of seconds, ``DataError`` where there is no reference or too
+    little history.
     """
     if not seconds > 0:
         raise ValueError(f"seconds={seconds}: must be greater than 0")
@@ -55,7 +66,12 @@ def advise_model(
         raise DataError(f"model {model!r}: no reference: give one with monitor.reference(frame)")
     past, steps, n_left_out = _history(tables, kept)
     course = race(
-        past, seed=_SEED, rounds_max=_ROUNDS_MAX, go_on=lambda: clock() < until and not stop(), tell=tell
+        past,
+        seed=_SEED,
+        candidates=candidates,
+        rounds_max=_ROUNDS_MAX,
+        go_on=lambda: clock() < until and not stop(),
+        tell=tell,
     )
     return Advised(
         model, advise(course, seed=_SEED), steps[0], steps[-1], n_left_out, measured(tables, alerts(tables))

@@ -167,10 +167,12 @@ def _chosen(tables: ModelTables, said: Sequence[str]) -> dict[str, Rule]:
 
 def _span(text: str) -> Incident:
     """``2026-03-01..2026-03-04`` as an incident; an end that is left out is still to come."""
-    start, dots, end = text.partition("..")
-    begun = moment(start.strip(), "incident") if start.strip() else None
-    ended = moment(end.strip(), "incident") if end.strip() else None
-    if not dots or begun is None or (ended is not None and not begun < ended):
+    start, dots, end = (part.strip() for part in text.partition(".."))
+    try:
+        begun, ended = (moment(one or None, "incident") for one in (start, end))
+    except ValueError:
+        begun = ended = None
+    if not dots or begun is None or (end and ended is None) or (ended is not None and not begun < ended):
         raise ValueError(f"incident={text!r}: must be START..END, such as 2026-03-01..2026-03-04")
     return Incident(text, begun, ended)
 
