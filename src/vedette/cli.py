@@ -235,7 +235,8 @@ def alerts(model: ModelArgument, lake: LakeOption = None, json: JsonOption = Fal
 
     with told(f"alerts of {model}"):
         found = commands.alerts(_where(lake), model)
-    console.print_alerts(found, as_json=json)
+        false = commands.false_alarms(_where(lake), model)
+    console.print_alerts(found, as_json=json, false_alarms=false)
     raise typer.Exit(1 if any(one.state == "firing" for one in found) else 0)
 
 
@@ -274,16 +275,25 @@ def ack(
     accept: Annotated[
         bool, typer.Option("--accept", help="What it found is normal from now on: close it.")
     ] = False,
+    false: Annotated[
+        bool,
+        typer.Option(
+            "--false",
+            help="Nothing was wrong: its windows are clean history, and it counts against the budget.",
+        ),
+    ] = False,
     incident: IncidentOption = False,
     by: ByOption = None,
     lake: LakeOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Say that someone has seen an alert; it stays open until the alarm recovers."""
+    """Say that someone has seen an alert, or that it was false; it stays open until the alarm recovers."""
     from vedette.engine import commands
     from vedette.output import console
 
-    found = commands.acknowledge(_where(lake), alert, by=by, reason=reason, accept=accept, incident=incident)
+    found = commands.acknowledge(
+        _where(lake), alert, by=by, reason=reason, accept=accept, incident=incident, false=false
+    )
     console.print_alerts(found, as_json=json)
 
 
@@ -335,6 +345,63 @@ def rules_test(
     found = [testing.run_file(path) for path in files]
     console.print_cases(found, as_json=json)
     raise typer.Exit(0 if all(one.passed for one in found) else 1)
+
+
+@rules_app.command("replay")
+def rules_replay(
+    model: ModelArgument,
+    rule: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Names of rules, or conditions such as 'accuracy < 0.9 for 3 windows'; default those of vedette.toml.",
+            show_default=False,
+        ),
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option(help="Windows from this time on, ISO.", show_default=False)
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option(help="Windows that start before then, ISO.", show_default=False)
+    ] = None,
+    incident: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="START..END when something was wrong, again for others; default the alerts not marked as false.",
+            show_default=False,
+        ),
+    ] = None,
+    lake: LakeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """A dry run of rules over the history: would have fired when, which incidents caught, how late."""
+    from vedette.engine import commands
+    from vedette.output import replay_console
+    from vedette.output.progress import told
+
+    with told(f"replaying rules of {model}"):
+        found = commands.replay_rules(
+            _where(lake), model, rule or (), since=since, until=until, incidents=incident or ()
+        )
+    replay_console.print_replayed(found, as_json=json)
+
+
+@app.command()
+def advise(
+    model: ModelArgument,
+    seconds: Annotated[
+        float, typer.Option(help="How long the race may take; Ctrl-C ends it, with what it showed by then.")
+    ] = 60.0,
+    lake: LakeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Replay the model's clean history with faults, race the strategies, and say which to use and what it can see."""
+    from vedette.engine import commands
+    from vedette.output import advice_console
+    from vedette.output.progress import told
+
+    with told(f"advice for {model}") as progress:
+        found = commands.advise(_where(lake), model, seconds=seconds, progress=progress)
+    advice_console.print_advice(found, as_json=json)
 
 
 @app.command()

@@ -39,7 +39,9 @@ if TYPE_CHECKING:
     import polars as pl
 
     from vedette.capture.shipping.shipping import Shipping
+    from vedette.engine.rules_replay import Replayed
     from vedette.lake.tables import Lake
+    from vedette.strategy.advice import Advised
     from vedette.output.explanation import Explanation
 
 __all__ = ["Monitor"]
@@ -637,10 +639,11 @@ class Monitor:
     def alerts(self) -> pl.DataFrame:
         """The alerts of this model, the newest first, as the last round left them: one row for each alarm.
 
-        Columns: ``id, watch, segment, state, opened, closed, evidence, incident, by, reason, until, changed``. ``state``
+        Columns: ``id, watch, segment, state, opened, closed, evidence, incident, by, reason, until, changed,
+        false``. ``state``
         is firing, acknowledged, silenced or resolved; ``opened`` is the start of the window that told, ``closed`` the end
         of the window that closed it; alerts that opened together have one ``incident``; ``by`` and ``reason`` are those
-        of the last step.
+        of the last step; ``false`` is true where somebody marked it as a false alarm.
         """
         from vedette.engine.alerts import alerts, frame_of_alerts
         from vedette.lake.ingest import now_of
@@ -659,6 +662,36 @@ class Monitor:
         from vedette.engine.explain import explain
 
         return explain(self._lake(), self.model, watch)
+
+    def advise(self, seconds: float = 60.0) -> Advised:
+        """Which strategy should watch this model, and what it can and cannot see: a race on its own clean history.
+
+        Windows that were judged without an open alarm (those of alerts marked as false too) are replayed, calm and with
+        faults, for ``seconds`` at most; ``print`` says the advice in words, ``advice`` has all of it. Nothing is written.
+        Raises ``ValueError`` for an impossible number of seconds, ``DataError`` with fewer than 14 clean windows.
+        """
+        from vedette.engine.advise import advise_model
+
+        return advise_model(self._lake().model(self.model), seconds=seconds)
+
+    def replay_rules(
+        self,
+        rules: Sequence[str] = (),
+        *,
+        since: datetime | str | None = None,
+        until: datetime | str | None = None,
+        incidents: Sequence[str] = (),
+    ) -> Replayed:
+        """A dry run of plain rules over the history: when each would have fired, which incidents caught, how late.
+
+        ``rules`` are names of rules of ``vedette.toml`` or conditions (``"accuracy < 0.9 for 3 windows"``), default all that
+        are written; ``incidents`` spans ``"START..END"``, default the alerts that nobody marked as false.
+        """
+        from vedette.engine.rules_replay import replay_model
+
+        return replay_model(
+            self._lake().model(self.model), rules, since=since, until=until, incidents=incidents
+        )
 
     def ledger(self) -> Ledger:
         """The equation of the rows: seen = in journal + in lake + sampled out + dropped + rejected + torn.

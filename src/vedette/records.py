@@ -29,6 +29,7 @@ __all__ = [
     "Counted",
     "Counters",
     "Delivery",
+    "FalseAlarms",
     "Field",
     "Figure",
     "Gap",
@@ -249,7 +250,7 @@ class Alert:
     A plain rule that is broken, and not yet for as long as it says, is ``pending``: nobody is told. ``opened`` is the
     start of the window that told of it, ``closed`` the end of the one that closed it. ``incident`` is the same for
     alerts that opened together. ``by`` and ``reason`` are of the last step, taken at ``changed``; ``until`` is when a
-    silence ends.
+    silence ends. ``false`` is True where a person said that nothing was wrong.
     """
 
     id: str
@@ -264,6 +265,31 @@ class Alert:
     reason: str | None
     until: datetime | None
     changed: datetime
+    false: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FalseAlarms:
+    """How many alerts under the budget people marked as false, in how many months, beside the budget.
+
+    ``told`` are all alerts under the budget in that time: of those that nobody marked it is not known whether they were
+    false. ``low`` and ``high`` are exact 95 % limits of the marked ones a month.
+
+    >>> str(FalseAlarms(3, 5, 2.1, 1.0, 0.29, 4.17))
+    '3 of 5 alerts marked false in 2.1 months (0.29 to 4.17 a month); budget 1 a month'
+    """
+
+    marked: int
+    told: int
+    months: float
+    budget_per_month: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        """The counts in words."""
+        said = f"{self.marked} of {self.told} alerts marked false in {self.months:.1f} months"
+        return f"{said} ({self.low:.2f} to {self.high:.2f} a month); budget {self.budget_per_month:g} a month"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,8 @@ An alert is one alarm of one watch, from the window that told it to the window t
     firing -> silenced (until a time) -> firing, or resolved before
     any    -> resolved                         the alarm recovered, or a new reference was given, or accepted
 
+Beside its state an alert may be marked as false: a person found that nothing was wrong (``false_alarms.py``).
+
 Each row of the table ``alerts`` is one such step: who, when, why. An alert is the last of its rows. What judging found
 is written once, in the order of the windows, whatever crashed between; an alarm that opened and recovered while rows of
 many windows came in at once is there too.
@@ -24,6 +26,7 @@ from typing import Any
 import polars as pl
 
 from vedette.engine import judge
+from vedette.engine.false_alarms import mark, marked
 from vedette.engine.health import NO_DATA, silences_of
 from vedette.engine.rules import PREFIX
 from vedette.engine.state import Kept, alert_of, kept_row, key_of, receipts
@@ -32,7 +35,17 @@ from vedette.lake.events import settings_of
 from vedette.lake.tables import UTC, ModelTables
 from vedette.records import Alert, AlertState, Status
 
-__all__ = ["accept", "acknowledge", "advance", "alerts", "due", "frame_of_alerts", "history", "silence"]
+__all__ = [
+    "accept",
+    "acknowledge",
+    "advance",
+    "alerts",
+    "due",
+    "frame_of_alerts",
+    "history",
+    "mark_false",
+    "silence",
+]
 
 OPEN_STATES = frozenset({AlertState.PENDING, AlertState.FIRING, AlertState.ACKNOWLEDGED, AlertState.SILENCED})
 INCIDENT_WINDOWS = 3
@@ -58,6 +71,7 @@ SCHEMA: dict[str, Any] = {
     "reason": pl.String(),
     "until": UTC,
     "changed": UTC,
+    "false": pl.Boolean(),
 }
 
 
@@ -85,10 +99,11 @@ def alerts(tables: ModelTables, now: datetime | None = None) -> list[Alert]:
     """
     found: dict[str, Alert] = {}
     fired: set[str] = set()
+    false = marked(tables)
     for row in history(tables).iter_rows(named=True):
         if row["state"] == AlertState.FIRING:
             fired.add(row["alert"])
-        found[row["alert"]] = alert_of(row)
+        found[row["alert"]] = replace(alert_of(row), false=row["alert"] in false)
     every = [one if now is None or not _ended(one, now) else _fires_again(one, now) for one in found.values()]
     every = [one for one in every if one.id in fired or one.state is AlertState.PENDING]
     return sorted(every, key=lambda one: (one.opened, one.id), reverse=True)
@@ -155,6 +170,22 @@ def accept(tables: ModelTables, alert: str, *, by: str, reason: str | None, now:
     told = replace(_resolved(one, now, now, reason or "accepted as normal"), by=who)
     _write(tables, [told])
     return told
+
+
+def mark_false(tables: ModelTables, alert: str, *, by: str, reason: str | None, now: datetime) -> Alert:
+    """Say that an alert was false: nothing was wrong. One that is open is acknowledged with it.
+
+    Its windows count as clean history from then on. The caller holds the work lock. Raises ``AlertError`` where there is
+    no such alert, or nobody was told of it yet.
+    """
+    who = _who(by)
+    one = next((one for one in alerts(tables) if one.id == alert), None)
+    if one is None or one.state is not AlertState.RESOLVED:
+        said = "false alarm" if not reason else f"false alarm: {reason}"
+        one = acknowledge(tables, alert, by=who, reason=said, now=now)
+    if not one.false:
+        mark(tables, one, by=who, reason=reason, now=now)
+    return replace(one, false=True)
 
 
 def silence(

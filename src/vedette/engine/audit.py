@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 
 from vedette.engine.alerts import history
+from vedette.engine.false_alarms import FALSE_ALARM
 from vedette.lake.tables import UTC, ModelTables
 from vedette.records import AlertState
 
@@ -22,7 +23,7 @@ AUDIT_SCHEMA: dict[str, Any] = {
     "detail": pl.String(),
 }
 
-_EVENTS = ("settings", "reference", "judging", "channels")
+_EVENTS = ("settings", "reference", "judging", "channels", FALSE_ALARM)
 
 
 def audit(tables: ModelTables) -> pl.DataFrame:
@@ -51,9 +52,12 @@ def _of_events(tables: ModelTables) -> list[tuple[datetime, str | None, str, str
         on = f"version {row['version']}" if row["version"] else ""
         if row["kind"] == "channels":
             on, detail = f"channel {row['name']}", str(held["change"])
+        elif row["kind"] == FALSE_ALARM:
+            segment = f" [{held['segment']}]" if held["segment"] else ""
+            on, detail = f"alert {row['name']} ({held['watch']}{segment})", held["reason"] or ""
         else:
             detail = "" if row["kind"] == "reference" else _shown(row["kind"], held)
-        out.append((row["time"], held.get("by"), row["kind"], on, detail))
+        out.append((row["time"], held.get("by"), row["kind"].replace("_", " "), on, detail))
     return out
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 from types import FrameType
@@ -23,7 +23,10 @@ from vedette.engine import fairness as fairness_module
 from vedette.engine import figures as figures_module
 from vedette.engine import labels as labels_module
 from vedette.engine import rules as rules_module
+from vedette.engine.advise import advise_model
+from vedette.engine.false_alarms import measured
 from vedette.engine.health import health_with_kin, kin_of
+from vedette.engine.rules_replay import Replayed, replay_model
 from vedette.engine.state import due
 from vedette.errors import AlertError, ConfigError, LakeError, LockedError
 from vedette.lake import ingest as lake_ingest
@@ -235,14 +238,66 @@ def rules(location: str, model: str) -> list[tuple[str, Verdict]]:
     return [(text if isinstance(text, str) else text["when"], of(name)) for name, text in said.items()]
 
 
+def advise(
+    location: str, model: str, *, seconds: float, progress: Callable[[int, int, str], None] | None = None
+) -> Advised:
+    """Which strategy should watch a model; the first SIGINT ends the race, and what it showed by then is the advice."""
+    lake = open_lake(location, model)
+    _visit(lake, model)
+    stopped: list[int] = []
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        stopped.append(number)
+        signal.signal(signal.SIGINT, before)  # the second one ends the command
+
+    before = signal.signal(signal.SIGINT, stop)
+    try:
+        return advise_model(lake.model(model), seconds=seconds, tell=progress, stop=lambda: bool(stopped))
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def replay_rules(
+    location: str,
+    model: str,
+    said: Sequence[str],
+    *,
+    since: str | None = None,
+    until: str | None = None,
+    incidents: Sequence[str] = (),
+) -> Replayed:
+    """Rules over the history of a model: would have fired when, which incidents caught, how late."""
+    lake = open_lake(location, model)
+    _visit(lake, model)
+    return replay_model(lake.model(model), said, since=since, until=until, incidents=incidents)
+
+
+def false_alarms(location: str, model: str) -> FalseAlarms | None:
+    """The alerts that people marked as false, beside the budget; None where nothing was judged yet."""
+    tables = open_lake(location, model).model(model)
+    return measured(tables, alerts_module.alerts(tables))
+
+
 def acknowledge(
-    location: str, alert: str, *, by: str | None, reason: str | None, accept: bool, incident: bool = False
+    location: str,
+    alert: str,
+    *,
+    by: str | None,
+    reason: str | None,
+    accept: bool,
+    incident: bool = False,
+    false: bool = False,
 ) -> list[Alert]:
-    """Say that someone has seen an alert of the lake, or that what it found is normal from now on.
+    """Say that someone has seen an alert of the lake, that it was ``false``, or that what it found is normal from now on.
 
     ``incident``: so of all alerts of its incident that are told and open.
     """
-    act = alerts_module.accept if accept else alerts_module.acknowledge
+    if accept and false:
+        raise ValueError(
+            "--accept and --false: must be one of them: what is normal from now on had changed, a false alarm had not"
+        )
+    act: Callable[..., Alert] = alerts_module.mark_false if false else alerts_module.acknowledge
+    act = alerts_module.accept if accept else act
     return _on_alert(location, alert, act, incident, by=_who(by), reason=reason)
 
 

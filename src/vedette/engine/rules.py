@@ -25,15 +25,26 @@ from vedette.lake.tables import ModelTables
 from vedette.records import RESERVED, Status, Verdict
 from vedette.statistics import Estimates, Summary, find_statistic
 from vedette.statistics.sampled import Levels, sampled_figures
-from vedette.strategy.rules import Reading, Rule, RuleState, advance, gaps_before, parse, standing_of
+from vedette.strategy.rules import (
+    Reading,
+    Rule,
+    RuleState,
+    advance,
+    gaps_before,
+    parse,
+    standing_of,
+    unknown_of,
+)
 
 __all__ = [
     "PREFIX",
     "Standing",
     "judge_rules",
     "read_rules",
+    "readings_of",
     "rule_verdicts",
     "silence_rules",
+    "unknown_of",
 ]
 
 PREFIX = "rule:"
@@ -154,7 +165,7 @@ def judge_rules(
         if rule.metric == "no_data":
             continue
         state = states[name]
-        for reading in _readings(tables, rule, shape, came, reference):
+        for reading in readings_of(tables, rule, shape, came, reference):
             for one in [*gaps_before(rule, state, reading, window_s), reading]:
                 before = state
                 state, change = advance(rule, state, one)
@@ -181,9 +192,10 @@ def _change(rule: Rule, before: RuleState, state: RuleState, reading: Reading, k
     }
 
 
-def _readings(
+def readings_of(
     tables: ModelTables, rule: Rule, shape: Shape, came: Arrived, reference: Mapping[str, Summary]
 ) -> Iterator[Reading]:
+    """What each closed window shows of a rule."""
     window = timedelta(seconds=shape.settings.window_s)
     ends = [(one.timestamp(), (one + window).timestamp()) for one in came.steps]
     if rule.counts_gaps:

@@ -17,7 +17,7 @@ from rich.text import Text
 from vedette.capture.shipping.delivery import Shipped
 from vedette.output.names import visible
 from vedette.output.pipes import hush
-from vedette.records import Alert, AlertState, ChannelReport, Delivery, Health, Status, Verdict
+from vedette.records import Alert, AlertState, ChannelReport, Delivery, FalseAlarms, Health, Status, Verdict
 
 __all__ = [
     "health_json",
@@ -232,8 +232,12 @@ def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.4g}"
 
 
-def print_alerts(many: Sequence[Alert], *, as_json: bool = False) -> None:
-    """Print alerts with what is known of them: all that are open, and the last that were resolved."""
+def print_alerts(
+    many: Sequence[Alert], *, as_json: bool = False, false_alarms: FalseAlarms | None = None
+) -> None:
+    """Print alerts with what is known of them: all that are open, and the last that were resolved; and, where any was
+    marked, how many were false beside the budget.
+    """
     if as_json:
         print_json([_alert(one) for one in many])
         return
@@ -247,6 +251,8 @@ def print_alerts(many: Sequence[Alert], *, as_json: bool = False) -> None:
         head = Text.assemble((one.state.value, colour), f" {one.id} ", (visible(one.watch, 60), "bold"))
         if one.segment:
             head.append(f" [{visible(one.segment, 60)}]")
+        if one.false:
+            head.append(" (false alarm)", style="yellow")
         closed = f", closed {one.closed:%Y-%m-%d %H:%M}" if one.closed is not None else ""
         until = f" until {one.until:%Y-%m-%d %H:%M}" if one.until is not None else ""
         console.print(head.append(f" since {one.opened:%Y-%m-%d %H:%M} UTC{closed}"), highlight=False)
@@ -257,6 +263,8 @@ def print_alerts(many: Sequence[Alert], *, as_json: bool = False) -> None:
 
     if len(many) > len(shown):
         console.print(f"... and {len(many) - len(shown):,} more that were resolved, with --json")
+    if false_alarms is not None and false_alarms.marked:
+        console.print(str(false_alarms), highlight=False)
 
 
 def _alert(one: Alert) -> dict[str, Any]:

@@ -13,7 +13,17 @@ from vedette.strategy.scores import ties
 from vedette.strategy.season import forget
 from vedette.strategy.watches import BINS, Plan
 
-__all__ = ["BETS", "COMMON_STEPS", "PRIOR_WINDOWS", "RING", "accept", "begin", "extend"]
+__all__ = [
+    "BETS",
+    "COMMON_STEPS",
+    "PER_ROW",
+    "PER_WATCH",
+    "PRIOR_WINDOWS",
+    "RING",
+    "accept",
+    "begin",
+    "extend",
+]
 
 BETS = np.array([0.35, 0.7, 1.2, 1.8, 2.5, 3.3])
 """Bets (lambda) on either sign: shifts of a window's score by that many standard deviations."""
@@ -31,14 +41,14 @@ little of windows; more than six, at which half a standard deviation from the fi
 _FIRST_SHARE = 0.9
 """Share of the budget that the first watches get; the rest is for those that come later."""
 
-_PER_WATCH = frozenset(
+PER_WATCH = frozenset(
     (
         *("watch_key", "weight", "latched", "since", "opened", "tolerance"),
         *("log_evidence", "last", "gap", "waiting", "alarms"),
     )
 )
 _OTHER = frozenset(("first", "winner", "common", "season_common", "joined", "windows_per_month", "budget"))
-_PER_ROW = frozenset(field.name for field in fields(State)) - _PER_WATCH - _OTHER
+PER_ROW = frozenset(field.name for field in fields(State)) - PER_WATCH - _OTHER
 
 
 def begin(
@@ -91,8 +101,8 @@ def extend(state: State, plan: Plan, reference: Mapping[str, Summary], inflation
     row_stays = stays[fresh.group]
     row_from = np.array([row_at[int(key)] for key in plan.key[row_stays]], dtype=np.int64)
     arrays = {}
-    for name in _PER_ROW | _PER_WATCH:
-        rows = name in _PER_ROW
+    for name in PER_ROW | PER_WATCH:
+        rows = name in PER_ROW
         array = getattr(fresh, name).copy()
         array[row_stays if rows else stays] = getattr(state, name)[row_from if rows else watch_from]
         arrays[name] = array

@@ -1,0 +1,160 @@
+"""Advice for a model in the lake: its clean windows are replayed with faults, and the strategies race."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+
+import numpy as np
+import polars as pl
+
+from vedette import strategy
+from vedette.engine.alerts import alerts
+from vedette.engine.detecting import arrived
+from vedette.engine.false_alarms import measured
+from vedette.engine.judge import reference_plan
+from vedette.engine.state import Kept, kept_row
+from vedette.engine.summarise import Shape
+from vedette.errors import DataError
+from vedette.lake.tables import ModelTables
+from vedette.records import Status
+from vedette.strategy.advice import (
+    CANDIDATES,
+    WINDOWS_MIN,
+    Advised,
+    Candidate,
+    History,
+    advise,
+    history,
+    race,
+)
+
+__all__ = ["SECONDS", "advise_model", "clean_windows"]
+
+SECONDS = 60.0
+"""How long a race may take where nobody says."""
+
+_ROUNDS_MAX = 200
+_WINDOWS_MAX = 1000
+_SEED = 20260101  # the same history and rounds give the same advice
+
+Span = tuple[datetime, datetime | None]
+
+
+def advise_model(
+    tables: ModelTables,
+    *,
+    seconds: float = SECONDS,
+    tell: Callable[[int, int, str], None] | None = None,
+    stop: Callable[[], bool] = lambda: False,
+    clock: Callable[[], float] = time.monotonic,
+    candidates: Mapping[str, Candidate] = CANDIDATES,
+) -> Advised:
+    """Race the strategies on the clean history of a model, for so many seconds at most (one round in any case).
+
+    Nothing is written. Clean are the windows that were judged since the reference in force without an open alarm; those of
+    alerts that were marked as false are clean. ``stop`` ends the race after the round that is running; ``candidates`` are
+    who races. Raises ``ValueError`` for an impossible number of seconds, ``DataError`` where there is no reference or too
+    little history.
+    """
+    if not seconds > 0:
+        raise ValueError(f"seconds={seconds}: must be greater than 0")
+    model, until = tables.path.name, clock() + seconds
+    kept = kept_row(tables)
+    if kept is None or not kept.reference:
+        raise DataError(f"model {model!r}: no reference: give one with monitor.reference(frame)")
+    past, steps, n_left_out = _history(tables, kept)
+    course = race(
+        past,
+        seed=_SEED,
+        candidates=candidates,
+        rounds_max=_ROUNDS_MAX,
+        go_on=lambda: clock() < until and not stop(),
+        tell=tell,
+    )
+    return Advised(
+        model, advise(course, seed=_SEED), steps[0], steps[-1], n_left_out, measured(tables, alerts(tables))
+    )
+
+
+def clean_windows(tables: ModelTables, known: list[datetime], window: timedelta) -> list[datetime]:
+    """Those of the windows in which no alarm was open, and no evidence of one gathered."""
+    spans = _dirty(tables)
+    return [
+        one
+        for one in known
+        if not any(begin < one + window and (end is None or one < end) for begin, end in spans)
+    ]
+
+
+def _history(tables: ModelTables, kept: Kept) -> tuple[History, list[datetime], int]:
+    model, shape = tables.path.name, Shape.of(tables)
+    found = reference_plan(tables, shape)
+    if found is None or not found[0].watches:
+        raise DataError(
+            f"model {model!r}: the reference has nothing to watch: columns with 50 rows are needed"
+        )
+    plan, reference, _ = found
+    state = strategy.State.from_bytes(kept.block)
+    if not np.array_equal(plan.key, state.key):
+        state = strategy.extend(state, plan, reference, np.ones(len(plan.key)))
+    rows = (
+        tables["summaries"]
+        .scan()
+        .filter(
+            (pl.col("part") == "live")
+            & (pl.col("arrival") > kept.origin)
+            & (pl.col("arrival") <= kept.arrival)
+            & (pl.col("known") <= kept.known)
+        )
+        .drop("hashes")
+        .collect()
+    )
+    window = timedelta(seconds=shape.settings.window_s)
+    known = sorted(rows["known"].unique().to_list())
+    clean = clean_windows(tables, known, window)[-_WINDOWS_MAX:]
+    n_left_out = len(known) - len(clean) if len(clean) < _WINDOWS_MAX else 0
+    if len(clean) < WINDOWS_MIN:
+        left = f", and {n_left_out} in which an alarm was open" if n_left_out else ""
+        raise DataError(
+            f"model {model!r}: too little history since the reference: needs {WINDOWS_MIN} clean windows; has {len(clean)}"
+            f"{left}: an alert that was false is said to be by vedette ack ID --false"
+        )
+    windows = arrived(rows.filter(pl.col("known").is_in(clean)), plan.grids, clean)
+    try:
+        past = history(
+            plan,
+            reference,
+            windows,
+            np.array([one.timestamp() for one in clean]),
+            inflation=state.inflation,
+            window_s=shape.settings.window_s,
+            budget=shape.settings.budget_per_month,
+            weight=state.weight,
+        )
+    except ValueError as error:
+        raise DataError(f"model {model!r}: {error}") from None
+    return past, clean, n_left_out
+
+
+def _dirty(tables: ModelTables) -> list[Span]:
+    """From when to when something was known to be wrong: each alert that was not marked as false, since its evidence began."""
+    rows = (
+        tables["verdicts"]
+        .scan()
+        .filter((pl.col("verdict") == Status.ALARM.value) & pl.col("since").is_not_null())
+        .select("watch", "segment", "since")
+        .collect()
+    )
+    since: dict[tuple[str, str], list[datetime]] = {}
+    for watch, segment, begun in rows.iter_rows():
+        since.setdefault((watch, segment), []).append(begun)
+    every = [one for one in alerts(tables) if not one.false]
+    return [
+        (
+            max((t for t in since.get((one.watch, one.segment), []) if t <= one.opened), default=one.opened),
+            one.closed,
+        )
+        for one in every
+    ]

@@ -1,0 +1,65 @@
+"""The strategies of ``STRATEGIES`` as candidates: from the state that the history leaves them in, all replays at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from vedette.strategy.advice.copies import copies, unlatched
+from vedette.strategy.advice.history import Column, History
+from vedette.strategy.advice.replays import Replays, Told
+from vedette.strategy.detector import EDetector
+from vedette.strategy.records import State, Step
+
+__all__ = ["OfStrategy"]
+
+
+@dataclass(frozen=True, slots=True)
+class OfStrategy:
+    """A strategy as it judges a model; its limits are those of the budget, nothing is set on replays."""
+
+    name: str
+    words: str
+    make: Callable[[], EDetector]
+    runs: bool = True
+
+    @property
+    def guarantee(self) -> str:
+        """The strategy's own."""
+        return self.make().guarantee
+
+    def fit(self, history: History, calm: Mapping[str, Replays]) -> _Ready:
+        """The strategy with its state after the history, whose windows are clean: no alarm is left open."""
+        del calm
+        detector, state = self.make(), history.state
+        for window in range(len(history.start)):
+            state = unlatched(detector.judge(history.step(window), state)[1])
+        lines = ('rows = "independent"',) if self.guarantee == "proved" else ()
+        return _Ready(self.make, state, history, lines)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Ready:
+    make: Callable[[], EDetector]
+    state: State
+    history: History
+    lines: tuple[str, ...]
+
+    def opens(self, column: Column, replays: Replays) -> Told:
+        """Each replay is a copy of the column's watches; the common dispersion stays what it was after the history."""
+        n_runs, n_windows = replays.counts.shape[:2]
+        detector, state = self.make(), copies(self.state, column.rows, column.at, n_runs)
+        common, in_season = state.common, state.season_common
+        coarse = replays.coarse(column)
+        opens = np.zeros((n_windows, n_runs * len(column.watches)), dtype=np.bool_)
+        stands = np.zeros_like(opens)
+        for t in range(n_windows):
+            counts = coarse[:, t].reshape(len(state.key), -1)
+            number = round(float(replays.start[t]) / self.history.window_s)
+            evidence, state = detector.judge(Step(counts, state.key, number, float(replays.start[t])), state)
+            state = replace(state, common=common, season_common=in_season)
+            opens[t], stands[t] = evidence.alarm, state.latched
+        shape = (n_windows, n_runs, len(column.watches))
+        return Told(opens.reshape(shape).swapaxes(0, 1), stands.reshape(shape).swapaxes(0, 1))

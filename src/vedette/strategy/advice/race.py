@@ -1,0 +1,340 @@
+"""The race: all candidates on the same replays, calm ones for false alarms and struck ones for delays.
+
+Each round draws new replays, the same for all (common random numbers), so that candidates are compared run by run. A
+candidate leaves the race as soon as its false alarms are surely over the budget, or its delay is surely greater than the
+leader's: by a confidence sequence, which holds at whatever round one looks.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from vedette.strategy.advice.bootstrap import CAUTION, FAIR, Noise, draw, length_of, noises_of, orders
+from vedette.strategy.advice.candidates import CANDIDATES, Candidate, Ready
+from vedette.strategy.advice.faults import faults_of, inject
+from vedette.strategy.advice.history import Column, History
+from vedette.strategy.advice.replays import Replays
+from vedette.strategy.advice.survival import poisson_limits
+from vedette.strategy.records import Bools, Floats, Ints
+
+__all__ = [
+    "COLUMNS_MAX",
+    "RUNS",
+    "Cell",
+    "Course",
+    "Runner",
+    "Track",
+    "confidence_sequence",
+    "delays",
+    "race",
+    "run",
+]
+
+COLUMNS_MAX = 24
+"""Columns that are replayed at most; of more as many are taken, evenly spread, with their share of the budget."""
+
+RUNS = 16
+"""Replays in a round."""
+
+_CALIBRATION_MONTHS = 240.0
+_CALIBRATION_RUNS = (100, 400)
+_HORIZON = (20, 72)
+_ROUNDS_MIN = 4
+_LEVEL = 0.05
+_ALIKE = 0.02  # delays that differ by less are as good as each other
+_SURELY = (
+    0.998  # of the interval by which a candidate leaves for its false alarms; it is looked at each round
+)
+
+Cell = tuple[str, float]
+"""A fault by name, at a size."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Track:
+    """What replays are drawn from, and how long they are: a fault begins within the first ``lead`` windows, and is watched
+    for ``horizon`` windows from its first on.
+    """
+
+    history: History
+    noises: Mapping[str, Noise]
+    block: int
+    lead: int
+    horizon: int
+
+    @classmethod
+    def of(cls, history: History, caution: float = FAIR) -> Track:
+        """The track of a history; of many columns some."""
+        some = _sampled(history)
+        low, high = _HORIZON
+        horizon = int(min(max(round(1.0 / history.months), low), high))
+        return cls(
+            some,
+            noises_of(some, caution),
+            length_of(some),
+            24 if history.state.phases.day > 1 else 7,
+            horizon,
+        )
+
+    @property
+    def n_windows(self) -> int:
+        """Windows of a replay."""
+        return self.lead + self.horizon - 1
+
+    def calm(self, n_runs: int, random: np.random.Generator) -> dict[str, Replays]:
+        """Replays of each column without a fault; all columns in the same order of windows."""
+        order = orders(self.history, n_runs, self.n_windows, random, self.block)
+        again = orders(self.history, n_runs, len(self.history.start), random, self.block)
+        start = self.history.start[-1] + self.history.window_s * (1.0 + np.arange(self.n_windows))
+        return {
+            source: Replays(draw(self.history, noise, order, again, random), start)
+            for source, noise in self.noises.items()
+        }
+
+
+@dataclass(slots=True, eq=False)
+class Runner:
+    """A candidate in the race. ``losses`` has of each round the delay [R, cells] of each replay, what was not seen
+    counting as the horizon; ``times`` and ``seen`` those of each cell, of all columns together; ``out`` says why it left.
+    """
+
+    name: str
+    candidate: Candidate
+    ready: Ready
+    false_alarms: int = 0
+    windows: int = 0
+    losses: list[Floats] = field(default_factory=list)
+    times: dict[Cell, list[Floats]] = field(default_factory=dict)
+    seen: dict[Cell, list[Bools]] = field(default_factory=dict)
+    out: str | None = None
+
+    def add(self, cell: Cell, time: Floats, seen: Bools) -> None:
+        """Delays of a cell."""
+        self.times.setdefault(cell, []).append(time)
+        self.seen.setdefault(cell, []).append(seen)
+
+    def share_seen(self, cell: Cell) -> float:
+        """The share of replays of a cell that was seen within the horizon."""
+        return float(np.concatenate(self.seen[cell]).mean())
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Course:
+    """What came of a race."""
+
+    track: Track
+    runners: tuple[Runner, ...]
+    cells: tuple[Cell, ...]
+    rounds: int
+    stopped: str
+
+    @property
+    def visible(self) -> Bools:
+        """Which cells [C] count: half of the replays or more are seen by one of those that are within the budget."""
+        return _visible(self.runners, self.cells)
+
+    def rate(self, runner: Runner) -> tuple[float, float, float]:
+        """False alarms a month over everything watched: the rate, and its exact 95 % limits."""
+        history = self.track.history
+        exposure = runner.windows * history.months * history.share
+        low, high = poisson_limits(runner.false_alarms, exposure)
+        return runner.false_alarms / exposure, low, high
+
+    def loss(self, runner: Runner) -> Floats:
+        """The mean delay in windows of each replay [R], over the cells that count."""
+        return _loss(runner, self.visible)
+
+
+def race(
+    history: History,
+    *,
+    seed: int,
+    candidates: Mapping[str, Candidate] = CANDIDATES,
+    rounds_max: int = 40,
+    go_on: Callable[[], bool] = lambda: True,
+    tell: Callable[[int, int, str], None] | None = None,
+) -> Course:
+    """Race candidates on replays of a history, for as many rounds as it takes, at most ``rounds_max``.
+
+    ``go_on`` is asked before each round but the first, and says whether there is time; ``tell`` gets the rounds done, the
+    most there are, and what is done.
+    """
+    random = np.random.default_rng(seed)
+    track = Track.of(history)
+
+    def said(done: int, what: str) -> None:
+        if tell is not None:
+            tell(done, rounds_max, what)
+
+    said(0, "setting thresholds")
+    calm = Track.of(history, CAUTION).calm(_calibration_runs(track), random)
+    runners = []
+    for name, one in candidates.items():
+        said(0, f"setting {name}")
+        runners.append(Runner(name, one, one.fit(track.history, calm)))
+    del calm
+    struck = {source: faults_of(track.history, one) for source, one in track.history.columns.items()}
+    cells = tuple(dict.fromkeys((fault.name, size) for some in struck.values() for fault, size in some))
+    done, stopped = 0, "the rounds were over"
+    while done < rounds_max:
+        if done and not go_on():
+            stopped = "the time was over"
+            break
+        said(done, f"{sum(one.out is None for one in runners)} in the race")
+        run(track, runners, cells, track.calm(RUNS, random), random)
+        done += 1
+        if done >= _ROUNDS_MIN and _decided(track, runners, cells):
+            stopped = "it was decided"
+            break
+    return Course(track, tuple(runners), cells, done, stopped)
+
+
+def confidence_sequence(x: Floats, level: float = 1.0 - _LEVEL, n_best: int = 200) -> tuple[float, float]:
+    """Limits of the mean of x [n] that hold at every n at once, asymptotically::
+
+        mean +- s sqrt(2 (n r^2 + 1)/(n^2 r^2) ln(sqrt(n r^2 + 1)/a))
+
+    with s the standard deviation, a = 1 - level, and r such that they are narrowest at ``n_best``. Infinite with fewer
+    than two numbers.
+
+    >>> low, high = confidence_sequence(np.array([1.0, -1.0] * 100))
+    >>> round(high, 3), round(low + high, 9)                 # 1.96/sqrt(200) = .139 at a fixed n
+    (0.214, 0.0)
+
+    Source: I. Waudby-Smith, D. Arbour, R. Sinha, E. H. Kennedy and A. Ramdas (2024), "Time-uniform central limit theory
+    and asymptotic confidence sequences", Annals of Statistics 52, theorem 2.2 and its appendix on r.
+    """
+    n = len(x)
+    if n < 2:
+        return -math.inf, math.inf
+    a = 1.0 - level
+    r2 = (-2.0 * math.log(a) + math.log(-2.0 * math.log(a) + 1.0)) / n_best
+    width = float(x.std(ddof=1)) * math.sqrt(
+        2.0 * (n * r2 + 1.0) / (n * n * r2) * math.log(math.sqrt(n * r2 + 1.0) / a)
+    )
+    mean = float(x.mean())
+    return mean - width, mean + width
+
+
+def _sampled(history: History) -> History:
+    """The history, or so many of its columns, evenly spread."""
+    if len(history.columns) <= COLUMNS_MAX:
+        return history
+    sources = list(history.columns)
+    chosen = [sources[at] for at in np.linspace(0, len(sources) - 1, COLUMNS_MAX).round().astype(int)]
+    columns = {source: history.columns[source] for source in chosen}
+    weight = sum(float(history.state.weight[one.at].sum()) for one in columns.values())
+    return replace(history, columns=columns, share=weight / float(history.state.weight.sum()))
+
+
+def _calibration_runs(track: Track) -> int:
+    least, most = _CALIBRATION_RUNS
+    return int(min(max(_CALIBRATION_MONTHS / (track.n_windows * track.history.months), least), most))
+
+
+def run(
+    track: Track,
+    runners: Sequence[Runner],
+    cells: Sequence[Cell],
+    calm: Mapping[str, Replays],
+    random: np.random.Generator,
+) -> None:
+    """Let those who are in the race run over calm replays of each column, and over the same with each fault."""
+    n_runs = next(iter(calm.values())).counts.shape[0]
+    onset: Ints = np.asarray(random.integers(0, track.lead, n_runs), dtype=np.int64)
+    racing = [one for one in runners if one.out is None]
+    total = {one.name: np.zeros((n_runs, len(cells))) for one in racing}
+    times = np.zeros(len(cells))
+    place = {cell: at for at, cell in enumerate(cells)}
+    for runner in racing:
+        runner.windows += n_runs * track.n_windows
+    for source, column in track.history.columns.items():
+        faults = faults_of(track.history, column)
+        struck = _struck(track, column, calm[source], onset, random)
+        for fault, size in faults:
+            times[place[fault.name, size]] += 1
+        for runner in racing:
+            runner.false_alarms += int(runner.ready.opens(column, calm[source]).opens.sum())
+            if not faults:
+                continue
+            told = runner.ready.opens(column, struck)
+            for at, (fault, size) in enumerate(faults):
+                own = slice(at * n_runs, (at + 1) * n_runs)
+                time, seen = delays(told.opens[own], told.stands[own], onset, track.horizon)
+                cell = fault.name, size
+                runner.add(cell, time, seen)
+                total[runner.name][:, place[cell]] += np.where(seen, time, track.horizon)
+    for runner in racing:
+        runner.losses.append(total[runner.name] / times)
+
+
+def _struck(track: Track, column: Column, calm: Replays, onset: Ints, random: np.random.Generator) -> Replays:
+    """The calm replays of a column with each of its faults, one after another."""
+    found = [
+        inject(track.history, column, fault, size, calm.counts, onset, random)
+        for fault, size in faults_of(track.history, column)
+    ]
+    return Replays(np.concatenate(found) if found else calm.counts[:0], calm.start)
+
+
+def delays(opens: Bools, stands: Bools, onset: Ints, horizon: int) -> tuple[Floats, Bools]:
+    """Of replays [R, T, K] of a column the windows until an alarm of it opens after the fault began, and whether one did.
+
+    What was not seen is censored at the horizon; where an alarm stood when the fault began, and none opened later, at once.
+    """
+    t = np.arange(opens.shape[1])[None, :]
+    after = t - onset[:, None]
+    own = opens.any(axis=2) & (after >= 0) & (after < horizon)
+    seen: Bools = np.asarray(own.any(axis=1), dtype=np.bool_)
+    first = np.argmax(own, axis=1) - onset + 1.0
+    before = np.maximum(onset - 1, 0)
+    stood = stands[np.arange(len(onset)), before].any(axis=1) & (onset > 0)
+    return np.where(seen, first, np.where(stood, 0.0, float(horizon))), seen
+
+
+def _visible(runners: Sequence[Runner], cells: Sequence[Cell]) -> Bools:
+    racing = [one for one in runners if one.out is None] or list(runners)
+    return np.array([max(one.share_seen(cell) for one in racing) >= 0.5 for cell in cells], dtype=np.bool_)
+
+
+def _loss(runner: Runner, visible: Bools) -> Floats:
+    whole = np.concatenate(runner.losses)
+    return np.asarray(whole[:, visible].mean(axis=1)) if bool(visible.any()) else np.zeros(len(whole))
+
+
+def _decided(track: Track, runners: Sequence[Runner], cells: Sequence[Cell]) -> bool:
+    """Let those go that cannot win; True where the rest is as good as its leader, which is within the budget."""
+    history = track.history
+    for one in runners:
+        exposure = one.windows * history.months * history.share
+        if one.out is None and poisson_limits(one.false_alarms, exposure, _SURELY)[0] > history.budget:
+            one.out = "over the budget"
+    racing = [one for one in runners if one.out is None]
+    if not racing:
+        return True
+    visible = _visible(runners, cells)
+    losses = {one.name: _loss(one, visible) for one in racing}
+    within = [one for one in racing if _upper(track, one) <= history.budget]
+    if not within:
+        return False
+    leader = min(within, key=lambda one: float(losses[one.name].mean()))
+    best, alike = losses[leader.name], True
+    level = 1.0 - _LEVEL / max(len(runners) - 1, 1)
+    for one in racing:
+        if one is leader:
+            continue
+        low, high = confidence_sequence(losses[one.name] - best, level)
+        if low > _ALIKE * float(best.mean()):
+            one.out = "slower"
+        elif max(-low, high) > _ALIKE * float(best.mean()):
+            alike = False
+    return alike
+
+
+def _upper(track: Track, runner: Runner) -> float:
+    history = track.history
+    return poisson_limits(runner.false_alarms, runner.windows * history.months * history.share)[1]
