@@ -41,8 +41,8 @@ if TYPE_CHECKING:
     from vedette.capture.shipping.shipping import Shipping
     from vedette.engine.rules_replay import Replayed
     from vedette.lake.tables import Lake
-    from vedette.strategy.advice import Advised
     from vedette.output.explanation import Explanation
+    from vedette.strategy.advice import Advised
 
 __all__ = ["Monitor"]
 

@@ -39,6 +39,7 @@ from vedette.records import (
     Alert,
     AlertState,
     ChannelReport,
+    FalseAlarms,
     Health,
     Labels,
     Ledger,
@@ -46,14 +47,17 @@ from vedette.records import (
     Verdict,
     check_model_name,
 )
+from vedette.strategy.advice import Advised
 
 __all__ = [
     "acknowledge",
+    "advise",
     "alerts",
     "channels",
-    "explain",
     "check",
+    "explain",
     "fairness",
+    "false_alarms",
     "figures",
     "follow",
     "history",
@@ -61,6 +65,7 @@ __all__ = [
     "labels",
     "ledger",
     "open_lake",
+    "replay_rules",
     "rules",
     "silence",
     "try_channel",

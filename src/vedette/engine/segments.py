@@ -24,7 +24,7 @@ from vedette.lake.rows import base_of, matches, variants
 from vedette.statistics.grid import Grid
 from vedette.statistics.hashes import KEPT, by_window
 
-__all__ = ["Segments", "rows_of"]
+__all__ = ["Segments", "labelled_rows", "rows_of"]
 
 _COUNTS_MAX = 2**22
 """Counts of windows that are held at once: 32 MB."""
@@ -100,15 +100,17 @@ class Segments:
             yield Cells(segment, self.starts[start], summary, levels, predictions)
 
 
-def _labelled(seen: View, rows: pl.DataFrame, within: pl.Expr, asked: pl.Expr) -> pl.DataFrame:
-    """The rows that have a label, all labels new: by their rule from the start.
+def labelled_rows(
+    seen: View, rows: pl.DataFrame, within: pl.Expr, asked: pl.Expr, beside: Sequence[str] = ()
+) -> pl.DataFrame:
+    """The rows that have a label, all labels new: by their rule from the start; with the features ``beside``.
 
     A label belongs to the first row with its id, which need not be one of those asked for.
     """
     ids = rows.lazy().select("id").drop_nulls().unique()
     elsewhere = rows_of(seen, "predictions", ["label"], ~within & asked, ids)
     every = pl.concat([rows, elsewhere], how="diagonal") if elsewhere.height else rows
-    matched = matches(None, every, rows_of(seen, "labels", ["label"], asked, ids))
+    matched = matches(None, every, rows_of(seen, "labels", ["label"], asked, ids), beside)
     return matched.filter(within) if matched.height else matched
 
 
