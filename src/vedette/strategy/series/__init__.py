@@ -12,9 +12,14 @@ from __future__ import annotations
 
 from vedette.strategy.series.chain import Chain
 from vedette.strategy.series.method import Method, Told
+from vedette.strategy.series.statistical import Statistical
 from vedette.strategy.series.time_step import TimeStep
 
 __all__ = ["METHODS", "Method", "Told"]
 
-METHODS: dict[str, type[Method]] = {"time_step": TimeStep, "chain": Chain}
+METHODS: dict[str, type[Method]] = {
+    "statistical": Statistical,
+    "time_step": TimeStep,
+    "chain": Chain,
+}
 """The methods by name."""

@@ -22,7 +22,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from vedette.strategy.series import Told
+from vedette.strategy.series.method import Told
 from vedette.strategy.series.urns import Ranks, draw, put, rank_urn
 from vedette.strategy.series.whitening import LEVEL, Treatment, hangs_together, inflation_of
 

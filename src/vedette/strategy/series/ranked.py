@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from vedette.strategy.series import Told
+from vedette.strategy.series.method import Told
 from vedette.strategy.series.urns import Draw, Ranks, draw, put, rank_urn
 from vedette.strategy.series.whitening import (
     LEVEL,

@@ -12,7 +12,6 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from vedette.strategy.series import Told
 from vedette.strategy.series.counted import (
     SHIFTS,
     CountedState,
@@ -21,6 +20,7 @@ from vedette.strategy.series.counted import (
     step_categories,
     step_rate,
 )
+from vedette.strategy.series.method import Told
 from vedette.strategy.series.ranked import LOCATIONS, SPREADS, RankedState, begin_ranked, step_ranked
 from vedette.strategy.series.splicing import splice
 from vedette.strategy.series.whitening import LEVEL, LEVEL_DECLARED, Treatment
