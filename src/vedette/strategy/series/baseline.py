@@ -21,6 +21,7 @@ Ints = NDArray[np.int64]
 _DAY_S = 86400.0
 _LAGS = 20
 _TESTED_MIN = 50  # numbers of a reference that is tested
+_TIES_MAX, _SAME_MIN = 0.1, 0.9
 _FAR = 1e6  # spreads from the middle: what lies beyond counts as there
 _WIDEN_MAX = 4.0  # of the variance of sums: what hangs together more is no longer calibrated by widening
 
@@ -29,14 +30,16 @@ _WIDEN_MAX = 4.0  # of the variance of sums: what hangs together more is no long
 class Baseline:
     """The reference of K series in short.
 
-    ``centre`` and ``unit`` [K]: median and spread. ``plain`` [K]: its numbers pass for independent, without a season.
-    ``burn`` [K]: numbers a forecaster sees before its errors count. ``widen`` [K]: variance of sums of scores over that of
-    independent ones. ``guarantees``: what stands behind the evidence of each, calibrated or tracked.
+    ``centre`` and ``unit`` [K]: median and spread. ``plain`` [K]: its numbers pass for independent, without a season, or nine
+    in ten are the same, which no forecast improves on. ``tied`` [K]: more than a tenth are equal to another. ``burn`` [K]:
+    numbers a forecaster sees before its errors count. ``widen`` [K]: variance of sums of scores over that of independent
+    ones. ``guarantees``: what stands behind the evidence of each, calibrated or tracked.
     """
 
     centre: Floats
     unit: Floats
     plain: Bools
+    tied: Bools
     burn: Ints
     widen: Floats
     guarantees: tuple[str, ...]
@@ -61,7 +64,7 @@ def baseline(past: Floats, times: Floats) -> Baseline:
     """The baseline of a reference: ``past`` [n, K], NaN where missing, at ``times`` [n] or [n, K]."""
     k = past.shape[1]
     centre, unit = np.zeros(k), np.ones(k)
-    plain, burn = np.ones(k, dtype=np.bool_), np.zeros(k, dtype=np.int64)
+    plain, tied, burn = np.ones(k, dtype=np.bool_), np.ones(k, dtype=np.bool_), np.zeros(k, dtype=np.int64)
     for column in range(k):
         seen = np.isfinite(past[:, column])
         x = past[seen, column]
@@ -69,16 +72,20 @@ def baseline(past: Floats, times: Floats) -> Baseline:
         if not len(x):
             continue
         centre[column], unit[column] = float(np.median(x)), _spread(x)
-        plain[column] = len(x) < _TESTED_MIN or independent(x, at)
+        n_of_each = np.unique(x, return_counts=True)[1]
+        tied[column] = len(n_of_each) < (1.0 - _TIES_MAX) * len(x)
+        same = bool(n_of_each.max() > _SAME_MIN * len(x))
+        plain[column] = len(x) < _TESTED_MIN or same or independent(x, at)
         burn[column] = len(x) // 5
-    return Baseline(centre, unit, plain, burn, np.ones(k), ("calibrated",) * k)
+    return Baseline(centre, unit, plain, tied, burn, np.ones(k), ("calibrated",) * k)
 
 
 def _spread(x: Floats) -> float:
     centre = float(np.median(x))
     spread = float(np.median(np.abs(x - centre)) / special.ndtri(0.75))
     if not spread > 1e-9 * max(abs(centre), 1e-300):
-        spread = float(np.std(x))
+        largest = float(np.abs(x).max())
+        spread = float(np.std(x / largest)) * largest if largest > 0.0 else 0.0
     if not spread > 1e-9 * max(abs(centre), 1e-300):
         spread = abs(centre) * 0.01 or 1.0  # a constant: a hundredth of it
     return spread

@@ -55,7 +55,8 @@ class Chain:
     (``states``); a move's conformal p-value is exact for a chain, and bet on by kappa p^(kappa - 1).
 
     A part whose scores of the reference hang together fourfold or more is mute for that series: its e-values are 0; regimes
-    and moves are, too, where the level wanders as that of a random walk does. A series that passes for independent is not
+    and moves are, too, where the level wanders as that of a random walk does, and regimes where numbers pass for independent
+    or are often equal. A series that passes for independent is not
     followed by a level: its numbers themselves are ranked.
     """
 
@@ -119,6 +120,7 @@ class Chain:
         plain = rows[state.base.plain[rows]]
         return replace(
             state,
+            level=kalman.unsettled(state.level, rows),
             level_errors=forget(state.level_errors, plain),
             regime_errors=forget(state.regime_errors, rows),
         )
@@ -219,4 +221,5 @@ def _noted(state: ChainState, z: Floats) -> ChainState:
     mute[:, 1:] = tracked.T
     mute[:, 2] |= of_moves.widen > 1.5  # bets on moves cannot be widened
     mute[:, 1:] |= (state.level.model[:, 0] >= _WANDERS)[:, None]
+    mute[:, 1] |= base.plain | base.tied  # what regimes make of equal numbers differs with what came before
     return replace(state, base=base, regime_base=of_regime, mute=mute)

@@ -7,13 +7,13 @@ estimated from the errors; which they are is chosen by likelihood on the referen
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["MODELS", "Filter", "Model", "choose", "harmonics", "observe", "start", "steps_since"]
+__all__ = ["MODELS", "Filter", "Model", "choose", "harmonics", "observe", "start", "steps_since", "unsettled"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -73,6 +73,13 @@ def start(models: Floats, step_s: Floats, span_s: Floats) -> Filter:
     cov = np.zeros((k, N_STATES, N_STATES))
     cov[:, np.arange(N_STATES), np.arange(N_STATES)] = prior
     return Filter(np.zeros((k, N_STATES)), cov, models.copy(), np.full(k, np.nan), step_s.copy())
+
+
+def unsettled(own: Filter, rows: Ints) -> Filter:
+    """The filter that knows no longer where the level of some series is."""
+    cov = own.cov.copy()
+    cov[rows, 0, 0] += _FAR
+    return replace(own, cov=cov)
 
 
 def harmonics(time: Floats) -> Floats:
