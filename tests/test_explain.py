@@ -22,6 +22,7 @@ from vedette.output.explanation import Explanation, explanation_json, paragraph
 START = datetime(2026, 1, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
 DAYS, CHANGE, ROWS = 16, 11, 600
+OLDER = 5  # since when heights come in inches, in the lake whose accuracy falls later
 
 
 def rows(random: np.random.Generator, n: int) -> dict[str, np.ndarray]:
@@ -71,6 +72,8 @@ def made(folder: Path, kind: str, change: int = CHANGE) -> Lake:
             own.close()
             own = monitor("2")
         one = rows(random, ROWS)
+        if kind == "segment" and day >= OLDER:
+            one["height"] = one["height"] / 2.54
         if day >= change:
             one = spoil(kind, one, random)
         times = [START + DAY * day + timedelta(seconds=120 * row) for row in range(ROWS)]
@@ -89,7 +92,7 @@ def lakes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Lake]:
 
 
 def of(lakes: dict[str, Lake], kind: str, watch: str | None = None) -> Explanation:
-    found = explain(lakes[kind], "m", watch)
+    found = explain(lakes[kind], "m", watch or ("accuracy" if kind == "segment" else None))
     assert found is not None
     return found
 
@@ -109,10 +112,26 @@ def test_the_segment_the_time_and_the_version_are_told(lakes: dict[str, Lake]) -
     assert found.concept is not None
     assert found.concept.concept.low > 0
     assert found.concept.covariate.low < 0 < found.concept.covariate.high
-    assert found.faults == ()
     text = str(found)
     for said in ("region=north, device=web", "version 2 was first seen", "2026-01-12", "concept"):
         assert said in text
+
+
+def test_a_fault_that_was_there_before_is_no_cause(lakes: dict[str, Lake]) -> None:
+    """Heights in inches since 6 January are told of the heights, and not of the accuracy that fell on the 12th."""
+    fault = "height: unit change: values look multiplied by 0.3937 (centimetres to inches)"
+    assert of(lakes, "segment", "height.location").faults[0] == fault
+    found = of(lakes, "segment", "accuracy")
+    assert found.faults == ()
+    assert not any(name.startswith("height") for name, _ in found.features)
+
+
+def test_without_a_name_it_is_the_alarm_with_most_evidence(lakes: dict[str, Lake]) -> None:
+    """Of several alarms the strongest, as its verdict has it."""
+    found = explain(lakes["segment"], "m")
+    assert found is not None
+    assert found.verdict == "ALARM"
+    assert found.watch.startswith("height")
 
 
 def test_the_rows_of_a_segment_are_those_of_the_lake(lakes: dict[str, Lake]) -> None:
@@ -194,7 +213,8 @@ def test_a_watch_that_there_is_not_is_refused(lakes: dict[str, Lake]) -> None:
 
 def test_an_alert_is_explained_by_its_id(lakes: dict[str, Lake]) -> None:
     """The id that ``vedette alerts`` shows is as good as the name of its watch."""
-    alert = lakes["segment"].model("m")["alerts"].scan().collect()["alert"][0]
+    alerts = lakes["segment"].model("m")["alerts"].scan().filter(pl.col("watch") == "accuracy").collect()
+    alert = alerts["alert"][0]
     assert paragraph(of(lakes, "segment", alert)) == paragraph(of(lakes, "segment", "accuracy"))
 
 
@@ -203,12 +223,12 @@ def test_the_command_prints_json_without_nan(lakes: dict[str, Lake]) -> None:
     from typer.testing import CliRunner
 
     where = ["--lake", str(lakes["segment"].path)]
-    done = CliRunner().invoke(app, ["explain", "m", "--json", *where])
+    done = CliRunner().invoke(app, ["explain", "m", "accuracy", "--json", *where])
     assert done.exit_code == 0
     assert json.loads(done.stdout) == json.loads(
         json.dumps(explanation_json(of(lakes, "segment")), allow_nan=False)
     )
-    plain = CliRunner().invoke(app, ["explain", "m", *where])
+    plain = CliRunner().invoke(app, ["explain", "m", "accuracy", *where])
     assert "region=north" in plain.stdout
     quiet = CliRunner().invoke(app, ["explain", "m", "--lake", str(lakes["none"].path)])
     assert "nothing alarms" in quiet.stdout
@@ -252,7 +272,7 @@ def test_the_page_has_the_paragraph_the_picture_and_the_band(lakes: dict[str, La
     from vedette.engine.story import write_page
 
     text = write_page(lakes["segment"], "m", tmp_path / "page.html").read_text("utf-8")
-    card = next(one for one in text.split("<article") if "card is-ALARM" in one)
+    card = next(one for one in text.split("<article") if "card is-ALARM" in one and "why accuracy" in one)
     assert "version 2 was first seen" in card
     assert 'aria-label="why accuracy fired' in card
     assert card.count("region=north, device=web") >= 2

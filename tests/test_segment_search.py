@@ -228,3 +228,12 @@ def test_wrong_arguments_are_named(change: dict[str, object], said: str) -> None
     } | change
     with pytest.raises(ValueError, match=said):
         search(**given)  # type: ignore[arg-type]
+
+
+def test_one_value_is_that_of_scipy() -> None:
+    """100 rows on either side, 10 and 40 marked: half a uniform and half a beta-binomial law over scipy's hypergeometric."""
+    law = stats.hypergeom(200, 50, 100)
+    binomial, wanted = 50 / 4, 25 * law.var()
+    both = max((50 * binomial - wanted) / (wanted - binomial), 2.0)
+    q = 0.5 / 51 + 0.5 * stats.betabinom(50, both / 2, both / 2).pmf(40)
+    assert float(log_e_value(100, 100, 10, 40)) == pytest.approx(float(np.log(q) - law.logpmf(40)))

@@ -16,7 +16,7 @@ from vedette.engine.coincident import coincident
 from vedette.engine.explained_rows import Around, around, outcome_words
 from vedette.engine.judge import reference_plan
 from vedette.engine.query import Query
-from vedette.engine.state import Kept, kept_row
+from vedette.engine.state import NEVER, Kept, kept_row
 from vedette.engine.stored import levels_of, utc
 from vedette.engine.summarise import LABELLED
 from vedette.engine.view import View, view
@@ -26,6 +26,7 @@ from vedette.output.explanation import Began, Explanation
 from vedette.records import RESERVED, Status
 from vedette.statistics.cells import Cells, cells_of
 from vedette.statistics.decomposition import Decomposition, decompose
+from vedette.statistics.grid import Grid
 from vedette.statistics.summary import Summary
 from vedette.strategy.change_time import began
 from vedette.strategy.concept import concept
@@ -42,6 +43,7 @@ ROWS_MAX = 100_000
 LEAST_NATS = 2.0
 _REFERENCE_WINDOWS = 8.0  # a reference is worth no more windows than it says of their dispersion
 _CELLS_MAX = 400  # of a split
+_WINDOWS_BEFORE = 3  # in which a fault of another column is told to be older
 _LABELLED_KINDS = ("accuracy", "bias", "errors")
 
 
@@ -85,7 +87,6 @@ def explain(lake: Lake, model: str, watch: str | None = None) -> Explanation | N
     notes: list[str] = []
     if found is None:
         notes.append("when it began cannot be told: too few windows were judged")
-    start = found.best if found is not None else None
     near = _around(seen, target, series, found, window, notes) if found is not None else None
     looked = None
     split: tuple[str, ...] = ()
@@ -103,7 +104,7 @@ def explain(lake: Lake, model: str, watch: str | None = None) -> Explanation | N
             if near.sampled
             else []
         )
-    faults = _faults(seen, target, start, near)
+    faults = _faults(seen, target, found, near)
     events = () if found is None else coincident(seen.tables, found.first, found.last + window, window)
     verdict = target.verdict
     return Explanation(
@@ -118,7 +119,7 @@ def explain(lake: Lake, model: str, watch: str | None = None) -> Explanation | N
         split=split,
         decomposition=parts,
         concept=meaning,
-        features=_features(target),
+        features=_features(target, found),
         faults=faults,
         events=events,
         notes=tuple(notes),
@@ -287,13 +288,13 @@ def _few(one: Levels) -> bool:
     return 2 <= len(one.names) <= _CELLS_MAX
 
 
-def _features(target: _Target) -> tuple[tuple[str, float], ...]:
-    """The watches of inputs that changed, in nats, most first."""
-    ranked = strategy.ranking(target.plan, target.state)
+def _features(target: _Target, began_in: Began | None) -> tuple[tuple[str, float], ...]:
+    """The watches of inputs that changed, in nats, most first; alarms that opened before are another matter."""
+    since = -np.inf if began_in is None else began_in.first.timestamp()
     return tuple(
         (f"{watch.id} [{watch.segment}]" if watch.segment else watch.id, nats)
-        for watch, nats, _ in ranked
-        if nats >= LEAST_NATS and _is_input(watch.column)
+        for watch, nats, opened in strategy.ranking(target.plan, target.state)
+        if nats >= LEAST_NATS and _is_input(watch.column) and not opened < since
     )[:8]
 
 
@@ -301,23 +302,23 @@ def _is_input(column: str) -> bool:
     return column not in LABELLED and column not in RESERVED and not column.startswith("probability")
 
 
-def _faults(seen: View, target: _Target, start: datetime | None, near: Around | None) -> tuple[str, ...]:
-    """Faults of the pipeline in the inputs since the change began, those of the watch's own column first."""
+def _faults(seen: View, target: _Target, began_in: Began | None, near: Around | None) -> tuple[str, ...]:
+    """Faults of the pipeline in the inputs since the change began, those of the watch's own column first.
+
+    What is wrong with another column, and was just before already, is no cause of this.
+    """
     grids = {source: grid for source, grid in target.plan.grids.items() if source in seen.shape.grids}
-    inputs = [name for name in grids if name not in LABELLED]
-    rows = _judged(seen, target, inputs, "")
-    if start is not None:
-        rows = rows.filter(pl.col("start") >= start)
-    now: dict[str, Summary] = {}
-    for (name,), some in rows.group_by(["column"], maintain_order=True):
-        own = some.filter(pl.col("grid") == grids[str(name)].id)
-        if own.height:
-            zero = np.zeros(own.height, dtype=np.int64)
-            now[str(name)] = levels_of(own, grids[str(name)], zero, 1).effective
+    rows = _judged(seen, target, [name for name in grids if name not in LABELLED], "")
+    since, until = (NEVER, NEVER) if began_in is None else (began_in.best, began_in.first)
+    now = _summed(rows.filter(pl.col("start") >= since), grids)
+    recent = rows.filter(pl.col("start") < until)["start"].unique().sort().tail(_WINDOWS_BEFORE).to_list()
+    earlier = _summed(rows.filter(pl.col("start").is_in(recent)), grids)
+    reference = {name: one for name, one in target.reference.items() if name in now}
+    old_pairs = set(swapped(reference, earlier))
     said: dict[str, list[str]] = {}
     for name, words in schema_words(seen.tables, seen.shape.expected).items():
         said.setdefault(name, []).append(words)
-    pairs = list(swapped({name: target.reference[name] for name in now if name in target.reference}, now))
+    pairs = [pair for pair in swapped(reference, now) if pair not in old_pairs or target.watch.column in pair]
     if near is not None:
         pairs += swapped_levels(*near.counts)
         for name, before in near.counts[0].items():
@@ -328,10 +329,29 @@ def _faults(seen: View, target: _Target, start: datetime | None, near: Around | 
         said.setdefault(one, []).append(
             f"columns swapped: {one} and {other} look as if they had changed places"
         )
-    in_pair = {name for pair in pairs for name in pair}
-    for name, summary in now.items():
-        if name in target.reference and name not in in_pair and name not in said:
-            for words in strategy.causes(target.reference[name], summary):
+    in_pair = {name for pair in {*pairs, *old_pairs} for name in pair}
+    for name, before_this in reference.items():
+        if name in in_pair or name in said:
+            continue
+        old = (
+            ()
+            if name not in earlier or name == target.watch.column
+            else strategy.causes(before_this, earlier[name])
+        )
+        known = {words.partition(" ")[0] for words in old}
+        for words in strategy.causes(before_this, now[name]):
+            if words.partition(" ")[0] not in known:
                 said.setdefault(name, []).append(f"{name}: {words}")
     order = sorted(said, key=lambda name: name != target.watch.column)
     return tuple(words for name in order for words in said[name])
+
+
+def _summed(rows: pl.DataFrame, grids: Mapping[str, Grid]) -> dict[str, Summary]:
+    """The increments of each column on its grid, as one summary."""
+    found = {}
+    for (name,), some in rows.group_by(["column"], maintain_order=True):
+        grid = grids[str(name)]
+        own = some.filter(pl.col("grid") == grid.id)
+        if own.height:
+            found[str(name)] = levels_of(own, grid, np.zeros(own.height, dtype=np.int64), 1).effective
+    return found

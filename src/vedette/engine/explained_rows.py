@@ -186,16 +186,31 @@ def _levels(rows: pl.DataFrame, name: str, grid: Grid, reference: Summary | None
     else:
         edges = _edges(reference, values[there])
         code = np.searchsorted(edges, values, side="right").astype(np.int64)
-        inner = [f"{_short(a)} to {_short(b)}" for a, b in pairwise(edges)]
-        names = [f"under {_short(edges[0])}", *inner, f"{_short(edges[-1])} and more"]
+        names = _bands([_short(one) for one in edges])
     if not there.all():
         code[~there] = len(names)
         names = [*names, "null"]
     return Levels(code, names) if names else None
 
 
+def _bands(edges: Sequence[str]) -> list[str]:
+    """The names of bands between edges; two that are written alike have a single value between them.
+
+    >>> _bands(["0", "0", "5"]), _bands(["2"])
+    (['under 0', '0', 'over 0 to 5', '5 and more'], ['under 2', '2 and more'])
+    """
+    names = [f"under {edges[0]}"]
+    for at, (low, high) in enumerate(pairwise(edges)):
+        over = "over " if at and edges[at - 1] == low else ""
+        names.append(low if low == high else f"{over}{low} to {high}")
+    alone = len(edges) > 1 and edges[-1] == edges[-2]
+    return [*names, f"over {edges[-1]}" if alone else f"{edges[-1]} and more"]
+
+
 def _short(edge: float) -> str:
     """An edge of a band: four digits, whole from a thousand on, powers of ten only where there is no other way."""
+    if abs(edge) < 1e-300:  # the next number after zero, where zero has a cell of its own
+        return "0"
     return f"{edge:.0f}" if 1000 <= abs(edge) < 1e7 else f"{edge:.4g}"
 
 

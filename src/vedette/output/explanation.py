@@ -188,8 +188,9 @@ def _segments(one: Explanation, search: Search) -> str:
         return f"No segment stands out: of {looked} none is named {rate}."
     told = "; ".join(_segment(one, segment) for segment in named[:_SEGMENTS_TOLD])
     more = f"; and {len(named) - _SEGMENTS_TOLD} more" if len(named) > _SEGMENTS_TOLD else ""
-    if len(named) == 1 and not named[0].levels:
-        return f"It is everywhere, no segment of {looked} stands out: {told}."
+    if not named[0].levels and (len(named) == 1 or one.faults):
+        stands_out = "" if one.faults else f", no segment of {looked} stands out"
+        return f"It is everywhere{stands_out}: {_segment(one, named[0])}."
     return f"Where: {told}{more} (of {looked}, {rate})."
 
 

@@ -30,8 +30,8 @@ def log_e_value(
 
     >>> float(np.exp(log_e_value(1, 1, 0, 1)).round(12))     # one marked row of two: H is 0 or 1, both likely by a half
     1.0
-    >>> float(log_e_value(100, 100, 10, 40).round(2))
-    9.98
+    >>> float(log_e_value(100, 100, 10, 40).round(2))     # the same from scipy.stats.hypergeom and betabinom
+    10.53
     """
     n0, n1, k0, k1 = np.broadcast_arrays(
         *(np.asarray(a, dtype=np.float64) for a in (n_before, n_after, marked_before, marked_after))
