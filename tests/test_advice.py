@@ -387,7 +387,7 @@ def course():
     """A short race on independent rows."""
     own = past(14, 28, 200, mixed=True)
     some = {name: CANDIDATES[name] for name in ("e_detector", "limits", "three_sigma", "limits_3")}
-    return race(own, seed=3, rounds_max=4, candidates=some)
+    return race(own, seed=3, rounds_max=2, candidates=some)
 
 
 def test_the_race_advises_what_is_fast_within_the_budget(course) -> None:
