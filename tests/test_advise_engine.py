@@ -141,7 +141,7 @@ def test_advice_rests_on_windows_without_alarms(raced: tuple[Advised, list[tuple
     said = str(found)
     assert said.startswith("m: ")
     assert "labels come 2 windows later" in said
-    assert "accuracy falls by 10 points: seen in" in said
+    assert "a drop of 10 % in accuracy: seen in" in said
     assert found.advice.choice.name in {one.name for one in found.advice.entries}
     told = json.loads(json.dumps(advice_json(found), default=str, allow_nan=False))
     assert told["choice"]["name"] == found.advice.choice.name

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from vedette import strategy
+from vedette.engine import written
 from vedette.engine.alerts import alerts
 from vedette.engine.detecting import arrived
 from vedette.engine.false_alarms import measured
@@ -73,9 +74,15 @@ def advise_model(
         go_on=lambda: clock() < until and not stop(),
         tell=tell,
     )
-    return Advised(
-        model, advise(course, seed=_SEED), steps[0], steps[-1], n_left_out, measured(tables, alerts(tables))
-    )
+    found = advise(course, seed=_SEED, in_force=_in_force(tables, kept))
+    return Advised(model, found, steps[0], steps[-1], n_left_out, measured(tables, alerts(tables)))
+
+
+def _in_force(tables: ModelTables, kept: Kept) -> str:
+    """What judges the model now."""
+    proved = kept.guarantee.splitlines()[-1:] and kept.guarantee.splitlines()[-1].startswith("proved")
+    rows = written.in_force(tables).rows == "independent"
+    return strategy.EDetectorRows.name if rows and proved else strategy.EDetector.name
 
 
 def clean_windows(tables: ModelTables, known: list[datetime], window: timedelta) -> list[datetime]:

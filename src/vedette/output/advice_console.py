@@ -69,7 +69,12 @@ def print_advice(advised: Advised, *, as_json: bool = False) -> None:
         delay = sight.delay
         seen = length(delay.median, advice.window_s) if math.isfinite(delay.median) else "not by half"
         low, high = (
-            length(one, advice.window_s) if math.isfinite(one) else "not" for one in (delay.low, delay.high)
+            length(one, advice.window_s) if math.isfinite(one) else "never" for one in (delay.low, delay.high)
         )
-        table.add_row(Text(sight.words), Text(seen), Text(f"{low} to {high}"), f"{100 * delay.seen:.0f} %")
+        table.add_row(
+            Text(sight.words),
+            Text(seen),
+            Text("" if low == high == "never" else f"{low} to {high}"),
+            f"{100 * delay.seen:.0f} %",
+        )
     console.print(table)

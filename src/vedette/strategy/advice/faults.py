@@ -254,7 +254,7 @@ def _delay(target: Target) -> Floats:
 FAULTS: dict[str, Fault] = {
     one.name: one
     for one in (
-        Fault("accuracy", "accuracy falls by {} points", "share", frozenset({"quality"}), (0.01, 0.02, 0.05, 0.1), _accuracy),
+        Fault("accuracy", "a drop of {} in accuracy", "share", frozenset({"quality"}), (0.01, 0.02, 0.05, 0.1), _accuracy),
         Fault("label_flip", "{} of the labels flip", "share", frozenset({"quality"}), (0.02, 0.1), _flip),
         Fault("step", "values move by {}", "sd", NUMBERS, (0.05, 0.1, 0.25, 0.5, 1.0), _step),
         Fault("ramp", "values move by {} within 10 windows", "sd", NUMBERS, (0.1, 0.25, 0.5, 1.0), _ramp),

@@ -32,6 +32,7 @@ __all__ = [
     "delays",
     "race",
     "run",
+    "watch",
 ]
 
 COLUMNS_MAX = 24
@@ -40,6 +41,8 @@ COLUMNS_MAX = 24
 RUNS = 16
 """Replays in a round."""
 
+_CALM_MONTHS = 12.0  # of a round: where windows are short, more calm replays than struck ones
+_CALM_RUNS_MAX = 128
 _CALIBRATION_MONTHS = 240.0
 _CALIBRATION_RUNS = (100, 400)
 _HORIZON = (20, 72)
@@ -186,6 +189,7 @@ def race(
             break
         said(done, f"{sum(one.out is None for one in runners)} in the race")
         run(track, runners, cells, track.calm(RUNS, random), random)
+        watch(track, runners, _more_calm(track), random)
         done += 1
         if done >= _ROUNDS_MIN and _decided(track, runners, cells):
             stopped = "it was decided"
@@ -203,7 +207,7 @@ def confidence_sequence(x: Floats, level: float = 1.0 - _LEVEL, n_best: int = 20
 
     >>> low, high = confidence_sequence(np.array([1.0, -1.0] * 100))
     >>> round(high, 3), round(low + high, 9)                 # 1.96/sqrt(200) = .139 at a fixed n
-    (0.214, 0.0)
+    (0.215, 0.0)
 
     Source: I. Waudby-Smith, D. Arbour, R. Sinha, E. H. Kennedy and A. Ramdas (2024), "Time-uniform central limit theory
     and asymptotic confidence sequences", Annals of Statistics 52, theorem 2.2 and its appendix on r.
@@ -270,6 +274,26 @@ def run(
                 total[runner.name][:, place[cell]] += np.where(seen, time, track.horizon)
     for runner in racing:
         runner.losses.append(total[runner.name] / times)
+
+
+def watch(track: Track, runners: Sequence[Runner], n_runs: int, random: np.random.Generator) -> None:
+    """Let those who are in the race run over so many calm replays more."""
+    if n_runs <= 0:
+        return
+    calm = track.calm(n_runs, random)
+    for runner in runners:
+        if runner.out is None:
+            runner.windows += n_runs * track.n_windows
+            runner.false_alarms += sum(
+                int(runner.ready.opens(column, calm[source]).opens.sum())
+                for source, column in track.history.columns.items()
+            )
+
+
+def _more_calm(track: Track) -> int:
+    """How many calm replays a round has beside those that are struck."""
+    wanted = math.ceil(_CALM_MONTHS / (track.n_windows * track.history.months))
+    return min(wanted, _CALM_RUNS_MAX) - RUNS
 
 
 def _struck(track: Track, column: Column, calm: Replays, onset: Ints, random: np.random.Generator) -> Replays:

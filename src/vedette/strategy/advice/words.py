@@ -81,18 +81,25 @@ def _choice(advised: Advised) -> str:
             f"{advised.model}: in the time there was nothing was shown to keep the budget, so what is in force stays: "
             f"{choice.words} made {rate}. More time (--seconds) or more history may show it."
         )
+    stays = (
+        " and in force"
+        if choice.name == advice.in_force
+        else f" instead of {advice.in_force}, which is in force"
+    )
     words = (
-        f"{advised.model}: {choice.name} is advised, {choice.words}. In replays of the model's own past it made {rate}, "
+        f"{advised.model}: {choice.name} is advised{stays}: {choice.words}. In replays of the model's own past it made {rate}, "
         f"and saw the faults that can be seen after {length(choice.delay, advice.window_s)} on average."
     )
-    if choice.lines:
+    if choice.lines and choice.name != advice.in_force:
         many = "these lines are" if len(choice.lines) > 1 else "this line is"
         words += (
             f" To put it in force, {many} for the model's table in vedette.toml: "
             + "; ".join(choice.lines)
             + "."
         )
-    if choice.guarantee != "proved" and choice.name != "e_detector":
+    if choice.guarantee == "proved":
+        words += " vedette uses it as long as no test of dependence speaks against it."
+    elif choice.lines:
         words += " The e-detector goes on beside such rules."
     return words
 
