@@ -533,6 +533,7 @@ class Monitor:
         since: datetime | str | None = None,
         until: datetime | str | None = None,
         as_of: datetime | str | None = None,
+        estimate: bool = False,
     ) -> pl.DataFrame:
         """Figures with their intervals, one row for each metric, column, segment and window.
 
@@ -552,13 +553,18 @@ class Monitor:
         ``completeness`` is the share of the predictions seen in a figure's window that are kept: neither dropped, rejected,
         sampled out nor torn (see ``ledger``). What segment or version a lost row had is not known, so that figures by
         segment or version have that of the window. Figures of labels have ``labelled`` beside it.
+
+        ``estimate=True`` has ``accuracy``, ``precision``, ``recall``, ``f1`` and ``roc_auc`` of two classes also of windows
+        whose labels are not all there, where a reference has labels and probabilities: their rows have the ``kind``
+        ``estimated`` (no labels) or ``blended`` (some) in place of ``measured``, an interval about what the labels will say,
+        and in a further column ``record`` the estimator and how it has done so far (``docs/unlabelled.md``).
         """
         from vedette.engine.figures import figures
 
         length = None if window is None else 0.0 if window == "all" else config.duration_s(window)
         return figures(
             self._lake(), self.model, metric, feature=feature, by=by, version=version, window_s=length,
-            since=since, until=until, as_of=as_of,
+            since=since, until=until, as_of=as_of, estimate=estimate,
         )  # fmt: skip
 
     def check(self, timeout_s: float = 120.0) -> Health:
