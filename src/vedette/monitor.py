@@ -537,6 +537,7 @@ class Monitor:
         since: datetime | str | None = None,
         until: datetime | str | None = None,
         as_of: datetime | str | Sequence[datetime | str] | None = None,
+        estimate: bool = False,
     ) -> pl.DataFrame:
         """Figures with their intervals, one row for each metric, column, segment and window.
 
@@ -559,13 +560,18 @@ class Monitor:
         segment or version have that of the window. Figures of labels have ``labelled`` beside it. ``note`` says in words
         what else is to be known of an interval: where late labels differ from early ones it bounds what the labels can
         make of the figure that have not come (``docs/labels.md``).
+
+        ``estimate=True`` has ``accuracy``, ``precision``, ``recall``, ``f1`` and ``roc_auc`` of two classes also of windows
+        whose labels are not all there, where a reference has labels and probabilities: their rows have the ``kind``
+        ``estimated`` (no labels) or ``blended`` (some) in place of ``measured``, an interval about what the labels will say,
+        and as ``note`` the estimator and how it has done so far (``docs/unlabelled.md``).
         """
         from vedette.engine.figures import figures
 
         length = None if window is None else 0.0 if window == "all" else config.duration_s(window)
         return figures(
             self._lake(), self.model, metric, feature=feature, by=by, version=version, window_s=length,
-            since=since, until=until, as_of=as_of,
+            since=since, until=until, as_of=as_of, estimate=estimate,
         )  # fmt: skip
 
     def labels(self) -> Labels:

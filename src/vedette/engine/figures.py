@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 import polars as pl
 
+from vedette.engine.estimating import estimated
 from vedette.engine.late_labels import bounded, dependence_of
 from vedette.engine.query import Query, Span, moment, names_of
 from vedette.engine.segments import Segments
@@ -77,13 +78,17 @@ def figures(
     since: Any = None,
     until: Any = None,
     as_of: Any = None,
+    estimate: bool = False,
 ) -> pl.DataFrame:
     """Figures by window, one row each; see ``Monitor.figures``. ``window_s`` is 0 for one window over all."""
+    if estimate and by is not None:
+        raise ValueError(f"by={by!r}: estimates are of all rows of a window; leave out by= or estimate=")
     if isinstance(as_of, list | tuple):
         if not as_of:
             raise ValueError(f"as_of={as_of!r}: must be a moment, or a list of moments")
-        asked = {"feature": feature, "by": by, "version": version, "window_s": window_s, "since": since}
-        return pl.concat([figures(lake, model, metric, **asked, until=until, as_of=one) for one in as_of])
+        asked: dict[str, Any] = {"feature": feature, "by": by, "version": version, "window_s": window_s}
+        asked |= {"since": since, "until": until, "estimate": estimate}
+        return pl.concat([figures(lake, model, metric, **asked, as_of=one) for one in as_of])
     query = Query(
         names_of(metric, "metric"),
         names_of(feature, "feature"),
@@ -92,14 +97,17 @@ def figures(
         moment(since, "since"),
         moment(until, "until"),
         moment(as_of, "as_of"),
+        estimate,
     )
     hashes = query.hashes  # an unknown name is told before anything is read
     columns_by = names_of(by, "by")
     if columns_by is not None and not isinstance(by, str) and len(columns_by) < len(by or ()):
         raise ValueError(f"by={by!r}: names a column twice")
-    seen = view(lake, model, query)
+    # what estimates were off by is learned from all windows there are
+    wide = replace(query, since=None) if estimate and query.window_s != 0 else query
+    seen = view(lake, model, wide)
     own = seen.shape.window_us
-    span, grids = query.span(own), seen.shape.all_grids
+    span, grids = wide.span(own), seen.shape.all_grids
     _check_features(query, seen)
     if seen.extent is None:
         return pl.DataFrame(schema=FIGURE_SCHEMA)
@@ -111,7 +119,12 @@ def figures(
     found = _Found(query, seen, length_us, span.as_of)
     for column, grid in kinds.items():
         found.add(column, grid, source.blocks(column, grid, hashes=hashes))
-    return found.frame(source.names, _completeness(lake, model, seen, span))
+    frame = found.frame(source.names, _completeness(lake, model, seen, span))
+    if not estimate:
+        return frame
+    since = query.span(own).since
+    frame = estimated(seen, span, frame)
+    return frame if since is None else frame.filter(pl.col("start") >= since)
 
 
 def _check_features(query: Query, seen: View) -> None:

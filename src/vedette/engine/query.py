@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from vedette.engine.summarise import LABELLED, window_starts
+from vedette.engine.summarise import LABELLED, QUALITY, SCORES, window_starts
 from vedette.statistics import BREAKDOWNS, Breakdown, Statistic, every_statistic
 from vedette.statistics.grid import Grid
 
@@ -90,7 +90,8 @@ class Span:
 class Query:
     """The figures that are asked for; None stands for all.
 
-    ``window_s`` is the length of the windows in seconds, 0 for one window over all, None for the model's own.
+    ``window_s`` is the length of the windows in seconds, 0 for one window over all, None for the model's own. With
+    ``estimate`` what windows whose labels have not come are estimated by is read too.
     """
 
     metrics: tuple[str, ...] | None = None
@@ -100,6 +101,7 @@ class Query:
     since: datetime | None = None
     until: datetime | None = None
     as_of: datetime | None = None
+    estimate: bool = False
 
     @property
     def statistics(self) -> Mapping[str, Statistic | Breakdown]:
@@ -122,7 +124,8 @@ class Query:
     @property
     def reference(self) -> bool:
         """True where a statistic asked for compares with the reference."""
-        return any(getattr(statistic, "needs_reference", False) for statistic in self.statistics.values())
+        compared = any(getattr(statistic, "needs_reference", False) for statistic in self.statistics.values())
+        return self.estimate or compared
 
     def of_column(self, column: str, grid: Grid) -> dict[str, Statistic | Breakdown]:
         """The statistics asked for that can be read off a column."""
@@ -143,6 +146,8 @@ class Query:
     def columns(self, grids: Mapping[str, Grid]) -> set[str]:
         """The columns whose summaries are needed; labelled rows are told as a share of the predictions."""
         wanted = {column for column, grid in grids.items() if self.of_column(column, grid)}
+        if self.estimate and QUALITY in wanted:
+            wanted |= {SCORES} & set(grids)
         return wanted | {"prediction"} if wanted & LABELLED else wanted
 
     def span(self, own_us: int) -> Span:

@@ -19,6 +19,8 @@ from vedette.engine.stored import Increment, to_frame
 from vedette.engine.summarise import (
     LABELLED,
     PILOT_ROWS,
+    QUALITY,
+    SCORES,
     Shape,
     by_segment,
     columns_of,
@@ -34,6 +36,7 @@ from vedette.lake.classes import class_names
 from vedette.lake.events import latest_reference
 from vedette.lake.tables import UTC, ModelTables
 from vedette.records import RESERVED, Settings
+from vedette.statistics.counting_scores import scored_grid
 from vedette.statistics.grid import Grid, category_grid, numeric_grid, vector_grid
 
 __all__ = ["NOISE_ROWS", "take", "write_grids"]
@@ -87,6 +90,9 @@ def take(tables: ModelTables, reference: Reference, arrival: int, now: datetime)
             frame = frame.filter(class_names(frame["label"]).is_not_null())
         rest_of[column] = frame
         found.append(_whole(column, "", frame, grids[column], reference.version))
+    counted = scored_grid(grids[QUALITY], SCORES) if QUALITY in grids else None
+    if counted is not None and grids.get(SCORES) != counted:
+        made.append(counted)
     write_grids(tables, made, now, source=name)
     frames = {(column, ""): frame for column, frame in rest_of.items()}
     named = names_of(tables, shape, rows, now) if shape.settings.segments else []

@@ -24,6 +24,7 @@ from vedette.statistics import (
     summarise_numeric,
     summarise_quality,
 )
+from vedette.statistics.counting_scores import summarise_scores
 from vedette.statistics.grid import (
     Grid,
     category_grid,
@@ -42,6 +43,7 @@ __all__ = [
     "LABELLED",
     "PILOT_ROWS",
     "QUALITY",
+    "SCORES",
     "SEGMENTS_WATCHED",
     "Shape",
     "by_segment",
@@ -57,6 +59,10 @@ QUALITY = "_quality"
 
 ERROR = "_error"
 """The column of the errors of a regression."""
+
+SCORES = "_scores"
+"""The column of the score x prediction counts of all rows, labelled or not, of two classes: where a reference with labels
+and probabilities says what they mean."""
 
 PILOT_ROWS = 1000
 """Rows at most that grids are cut on; of a reference, never more than a fifth (they are not counted there)."""
@@ -357,6 +363,9 @@ def summarise_column(
     if grid.kind == "category":
         code, names = codes(category_texts(frame, column))
         return summarise_category(grid, code, names, windows, n_windows, kept=kept)
+    if grid.kind == "scored":
+        code, names = codes(label_text(frame, "prediction"))
+        return summarise_scores(grid, code, names, scores(frame, grid.classes), windows, n_windows)
     sign = frame["_sign"].to_numpy() if "_sign" in frame.columns else 1
     if grid.kind == "error":
         return summarise_error(grid, *outcomes(frame), windows, n_windows, sign)
@@ -412,7 +421,8 @@ def increments(
             yield from by_segment(rows, shape.settings.segments, shape.segments)
 
     for version, whole in versions_of(predictions, shape.expected):
-        columns = dict.fromkeys([*columns_of(whole), *shape.expected])
+        counted = [SCORES] if SCORES in shape.grids else []
+        columns = dict.fromkeys([*columns_of(whole), *shape.expected, *counted])
         for segment, rows in parts(whole):
             start = window_starts(rows["time"], shape.window_us)
             starts, known, weight, index = _triples(start, start, row_weights(rows))
@@ -420,7 +430,7 @@ def increments(
                 if only is not None and column in shape.grids and column not in only:
                     continue
                 one = grid(column, rows)
-                if one is None or (segment and column == segment.partition("=")[0]):
+                if one is None or (segment and column in (SCORES, segment.partition("=")[0])):
                     continue
                 summary = summarise_column(rows, column, one, index, len(starts))
                 found.append(Increment(version, column, starts, known, summary, segment, weight))

@@ -37,7 +37,7 @@ __all__ = [
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
-KINDS = ("numeric", "category", "quality", "error", "latency", "vector", "arrival")
+KINDS = ("numeric", "category", "quality", "scored", "error", "latency", "vector", "arrival")
 
 NUMERIC_CELLS = 128  # fine enough for Wasserstein and p99, a kilobyte a window
 TAIL_SHARES = np.array([1 / 256, 1 / 512, 1 / 1024])  # without them p99 and long tails have the widest cells
@@ -75,6 +75,7 @@ class Grid:
     bins of the probability of each class against the others; their cells, class x score bin x (another class, this
     one), come after those of label x prediction, and count each row once for each class. An error grid has the
     ``edges`` of a numeric column of errors, prediction - label; moments of the label are taken about ``label_centre``.
+    A scored grid counts score bin x prediction, as a quality grid has them, of rows whatever their label.
     A vector grid has those of a numeric column of Euclidean norms, of vectors of ``length`` elements (0: not known). An
     arrival grid has one cell, of predictions whose label had come ``length`` windows later; the others are missing.
 
@@ -134,6 +135,8 @@ class Grid:
             case "quality":
                 classes, bins, sides = self.one_vs_rest
                 return self.row_cells + classes * bins * sides
+            case "scored":
+                return self.shape[0] * self.shape[2]
             case _:
                 return len(self.edges) + 1
 
@@ -147,7 +150,8 @@ class Grid:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """Score bins, labels and predictions of a quality grid, in the order in which cells are laid out."""
+        """Score bins, labels and predictions of a quality grid, in the order in which cells are laid out; a scored grid
+        has the first and the last of them."""
         scores = len(self.score_edges) + 2 if len(self.score_edges) and len(self.classes) == 2 else 1
         return scores, len(self.classes) + 1, len(self.classes) + 2
 

@@ -1,0 +1,186 @@
+"""Figures of windows whose labels have not all come: estimated from their predictions and scores, from summaries alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from vedette.engine.query import Span
+from vedette.engine.summarise import QUALITY, SCORES
+from vedette.engine.view import View, reference_of, windows
+from vedette.statistics.summary import Summary
+from vedette.statistics.unlabelled import (
+    Confidence,
+    Followed,
+    Panel,
+    Support,
+    Table,
+    Windows,
+    bin_scores,
+    blend,
+    follow,
+    realised,
+    support_of,
+)
+
+__all__ = ["ESTIMATED", "estimated"]
+
+ESTIMATED = ("accuracy", "precision", "recall", "f1", "roc_auc")
+"""The metrics that are estimated where labels are missing."""
+
+ASKED = ("confidence", "halfway", "constant")
+"""The estimators that score x prediction counts suffice to, the one to ask first of all first."""
+
+LEVEL = 0.95  # as the statistics'
+TOLD = 0.9
+"""From this share of labels on a window tells what the estimate was off by."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Counts:
+    """What is known of W windows: rows by score bin and prediction, and those whose label has come by label too."""
+
+    rows: np.ndarray  # float64 [W, bin, prediction]
+    labelled: np.ndarray  # float64 [W, bin, prediction, label]
+    outside: np.ndarray  # float64 [W], the share of rows whose prediction is none of the two classes
+
+
+def estimated(seen: View, span: Span, frame: pl.DataFrame) -> pl.DataFrame:
+    """The frame of figures, rows of windows whose labels are not all there replaced by estimates.
+
+    A window without labels has a row of the kind ``estimated``, one with some ``blended``; the rest stay as they are. Each
+    is told as the windows before it had taught by now, those that have 0.9 of their labels or more. ``note`` says which
+    estimator it is and how it has done. Windows whose labels differ by when they come have bounds, and keep them: no blend
+    is right there.
+    """
+    told = frame
+    wanted = [name for name in ESTIMATED if name in set(frame["metric"].to_list())]
+    if not wanted or frame.is_empty():
+        return told
+    reference = _reference(seen)
+    if isinstance(reference, str):
+        return _with_reason(told, wanted, f"no labels, {reference}")
+    starts = np.unique(frame.filter(pl.col("metric").is_in(wanted))["start"].dt.timestamp("us").to_numpy())
+    counts = _counts(seen, span, starts)
+    uncounted = counts.rows.sum(axis=(1, 2)) + counts.outside == 0
+    row = frame.with_row_index("_row").filter(pl.col("metric").is_in(wanted))
+    window = np.searchsorted(starts, row["start"].dt.timestamp("us").to_numpy())
+    places = row["_row"].to_numpy()
+    labelled = row["labelled"].fill_null(0.0).to_numpy()
+    found = _followed(reference, counts, wanted)
+    parts: dict[str, list[object]] = {
+        name: told[name].to_list() for name in ("value", "low", "high", "n", "kind", "reason", "note")
+    }
+    n = counts.rows.sum(axis=(1, 2))
+    chance = Confidence(reference).chance
+    for metric in wanted:
+        one = found[metric]
+        mixed = blend(
+            metric,
+            counts.rows,
+            counts.labelled,
+            chance,
+            reference.scores,
+            np.nan_to_num(one.value, nan=0.5),
+            np.nan_to_num(one.variance, nan=1e6),
+            level=LEVEL,
+        )
+        for place, at, share in zip(places, window, labelled, strict=True):
+            if frame["metric"][int(place)] != metric or share >= 1.0 or parts["note"][place] is not None:
+                continue
+            reason = _why_not(one, int(at), bool(uncounted[at]))
+            if reason is not None:
+                if share == 0.0:
+                    parts["reason"][place] = reason
+                continue
+            source = mixed if share > 0.0 else one
+            for name in ("value", "low", "high"):
+                parts[name][place] = float(getattr(source, name)[at])
+            parts["n"][place], parts["reason"][place] = int(n[at]), None
+            parts["kind"][place] = "blended" if share > 0.0 else "estimated"
+            parts["note"][place] = one.words(int(at))
+    return told.with_columns(
+        pl.Series(name, values, dtype=told.schema[name]) for name, values in parts.items()
+    )
+
+
+def _why_not(one: Followed, window: int, uncounted: bool) -> str | None:
+    if uncounted:
+        return "no labels, and its scores were counted before there was a reference to estimate by"
+    said = one.reason[window]
+    return None if said is None else f"no labels, {said}"
+
+
+def _with_reason(told: pl.DataFrame, metrics: list[str], reason: str) -> pl.DataFrame:
+    """The rows without labels of these metrics with a reason that says why they are not estimated."""
+    unlabelled = (
+        pl.col("metric").is_in(metrics) & pl.col("value").is_null() & (pl.col("reason") == "no labels")
+    )
+    return told.with_columns(pl.when(unlabelled).then(pl.lit(reason)).otherwise("reason").alias("reason"))
+
+
+def _reference(seen: View) -> Table | str:
+    """What labels meant in the reference, or why nothing is known of it."""
+    grid = seen.shape.grids.get(QUALITY)
+    summary = reference_of(seen, QUALITY)
+    if grid is None or summary is None or summary.grid != grid:
+        return "and no reference with labels to estimate by"
+    if SCORES not in seen.shape.grids:
+        return "and no reference with probabilities of two classes to estimate by"
+    counts = _by_label(summary).sum(axis=0)
+    if not counts.sum():
+        return "and no reference with labels to estimate by"
+    scores = bin_scores(grid.score_edges, missing=True)
+    if grid.discrete:  # every score but the least has a bin of its own, which begins with it
+        scores[1:-1] = np.clip(grid.score_edges, 1e-7, 1 - 1e-7)
+    return Table(counts[np.newaxis].astype(np.int64), scores)
+
+
+def _by_label(summary: Summary) -> np.ndarray:
+    """Counts [W, score bin, prediction, label] of the two classes; corrections may leave none below 0."""
+    return np.maximum(summary.cube[:, :, :2, :2], 0).swapaxes(2, 3)
+
+
+def _counts(seen: View, span: Span, starts: np.ndarray) -> _Counts:
+    """The counts of windows by their starts, 0 where nothing was counted."""
+    grid = seen.shape.grids[SCORES]
+    bins, _, predictions = grid.shape
+    every = np.zeros((len(starts), bins, predictions))
+    labelled = np.zeros((len(starts), bins, 2, 2))
+
+    def places(found: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        if not span.window_us:
+            return np.zeros(len(found), dtype=np.int64), np.ones(len(found), dtype=bool)
+        at = np.minimum(np.searchsorted(starts, found), len(starts) - 1)
+        return at, starts[at] == found
+
+    found, scored = windows(seen, SCORES, span)
+    if scored is not None and scored.grid == grid:
+        at, there = places(found)
+        every[at[there]] = scored.counts[there].reshape(-1, bins, predictions)
+    found, quality = windows(seen, QUALITY, span)
+    if quality is not None:
+        at, there = places(found)
+        labelled[at[there]] = _by_label(quality)[there]
+    # of sampled rows both are so many rows of equal weight, each by its own: rounding leaves no label without a row
+    rows = np.maximum(every[:, :, :2], labelled.sum(axis=3))
+    total = np.maximum(every.sum(axis=(1, 2)), 1)
+    return _Counts(rows, labelled, every[:, :, 2:].sum(axis=(1, 2)) / total)
+
+
+def _followed(reference: Table, counts: _Counts, metrics: list[str]) -> dict[str, Followed]:
+    """Each window as the windows before it taught to tell it, as long ahead as the newest is of the last that was told."""
+    each = Windows(np.rint(counts.rows[:, np.newaxis]).astype(np.int64))
+    inside = support_of(reference, each)
+    support = Support(1 - (1 - inside.outside) * (1 - counts.outside), inside.effective)
+    rows, known = counts.rows.sum(axis=(1, 2)), counts.labelled.sum(axis=(1, 2, 3))
+    told = (known >= TOLD * rows) & (known > 0)
+    truth = {
+        metric: np.where(told, values, np.nan)
+        for metric, values in realised(counts.labelled, reference.scores, metrics).items()
+    }
+    after = len(told) - 1 - int(np.flatnonzero(told)[-1]) if told.any() else 0
+    measures = Panel.of_table(reference, ASKED).estimate(each, metrics)
+    return follow(measures, truth, delay=max(after, 1), support=support, level=LEVEL)
