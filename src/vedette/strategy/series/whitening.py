@@ -75,6 +75,9 @@ def autoregression(values: Floats, order_max: int = N_LAGS) -> tuple[Floats, flo
     """
     order_max = min(order_max, len(values) // 20)
     centred = values - np.nanmean(values)
+    centred = centred / max(
+        float(np.nanmax(np.abs(centred), initial=0.0)), 1e-300
+    )  # squares of any unit are finite
     before = lagged(centred, order_max)
     whole = np.isfinite(centred) & np.isfinite(before).all(axis=1)
     x, y = before[whole], centred[whole]
