@@ -29,8 +29,9 @@ class Entry:
 
     ``rate``, ``rate_low`` and ``rate_high`` are false alarms a month over everything watched, with exact 95 % limits;
     ``delay`` is the mean delay in windows over the faults that count, ``delay_low`` and ``delay_high`` its 95 % interval.
-    ``within`` is True where the upper limit is within the budget. ``left`` says why it left the race, ``lines`` what to
-    write into vedette.toml, that it be in force, ``runs`` whether vedette can run it.
+    ``within`` is True where the upper limit is within the budget, or half of it (``Track.limit``).
+    ``left`` says why it left the race, ``lines`` what to write into vedette.toml, that it be in force, ``runs`` whether
+    vedette can run it.
     """
 
     name: str
@@ -154,7 +155,7 @@ def _entry(course: Course, runner: Runner) -> Entry:
         mean,
         mean - half,
         mean + half,
-        high <= course.track.history.budget and runner.out != "over the budget",
+        high <= course.track.limit and runner.out != "over the budget",
         runner.out,
         tuple(runner.ready.lines),
     )

@@ -41,6 +41,7 @@ COLUMNS_MAX = 24
 RUNS = 16
 """Replays in a round."""
 
+_OF_PHASE_MIN = 8  # windows of a phase: of fewer it is not known how the days of a weekday differ, and limits are cautious
 _CALM_MONTHS = 12.0  # of a round: where windows are short, more calm replays than struck ones
 _CALM_RUNS_MAX = 128
 _CALIBRATION_MONTHS = 240.0
@@ -87,6 +88,13 @@ class Track:
     def n_windows(self) -> int:
         """Windows of a replay."""
         return self.lead + self.horizon - 1
+
+    @property
+    def limit(self) -> float:
+        """False alarms a month that the upper limit of a rate must not exceed: the budget; half of it where the phases of a
+        season are known from few windows, so that replays may be too calm.
+        """
+        return self.history.budget * (0.5 if _short(self.history) else 1.0)
 
     def calm(self, n_runs: int, random: np.random.Generator) -> dict[str, Replays]:
         """Replays of each column without a fault; all columns in the same order of windows."""
@@ -167,7 +175,7 @@ def race(
     most there are, and what is done.
     """
     random = np.random.default_rng(seed)
-    track = Track.of(history)
+    track = Track.of(history, CAUTION if _short(history) else FAIR)
 
     def said(done: int, what: str) -> None:
         if tell is not None:
@@ -222,6 +230,11 @@ def confidence_sequence(x: Floats, level: float = 1.0 - _LEVEL, n_best: int = 20
     )
     mean = float(x.mean())
     return mean - width, mean + width
+
+
+def _short(history: History) -> bool:
+    """True where there is a season, and few windows of each phase."""
+    return history.period > 1 and len(history.start) < _OF_PHASE_MIN * history.period
 
 
 def _sampled(history: History) -> History:
@@ -342,7 +355,7 @@ def _decided(track: Track, runners: Sequence[Runner], cells: Sequence[Cell]) -> 
         return True
     visible = _visible(runners, cells)
     losses = {one.name: _loss(one, visible) for one in racing}
-    within = [one for one in racing if _upper(track, one) <= history.budget]
+    within = [one for one in racing if _upper(track, one) <= track.limit]
     if not within:
         return False
     leader = min(within, key=lambda one: float(losses[one.name].mean()))
