@@ -36,6 +36,7 @@ align-items:start}
 break-inside:avoid}.col{border-left:4px solid var(--line);content-visibility:auto;contain-intrinsic-size:auto 380px}
 .col.is-ALARM{border-left-color:var(--ALARM)}.col.is-WARN{border-left-color:var(--WARN)}.col.is-UNKNOWN{border-left-color:var(--UNKNOWN)}
 .whole{background:var(--card);border:1px solid var(--line);border-radius:8px;padding:12px 14px;max-width:760px}
+.whole p{font-size:13.5px}
 .col:target{outline:2px solid var(--mark);outline-offset:2px}.col p{font-size:13.5px}.col .note{font-size:12px}
 .meta{display:flex;flex-wrap:wrap;gap:0 10px;font-size:13px;color:var(--dim)}.meta b{font-weight:600}
 svg{display:block;overflow:visible}

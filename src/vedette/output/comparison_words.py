@@ -33,6 +33,7 @@ _METRICS = {
     "hellinger": "Hellinger",
     "wasserstein": "Wasserstein",
     "wasserstein_sd": "Wasserstein, sd",
+    "ngram_shift_sd": "n-grams, sd",
     "mmd": "MMD",
     "mmd_sd": "MMD as a shift, sd",
     "mean_shift_sd": "mean shift, sd",

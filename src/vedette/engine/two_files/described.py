@@ -49,7 +49,7 @@ _LEFT_OUT = frozenset({"rows", "throughput_per_s", "error_rate"})  # told beside
 @dataclass(frozen=True, slots=True)
 class Compared:
     """What the files hold in a column. ``parts`` are the p-values of what was tested: values, missing, infinite, length,
-    directions.
+    directions, ngrams.
 
     ``levels`` maps the levels of a category to their rows in the current file and in the reference. ``inflated`` is
     how many rows are worth one, since they depend on those before them. ``surest`` is the test of ``number_parts``

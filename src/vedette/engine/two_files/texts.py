@@ -1,7 +1,7 @@
 """A column of texts or identifiers in two files: values too many to be told apart by name.
 
 How many there are, whether both files repeat the same ones, what share of rows has a value that the reference does not
-have, and how long they are.
+have, how long they are, and (``ngrams.py``) what they are made of.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import polars as pl
 from scipy import special
 
 from vedette.engine.two_files.described import LEVEL, Compared, drawn, estimate, missing, too_few
+from vedette.engine.two_files.ngrams import compare_ngrams
 from vedette.engine.two_files.source import Source, dependence, gaps
 from vedette.output.comparison import Estimate, Picture, Side
 from vedette.statistics import STATISTICS
@@ -68,6 +69,7 @@ def compare_texts(sources: Sequence[Source]) -> Compared:
     parts: dict[str, float | None] = {}
     inflated = dependence([_lengths(source.stretch()) for source in sources])
     reason = too_few(lengths, inflated)
+    pieces = compare_ngrams(sources)
     if reason is None:
         alone = all(one.fresh.all() for one in counted)
         once = times if alone else _times([one.hashes[one.fresh] for one in counted])
@@ -78,9 +80,12 @@ def compare_texts(sources: Sequence[Source]) -> Compared:
         parts["length"] = two_samples.numbers(lengths[0].counts[0], lengths[1].counts[0], inflated)
         if parts["values"] is None and parts["length"] is None:
             parts["values"] = 1.0  # hardly a value comes twice, and all have one length: nothing differs
+        if pieces.p_value is not None:
+            parts["ngrams"] = pieces.p_value
     parts["missing"] = missing(found, gaps(sources))
     many = Estimate(None, None, None, int(lengths[0].used[0]), "more values than can be compared by name")
-    told = {"psi": many, "unseen_share": found[0].figures["unseen_share"]}
+    told = {} if pieces.shift is None else {"ngram_shift_sd": pieces.shift}
+    told |= {"psi": many, "unseen_share": found[0].figures["unseen_share"]}
     return Compared("text", found, told, _drawn(grid, lengths), parts, {}, reason, inflated)
 
 

@@ -71,6 +71,7 @@ def said(found: Compared) -> str:
         "infinite": _infinite,
         "length": _length,
         "directions": _directions,
+        "ngrams": _ngrams,
     }
     return "; ".join(dict.fromkeys(text for _, part in clear if (text := tell[part](found))))
 
@@ -95,6 +96,14 @@ def _directions(found: Compared) -> str:
     if one is not None and one.value is not None and one.low:
         told.append(f"variances along axes changed by {' '.join(estimate(one, '%'))}")
     return f"directions: {', '.join(told) or 'another distribution'}"
+
+
+def _ngrams(found: Compared) -> str:
+    one = found.distances.get("ngram_shift_sd")
+    if one is None or one.value is None:
+        return "texts are made of other pieces"
+    moved = " ".join(estimate(one))
+    return f"texts are made of other pieces: shares of n-grams moved by {moved} standard deviations between texts"
 
 
 def _numbers(found: Compared) -> str:
@@ -287,7 +296,9 @@ def matters(found: Compared) -> bool:
     known = {name: found.distances[name].high for name in limits if name in found.distances}
     if found.kind == "text":
         now, before = (side.figures["length_mean"].value for side in found.sides)
-        unlike = found.parts.get("values")
+        unlike, pieces = found.parts.get("values"), found.distances.get("ngram_shift_sd")
+        if found.parts.get("ngrams") is not None and pieces is not None and (pieces.high or 0.0) >= SD_MIN:
+            return True
         return (
             unlike is None
             or unlike < SHARE_MIN
