@@ -12,6 +12,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from vedette.strategy.series.baseline import season_p
 from vedette.strategy.series.counted import (
     SHIFTS,
     CountedState,
@@ -33,6 +34,7 @@ Ints = NDArray[np.int64]
 KINDS = ("mean", "rate", "variance", "category", "exceedance")
 RELEARN = 100
 """Rows of a new reference, after ``relearn``."""
+_SEASON = 0.01 / 3.0  # level of the test for a season, as where the methods that know one test for it
 _SIDES = {"both": (1.0, -1.0), "up": (1.0,), "down": (-1.0,)}
 
 Kept = RankedState | CountedState
@@ -43,12 +45,13 @@ class StatisticalState:
     """K series: what their kind remembers (``kept``), and what is gathered of new references.
 
     ``waiting`` [K]: rows still to come for it, 0 where the one there is holds. ``fresh`` [K, RELEARN]: those that came, NaN
-    for the rest; without columns where no reference was ever given up.
+    for the rest; without columns where no reference was ever given up. ``seasonal`` [K]: nothing is said of these.
     """
 
     kept: Kept
     waiting: Ints
     fresh: Floats
+    seasonal: NDArray[np.bool_]
 
 
 @dataclass
@@ -72,6 +75,9 @@ class Statistical:
     variances, exceedances of a quantile, and known rates. Else it is *calibrated*: those of a rate, of categories and of a
     ``limit`` are exact on average over Jeffreys' prior, and checked by simulation at single rates of .0005 to .5.
     ``guarantees`` says of each series what the test left of it.
+
+    No season is known here: of a series whose reference has one (Kruskal and Wallis' test of the hours of the day at .0033)
+    nothing is said; the methods that know it are for it.
 
     A number that is missing or infinite says nothing. A series with fewer than 20 rows of reference says nothing ever:
     its log e-values are 0, the rest NaN. Raises ``ValueError`` for what it was not made for.
@@ -127,7 +133,10 @@ class Statistical:
 
     def words(self, state: StatisticalState) -> tuple[str, ...]:
         """What was done about rows of each series that hang together, in words."""
-        return tuple(one.words for one in state.kept.treatments)
+        return tuple(
+            "nothing is said of a series with a season" if muted else one.words
+            for one, muted in zip(state.kept.treatments, state.seasonal.tolist(), strict=True)
+        )
 
     @cached_property
     def bets(self) -> Floats:
@@ -138,16 +147,16 @@ class Statistical:
         return np.asarray(signs * (LOCATIONS if self.kind == "mean" else SHIFTS)).ravel()
 
     def begin(self, past: Floats, times: Floats) -> StatisticalState:
-        """The state after the reference ``past`` [n, K], NaN where missing; ``times`` [n] are not looked at."""
+        """The state after the reference ``past`` [n, K], NaN where missing, at ``times`` [n] or [n, K]."""
         past = np.asarray(past, dtype=np.float64)
         if past.ndim != 2 or past.shape[1] < 1:
             raise ValueError(f"past has shape {past.shape}: must be [rows, series]")
         if len(times) != len(past):
             raise ValueError(f"times has {len(times)} rows, past {len(past)}: must be as many")
         n_series = past.shape[1]
-        return StatisticalState(
-            self._begin(past), np.zeros(n_series, dtype=np.int64), np.zeros((n_series, 0))
-        )
+        seasonal = np.array([_has_season(past[:, k], _own(times, k)) for k in range(n_series)])
+        waiting, fresh = np.zeros(n_series, dtype=np.int64), np.zeros((n_series, 0))
+        return StatisticalState(self._begin(past), waiting, fresh, seasonal)
 
     def _begin(
         self, past: Floats, treatments: tuple[Treatment, ...] | None = None, n_cells: int | None = None
@@ -179,7 +188,9 @@ class Statistical:
                 f"value has shape {value.shape}: must be {state.waiting.shape}, one of each series"
             )
         told, kept = self._step(state.kept, value)
-        after = StatisticalState(kept, state.waiting, state.fresh)
+        if bool(state.seasonal.any()):
+            told = _muted(told, state.seasonal)
+        after = StatisticalState(kept, state.waiting, state.fresh, state.seasonal)
         return told, self._gather(after, value) if bool(state.waiting.any()) else after
 
     def _step(self, kept: Kept, value: Floats) -> tuple[Told, Kept]:
@@ -202,7 +213,7 @@ class Statistical:
         told, waiting = state.kept.told.copy(), state.waiting.copy()
         fresh = state.fresh.copy() if state.fresh.shape[1] else np.full((len(told), RELEARN), np.nan)
         told[rows], waiting[rows], fresh[rows] = False, RELEARN, np.nan
-        return StatisticalState(replace(state.kept, told=told), waiting, fresh)
+        return StatisticalState(replace(state.kept, told=told), waiting, fresh, state.seasonal)
 
     def _gather(self, state: StatisticalState, value: Floats) -> StatisticalState:
         """The state with ``value`` put to the new references of the series that wait for one."""
@@ -215,7 +226,7 @@ class Statistical:
             treatments = tuple(kept.treatments[row] for row in full.tolist())
             n_cells = kept.weights.shape[1] if isinstance(kept, CountedState) else None
             kept = splice(kept, self._begin(fresh[full].T, treatments, n_cells), full)
-        return StatisticalState(kept, waiting, fresh)
+        return StatisticalState(kept, waiting, fresh, state.seasonal)
 
     def _cells(self, values: Floats) -> Floats:
         """The numbers of cells of ``values``, NaN where missing."""
@@ -228,3 +239,20 @@ class Statistical:
             right = "0 or 1" if self.kind == "rate" else "a whole number of 0 or more, of its category"
             raise ValueError(f"value={values[wrong].flat[0]:g}: must be {right}, or NaN")
         return np.where(there, values, np.nan)
+
+
+def _own(times: Floats, k: int) -> Floats:
+    """The times of one series, of times [n] or [n, K]."""
+    times = np.asarray(times, dtype=np.float64)
+    return times if times.ndim == 1 else times[:, k]
+
+
+def _has_season(past: Floats, times: Floats) -> bool:
+    there = np.isfinite(past)
+    return bool(there.sum() > 1) and season_p(past[there], times[there]) < _SEASON
+
+
+def _muted(told: Told, muted: NDArray[np.bool_]) -> Told:
+    """What was told, but of some series nothing."""
+    rest = (np.where(muted, np.nan, getattr(told, name)) for name in ("expected", "low", "high", "surprise"))
+    return Told(np.where(muted[:, None], 0.0, told.log_e), *rest)
