@@ -8,11 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from vedette.strategy.series import kalman, regimes, states
 from vedette.strategy.series.baseline import Baseline, baseline, note, time_of
 from vedette.strategy.series.errors import Errors, forget, judge_error
+from vedette.strategy.series.kalman import Filter, choose, observe, start, unsettled
 from vedette.strategy.series.method import Told
+from vedette.strategy.series.regimes import Regimes, filtered, fit
 from vedette.strategy.series.residuals import WEIGHTS, copied, refit, uniform
+from vedette.strategy.series.states import N_STATES, state_of, strangeness, time_to_failure
+from vedette.strategy.series.states import cuts as cuts_of
 
 __all__ = ["Chain", "ChainState"]
 
@@ -35,10 +38,10 @@ class ChainState:
     """
 
     base: Baseline
-    level: kalman.Filter
+    level: Filter
     level_errors: Errors
     regime_base: Baseline
-    regime: regimes.Regimes
+    regime: Regimes
     regime_errors: Errors
     cuts: Floats
     at: Ints
@@ -73,18 +76,18 @@ class Chain:
         x = np.stack([base.normal(row) for row in past]) if len(past) else np.empty((0, k))
         at = np.stack([np.broadcast_to(time_of(times, row), (k,)) for row in range(len(past))])
         step_s, span_s = _steps(x, at)
-        models = kalman.choose(x, at, step_s, span_s)
-        cuts = np.stack([states.cuts(_seen(x[:, one])) for one in range(k)])
+        models = choose(x, at, step_s, span_s)
+        cuts = np.stack([cuts_of(_seen(x[:, one])) for one in range(k)])
         state = ChainState(
             base,
-            kalman.start(models, step_s, span_s),
+            start(models, step_s, span_s),
             Errors.none(k),
             base,
-            regimes.fit(x),
+            fit(x),
             Errors.none(k),
             cuts,
             np.full(k, -1, dtype=np.int64),
-            np.zeros((k, states.N_STATES, states.N_STATES), dtype=np.int64),
+            np.zeros((k, N_STATES, N_STATES), dtype=np.int64),
             np.zeros((k, 3), dtype=np.bool_),
         )
         z = np.full((3, len(past), k), np.nan)
@@ -120,7 +123,7 @@ class Chain:
         plain = rows[state.base.plain[rows]]
         return replace(
             state,
-            level=kalman.unsettled(state.level, rows),
+            level=unsettled(state.level, rows),
             level_errors=forget(state.level_errors, plain),
             regime_errors=forget(state.regime_errors, rows),
         )
@@ -141,18 +144,14 @@ class Chain:
         out = []
         for one in range(len(state.at)):
             edges = state.base.centre[one] + state.base.unit[one] * state.cuts[one]
-            failed = {0, states.N_STATES - 1} if above is None and below is None else set()
+            failed = {0, N_STATES - 1} if above is None and below is None else set()
             if above is not None:
-                failed |= {states.N_STATES - 1} | {
-                    1 + i for i, edge in enumerate(edges[:-1]) if edge >= above
-                }
+                failed |= {N_STATES - 1} | {1 + i for i, edge in enumerate(edges[:-1]) if edge >= above}
             if below is not None:
                 failed |= {0} | {i for i, edge in enumerate(edges) if edge <= below}
             now = int(state.at[one])
             nothing = (float("nan"),) * 3
-            out.append(
-                nothing if now < 0 else states.time_to_failure(state.moves[one], now, tuple(sorted(failed)))
-            )
+            out.append(nothing if now < 0 else time_to_failure(state.moves[one], now, tuple(sorted(failed))))
         return out
 
 
@@ -177,10 +176,10 @@ def _advance(state: ChainState, x: Floats, time: Floats) -> tuple[ChainState, To
     """The state after numbers, what they say, and the scores of the three parts [3, K]; own arrays take them in."""
     rows = np.arange(len(x))
     plain = state.base.plain
-    expected, variance = kalman.observe(state.level, x, time, scale=state.level_errors.scale)
+    expected, variance = observe(state.level, x, time, scale=state.level_errors.scale)
     told = judge_error(state.level_errors, state.base, x, expected, np.sqrt(variance), plain, _STREAMS[0])
 
-    above, below, now = regimes.filtered(state.regime, x)
+    above, below, now = filtered(state.regime, x)
     with np.errstate(divide="ignore"):
         score = np.where(above < below, -special.ndtri(above), special.ndtri(below))
     score = np.clip(score, -38.0, 38.0)
@@ -193,11 +192,11 @@ def _advance(state: ChainState, x: Floats, time: Floats) -> tuple[ChainState, To
         np.ones(len(x), dtype=np.bool_),
         _STREAMS[1],
     )
-    to = states.state_of(x, state.cuts)
+    to = state_of(x, state.cuts)
     moved = (to >= 0) & (state.at >= 0)
     from_ = np.maximum(state.at, 0)
     u = uniform(state.moves.sum(axis=(1, 2)), _STREAMS[2])
-    p = states.strangeness(state.moves[rows, from_], np.maximum(to, 0), u)
+    p = strangeness(state.moves[rows, from_], np.maximum(to, 0), u)
     state.moves[rows[moved], from_[moved], to[moved]] += 1
     powers = np.array(_POWERS)
     of_move = np.where(moved[:, None], np.log(powers) + (powers - 1.0) * np.log(p)[:, None], 0.0)
