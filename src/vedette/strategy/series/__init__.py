@@ -18,8 +18,8 @@ from vedette.strategy.series.time_step import TimeStep
 __all__ = ["METHODS", "Method", "Told"]
 
 METHODS: dict[str, type[Method]] = {
-    "statistical": Statistical,
     "time_step": TimeStep,
     "chain": Chain,
+    "statistical": Statistical,
 }
-"""The methods by name."""
+"""The methods by name; what was expected of a number is what the first of them that knows says."""

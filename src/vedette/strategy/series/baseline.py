@@ -12,7 +12,7 @@ from scipy import special
 
 from vedette.strategy.dependence import LEVEL, ljung_box
 
-__all__ = ["Baseline", "baseline", "long_run", "note", "season_p", "time_of"]
+__all__ = ["Baseline", "baseline", "has_season", "long_run", "note", "season_p", "time_of"]
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -122,6 +122,16 @@ def season_p(x: Floats, at: Floats) -> float:
     means = np.bincount(inverse, weights=ranks) / n
     h = (len(x) - 1) / len(x) * float((n * (means - ranks.mean()) ** 2).sum()) / spread
     return float(special.chdtrc(len(n) - 1, h))
+
+
+def has_season(past: Floats, times: Floats) -> Bools:
+    """Which series [K] of a reference [n, K] have a season of the day, by that test at .0033."""
+    out = np.zeros(past.shape[1], dtype=np.bool_)
+    for column in range(past.shape[1]):
+        there = np.isfinite(past[:, column])
+        at = times if times.ndim == 1 else times[:, column]
+        out[column] = there.sum() > 1 and season_p(past[there, column], at[there]) < LEVEL / 3.0
+    return out
 
 
 def long_run(z: Floats) -> float:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from vedette.strategy.series.baseline import Baseline, baseline, note, time_of
+from vedette.strategy.series.baseline import Baseline, baseline, has_season, note, time_of
 from vedette.strategy.series.errors import Errors, forget, judge_error
 from vedette.strategy.series.kalman import Filter, choose, observe, start, unsettled
 from vedette.strategy.series.method import Told
@@ -58,8 +58,8 @@ class Chain:
     (``states``); a move's conformal p-value is exact for a chain, and bet on by kappa p^(kappa - 1).
 
     A part whose scores of the reference hang together fourfold or more is mute for that series: its e-values are 0; regimes
-    and moves are, too, where the level wanders as that of a random walk does, and regimes where numbers pass for independent
-    or are often equal. A series that passes for independent is not
+    and moves are, too, where the level wanders as that of a random walk does, and where there is a season, which they do not
+    know; regimes where numbers pass for independent or are often equal. A series that passes for independent is not
     followed by a level: its numbers themselves are ranked.
     """
 
@@ -95,7 +95,7 @@ class Chain:
             state, _, z[:, row] = _advance(state, x[row], at[row])
         for errors in (state.level_errors, state.regime_errors):
             refit(errors.bag, np.arange(k))
-        return _noted(state, z)
+        return _noted(state, z, has_season(past, times))
 
     def step(self, state: ChainState, value: Floats, time: float | Floats) -> tuple[Told, ChainState]:
         """What a new number of each series [K] says, and the state after it."""
@@ -212,13 +212,13 @@ def _advance(state: ChainState, x: Floats, time: Floats) -> tuple[ChainState, To
     return after, replace(told, log_e=log_e), z
 
 
-def _noted(state: ChainState, z: Floats) -> ChainState:
+def _noted(state: ChainState, z: Floats, seasonal: Bools) -> ChainState:
     """The state after the scores of the reference [3, n, K]: parts widened, or mute where widening is not enough."""
     base, of_regime, of_moves = (note(state.base, scores) for scores in z)
     tracked = np.array([[one == "tracked" for one in part.guarantees] for part in (of_regime, of_moves)])
     mute = np.zeros_like(state.mute)
     mute[:, 1:] = tracked.T
     mute[:, 2] |= of_moves.widen > 1.5  # bets on moves cannot be widened
-    mute[:, 1:] |= (state.level.model[:, 0] >= _WANDERS)[:, None]
+    mute[:, 1:] |= (seasonal | (state.level.model[:, 0] >= _WANDERS))[:, None]
     mute[:, 1] |= base.plain | base.tied  # what regimes make of equal numbers differs with what came before
     return replace(state, base=base, regime_base=of_regime, mute=mute)

@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from vedette.strategy.series.baseline import season_p
+from vedette.strategy.series.baseline import has_season
 from vedette.strategy.series.counted import (
     SHIFTS,
     CountedState,
@@ -34,7 +34,6 @@ Ints = NDArray[np.int64]
 KINDS = ("mean", "rate", "variance", "category", "exceedance")
 RELEARN = 100
 """Rows of a new reference, after ``relearn``."""
-_SEASON = 0.01 / 3.0  # level of the test for a season, as where the methods that know one test for it
 _SIDES = {"both": (1.0, -1.0), "up": (1.0,), "down": (-1.0,)}
 
 Kept = RankedState | CountedState
@@ -154,7 +153,7 @@ class Statistical:
         if len(times) != len(past):
             raise ValueError(f"times has {len(times)} rows, past {len(past)}: must be as many")
         n_series = past.shape[1]
-        seasonal = np.array([_has_season(past[:, k], _own(times, k)) for k in range(n_series)])
+        seasonal = has_season(past, np.asarray(times, dtype=np.float64))
         waiting, fresh = np.zeros(n_series, dtype=np.int64), np.zeros((n_series, 0))
         return StatisticalState(self._begin(past), waiting, fresh, seasonal)
 
@@ -241,18 +240,9 @@ class Statistical:
         return np.where(there, values, np.nan)
 
 
-def _own(times: Floats, k: int) -> Floats:
-    """The times of one series, of times [n] or [n, K]."""
-    times = np.asarray(times, dtype=np.float64)
-    return times if times.ndim == 1 else times[:, k]
-
-
-def _has_season(past: Floats, times: Floats) -> bool:
-    there = np.isfinite(past)
-    return bool(there.sum() > 1) and season_p(past[there], times[there]) < _SEASON
-
-
 def _muted(told: Told, muted: NDArray[np.bool_]) -> Told:
     """What was told, but of some series nothing."""
     rest = (np.where(muted, np.nan, getattr(told, name)) for name in ("expected", "low", "high", "surprise"))
-    return Told(np.where(muted[:, None], 0.0, told.log_e), *rest)
+    return Told(
+        np.where(muted[:, None], -np.inf, told.log_e), *rest
+    )  # evidence that never grows, not even by waiting
