@@ -108,6 +108,32 @@ def test_a_change_of_scores_is_seen_before_labels(tmp_path: Path) -> None:
     model.monitor.close()
 
 
+def test_a_reference_whose_days_differ_makes_wide_intervals(tmp_path: Path) -> None:
+    """Before any label has come, what days of the reference differ by is what is to be expected of those that follow."""
+    widths = []
+    for name, apart in (("alike", 0.0), ("apart", 0.8)):
+        folder = tmp_path / name
+        folder.mkdir()
+        model = Model(folder, reference=False)
+        days = []
+        for day in range(20):
+            frame = rows(500 + day, 300)
+            probability = frame["probability"].to_numpy()
+            odds = np.log(probability / (1 - probability)) * (
+                1 + apart * (-1) ** day
+            )  # surer or less than it says
+            label = np.random.default_rng(day).random(300) < 1 / (1 + np.exp(-odds))
+            at = pl.Series([START + DAY * (day - 30 + i / 300) for i in range(300)])
+            days.append(frame.with_columns(label=pl.Series(label.astype(int)), time=at).drop("id"))
+        model.monitor.reference(pl.concat(days))
+        model.day(0.0)
+        (row,) = model.figures().iter_rows(named=True)
+        assert "windows of the reference" in row["record"], row
+        widths.append(row["high"] - row["low"])
+        model.monitor.close()
+    assert widths[1] > 1.5 * widths[0]
+
+
 def test_journals_and_lake_give_the_same(tmp_path: Path) -> None:
     """Rows that are still in the journals are estimated as those of the lake are."""
     model = Model(tmp_path)

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 
 from vedette.engine.query import Span
+from vedette.engine.stored import of_frame
 from vedette.engine.summarise import QUALITY, SCORES
 from vedette.engine.view import View, reference_of, windows
 from vedette.statistics.summary import Summary
 from vedette.statistics.unlabelled import (
     Confidence,
     Followed,
+    Measure,
     Panel,
+    Rehearsal,
     Support,
     Table,
     Windows,
@@ -33,6 +37,7 @@ ESTIMATED = ("accuracy", "precision", "recall", "f1", "roc_auc")
 ASKED = ("confidence", "halfway", "constant")
 """The estimators that score x prediction counts suffice to, the one to ask first of all first."""
 
+FOLDS = 5
 LEVEL = 0.95  # as the statistics'
 TOLD = 0.9
 """From this share of labels on a window tells what the estimate was off by."""
@@ -69,7 +74,7 @@ def estimated(seen: View, span: Span, frame: pl.DataFrame) -> pl.DataFrame:
     window = np.searchsorted(starts, row["start"].dt.timestamp("us").to_numpy())
     places = row["_row"].to_numpy()
     labelled = row["labelled"].fill_null(0.0).to_numpy()
-    found = _followed(reference, counts, wanted)
+    found = _followed(reference, counts, wanted, _rehearsal(seen, reference, wanted))
     parts: dict[str, list[object]] = {
         name: told[name].to_list() for name in ("value", "low", "high", "n", "kind", "reason", "note")
     }
@@ -170,7 +175,9 @@ def _counts(seen: View, span: Span, starts: np.ndarray) -> _Counts:
     return _Counts(rows, labelled, every[:, :, 2:].sum(axis=(1, 2)) / total)
 
 
-def _followed(reference: Table, counts: _Counts, metrics: list[str]) -> dict[str, Followed]:
+def _followed(
+    reference: Table, counts: _Counts, metrics: list[str], rehearsal: Rehearsal | None
+) -> dict[str, Followed]:
     """Each window as the windows before it taught to tell it, as long ahead as the newest is of the last that was told."""
     each = Windows(np.rint(counts.rows[:, np.newaxis]).astype(np.int64))
     inside = support_of(reference, each)
@@ -183,4 +190,31 @@ def _followed(reference: Table, counts: _Counts, metrics: list[str]) -> dict[str
     }
     after = len(told) - 1 - int(np.flatnonzero(told)[-1]) if told.any() else 0
     measures = Panel.of_table(reference, ASKED).estimate(each, metrics)
-    return follow(measures, truth, delay=max(after, 1), support=support, level=LEVEL)
+    delay = max(after, 1) if told.any() else None
+    return follow(measures, truth, delay=delay, rehearsal=rehearsal, support=support, level=LEVEL)
+
+
+def _rehearsal(seen: View, reference: Table, metrics: list[str]) -> Rehearsal | None:
+    """Stretches of the reference, each estimated by the four fifths that it is not of; None where it was not cut."""
+    rows = seen.summaries.filter((pl.col("part") == "rehearsal") & (pl.col("column") == QUALITY)).sort(
+        "start"
+    )
+    grid = seen.shape.grids[QUALITY]
+    rows = rows.filter(pl.col("grid") == grid.id)
+    if rows.is_empty():
+        return None
+    labelled = _by_label(of_frame(rows, grid))
+    fold = np.arange(len(labelled)) * FOLDS // len(labelled)
+    parts: list[Mapping[str, Mapping[str, Measure]]] = []
+    for number in range(FOLDS):
+        rest = labelled[fold != number].sum(axis=0)[np.newaxis]
+        if not rest.sum():
+            return None
+        own = labelled[fold == number].sum(axis=3)[:, np.newaxis]
+        panel = Panel.of_table(Table(rest, reference.scores), ASKED)
+        parts.append(panel.estimate(Windows(own), metrics))
+    joined = {
+        name: {metric: Measure.joined([part[name][metric] for part in parts]) for metric in metrics}
+        for name in ASKED
+    }
+    return Rehearsal(joined, realised(labelled, reference.scores, metrics))

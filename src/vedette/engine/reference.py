@@ -39,10 +39,17 @@ from vedette.records import RESERVED, Settings
 from vedette.statistics.counting_scores import scored_grid
 from vedette.statistics.grid import Grid, category_grid, numeric_grid, vector_grid
 
-__all__ = ["NOISE_ROWS", "take", "write_grids"]
+__all__ = ["NOISE_ROWS", "REHEARSAL", "take", "write_grids"]
 
 NOISE_ROWS = 100_000
 """Rows at most, in order of time, from which the dependence of the reference is read."""
+
+
+REHEARSAL = "rehearsal"
+"""The part of the table ``summaries`` that has a reference's labelled rows by stretches of its time."""
+
+STRETCHES, STRETCHES_MIN, PARTS = 200, 10, 30
+STRETCH_ROWS = 100
 
 
 def take(tables: ModelTables, reference: Reference, arrival: int, now: datetime) -> pl.DataFrame:
@@ -116,7 +123,32 @@ def take(tables: ModelTables, reference: Reference, arrival: int, now: datetime)
         findings,
         now,
     )
-    return to_frame(found, "reference", arrival)
+    told = to_frame(found, "reference", arrival)
+    if counted is None or QUALITY not in rest_of:
+        return told
+    stretches = _stretches(rest_of[QUALITY], grids[QUALITY], reference.version, shape.window_us)
+    return pl.concat([told, to_frame(stretches, REHEARSAL, arrival)])
+
+
+def _stretches(frame: pl.DataFrame, grid: Grid, version: str, window_us: int) -> list[Increment]:
+    """The labelled rows of a reference by stretches of its time, which estimates without labels are rehearsed on.
+
+    They are the model's windows, as many joined as make no more than ``STRETCHES``; where there are not ten of those (rows
+    without times), equal parts of the rows as they come, a hundred or more each. Fewer than ten are none.
+    """
+    _, window = np.unique(window_starts(frame["time"], window_us), return_inverse=True)
+    n = int(window.max(initial=-1)) + 1
+    if n < STRETCHES_MIN or frame.height < n * STRETCH_ROWS:
+        n = min(frame.height // STRETCH_ROWS, PARTS)
+        window = np.arange(frame.height) * n // max(frame.height, 1)
+    if n < STRETCHES_MIN:
+        return []
+    joined = -(-n // STRETCHES)
+    window, n = window // joined, -(-n // joined)
+    summary = summarise_levels(frame, QUALITY, grid, window, n).effective
+    first = np.asarray(frame["time"].dt.timestamp("us").min(), dtype=np.int64)
+    order = first + np.arange(n)  # their order is all that is told of their times
+    return [Increment(version, QUALITY, order, order, summary)]
 
 
 def _whole(column: str, segment: str, frame: pl.DataFrame, grid: Grid, version: str) -> Increment:

@@ -131,6 +131,8 @@ def _read(
         of_reference = pl.col("part") == "reference"
         arrival = scan.filter(of_reference).select(pl.col("arrival").max()).collect().item()
         if arrival is not None:
+            if query is not None and query.estimate:
+                of_reference |= pl.col("part") == "rehearsal"
             wanted |= of_reference & (pl.col("arrival") == arrival)
     if query is not None:
         wanted &= pl.col("column").is_in(sorted(query.columns(shape.all_grids)))
