@@ -36,7 +36,7 @@ from vedette.statistics.multilabel import MultilabelSummary, multilabel_figures,
 __all__ = ["SIMULATIONS"]
 
 TRUTH_ROWS = 1_000_000
-TRUTH_IMAGES = 60_000
+TRUTH_IMAGES = 25_000
 
 
 def lines(

@@ -2,8 +2,9 @@
 
 All are built from the shares' own limits, whose distances from the value are recovered as variances ("MOVER"): Wilson's, or
 Clopper and Pearson's of fewer than 50 rows or where a count is under 5. Computed over all outcomes of two binomial counts, for
-shares from 0.01 to 0.99, difference and ratio hold the truth 0.94 of the time or more, with 50 rows or more of either side and
-no share near 0 or 1 up to 0.97, and more often otherwise (``benchmarks/judgement/coverage_tasks.py``).
+shares from 0.01 to 0.99, difference and ratio hold the truth 0.94 of the time or more, but for the difference of shares of 0.01
+and 0.99 with 30 rows of either side (0.927); with fewer than 50 rows, or a share near 0 or 1, mostly more than 0.97
+(``benchmarks/judgement/coverage_tasks.py``).
 
 Sources: R. G. Newcombe (1998), Statistics in Medicine 17, 873-890 (method 10); A. Donner and G. Y. Zou (2012), Statistical
 Methods in Medical Research 21, 347-359 (the ratio).
