@@ -568,6 +568,12 @@ def series(
         typer.Option(help="A day of which nothing is expected; again for others.", show_default=False),
     ] = None,
     timezone: Annotated[str, typer.Option(help="Whose hours and days seasons go by.")] = "UTC",
+    above: Annotated[
+        float | None, typer.Option(help="Tell when it is expected to be over this.", show_default=False)
+    ] = None,
+    below: Annotated[
+        float | None, typer.Option(help="Tell when it is expected to be under this.", show_default=False)
+    ] = None,
     separator: Annotated[
         str | None, typer.Option(help="Separator of CSV files; default a comma.", show_default=False)
     ] = None,
@@ -589,6 +595,8 @@ def series(
             events=event or (),
             holidays=holiday or (),
             timezone=timezone,
+            above=above,
+            below=below,
             separator="\t" if separator == "\\t" else separator,
         )
     series_console.print_series(found, as_json=json)

@@ -14,11 +14,12 @@ from vedette.engine.two_files.source import as_floats, kind_of
 from vedette.errors import DataError
 from vedette.lake.files import open_table
 from vedette.strategy.series import METHODS
+from vedette.strategy.series.chain import Chain
 from vedette.strategy.series.change_points import change_points
 from vedette.strategy.series.events import Calendar
 from vedette.strategy.series.found import SeriesFound
 from vedette.strategy.series.seasonal import without_season
-from vedette.strategy.series.watch import watch_series
+from vedette.strategy.series.watch import Watched, watch_series
 
 __all__ = ["judge_file"]
 
@@ -36,13 +37,16 @@ def judge_file(
     events: Sequence[str] = (),
     holidays: Sequence[str] = (),
     timezone: str = "UTC",
+    above: float | None = None,
+    below: float | None = None,
     separator: str | None = None,
 ) -> SeriesFound:
     """Judge the numeric columns of a Parquet, CSV, Arrow or Delta table as series.
 
     ``columns`` are those to judge (default: all numeric ones), ``time`` that of the times (default: the first one that holds
     times). ``reference`` rows are learned from and not judged (default 15 %, at most 750). ``events`` are ISO times after
-    which the level may be another, ``holidays`` ISO days of which nothing is expected, by the clock of ``timezone``.
+    which the level may be another, ``holidays`` ISO days of which nothing is expected, by the clock of ``timezone``. With
+    ``above`` or ``below`` the chain tells in how many steps each series is expected to be beyond that.
 
     Raises ``DataError`` where the file cannot be read or has no such series, ``ValueError`` for an impossible argument.
     """
@@ -88,6 +92,7 @@ def judge_file(
         reference=reference,
         names=names,
     )
+    outlook = _outlook(watched, tuple(names), above, below)
     judged = watched.verdict[:, 0] != ""
     local = calendar.local(times)
     left = {name: without_season(values[:, k], local) for k, name in enumerate(names)}
@@ -103,7 +108,24 @@ def judge_file(
         methods=tuple(METHODS) if methods is None else tuple(methods),
         timed=time is not None,
         sorted_rows=not ordered,
+        outlook=outlook,
     )
+
+
+def _outlook(
+    watched: Watched, names: tuple[str, ...], above: float | None, below: float | None
+) -> dict[str, tuple[float, float, float]]:
+    """Steps expected until each series is beyond a limit, with their intervals; nothing where no limit is given."""
+    if above is None and below is None:
+        return {}
+    for limit in (above, below):
+        if limit is not None and not np.isfinite(limit):
+            raise ValueError(f"above={above}, below={below}: must be finite numbers")
+    chain = Chain()
+    state = watched.state.methods.get(chain.name)
+    if state is None:
+        raise ValueError(f"above={above}, below={below}: is told by the method chain, which was left out")
+    return dict(zip(names, chain.outlook(state, above, below), strict=True))
 
 
 def _times(frame: pl.DataFrame, name: str | None, path: str) -> tuple[np.ndarray, bool]:

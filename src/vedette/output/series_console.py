@@ -32,6 +32,10 @@ def series_json(found: SeriesFound) -> dict[str, Any]:
         "timed": found.timed,
         "guarantees": {name: dict(one) for name, one in found.watched.guarantees.items()},
         "alarms": [_alarm(one, found) for one in found.watched.alarms],
+        "outlook": {
+            name: {"steps": _number(steps), "low": _number(low), "high": _number(high)}
+            for name, (steps, low, high) in found.outlook.items()
+        },
         "changes": {
             name: {
                 "reason": one.reason or None,
@@ -108,6 +112,11 @@ def print_series(found: SeriesFound, *, as_json: bool = False) -> None:
     if len(alarms) > _SHOWN:
         console.print(f"and {len(alarms) - _SHOWN:,} more: --json has all")
     _print_changes(console, found)
+    for name, (steps, low, high) in found.outlook.items():
+        told = (
+            "not known" if math.isnan(steps) else f"in {steps:,.0f} steps ({_short(low)} to {_short(high)})"
+        )
+        console.print(f"{visible(name, _NAME)}: beyond the limit: {told}", highlight=False, markup=False)
     for name, said in _guarantees(found.names, found.watched.guarantees):
         console.print(Text(f"{visible(name, _NAME)}: {said}", "dim"), highlight=False)
 
@@ -153,6 +162,10 @@ def _print_changes(console: Terminal, found: SeriesFound) -> None:
     console.print(table)
     if len(rows) > _SHOWN:
         console.print(f"and {len(rows) - _SHOWN:,} more: --json has all")
+
+
+def _short(steps: float) -> str:
+    return f"{steps:,.0f}" if math.isfinite(steps) else "never"
 
 
 def _name(series: str, found: SeriesFound) -> str:

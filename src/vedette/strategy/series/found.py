@@ -20,7 +20,8 @@ class SeriesFound:
     methods said row by row, and by name when each changed, without its ``seasons``.
 
     ``timed`` is false where the file has no times: rows are taken to be an hour apart. ``sorted_rows`` is true where rows had
-    to be put in the order of their times.
+    to be put in the order of their times. ``outlook`` has by name the steps expected until a series is beyond a limit, and
+    their 95 % interval.
     """
 
     names: tuple[str, ...]
@@ -34,3 +35,4 @@ class SeriesFound:
     methods: tuple[str, ...]
     timed: bool
     sorted_rows: bool
+    outlook: Mapping[str, tuple[float, float, float]]

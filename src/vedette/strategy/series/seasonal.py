@@ -17,6 +17,7 @@ LEVEL = 1e-4
 _DAY_S, _WEEK_S = 86400.0, 604800.0
 _PHASES = ((_DAY_S, 3600.0, "day"), (_WEEK_S, 3600.0, "week"), (_WEEK_S, _DAY_S, "week"))
 _PERIODS_MIN = 4  # of a season that is taken away: two for each half
+_ROUNDS = 3  # the median of a period is off by some of the wave until that is gone
 _ALIKE = 4.0  # standard errors of a correlation of halves that have nothing in common
 
 
@@ -53,7 +54,8 @@ def without_season(values: Floats, times: Floats) -> tuple[Floats, tuple[str, ..
         away = left - _around(left, at, period)
         half = np.floor(at / period).astype(np.int64) % 2
         if _p_value(away[there], phase[there]) < LEVEL and _alike(away, phase, half, there):
-            left = left - _profile(away, phase, there)
+            for _ in range(_ROUNDS):
+                left = left - _profile(left - _around(left, at, period), phase, there)
             found.append(name)
     return left, tuple(found)
 
