@@ -44,7 +44,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_what_was_expected_is_told_when_something_else_came(file: Path) -> None:
     """The change is an alarm at its first hours, in numbers, and looking back at its hour; the quiet series is neither."""
-    found = judge_file(file)
+    found = judge_file(file, budget_per_month=0.1)
     first = found.watched.alarms[0]
     assert first.series == "latency_ms"
     assert CHANGE <= first.row <= CHANGE + 2

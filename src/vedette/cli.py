@@ -125,6 +125,9 @@ def figures(
     as_of: Annotated[
         str | None, typer.Option(help="As known at this time, ISO; several with commas.", show_default=False)
     ] = None,
+    estimate: Annotated[
+        bool, typer.Option("--estimate", help="Estimate windows whose labels have not all come.")
+    ] = False,
     lake: LakeOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -144,6 +147,7 @@ def figures(
             since=since,
             until=until,
             as_of=as_of,
+            estimate=estimate,
         )
     console.print_figures(frame, as_json=json)
 

@@ -222,6 +222,7 @@ def _said(row: Mapping[str, Any]) -> str:
     known = row.get("as_of")
     parts = [
         f"as of {known:%Y-%m-%d %H:%M}".removesuffix(" 00:00") if known else "",
+        row["kind"] if row.get("kind", "measured") != "measured" else "",
         f"sampled: {row['sampled']}" if row.get("sampled") else "",
         row.get("note") or "",
     ]
