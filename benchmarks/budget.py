@@ -12,9 +12,12 @@ days. The delay is the median day, the first is 1, over ``--runs`` runs with a c
 
     python benchmarks/budget.py --months 120 --rows 500 --case iid --case ar5
 
-Cases: independent normal rows (iid), autocorrelated by .5, .8 and -.5 (ar5, ar8, ar-5), a weekly wave of .2 sd (season), a
-daily one with windows of an hour (daily), a level of its own for each day and column of .1 sd (day), Student's t on 3
-degrees of freedom (t3), events of one row in a thousand (rare), columns correlated by .9 (tied).
+With ``--series`` the methods over series watch the means of windows beside the detectors, as in production: these have 0.8 of
+the budget, those 0.2.
+
+Cases: independent normal rows (iid), autocorrelated by .5, .8, -.5 and .95 (ar5, ar8, ar-5, ar95), a weekly wave of .2 sd
+(season), a daily one with windows of an hour (daily), a level of its own for each day and column of .1 sd (day), Student's t
+on 3 degrees of freedom (t3), events of one row in a thousand (rare), columns correlated by .9 (tied).
 """
 
 from __future__ import annotations
@@ -27,8 +30,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import signal, special
 
+from vedette.engine.series_watched import SERIES_MAX, SERIES_SHARE, SERIES_WINDOWS
 from vedette.statistics import Grid, Summary, numeric_grid, summarise_numeric
 from vedette.strategy import STRATEGIES, Plan, State, Step, Strategy, batch_numbers, begin, inflation, plan
+from vedette.strategy.series.watch import watch_series
 
 MONTH_DAYS = 30
 RUN_DAYS = 180
@@ -127,6 +132,7 @@ CASES = {
     "t3": heavy(3.0),
     "rare": rare(0.001),
     "tied": Case(tied(0.9)),
+    "ar95": Case(autoregressive(0.95)),
 }
 
 
@@ -152,10 +158,16 @@ class Run:
     plan: Plan
     state: State
     steps: Iterator[Step]
+    means: Array  # float64[windows, columns], of the cells' middles
 
 
 def run(
-    setting: Setting, random: np.random.Generator, n_days: int, change_day: int = 0, shift: float = 0.0
+    setting: Setting,
+    random: np.random.Generator,
+    n_days: int,
+    change_day: int = 0,
+    shift: float = 0.0,
+    budget: float = 1.0,
 ) -> Run:
     """A reference and the windows of days 1 to ``n_days``; the first column is shifted from ``change_day`` on."""
     case, columns = setting.case, setting.columns
@@ -189,9 +201,31 @@ def run(
     reference = {name: summary.merged() for name, summary in batches.items()}
     watches = plan(reference, "benchmark")
     noise = inflation(watches, batches, windows)
-    state = begin(watches, reference, noise, windows_per_month=MONTH_DAYS / case.window_days, budget=1.0)
+    state = begin(watches, reference, noise, windows_per_month=MONTH_DAYS / case.window_days, budget=budget)
     starts = np.arange(n_windows) * case.window_days * 86400.0
-    return Run(watches, state, watches.steps(live, range(n_windows), starts.tolist()))
+    means = np.column_stack([middle(live[name]) for name in names])
+    return Run(watches, state, watches.steps(live, range(n_windows), starts.tolist()), means)
+
+
+def middle(windows: Summary) -> Array:
+    """The mean of each window, each row in the middle of its cell."""
+    edges = windows.grid.edges
+    cells = np.concatenate([edges[:1], (edges[1:] + edges[:-1]) / 2, edges[-1:]])
+    return (windows.counts @ cells) / np.maximum(windows.counts.sum(axis=1), 1)
+
+
+def series_alarms(made: Run, window_days: float) -> list[tuple[int, str]]:
+    """(day, series) of every alarm of the methods over series, which have a fifth of the budget and 50 windows to learn from."""
+    names = [f"x{column:03d}.expected" for column in range(min(made.means.shape[1], SERIES_MAX))]
+    times = np.arange(len(made.means)) * window_days * 86400.0
+    watched = watch_series(
+        made.means[:, : len(names)],
+        times,
+        reference=SERIES_WINDOWS,
+        names=names,
+        budget_per_month=SERIES_SHARE,
+    )
+    return [(int(one.row * window_days + 1e-9) + 1, one.series) for one in watched.alarms]
 
 
 def drawn(
@@ -254,7 +288,11 @@ def line(name: str, setting: Setting, options: argparse.Namespace) -> str:
     random = np.random.default_rng([options.seed, setting.rows, *name.encode()])
     n_runs = options.months * MONTH_DAYS // RUN_DAYS
     n_months, days = n_runs * RUN_DAYS / MONTH_DAYS, setting.case.window_days
-    told = [alarms(strategy, run(setting, random, RUN_DAYS), days) for _ in range(n_runs)]
+    told = []
+    for _ in range(n_runs):
+        made = run(setting, random, RUN_DAYS, budget=1.0 - SERIES_SHARE if options.series else 1.0)
+        found = alarms(strategy, made, days)
+        told.append(found + series_alarms(made, days) if options.series else found)
     counts = np.array([len(found) for found in told])
     said = f"{name:6} {setting.rows:6} rows a day"
     if n_runs:
@@ -285,6 +323,7 @@ def main() -> None:
     parser.add_argument("--shift", type=float, action="append", help="in sd, in one column: .1 and .25")
     parser.add_argument("--day", type=int, action="append", help="of the change: 1 and 11")
     parser.add_argument("--runs", type=int, default=40, help="with a change, for each delay")
+    parser.add_argument("--series", action="store_true", help="with the methods over series beside them")
     parser.add_argument("--seed", type=int, default=20261123)
     options = parser.parse_args()
     print(
