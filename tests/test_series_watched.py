@@ -16,6 +16,7 @@ from vedette.engine.health import health
 from vedette.engine.series_watched import SERIES_WINDOWS
 from vedette.engine.state import kept_row
 from vedette.lake.tables import Lake
+from vedette.strategy import State
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -177,3 +178,22 @@ def test_what_cannot_be_is_refused(tmp_path: Path, line: str, said: str) -> None
     path.write_text(f"[models.m]\n{line}\n")
     with pytest.raises(vedette.errors.ConfigError, match=said):
         config.read(path)
+
+
+def test_the_budget_is_split_as_long_as_series_are_on(tmp_path: Path) -> None:
+    """The detectors have 0.8 of the budget with series and all of it without, from the round in which that is said."""
+    model = Hours(tmp_path, seed=7)
+    model.monitor.reference(
+        pl.DataFrame({"x": model.random.normal(size=400), "prediction": model.random.normal(size=400)})
+    )
+    model.run(4)
+
+    def budget() -> float:
+        kept = kept_row(model.lake.model("m"))
+        assert kept is not None
+        return float(State.from_bytes(kept.block).budget[0])
+
+    assert budget() == pytest.approx(0.8)
+    model.written.models["m"]["series"] = False  # type: ignore[index]
+    model.run(2)
+    assert budget() == pytest.approx(1.0)

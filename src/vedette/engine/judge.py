@@ -179,11 +179,15 @@ def _opening(
         return None
     plan, reference, arrival = found
     told: set[tuple[str, str]] = set()
+    budget = shape.settings.budget_per_month * (1.0 if said.series is False else 1.0 - SERIES_SHARE)
     if kept is None or renewed:
-        share = 1.0 if said.series is False else 1.0 - SERIES_SHARE
-        mark, state = _begin(kept, plan, reference, (name, detail), arrival, shape, share)
+        mark, state = _begin(kept, plan, reference, (name, detail), arrival, shape, budget)
     else:
         mark, state = kept, _same_plan(plan, reference, strategy.State.from_bytes(kept.block))
+        if (
+            state.budget[0] != budget
+        ):  # it was changed, or series were turned on or off: limits go with it from now on
+            state = replace(state, budget=np.array([budget]))
         alarms = {key_of(one) for one in json.loads(kept.verdicts) if one["verdict"] == Status.ALARM}
         told = alarms & {(watch.id, watch.segment) for watch in plan.watches}
     return mark, arrival, Detection(plan, state, reference, told, _findings(detail))
@@ -293,11 +297,11 @@ def _begin(
     event: tuple[str, dict[str, Any]],
     arrival: int,
     shape: Shape,
-    share: float,
+    budget: float,
 ) -> tuple[Kept, strategy.State]:
     """The state at the start of a reference, and the mark from which on arrivals are judged against it.
 
-    ``share`` is that of the budget which the detectors have.
+    ``budget`` are the false alarms a month that the detectors may make.
     """
     name, detail = event
     state = strategy.begin(
@@ -305,7 +309,7 @@ def _begin(
         reference,
         np.array(detail["inflation"]),
         windows_per_month=strategy.MONTH_S / shape.settings.window_s,
-        budget=shape.settings.budget_per_month * share,
+        budget=budget,
     )
     # of a model that had no reference yet, all that came before is judged against it too
     origin = -1 if kept is None or not kept.reference else arrival - 1
