@@ -31,7 +31,7 @@ def test_ranks_of_tied_numbers_are_uniform() -> None:
     p = []
     for value in values:
         p.append(ranked(bag, np.array([value]), 9)[0][0])
-        put_in(bag, np.array([value]), np.array([True]))
+        put_in(bag, np.array([value]), np.array([True]), np.array([False]))
     assert np.isnan(p[0])
     assert stats.kstest(p[1:], "uniform").pvalue > 1e-4
 

@@ -62,7 +62,7 @@ def judge_error(
         base.back(from_ + unit * errors.bag.high),
         z,
     )
-    put_in(errors.bag, error, counted)
+    put_in(errors.bag, error, counted, ~plain)
     errors.seen[:] += ~np.isnan(x)
     size = np.minimum(np.abs(x - forecast) / (sd * _MEAN_OF_NORMAL), 5.0 * errors.scale)
     share = np.where(np.isnan(size), 0.0, np.maximum(_SCALE_SHARE, 1.0 / (errors.seen + 1.0)))
@@ -76,5 +76,5 @@ def forget(errors: Errors, rows: Ints) -> Errors:
     out = errors.copy()
     for array in (out.bag.ring, out.bag.scale, out.bag.low, out.bag.high):
         array[rows] = np.nan
-    out.bag.n[rows] = 0
+    out.bag.n[rows] = out.bag.held[rows] = 0
     return out

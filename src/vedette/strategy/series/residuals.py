@@ -32,6 +32,7 @@ _SHAPE_MARGIN = (
 )
 _TIES_MAX = 0.1  # share of equal errors from which on a series has no tail, but counts
 
+_LEARNING = 400  # errors of a forecaster that is still learning
 SHIFTS = (
     0.5,
     1.0,
@@ -58,7 +59,8 @@ WEIGHTS: Floats = np.concatenate(
 
 @dataclass(frozen=True, slots=True)
 class Bag:
-    """Past errors of K series: ``ring`` [K, N] (NaN: empty), how many were put in ``n`` [K], and the tails fitted.
+    """Past errors of K series: ``ring`` [K, N] (NaN: empty), how many were put in, ``n`` [K], and are in it, ``held`` [K],
+    and the tails fitted.
 
     Of each side [K, 2] (above, below): the error ``from_`` which on the tail holds, its ``scale`` (NaN: none), ``shape``, and
     the share of errors ``beyond``. ``low`` and ``high`` [K]: the middle 95 %.
@@ -66,6 +68,7 @@ class Bag:
 
     ring: Floats
     n: Ints
+    held: Ints
     from_: Floats
     scale: Floats
     shape: Floats
@@ -78,7 +81,8 @@ class Bag:
         """A bag with nothing in it."""
         sides = [np.full((n_series, 2), np.nan) for _ in range(4)]
         middle = [np.full(n_series, np.nan) for _ in range(2)]
-        return cls(np.full((n_series, size), np.nan), np.zeros(n_series, dtype=np.int64), *sides, *middle)
+        nothing = np.zeros(n_series, dtype=np.int64)
+        return cls(np.full((n_series, size), np.nan), nothing, nothing.copy(), *sides, *middle)
 
 
 def copied(state: Kept) -> Kept:
@@ -137,11 +141,21 @@ def tail_shape(beyond: Floats) -> tuple[float, float]:
     return shape, a0 * max(1.0 - shape, 0.1)
 
 
-def put_in(bag: Bag, error: Floats, counted: Bools) -> None:
-    """Puts errors [K] of the series that are ``counted`` into a bag of one's own, and refits their tails when due."""
-    rows = np.flatnonzero(counted)
-    bag.ring[rows, bag.n[rows] % bag.ring.shape[1]] = error[rows]
+def put_in(bag: Bag, error: Floats, counted: Bools, learning: Bools) -> None:
+    """Puts errors [K] of the series that are ``counted`` into a bag of one's own, and refits their tails when due.
+
+    Of the first 400 errors of a forecaster that is ``learning`` [K] the older half is taken out: as long as a season is not
+    known errors are large, and in units of what they were those after look small, and then large.
+    """
+    rows, size = np.flatnonzero(counted), bag.ring.shape[1]
+    place = bag.n[rows] % size
+    bag.held[rows] += np.isnan(bag.ring[rows, place])
+    bag.ring[rows, place] = error[rows]
     bag.n[rows] += 1
+    old = rows[learning[rows] & (bag.n[rows] % 2 == 0) & (bag.n[rows] <= _LEARNING)]
+    if len(old):
+        bag.ring[old, bag.n[old] // 2 - 1] = np.nan
+        bag.held[old] -= 1
     due = rows[(bag.n[rows] % _REFIT == 0) & (bag.n[rows] >= 2 * _TAIL_MIN)]
     if len(due):
         refit(bag, due)
@@ -150,7 +164,8 @@ def put_in(bag: Bag, error: Floats, counted: Bools) -> None:
 def refit(bag: Bag, rows: Ints) -> None:
     """Fits the tails and the middle of a bag of one's own, of some series."""
     for row in rows.tolist():
-        errors = np.sort(bag.ring[row, : min(bag.n[row], bag.ring.shape[1])])
+        errors = bag.ring[row]
+        errors = np.sort(errors[~np.isnan(errors)])
         n = len(errors)
         if not n:
             continue
@@ -180,7 +195,7 @@ def ranked(bag: Bag, error: Floats, stream: int) -> tuple[Floats, Floats]:
     Without a tail: (errors beyond + u (equal ones + 1))/(n + 1), which is exactly uniform for exchangeable errors, u from
     ``uniform``. Beyond the start of a tail: its survival function.
     """
-    n = np.minimum(bag.n, bag.ring.shape[1]).astype(np.float64)
+    n = bag.held.astype(np.float64)
     above = (bag.ring > error[:, None]).sum(axis=1)
     below = (bag.ring < error[:, None]).sum(axis=1)
     u = uniform(bag.n, stream)
