@@ -18,7 +18,7 @@ def full_bag(errors: np.ndarray) -> Bag:
     """A bag of K series with as many errors [K, n]."""
     bag = Bag.empty(len(errors), errors.shape[1])
     bag.ring[:] = errors
-    bag.n[:] = errors.shape[1]
+    bag.n[:] = bag.held[:] = errors.shape[1]
     refit(bag, np.arange(len(errors)))
     return bag
 
@@ -372,3 +372,18 @@ def test_a_baseline_of_nothing_is_no_error() -> None:
     assert (base.unit > 0).all()
     assert base.plain.all()
     assert np.isnan(base.normal(np.array([np.nan, np.inf]))).all()
+
+
+def test_errors_of_a_forecaster_that_learns_are_left_behind() -> None:
+    """Of the first 400 errors the later half is in the bag; without learning all are; a full ring has its size."""
+    for learning, expected in (
+        (True, {10: 5, 11: 6, 400: 200, 500: 300, 900: 600}),
+        (False, {10: 10, 400: 400, 900: 600}),
+    ):
+        bag = Bag.empty(1, 600)
+        for value in range(1, 901):
+            put_in(bag, np.array([float(value)]), np.array([True]), np.array([learning]))
+            if value in expected:
+                kept = bag.ring[0][~np.isnan(bag.ring[0])]
+                assert bag.held[0] == len(kept) == expected[value]
+                assert kept.min() == value - expected[value] + 1
