@@ -273,7 +273,7 @@ def test_advice_on_the_command_line(
         assert (tables.path.name, seconds) == ("m", 7.0)
         return raced[0]
 
-    monkeypatch.setattr("vedette.engine.commands.advise_model", instead)
+    monkeypatch.setattr("vedette.engine.questions.advise_model", instead)
     before = signal.getsignal(signal.SIGINT)
     code, out, _ = inside(capsys, monkeypatch, "advise", "m", "--seconds", "7", "--lake", str(folder))
     assert code == 0

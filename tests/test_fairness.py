@@ -268,14 +268,14 @@ def test_the_command_prints_what_the_monitor_returns(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """In words, and as one JSON document."""
-    from vedette.engine import commands
+    from vedette.engine import questions
     from vedette.output.fairness_console import print_fairness
 
     monitor, _ = recorded(tmp_path)
     monitor.flush()
     expected = monitor.fairness("sex", "accuracy_ratio", window="all")
     monitor.close()
-    frame = commands.fairness(
+    frame = questions.fairness(
         str(tmp_path), "m", "sex", "accuracy_ratio", window="all", since=None, until=None, against=None
     )
     assert frame.equals(expected)

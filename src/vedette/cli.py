@@ -132,12 +132,12 @@ def figures(
     json: JsonOption = False,
 ) -> None:
     """Figures with their intervals, by window."""
-    from vedette.engine import commands
+    from vedette.engine import questions
     from vedette.output import console
     from vedette.output.progress import told
 
     with told(f"figures of {model}"):
-        frame = commands.figures(
+        frame = questions.figures(
             _where(lake),
             model,
             metric,
@@ -162,12 +162,12 @@ def labels(
     json: JsonOption = False,
 ) -> None:
     """What became of the labels, how long they take, and whether late ones differ from early ones."""
-    from vedette.engine import commands
+    from vedette.engine import questions
     from vedette.output import labels_console
     from vedette.output.progress import told
 
     with told(f"labels of {model}"):
-        found, delays = commands.labels(_where(lake), model, by)
+        found, delays = questions.labels(_where(lake), model, by)
     labels_console.print_labels(found, delays, as_json=json)
 
 
@@ -195,12 +195,12 @@ def fairness(
     json: JsonOption = False,
 ) -> None:
     """How far rates lie apart between groups of rows, with intervals, by window."""
-    from vedette.engine import commands
+    from vedette.engine import questions
     from vedette.output.fairness_console import print_fairness
     from vedette.output.progress import told
 
     with told(f"fairness of {model}"):
-        frame = commands.fairness(
+        frame = questions.fairness(
             _where(lake), model, by, metric, against=against, window=window, since=since, until=until
         )
     print_fairness(frame, as_json=json)
@@ -258,12 +258,12 @@ def explain(
     json: JsonOption = False,
 ) -> None:
     """Why something fired: which segments, which inputs, since when, which fault, what else happened then."""
-    from vedette.engine import commands
+    from vedette.engine import questions
     from vedette.output import explanation_console
     from vedette.output.progress import told
 
     with told(f"explaining {model}"):
-        found = commands.explain(_where(lake), model, watch)
+        found = questions.explain(_where(lake), model, watch)
     explanation_console.print_explanation(model, found, as_json=json)
 
 
@@ -378,12 +378,12 @@ def rules_replay(
     json: JsonOption = False,
 ) -> None:
     """A dry run of rules over the history: would have fired when, which incidents caught, how late."""
-    from vedette.engine import commands
+    from vedette.engine import questions
     from vedette.output import replay_console
     from vedette.output.progress import told
 
     with told(f"replaying rules of {model}"):
-        found = commands.replay_rules(
+        found = questions.replay_rules(
             _where(lake), model, rule or (), since=since, until=until, incidents=incident or ()
         )
     replay_console.print_replayed(found, as_json=json)
@@ -399,12 +399,12 @@ def advise(
     json: JsonOption = False,
 ) -> None:
     """Replay the model's clean history with faults, race the strategies, and say which to use and what it can see."""
-    from vedette.engine import commands
+    from vedette.engine import questions
     from vedette.output import advice_console
     from vedette.output.progress import told
 
     with told(f"advice for {model}") as progress:
-        found = commands.advise(_where(lake), model, seconds=seconds, progress=progress)
+        found = questions.advise(_where(lake), model, seconds=seconds, progress=progress)
     advice_console.print_advice(found, as_json=json)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from types import FrameType
@@ -18,15 +18,9 @@ from vedette.capture.journal import producers
 from vedette.engine import alerts as alerts_module
 from vedette.engine import audit as audit_module
 from vedette.engine import cycle, delivery, outbox, people, requests, written
-from vedette.engine import explain as explain_module
-from vedette.engine import fairness as fairness_module
-from vedette.engine import figures as figures_module
-from vedette.engine import labels as labels_module
 from vedette.engine import rules as rules_module
-from vedette.engine.advise import advise_model
 from vedette.engine.false_alarms import measured
 from vedette.engine.health import health_with_kin, kin_of
-from vedette.engine.rules_replay import Replayed, replay_model
 from vedette.engine.state import due
 from vedette.errors import AlertError, ConfigError, LakeError, LockedError
 from vedette.lake import ingest as lake_ingest
@@ -34,41 +28,33 @@ from vedette.lake.ledger import ledger as read_ledger
 from vedette.lake.locks import lock
 from vedette.lake.outcomes import identifier
 from vedette.lake.tables import Lake, ModelTables
-from vedette.output.explanation import Explanation
 from vedette.records import (
     Alert,
     AlertState,
     ChannelReport,
     FalseAlarms,
     Health,
-    Labels,
     Ledger,
     Status,
     Verdict,
     check_model_name,
 )
-from vedette.strategy.advice import Advised
 
 __all__ = [
     "acknowledge",
-    "advise",
     "alerts",
     "channels",
     "check",
-    "explain",
-    "fairness",
     "false_alarms",
-    "figures",
     "follow",
     "history",
     "ingest",
-    "labels",
     "ledger",
     "open_lake",
-    "replay_rules",
     "rules",
     "silence",
     "try_channel",
+    "visit",
 ]
 
 log = logging.getLogger("vedette")
@@ -93,11 +79,11 @@ def check(location: str, model: str) -> Health:
     """
     lake = open_lake(location, model)
     for name in (model, *kin_of(lake, model)):
-        _visit(lake, name)
+        visit(lake, name)
     return health_with_kin(lake, model, lake_ingest.now_of(time.time()))
 
 
-def _visit(lake: Lake, model: str) -> None:
+def visit(lake: Lake, model: str) -> None:
     """A round, where it has something to do; the channels are told in any case: retries and repeats come due."""
     if _work(lake, model):
         cycle.once(lake, models=[model])
@@ -129,70 +115,17 @@ def _other_rules(tables: ModelTables, model: str) -> bool:
         return True
 
 
-def figures(
-    location: str,
-    model: str,
-    metric: str | None,
-    *,
-    feature: str | None,
-    by: str | None,
-    window: str | None,
-    as_of: str | None,
-    **when: Any,
-) -> pl.DataFrame:
-    """Figures of a model; see ``Monitor.figures``. Several metrics, features or columns stand between commas."""
-    length = None if window is None else 0.0 if window == "all" else config.duration_s(window)
-    return figures_module.figures(
-        open_lake(location, model),
-        model,
-        _names(metric),
-        feature=_names(feature),
-        by=_names(by),
-        window_s=length,
-        as_of=as_of if as_of is None or "," not in as_of else as_of.split(","),
-        **when,
-    )
-
-
-def labels(location: str, model: str, by: str | None) -> tuple[Labels, pl.DataFrame]:
-    """What became of a model's labels, and the delays within which they come; see ``Monitor.labels``."""
-    lake = open_lake(location, model)
-    return labels_module.labels_of(lake, model), labels_module.label_delay_of(lake, model, by=_names(by))
-
-
-def fairness(
-    location: str,
-    model: str,
-    by: str,
-    metric: str | None,
-    *,
-    window: str | None,
-    **rest: Any,
-) -> pl.DataFrame:
-    """Fairness of a model; see ``Monitor.fairness``. Several metrics stand between commas."""
-    length = None if window is None else 0.0 if window == "all" else config.duration_s(window)
-    lake = open_lake(location, model)
-    return fairness_module.fairness(lake, model, by, _names(metric), window_s=length, **rest)
-
-
 def alerts(location: str, model: str) -> list[Alert]:
     """The alerts of a model, the newest first, after a round where there is something to do.
 
     Channels that have taken nothing for a while are named in the log.
     """
     lake = open_lake(location, model)
-    _visit(lake, model)
+    visit(lake, model)
     tables, now = lake.model(model), lake_ingest.now_of(time.time())
     for one in outbox.verdicts(tables, now):
         log.warning("%s: %s", one.watch, one.reason)
     return alerts_module.alerts(tables, now)
-
-
-def explain(location: str, model: str, watch: str | None = None) -> Explanation | None:
-    """Why a watch of a model fired, after a round where there is something to do; see ``engine.explain``."""
-    lake = open_lake(location, model)
-    _visit(lake, model)
-    return explain_module.explain(lake, model, watch)
 
 
 def channels(location: str) -> list[ChannelReport]:
@@ -241,40 +174,6 @@ def rules(location: str, model: str) -> list[tuple[str, Verdict]]:
         return verdicts.get(watch) or Verdict(watch, "", Status.UNKNOWN, None, "", "rule", new)
 
     return [(text if isinstance(text, str) else text["when"], of(name)) for name, text in said.items()]
-
-
-def advise(
-    location: str, model: str, *, seconds: float, progress: Callable[[int, int, str], None] | None = None
-) -> Advised:
-    """Which strategy should watch a model; the first SIGINT ends the race, and what it showed by then is the advice."""
-    lake = open_lake(location, model)
-    _visit(lake, model)
-    stopped: list[int] = []
-
-    def stop(number: int, _frame: FrameType | None) -> None:
-        stopped.append(number)
-        signal.signal(signal.SIGINT, before)  # the second one ends the command
-
-    before = signal.signal(signal.SIGINT, stop)
-    try:
-        return advise_model(lake.model(model), seconds=seconds, tell=progress, stop=lambda: bool(stopped))
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def replay_rules(
-    location: str,
-    model: str,
-    said: Sequence[str],
-    *,
-    since: str | None = None,
-    until: str | None = None,
-    incidents: Sequence[str] = (),
-) -> Replayed:
-    """Rules over the history of a model: would have fired when, which incidents caught, how late."""
-    lake = open_lake(location, model)
-    _visit(lake, model)
-    return replay_model(lake.model(model), said, since=since, until=until, incidents=incidents)
 
 
 def false_alarms(location: str, model: str) -> FalseAlarms | None:
@@ -342,10 +241,6 @@ def _on_alert(
                 return [act(tables, name, now=now, **said) for name in (same if incident else [alert])]
             known += [name for name, one in ids.items() if one.state is not AlertState.RESOLVED]
     raise AlertError(f"alert={alert!r}: not in the lake {lake.path}; open are {', '.join(known) or 'none'}")
-
-
-def _names(said: str | None) -> list[str] | None:
-    return None if said is None else [name.strip() for name in said.split(",")]
 
 
 def ledger(location: str, model: str) -> Ledger:

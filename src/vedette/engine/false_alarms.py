@@ -15,8 +15,8 @@ from vedette.engine.state import NEVER, kept_row
 from vedette.lake.events import settings_of
 from vedette.lake.tables import UTC, ModelTables
 from vedette.records import Alert, FalseAlarms
+from vedette.statistics.intervals import garwood
 from vedette.strategy import MONTH_S
-from vedette.strategy.advice.survival import poisson_limits
 
 __all__ = ["FALSE_ALARM", "mark", "marked", "measured"]
 
@@ -56,7 +56,8 @@ def measured(tables: ModelTables, alerts: Iterable[Alert]) -> FalseAlarms | None
     months = (until - first).total_seconds() / MONTH_S
     told = [one for one in alerts if _under_budget(one) and one.opened >= first]
     false = sum(one.false for one in told)
-    return FalseAlarms(false, len(told), months, settings.budget_per_month, *poisson_limits(false, months))
+    limits = (float(one) / months for one in garwood(false, 0.95))
+    return FalseAlarms(false, len(told), months, settings.budget_per_month, *limits)
 
 
 def _under_budget(alert: Alert) -> bool:
