@@ -195,9 +195,10 @@ class _Differences:
     def _tied(self, once: Floats, bend: Floats) -> Floats:
         """The covariances of the sizes of differences within a group, added up: [W, groups].
 
-        Of normal numbers with correlation r, c and c' sd from 0 to either side, the sizes have covariance r (2 Phi(c) - 1) (2 Phi(c') - 1) and
-        (1 - 2/pi) r^2 exp(-(c^2 + c'^2)/2), to the second order of Hermite's expansion, the second term raised so that the
-        sum is right for r = 1 or -1. Labels of a group have the covariance -(p p' + q q'), products of their own.
+        Of normal numbers with correlation r, c and c' sd from 0 to either side, the sizes have covariance
+        r (2 Phi(c) - 1)(2 Phi(c') - 1) and (1 - 2/pi) r^2 exp(-(c^2 + c'^2)/2), to the second order of Hermite's expansion,
+        the second term raised so that the sum is right for r = 1 or -1. Labels of a group have the covariance
+        -(p p' + q q'), products of their own.
         """
 
         def pairs(one: Floats) -> Floats:
