@@ -24,10 +24,12 @@ ROWS_A_PART = 25  # of the reference
 SHARE_MIN = 0.02  # of the reference: rarer predictions are one group
 EXPECTED_MIN = 2.0  # rows of a label in a group of the window: rarer labels are one
 PRIOR_ROWS = 2.0  # by which a share with few rows is drawn to that of both sides together
+FLOOR = 0.01  # of a variance: a change is looked for where none is seen too
 STEPS = 30  # of bisection: 1e-8 of the greatest change looked at
 HALF_NORMAL = float(np.sqrt(2 / np.pi))
 HALF_NORMAL_VARIANCE = 1 - 2 / np.pi
 HALF_NORMAL_SKEWNESS = float(HALF_NORMAL * (4 / np.pi - 1) / HALF_NORMAL_VARIANCE**1.5)
+WITHIN_MIN = 0.05  # of few rows it may seem to be nothing
 LEAST = 1e-40  # of a variance: nothing is divided by 0
 COMPARABLE_MIN = 0.5  # of the rows: else the figure would be of other rows than the window's
 _AT_ONCE = 2**19  # numbers of an array of windows x groups x labels: 4 MB
@@ -45,7 +47,7 @@ class ConceptShift:
     weighted as the window's rows are.
 
     Chance alone makes the sum S of the seen distances greater than 0. With s the standard deviations of differences and
-    a^2 the squares of the seen ones and s^2 together, the value is that of the change t a, t >= 0, whose expected sum is S
+    a their seen sizes (for the upper limit the root of their squares and s^2, since noise hides small ones), the value is that of the change t a, t >= 0, whose expected sum is S
     (0 where chance alone is expected to make S), and the limits are those of the t at which S is the quantile, by the
     mean, variance and skewness of a sum of folded normal numbers. Labels that are expected in under two rows of a group
     are taken together.
@@ -157,7 +159,7 @@ class _Differences:
         sizes = []
         for variance, at in ((self.noise, 0.0), (self.noise, z), (self.most, -z)):
             sd = np.sqrt(variance)
-            shape = np.sqrt(self.gap**2 + variance)
+            shape = np.sqrt(self.gap**2 + (variance if at < 0 else FLOOR * variance))
             low, high = np.zeros(len(seen)), np.full(len(seen), 12.0 + 10 * z)
             for _ in range(STEPS):
                 middle = (low + high) / 2
@@ -225,14 +227,18 @@ def _differences(ours: Floats, theirs: Floats, group: Integers) -> _Differences:
     ]  # rows that q is as good as
     worth = np.where(n[:, :, np.newaxis] > 0, worth, 1.0)
     both = (counts + q * worth) / (size + worth)
+    within = _within(theirs, share, into, q)
     rare = (both * size < EXPECTED_MIN) & (n[:, :, np.newaxis] > 0)
+    rest = np.where(rare, both, 0.0).sum(axis=2, keepdims=True)
+    mixed = np.where(rare, both * within, 0.0).sum(axis=2, keepdims=True)
+    within = np.concatenate([within, np.divide(mixed, rest, out=np.ones_like(rest), where=rest > 0)], axis=2)
     counts, q, both = (_together(one, rare) for one in (counts, q, both))
     p = counts / size
     there = n[:, :, np.newaxis] > 0
     held = (both > 0) & there
 
     def variance(ours: Floats, theirs: Floats) -> Floats:
-        return np.where(held, ours * (1 - ours) / size + theirs * (1 - theirs) / worth, 0.0)
+        return np.where(held, within * (ours * (1 - ours) / size + theirs * (1 - theirs) / worth), 0.0)
 
     prior = PRIOR_ROWS
     near_p, near_q = (p * size + prior * both) / (size + prior), (q * worth + prior * both) / (worth + prior)
@@ -247,11 +253,26 @@ def _differences(ours: Floats, theirs: Floats, group: Integers) -> _Differences:
         np.where(held, p - q, 0.0),
         noise,
         most,
-        np.where(held, near_p / np.sqrt(size), 0.0),
-        np.where(held, near_q / np.sqrt(worth), 0.0),
+        np.where(held, near_p * np.sqrt(within / size), 0.0),
+        np.where(held, near_q * np.sqrt(within / worth), 0.0),
         n / total[:, np.newaxis],
         total,
     )
+
+
+def _within(theirs: Floats, share: Floats, into: Floats, q: Floats) -> Floats:
+    """The part of a share's variance [W, groups, labels] that is within parts: how many rows each part has is known."""
+    rows = theirs.sum(axis=1, keepdims=True)
+    chance = theirs / np.maximum(rows, 1.0)
+    known = rows[:, 0] >= 2
+    own = np.where(known[:, np.newaxis], chance * (1 - chance) * rows / np.maximum(rows - 1, 1.0), 0.0)
+    sure = np.einsum("wk,kg,kl->wgl", np.where(known, share, 0.0), into, own)
+    alone = (np.where(known, 0.0, share) @ into)[
+        :, :, np.newaxis
+    ]  # a part of one row says nothing of its own
+    whole = q * (1 - q)
+    told = sure + alone * whole
+    return np.clip(np.divide(told, whole, out=np.ones_like(whole), where=whole > 0), WITHIN_MIN, 1.0)
 
 
 def _together(table: Floats, rare: npt.NDArray[np.bool_]) -> Floats:
