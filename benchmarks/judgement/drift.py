@@ -4,8 +4,8 @@ Each case is drawn ``--runs`` times from a law whose truth is known: by formula,
 a test says so at 5 % and 1 % no more often than chance makes of these levels in so many runs (the one-sided 99.9 % point of a
 binomial), and an interval holds the truth at least as often as 93 % would by the same measure.
 
-    python benchmarks/judgement/drift.py                     # 3 minutes on one core
-    python benchmarks/judgement/drift.py --runs 1000         # half an hour
+    python benchmarks/judgement/drift.py                     # minutes on one core
+    python benchmarks/judgement/drift.py --runs 1000         # ten times as long
     python benchmarks/judgement/drift.py --case concept      # one of them
 
 Cases: vectors (16 and 256 elements, normal and Student's t on 3 degrees of freedom; moved, stretched), texts, the domain
@@ -71,8 +71,8 @@ def of_vectors(runs: int, seed: int, now: Draw, before: Draw, changed: str, trut
     }
     basis = vector_basis(np.concatenate([now(random, 400), before(random, 600)]))
     if changed:
-        many = (summarise_directions(basis, side(random, TRUTH_ROWS)) for side in (now, before))
-        found = direction_shifts(*many)
+        many = [summarise_directions(basis, side(random, TRUTH_ROWS)) for side in (now, before)]
+        found = direction_shifts(many[0], many[1])
         told |= {name: Told(found[name].value) for name in ("mmd_sd", "covariance_change")}
         told["mean_shift_sd"] = Told(truth)
     else:

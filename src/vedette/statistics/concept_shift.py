@@ -47,10 +47,10 @@ class ConceptShift:
     weighted as the window's rows are.
 
     Chance alone makes the sum S of the seen distances greater than 0. With s the standard deviations of differences and
-    a their seen sizes (for the upper limit the root of their squares and s^2, since noise hides small ones), the value is that of the change t a, t >= 0, whose expected sum is S
-    (0 where chance alone is expected to make S), and the limits are those of the t at which S is the quantile, by the
-    mean, variance and skewness of a sum of folded normal numbers. Labels that are expected in under two rows of a group
-    are taken together.
+    a their seen sizes (for the upper limit the root of their squares and s^2, since noise hides small ones), the value is
+    that of the change t a, t >= 0, whose expected sum is S (0 where chance alone is expected to make S), and the limits
+    are those of the t at which S is the quantile, by the mean, variance and skewness of a sum of folded normal numbers.
+    Labels that are expected in under two rows of a group are taken together.
 
     Scores and predictions that the reference never had have no part; where they are more than half of the rows, that is
     the reason. ``n`` counts the labelled rows compared. Under 50 labelled rows on either side are a reason. Labels that
@@ -272,7 +272,8 @@ def _within(theirs: Floats, share: Floats, into: Floats, q: Floats) -> Floats:
     ]  # a part of one row says nothing of its own
     whole = q * (1 - q)
     told = sure + alone * whole
-    return np.clip(np.divide(told, whole, out=np.ones_like(whole), where=whole > 0), WITHIN_MIN, 1.0)
+    part = np.divide(told, whole, out=np.ones_like(whole), where=whole > 0)
+    return np.asarray(np.clip(part, WITHIN_MIN, 1.0))
 
 
 def _together(table: Floats, rare: npt.NDArray[np.bool_]) -> Floats:
