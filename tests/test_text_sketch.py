@@ -123,3 +123,18 @@ def test_identifiers_may_move_on() -> None:
     column = report(pl.DataFrame({"o": ids[3000:]}), pl.DataFrame({"o": ids[:3000]})).columns[0]
     assert column.changed is False
     assert column.distances["ngram_shift_sd"].reason == "identifiers: what they are made of moves on"
+
+
+def test_the_characters_looked_at_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a column of long texts no more characters are sketched than of one of short ones, whatever its size."""
+    looked_at: list[int] = []
+
+    def counted(texts: list[str]) -> np.ndarray:
+        looked_at.append(sum(len(text) for text in texts))
+        return ngram_shares(texts)
+
+    monkeypatch.setattr("vedette.engine.two_files.ngrams.ngram_shares", counted)
+    rng = np.random.default_rng(0)
+    long = [" ".join(rng.choice(WORDS, 400)) for _ in range(1500)]
+    report(pl.DataFrame({"t": long}), pl.DataFrame({"t": long[::-1]}))
+    assert 0 < sum(looked_at) <= 2 * 600 * 200

@@ -34,6 +34,7 @@ _METRICS = {
     "wasserstein": "Wasserstein",
     "wasserstein_sd": "Wasserstein, sd",
     "ngram_shift_sd": "n-grams, sd",
+    "new_share": "new values",
     "mmd": "MMD",
     "mmd_sd": "MMD as a shift, sd",
     "mean_shift_sd": "mean shift, sd",

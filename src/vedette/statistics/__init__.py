@@ -34,6 +34,7 @@ from vedette.statistics.breakdowns import AreaPerClass, ConfusionShares, SharePe
 from vedette.statistics.brier import Brier
 from vedette.statistics.calibration import ExpectedCalibrationError
 from vedette.statistics.chi_square import ChiSquare
+from vedette.statistics.concept_shift import ConceptShift
 from vedette.statistics.counting import summarise_category, summarise_numeric
 from vedette.statistics.counting_error import summarise_error
 from vedette.statistics.counting_quality import summarise_quality
@@ -190,6 +191,7 @@ STATISTICS: dict[str, Statistic] = {
         LogLoss(),
         Brier(),
         ExpectedCalibrationError(),
+        ConceptShift(),
         MeanAbsoluteError(),
         RootMeanSquaredError(),
         MeanAbsolutePercentageError(),

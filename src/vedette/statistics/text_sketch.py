@@ -63,17 +63,19 @@ def _shares(texts: list[str]) -> Floats:
     code = np.frombuffer(joined, dtype="<u4").astype(np.uint64)
     owner = np.repeat(np.arange(len(texts)), lengths)
     counts = np.zeros(len(texts) * BUCKETS)
-    for n in (2, 3):
+    mixed = np.zeros(len(code), dtype=np.uint64)
+    for n in (1, 2, 3):  # what was mixed of n characters is a part of n + 1
         if len(code) < n:
+            break
+        mixed = mixed[: len(code) - n + 1] ^ code[n - 1 :]
+        mixed *= _FACTORS[n - 1]
+        mixed ^= mixed >> np.uint64(29)
+        if n == 1:
             continue
-        mixed = np.zeros(len(code) - n + 1, dtype=np.uint64)
-        for place in range(n):
-            mixed = (mixed ^ code[place : len(code) - n + 1 + place]) * _FACTORS[place]
-            mixed ^= mixed >> np.uint64(29)
-        mixed *= _MIX
+        bucket = ((mixed * _MIX) >> np.uint64(57)).view(np.int64)  # the upper seven bits
+        bucket += owner[: len(mixed)] * BUCKETS
         inside = owner[: len(mixed)] == owner[n - 1 :]
-        bucket = (mixed >> np.uint64(57)).astype(np.int64)  # the upper seven bits
-        counts += np.bincount((owner[: len(mixed)] * BUCKETS + bucket)[inside], minlength=len(counts))
+        counts += np.bincount(bucket[inside], minlength=len(counts))
     table = counts.reshape(len(texts), BUCKETS)
     return np.asarray(table / table.sum(axis=1, keepdims=True))
 

@@ -18,6 +18,7 @@ _SHARES = frozenset(
             "precision",
         ),
         *("recall", "specificity", "f1", "roc_auc", "average_precision", "expected_calibration_error"),
+        "concept_shift",
         *(
             f"{name}_{kind}"
             for name in ("precision", "recall", "f1")

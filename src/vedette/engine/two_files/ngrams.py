@@ -20,6 +20,7 @@ CHARACTERS = 400_000
 """Characters of a file that are looked at: of short texts those of 4,096 rows."""
 
 NEIGHBOURS = 600  # rows that follow each other, to tell how far they depend on each other
+BEGINNING = 200  # characters of such a row: enough to see that it is like the one before it
 CODE = r"^\S{0,64}$"  # without a space, and not long: with a digit in it an identifier
 CODES_MIN = 0.9
 _CODES = "identifiers: what they are made of moves on"
@@ -68,7 +69,7 @@ def _inflated(sources: Sequence[Source]) -> float:
     stretches = [_texts(source.stretch()).head(NEIGHBOURS) for source in sources]
     if any(one.is_sorted() for one in stretches):
         return 1.0  # sorted, which says nothing about where they came from
-    shares = [ngram_shares([text[:500] for text in one.to_list()]) for one in stretches]
+    shares = [ngram_shares([text[:BEGINNING] for text in one.to_list()]) for one in stretches]
     whole = np.concatenate(shares)
     whole = whole - whole.mean(axis=0)
     first = np.linalg.eigh(whole.T @ whole)[1][:, -1]

@@ -14,12 +14,14 @@ import polars as pl
 from scipy import special
 
 from vedette.engine.two_files.described import LEVEL, Compared, drawn, estimate, missing, too_few
+from vedette.engine.two_files.directions import estimate_of
 from vedette.engine.two_files.ngrams import compare_ngrams
 from vedette.engine.two_files.source import Source, dependence, gaps
 from vedette.output.comparison import Estimate, Picture, Side
 from vedette.statistics import STATISTICS
 from vedette.statistics.counting import summarise_numeric
 from vedette.statistics.grid import Grid, numeric_grid
+from vedette.statistics.high_cardinality import new_level_share
 from vedette.statistics.intervals import share
 from vedette.statistics.summary import Summary
 from vedette.strategy import two_samples
@@ -67,6 +69,7 @@ def compare_texts(sources: Sequence[Source]) -> Compared:
     if len(sources) < 2:
         return Compared("text", found, picture=_drawn(grid, lengths))
     parts: dict[str, float | None] = {}
+    told: dict[str, Estimate] = {}
     inflated = dependence([_lengths(source.stretch()) for source in sources])
     reason = too_few(lengths, inflated)
     pieces = compare_ngrams(sources)
@@ -74,6 +77,7 @@ def compare_texts(sources: Sequence[Source]) -> Compared:
         alone = all(one.fresh.all() for one in counted)
         once = times if alone else _times([one.hashes[one.fresh] for one in counted])
         ours, theirs = once
+        told["new_share"] = _new(ours, theirs, halvings)
         if len(frequent):
             ours, theirs = (np.append(own, one.often) for own, one in zip(once, counted, strict=True))
         parts["values"] = two_samples.repeats(ours, theirs, int(ours.sum()), int(theirs.sum()))
@@ -84,7 +88,8 @@ def compare_texts(sources: Sequence[Source]) -> Compared:
             parts["ngrams"] = pieces.p_value
     parts["missing"] = missing(found, gaps(sources))
     many = Estimate(None, None, None, int(lengths[0].used[0]), "more values than can be compared by name")
-    told = {} if pieces.shift is None else {"ngram_shift_sd": pieces.shift}
+    if pieces.shift is not None:
+        told["ngram_shift_sd"] = pieces.shift
     told |= {"psi": many, "unseen_share": found[0].figures["unseen_share"]}
     return Compared("text", found, told, _drawn(grid, lengths), parts, {}, reason, inflated)
 
@@ -205,6 +210,15 @@ def _distinct(counted: _Counted, times: np.ndarray, sampled: int) -> Estimate:
     half = special.ndtri((1 + LEVEL) / 2) * np.sqrt(chosen * sampled * (sampled - 1.0))
     value = float(often + chosen * sampled)
     return Estimate(value, max(value - half, float(often + chosen)), min(value + half, float(n)), n)
+
+
+def _new(ours: np.ndarray, theirs: np.ndarray, halvings: int) -> Estimate:
+    """The share of rows (or runs of one value) with values that are new, not just rare; of files whose rows all count."""
+    if halvings:
+        return Estimate(
+            None, None, None, int(ours.sum()), f"over {VALUES_MAX} rows: not every value is counted"
+        )
+    return estimate_of(new_level_share(ours, theirs))
 
 
 def _unseen(times: tuple[np.ndarray, np.ndarray], counted: Sequence[_Counted], sampled: int) -> Estimate:
