@@ -124,7 +124,19 @@ def figures_of(column: Column, counts: Ints, metric: str) -> Floats:
         n = counts[..., :-1].sum(axis=-1)
         flat = counts.reshape(-1, counts.shape[-1])
         empty = Summary.empty(column.grid, len(flat), 0)
-        summary = replace(empty, rows=flat.sum(axis=1), counts=flat[:, :-1], missing=flat[:, -1])
+        ends = (
+            column.reference.minimum[:1],
+            column.reference.maximum[:1],
+        )  # of the tails, which hold a replay's ends
+        low, high = (np.repeat(one, len(flat)) for one in ends)
+        summary = replace(
+            empty,
+            rows=flat.sum(axis=1),
+            counts=flat[:, :-1],
+            missing=flat[:, -1],
+            minimum=low,
+            maximum=high,
+        )
         found = np.asarray(find_statistic(metric).figures(summary).value).reshape(counts.shape[:-1])
     return np.where(n >= ROWS_MIN, found, np.nan)
 
