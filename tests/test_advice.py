@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import numpy as np
 import pytest
@@ -12,16 +13,28 @@ from vedette.statistics import (
     STATISTICS,
     Summary,
     category_grid,
+    latency_grid,
     numeric_grid,
     quality_grid,
     summarise_category,
     summarise_numeric,
     summarise_quality,
 )
-from vedette.strategy import EDetector, Step, begin, inflation, plan
-from vedette.strategy.advice import CANDIDATES, FAULTS, Replays, advise, faults_of, history, inject, race
+from vedette.strategy import EDetector, Step, begin, inflation, plan, source_of
+from vedette.strategy.advice import (
+    CANDIDATES,
+    FAULTS,
+    Advised,
+    Replays,
+    advise,
+    faults_of,
+    history,
+    inject,
+    race,
+)
 from vedette.strategy.advice.bootstrap import block_length, draw, length_of, noises_of, orders
 from vedette.strategy.advice.copies import copies
+from vedette.strategy.advice.expected import figures_of, series_of
 from vedette.strategy.advice.faults import deviation, moved
 from vedette.strategy.advice.figures import distances, figures
 from vedette.strategy.advice.plain import opened
@@ -35,9 +48,10 @@ from vedette.strategy.advice.survival import (
 )
 
 DAY_S = 86400.0
+START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def past(seed=0, n_windows=28, n=200, level=None, budget=1.0, mixed=False, window_s=DAY_S):
+def past(seed=0, n_windows=28, n=200, level=None, budget=1.0, mixed=False, window_s=DAY_S, series=False):
     """A history of one normal column (and a category and an accuracy), and its parts; ``level`` [W] moves the windows."""
     random = np.random.default_rng(seed)
     level = np.zeros(n_windows) if level is None else level
@@ -65,7 +79,9 @@ def past(seed=0, n_windows=28, n=200, level=None, budget=1.0, mixed=False, windo
     watches = plan(merged, "m")
     noise = inflation(watches, reference)
     start = np.arange(n_windows) * window_s + 4 * DAY_S
-    return history(watches, merged, windows, start, inflation=noise, window_s=window_s, budget=budget)
+    return history(
+        watches, merged, windows, start, inflation=noise, window_s=window_s, budget=budget, series=series
+    )
 
 
 def calm(own, n_runs, n_windows, seed=1):
@@ -379,19 +395,123 @@ def test_rules_are_written_so_that_they_can_be_read() -> None:
     }  # fmt: skip
     assert {one.windows for one in rules.values()} == {2}
     assert CANDIDATES["ewma"].fit(own, calm_replays).lines == ()
-    assert CANDIDATES["e_detector_rows"].fit(own, calm_replays).lines == ('rows = "independent"',)
+    lines = CANDIDATES["e_detector_rows"].fit(own, calm_replays).lines
+    assert lines == ('rows = "independent"', "series = false")
+
+
+def test_a_watch_without_a_figure_has_no_line() -> None:
+    """Labels that come late are watched, but no rule can say it: the lines are those of the other watches."""
+    own = past(13, 20, 150)
+    column = own.columns["x"]
+    late = replace(column.watches[0], kind="late")
+    ready = CANDIDATES["limits"].fit(own, Track.of(own).calm(20, np.random.default_rng(1)))
+    other = replace(column, watches=(late, *column.watches[1:]))
+    changed = replace(own, columns={"x": other})
+    ready = CANDIDATES["limits"].fit(changed, Track.of(own).calm(20, np.random.default_rng(1)))
+    assert len(ready.lines) == len(column.watches) - 1
+
+
+def test_series_are_the_figures_of_windows() -> None:
+    """Means and accuracies are what the statistics say of the same rows; categories and segments have no series."""
+    own = past(0, 20, 300, mixed=True)
+    for source, metric in (("x", "mean"), ("_quality", "accuracy")):
+        column = own.columns[source]
+        assert series_of(source, column.grid.kind) == (("x" if source == "x" else "accuracy", metric),)
+        found = figures_of(column, column.counts, metric)
+        coarse = figures(column, column.counts, column.past)[:, 0]
+        assert found == pytest.approx(coarse if metric == "mean" else 1.0 - coarse)
+        few = figures_of(column, column.counts // 20, metric)  # about 15 rows a window
+        assert np.isnan(few).all()
+    assert series_of("c", "category") == ()
+    assert series_of(source_of("x", "region=north"), "numeric") == ()
+
+
+def test_latencies_are_quantiles_of_the_counts() -> None:
+    """The median and the 95th percentile of a window's latencies, against NumPy on the rows."""
+    random = np.random.default_rng(3)
+    rows = random.lognormal(-2.0, 0.5, size=(4, 2000))
+    grid = latency_grid()
+    counts = np.stack([summarise_numeric(grid, one, None).counts[0] for one in rows])
+    reference = summarise_numeric(grid, rows.ravel(), None)
+    column = replace(past(0).columns["x"], grid=grid, reference=reference)
+    counts = np.concatenate([counts, np.zeros((4, 1), dtype=np.int64)], axis=1)
+    for name, metric in series_of("_latency", "latency"):
+        found = figures_of(column, counts, metric)
+        level = 0.95 if name == "latency_p95" else 0.5
+        assert found == pytest.approx(np.quantile(rows, level, axis=1), rel=0.03)
+
+
+@pytest.fixture(scope="module")
+def long():
+    """A history with enough windows for series, and the candidate that watches them, ready."""
+    own = past(16, 60, 150, series=True)
+    calm_replays = Track.of(own).calm(8, np.random.default_rng(2))
+    return own, CANDIDATES["series"].fit(own, calm_replays), calm_replays
+
+
+def test_replays_of_series_side_by_side_are_judged_as_each_alone(long) -> None:
+    """Alarms of runs judged together are those of each run by itself, after those of the detectors."""
+    own, ready, replays = long
+    column, n = own.columns["x"], len(own.columns["x"].watches)
+    struck = inject(
+        own, column, FAULTS["step"], 0.5, replays["x"].counts, np.full(8, 4), np.random.default_rng(0)
+    )
+    told = ready.opens(column, Replays(struck, replays["x"].start))
+    detectors = ready.detectors.opens(column, Replays(struck, replays["x"].start))
+    assert told.opens.shape[2] == n + 1
+    assert (told.opens[..., :n] == detectors.opens).all()
+    assert told.opens[..., n].any(axis=1).sum() >= 6  # half a standard deviation is six of a mean of 150 rows
+    for run in (0, 3, 7):
+        alone = ready.opens(column, Replays(struck[run : run + 1], replays["x"].start))
+        assert (alone.opens[0, :, n] == told.opens[run, :, n]).all()
+        assert (alone.stands[0, :, n] == told.stands[run, :, n]).all()
+
+
+def test_series_have_a_fifth_of_the_budget_and_detectors_the_rest(long) -> None:
+    """The limit of the series is T/B of its share; the detectors' budget is 0.8, and all of it without series."""
+    own, ready, replays = long
+    assert ready.detectors.state.budget[0] == pytest.approx(0.8)
+    assert ready.series["x"].state.limit[0] == pytest.approx(30.0 / (0.2 * 0.9))
+    assert CANDIDATES["e_detector"].fit(own, replays).state.budget[0] == 1.0
+    assert ready.lines == ("series = true",)
+    assert CANDIDATES["e_detector"].fit(own, replays).lines == ("series = false",)
+
+
+def test_too_little_history_leaves_series_out_and_says_why() -> None:
+    """With 28 windows the series cannot race, and detectors race with what they have beside series to come."""
+    own = past(14, 28, 150, series=True)
+    assert CANDIDATES["series"].unfit(own) == "series need 50 windows of history; there are 28"
+    assert CANDIDATES["e_detector"].fit(own, {}).state.budget[0] == pytest.approx(0.8)
+    assert CANDIDATES["e_detector"].fit(own, {}).lines == ()
+    assert past(14, 60, 60, series=True).detectors == 1.0
+    assert CANDIDATES["series"].unfit(past(14, 50, 60)) is None
+
+
+def test_a_race_with_series_says_what_they_are_worth(long) -> None:
+    """Both race on the same replays; their alarms count together against the budget."""
+    own = long[0]
+    some = {name: CANDIDATES[name] for name in ("e_detector", "series")}
+    found = race(own, seed=1, rounds_max=1, candidates=some)
+    advice = advise(found, in_force="series")
+    entries = {one.name: one for one in advice.entries}
+    assert entries["series"].delay == pytest.approx(entries["e_detector"].delay, rel=0.5)
+    assert advice.in_force == "series"
+    said = str(Advised("m", replace(advice, choice=entries["e_detector"], sure=True), START, START, 0, None))
+    assert "e_detector is advised instead of series" in said
+    assert "series = false" in said
+    assert "from the next reference on" in said
 
 
 @pytest.fixture(scope="module")
 def course():
     """A short race on independent rows."""
     own = past(14, 28, 200, mixed=True)
-    some = {name: CANDIDATES[name] for name in ("e_detector", "limits", "three_sigma", "limits_3")}
-    return race(own, seed=3, rounds_max=2, candidates=some)
+    some = {name: CANDIDATES[name] for name in ("e_detector", "limits_3")}
+    return race(own, seed=3, rounds_max=1, candidates=some)
 
 
 def test_the_race_advises_what_is_fast_within_the_budget(course) -> None:
-    """On independent rows the e-detector wins against limits, which need larger faults or more windows; all are told of."""
+    """On independent rows the e-detector wins against limits that need three windows; both are told of."""
     advice = advise(course)
     assert advice.choice.name == "e_detector"
     assert advice.sure
@@ -422,17 +542,20 @@ def test_the_same_seed_gives_the_same_advice() -> None:
     """All chance comes from the seed."""
     own = past(15, 20, 150)
     some = {"limits": CANDIDATES["limits"]}
-    first, second = (race(own, seed=5, rounds_max=2, candidates=some) for _ in range(2))
+    first, second = (race(own, seed=5, rounds_max=1, candidates=some) for _ in range(2))
     assert np.array_equal(first.loss(first.runners[0]), second.loss(second.runners[0]))
     assert first.runners[0].false_alarms == second.runners[0].false_alarms
 
 
 def test_a_budget_that_nothing_was_shown_to_keep_leaves_what_is_in_force() -> None:
     """With so little budget that a few replays show nothing, the default stays, and is not said to be sure."""
-    own = past(15, 20, 150, budget=0.001)
-    some = {name: CANDIDATES[name] for name in ("e_detector", "three_sigma")}
+    own = past(15, 20, 150, budget=0.001, series=True)
+    some = {name: CANDIDATES[name] for name in ("e_detector", "three_sigma", "series")}
     advice = advise(race(own, seed=5, rounds_max=1, candidates=some))
     assert (advice.choice.name, advice.sure) == ("e_detector", False)
+    assert advice.left_out == (("series", "series need 50 windows of history; there are 20"),)
+    assert {one.name for one in advice.entries} == {"e_detector", "three_sigma"}
+    assert advice.detectors == 0.8
 
 
 def test_a_race_ends_when_there_is_no_more_time() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import signal
 import sys
 from collections.abc import Callable
@@ -33,7 +34,7 @@ from vedette.strategy.advice import CANDIDATES, Advised
 
 FAULT = range(16, 20)  # days on which x is moved and predictions go wrong
 DAYS = 34
-SOME = {name: CANDIDATES[name] for name in ("e_detector", "limits")}
+SOME = {name: CANDIDATES[name] for name in ("e_detector", "limits", "series")}
 
 
 def inside(
@@ -143,6 +144,13 @@ def test_advice_rests_on_windows_without_alarms(raced: tuple[Advised, list[tuple
     assert "labels come 2 windows later" in said
     assert "a drop of 10 % in accuracy: seen in" in said
     assert found.advice.choice.name in {one.name for one in found.advice.entries}
+    assert (found.advice.in_force, found.advice.detectors) == (
+        "e_detector",
+        0.8,
+    )  # series are on, and too young
+    assert found.advice.left_out[0][0] == "series"
+    assert "Left out: series: series need 50 windows of history; there are" in said
+    assert "Detectors raced with 0.8 of the budget" in said
     told = json.loads(json.dumps(advice_json(found), default=str, allow_nan=False))
     assert told["choice"]["name"] == found.advice.choice.name
     assert {"fault", "size", "words", "delay"} <= set(told["sights"][0])
@@ -186,12 +194,13 @@ def test_a_dry_run_agrees_with_what_was_judged(tmp_path: Path) -> None:
     now = [START.timestamp()]
     monitor = vedette.Monitor("m", lake=tmp_path, window="1d", clock=lambda: now[0], resources=False)
     lake, said = Lake.at(tmp_path), {"high": "mean(x) > 0.5 for 2 windows"}
-    for day in range(11):
+    for day in range(8):
         now[0] = (START + (day + 1) * DAY).timestamp() - 1.0
-        values = random.normal(size=80) + (1.0 if day in (2, 3, 4, 7, 8) else 0.0)
+        values = random.normal(size=80) + (1.0 if day in (0, 1, 2, 4, 5) else 0.0)
         monitor.log_many({"x": values, "prediction": values, "time": [START + day * DAY] * 80})
         monitor.recorder.settle()
-        cycle.once(lake, models=["m"], written=config.Config(models={"m": {"rules": said}}))
+        if day % 2:
+            cycle.once(lake, models=["m"], written=config.Config(models={"m": {"rules": said}}))
     monitor.close()
     alerts = engine.alerts(lake.model("m"))[::-1]
     judged = [(one.opened, one.closed) for one in alerts if one.watch == "rule:high"]
@@ -298,9 +307,12 @@ def test_the_code_of_the_page_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     names["monitor"].close()
 
 
-def test_an_alert_marked_as_false_is_clean_history_and_counts_against_the_budget(tmp_path: Path) -> None:
+def test_an_alert_marked_as_false_is_clean_history_and_counts_against_the_budget(
+    folder: Path, tmp_path: Path
+) -> None:
     """Open or resolved it can be marked; its state stays what it was, nothing is told anew, its windows count as clean."""
-    lake = build(tmp_path, days=24)
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    lake = Lake.at(tmp_path)
     tables, now = lake.model("m"), datetime.now(UTC)
     before = engine.alerts(tables)
     assert before
@@ -341,10 +353,13 @@ def advise_windows(tables: ModelTables) -> int:
 
 
 def test_marking_on_the_command_line(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    folder: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """``ack --false`` marks; alerts say so with the rate beside the budget; --accept with it is refused."""
-    build(tmp_path, days=20)
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
 
     def told(*words: str) -> tuple[int, str, str]:
         return inside(capsys, monkeypatch, *words, "--lake", str(tmp_path))

@@ -25,6 +25,7 @@ from vedette.strategy.advice import (
     WINDOWS_MIN,
     Advised,
     Candidate,
+    Course,
     History,
     advise,
     history,
@@ -74,15 +75,18 @@ def advise_model(
         go_on=lambda: clock() < until and not stop(),
         tell=tell,
     )
-    found = advise(course, seed=_SEED, in_force=_in_force(tables, kept))
+    found = advise(course, seed=_SEED, in_force=_in_force(tables, kept, course))
     return Advised(model, found, steps[0], steps[-1], n_left_out, measured(tables, alerts(tables)))
 
 
-def _in_force(tables: ModelTables, kept: Kept) -> str:
-    """What judges the model now."""
+def _in_force(tables: ModelTables, kept: Kept, course: Course) -> str:
+    """What judges the model now: with series beside it where these are on and could race."""
     proved = kept.guarantee.splitlines()[-1:] and kept.guarantee.splitlines()[-1].startswith("proved")
     rows = written.in_force(tables).rows == "independent"
-    return strategy.EDetectorRows.name if rows and proved else strategy.EDetector.name
+    name = strategy.EDetectorRows.name if rows and proved else strategy.EDetector.name
+    beside = {strategy.EDetectorRows.name: "series_rows", strategy.EDetector.name: "series"}[name]
+    raced = any(one.name == beside for one in course.runners)
+    return beside if course.track.history.series and raced else name
 
 
 def clean_windows(tables: ModelTables, known: list[datetime], window: timedelta) -> list[datetime]:
@@ -139,6 +143,7 @@ def _history(tables: ModelTables, kept: Kept) -> tuple[History, list[datetime], 
             window_s=shape.settings.window_s,
             budget=shape.settings.budget_per_month,
             weight=state.weight,
+            series=written.in_force(tables).series is not False,
         )
     except ValueError as error:
         raise DataError(f"model {model!r}: {error}") from None

@@ -28,22 +28,12 @@ from vedette.statistics import STATISTICS, Estimates
 from vedette.statistics.grid import Grid
 from vedette.statistics.sampled import sampled_figures
 from vedette.strategy.series.events import Calendar
+from vedette.strategy.series.shares import FIRST_SHARE, SERIES_MAX, SERIES_SHARE, SERIES_WINDOWS, order_of
 from vedette.strategy.series.watch import Alarm, Judged, SeriesWatch, WatchState
 from vedette.strategy.watches import ROWS_MIN
 
 __all__ = ["SERIES_SHARE", "SERIES_WINDOWS", "SeriesStanding", "judge_series", "series_verdicts"]
 
-SERIES_SHARE = 0.2
-"""Share of the budget that the series have. The detectors lose little by it: an alarm takes log 1.25 = 0.22 nats more."""
-
-SERIES_WINDOWS = 50
-"""Closed windows of a series that are learned from before it is watched."""
-
-SERIES_MAX = 50
-"""Series of a model that are watched: the model's own figures first, then columns in the order of their names. Each keeps
-up to 80 kB of its past."""
-
-_FIRST_SHARE = 0.9  # of that budget, for those that are watched first
 _SUFFIX = ".expected"
 
 
@@ -149,17 +139,13 @@ def judge_series(
                 times, values_of = past.setdefault(name, ([], []))
                 times.append(step.timestamp())
                 values_of.append(float(one[at]))
-        ready = [name for name in sorted(past, key=_order) if len(past[name][0]) >= SERIES_WINDOWS]
+        ready = [name for name in sorted(past, key=order_of) if len(past[name][0]) >= SERIES_WINDOWS]
         ready = ready[: SERIES_MAX - sum(len(one.names) for one in cohorts)]
         if ready:
             cohorts.append(_begin(ready, past, len(cohorts), budget, events, calendar))
             full = sum(len(one.names) for one in cohorts) >= SERIES_MAX
             past = {} if full else {name: one for name, one in past.items() if name not in ready}
     return replace(standing, cohorts=tuple(cohorts), past=past), changes
-
-
-def _order(name: str) -> tuple[bool, str]:
-    return name not in ("accuracy", "error", "error_rate", "latency", "latency_p95", "prediction"), name
 
 
 def _numbers(came: Arrived, shape: Shape) -> dict[str, np.ndarray]:
@@ -208,7 +194,7 @@ def _begin(
     events: Sequence[float],
     calendar: Calendar,
 ) -> _Cohort:
-    share = _FIRST_SHARE if number == 0 else (1.0 - _FIRST_SHARE) / (number * (number + 1.0))
+    share = FIRST_SHARE if number == 0 else (1.0 - FIRST_SHARE) / (number * (number + 1.0))
     times = sorted({one for name in names for one in past[name][0]})
     values = np.full((len(times), len(names)), np.nan)
     place = {one: at for at, one in enumerate(times)}

@@ -60,6 +60,8 @@ def print_advice(advised: Advised, *, as_json: bool = False) -> None:
         table.add_row(
             Text(one.name), Text(rate), length(one.delay, advice.window_s), Text(one.guarantee), Text(said)
         )
+    for name, why in advice.left_out:
+        table.add_row(Text(name), "", "", "", Text(f"left out: {why}"))
     console.print(table)
     console.print()
     table = Table(box=None, header_style="bold", padding=(0, 1))

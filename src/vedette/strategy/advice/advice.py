@@ -67,6 +67,8 @@ class Advice:
     False where none was shown to keep it in the time there was, and what is ``in_force`` stays. ``runner_up`` is the next
     one, ``lead`` by how many windows it is slower on the same replays, with its 95 % interval. ``regret`` is by how many
     windows the choice is slower than the fastest that keeps the budget, ``fastest``, whether or not vedette can run it.
+    ``left_out`` has the names of those who could not race, and why. ``detectors`` is the share of the budget that detectors
+    had where they raced alone: 0.8 where series are on and the history is too short for them.
     """
 
     choice: Entry
@@ -89,6 +91,8 @@ class Advice:
     columns: int
     columns_raced: int
     stopped: str
+    left_out: tuple[tuple[str, str], ...] = ()
+    detectors: float = 1.0
 
 
 def advise(course: Course, *, seed: int = 0, in_force: str = "e_detector") -> Advice:
@@ -137,6 +141,8 @@ def advise(course: Course, *, seed: int = 0, in_force: str = "e_detector") -> Ad
         columns=len(history.plan.grids),
         columns_raced=len(history.columns),
         stopped=course.stopped,
+        left_out=tuple(course.left_out.items()),
+        detectors=history.detectors,
     )
 
 

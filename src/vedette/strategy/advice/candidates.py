@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from vedette.strategy.advice.detectors import OfStrategy
+from vedette.strategy.advice.expected import WithSeries
 from vedette.strategy.advice.history import Column, History
 from vedette.strategy.advice.plain import Plain
 from vedette.strategy.advice.replays import Replays, Told
@@ -53,6 +54,9 @@ class Candidate(Protocol):
     def runs(self) -> bool:
         """True where vedette can run it."""
 
+    def unfit(self, history: History, /) -> str | None:
+        """Why it cannot race on this history; None where it can."""
+
     def fit(self, history: History, calm: Mapping[str, Replays]) -> Ready:
         """Made ready with the history and calm replays of each column."""
 
@@ -60,8 +64,12 @@ class Candidate(Protocol):
 CANDIDATES: dict[str, Candidate] = {
     one.name: one
     for one in (
-        OfStrategy("e_detector", "the e-detector, the default", EDetector),
-        OfStrategy("e_detector_rows", "the e-detector for independent rows", EDetectorRows),
+        OfStrategy("e_detector", "the e-detector alone", EDetector),
+        OfStrategy("e_detector_rows", "the e-detector for independent rows alone", EDetectorRows),
+        WithSeries("series", "the e-detector, and the series of figures beside it", EDetector),
+        WithSeries(
+            "series_rows", "the e-detector for independent rows, and the series beside it", EDetectorRows
+        ),
         Plain("limits", "limits on each window's figures", "figure"),
         Plain("limits_2", "the same, for 2 windows in a row", "figure", windows=2),
         Plain("limits_3", "the same, for 3 windows in a row", "figure", windows=3),
@@ -78,4 +86,4 @@ CANDIDATES: dict[str, Candidate] = {
         ),
     )
 }
-"""The candidates by name; the first is what is in force where nothing else is said."""
+"""The candidates by name; ``e_detector`` is in force where nothing else is said."""

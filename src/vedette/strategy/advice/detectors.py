@@ -13,7 +13,7 @@ from vedette.strategy.advice.replays import Replays, Told
 from vedette.strategy.detector import EDetector
 from vedette.strategy.records import State, Step
 
-__all__ = ["OfStrategy"]
+__all__ = ["Detectors", "OfStrategy"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,18 +30,29 @@ class OfStrategy:
         """The strategy's own."""
         return self.make().guarantee
 
-    def fit(self, history: History, calm: Mapping[str, Replays]) -> _Ready:
-        """The strategy with its state after the history, whose windows are clean: no alarm is left open."""
+    def unfit(self, _history: History) -> str | None:
+        """None: any history will do."""
+        return None
+
+    def fit(self, history: History, calm: Mapping[str, Replays], share: float | None = None) -> Detectors:
+        """The strategy with its state after the history, whose windows are clean: no alarm is left open.
+
+        ``share``: that of the budget which it has (default: what ``History.detectors`` says).
+        """
+        share = history.detectors if share is None else share
         del calm
-        detector, state = self.make(), history.state
+        detector, state = self.make(), replace(history.state, budget=share * history.state.budget)
         for window in range(len(history.start)):
             state = unlatched(detector.judge(history.step(window), state)[1])
-        lines = ('rows = "independent"',) if self.guarantee == "proved" else ()
-        return _Ready(self.make, state, history, lines)
+        rows = ('rows = "independent"',) if self.guarantee == "proved" else ()
+        lines = rows if history.detectors < 1.0 else (*rows, "series = false")
+        return Detectors(self.make, state, history, lines)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Ready:
+class Detectors:
+    """A strategy after the history, and what to write that it be in force."""
+
     make: Callable[[], EDetector]
     state: State
     history: History

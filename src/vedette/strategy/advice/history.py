@@ -13,6 +13,7 @@ from vedette.strategy.budget import begin
 from vedette.strategy.detector import EDetector
 from vedette.strategy.records import Floats, Ints, Measure, State, Step
 from vedette.strategy.season import NO_SEASON, OF_DAY, OF_WEEK, seasons
+from vedette.strategy.series.shares import SERIES_SHARE, SERIES_WINDOWS
 from vedette.strategy.watches import BINS, ROWS_MIN, Plan, Watch, with_missing
 
 __all__ = ["WINDOWS_MIN", "Column", "History", "history"]
@@ -58,7 +59,8 @@ class History:
     ``start`` [W] in seconds since 1970 UTC; ``columns`` by source. ``state`` is that of a model's detectors before any of
     these windows. ``period`` is the number of phases that repeat: 1 without a season, 7 where weekdays differ, 24 or 168
     where hours do. ``share`` is the part of the budget
-    that the watches of ``columns`` have, where these are not all.
+    that the watches of ``columns`` have, where these are not all. ``series``: whether series of figures are watched beside
+    the detectors.
     """
 
     plan: Plan
@@ -69,11 +71,19 @@ class History:
     columns: Mapping[str, Column]
     period: int
     share: float = 1.0
+    series: bool = False
 
     @property
     def budget(self) -> float:
         """False alarms a month over everything that is watched."""
         return float(self.state.budget[0])
+
+    @property
+    def detectors(self) -> float:
+        """Share of the budget of detectors that judge alone: all of it, but for a model whose series will have theirs as
+        soon as there are 50 windows.
+        """
+        return 1.0 - SERIES_SHARE if self.series and len(self.start) < SERIES_WINDOWS else 1.0
 
     @property
     def months(self) -> float:
@@ -110,10 +120,12 @@ def history(
     window_s: float,
     budget: float,
     weight: Floats | None = None,
+    series: bool = False,
 ) -> History:
     """The history of clean windows: ``windows`` has for each source of the plan a summary over the W windows.
 
-    ``inflation`` [S] is that of the reference, ``weight`` [K] each watch's share of the budget (default equal shares).
+    ``inflation`` [S] is that of the reference, ``weight`` [K] each watch's share of the budget (default equal shares),
+    ``series`` whether series are watched beside the detectors.
     Raises ``ValueError`` where there are fewer than 14 windows of 50 rows, or nothing is watched.
     """
     if not plan.watches:
@@ -136,7 +148,7 @@ def history(
         if plan.rows_of(source).stop > plan.rows_of(source).start
     }
     found = History(plan, reference, state, np.asarray(start, dtype=np.float64), window_s, columns, 1)
-    return replace(found, period=_period(found))
+    return replace(found, period=_period(found), series=series)
 
 
 def _column(plan: Plan, source: str, reference: Summary, windows: Summary | None, n_windows: int) -> Column:

@@ -54,6 +54,10 @@ class Plain:
         """True: vedette.toml has such rules, but for those that remember."""
         return self.smooth == 1.0
 
+    def unfit(self, _history: History) -> str | None:
+        """None: any history will do."""
+        return None
+
     def fit(self, history: History, calm: Mapping[str, Replays]) -> _Ready:
         """Scales from the history, and the least threshold at which the calm replays open half the budget's alarms."""
         scales = {source: _scale(self, column) for source, column in history.columns.items()}
@@ -155,7 +159,7 @@ class _Ready:
             limit = most if self.rule.fixed is not None else most * scale.sd[k]
             return f"{self.rule.of}({watch.column}) > {limit:.4g}"
         low, high = scale.mean[k] - most * scale.sd[k], scale.mean[k] + most * scale.sd[k]
-        name = FIGURES[watch.kind]
+        name = FIGURES.get(watch.kind)  # a watch without one is not watched, and has no line
         if name == "accuracy":
             return f"accuracy < {1.0 - high:.4g}"
         of = name if name in ("bias", "rmse") else f"{name}({watch.column})"

@@ -135,13 +135,14 @@ class Runner:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Course:
-    """What came of a race."""
+    """What came of a race; ``left_out`` says why others could not race."""
 
     track: Track
     runners: tuple[Runner, ...]
     cells: tuple[Cell, ...]
     rounds: int
     stopped: str
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def visible(self) -> Bools:
@@ -184,7 +185,11 @@ def race(
     said(0, "setting thresholds")
     calm = Track.of(history, CAUTION).calm(_calibration_runs(track), random)
     runners = []
+    reasons = {name: one.unfit(track.history) for name, one in candidates.items()}
+    left_out = {name: why for name, why in reasons.items() if why is not None}
     for name, one in candidates.items():
+        if name in left_out:
+            continue
         said(0, f"setting {name}")
         runners.append(Runner(name, one, one.fit(track.history, calm)))
     del calm
@@ -202,7 +207,7 @@ def race(
         if done >= _ROUNDS_MIN and _decided(track, runners, cells):
             stopped = "it was decided"
             break
-    return Course(track, tuple(runners), cells, done, stopped)
+    return Course(track, tuple(runners), cells, done, stopped, left_out)
 
 
 def confidence_sequence(x: Floats, level: float = 1.0 - _LEVEL, n_best: int = 200) -> tuple[float, float]:

@@ -67,7 +67,7 @@ def sentence(sight: Sight, window_s: float, horizon: int) -> str:
 def paragraphs(advised: Advised) -> list[str]:
     """The advice, a paragraph each: the choice, the runner-up, what is seen and what is not, what it rests on."""
     advice = advised.advice
-    found = [_choice(advised), _next(advice), *_sights(advice), _ground(advised)]
+    found = [_choice(advised), _next(advice), _left_out(advice), *_sights(advice), _ground(advised)]
     if advised.false is not None:
         found.append(f"{advised.false}.")
     return [one for one in found if one]
@@ -97,11 +97,27 @@ def _choice(advised: Advised) -> str:
             + "; ".join(choice.lines)
             + "."
         )
-    if choice.guarantee == "proved":
+    new = choice.name != advice.in_force
+    if any(line.startswith("rows = ") for line in choice.lines):
         words += " vedette uses it as long as no test of dependence speaks against it."
-    elif choice.lines:
-        words += " The e-detector goes on beside such rules."
+    elif any(line.startswith("rules.") for line in choice.lines):
+        words += " What is in force goes on beside such rules."
+    if new and any(line.startswith("series = ") for line in choice.lines):
+        words += " Detectors have the share of the budget that this leaves them from the next reference on."
     return words
+
+
+def _left_out(advice: Advice) -> str:
+    """Who could not race, and what the detectors had."""
+    by_reason: dict[str, list[str]] = {}
+    for name, why in advice.left_out:
+        by_reason.setdefault(why, []).append(name)
+    words = [f"Left out: {' and '.join(names)}: {why}." for why, names in by_reason.items()]
+    if advice.detectors < 1.0:
+        words.append(
+            f"Detectors raced with {advice.detectors:g} of the budget, as they judge now; the rest is for the series."
+        )
+    return " ".join(words)
 
 
 def _next(advice: Advice) -> str:

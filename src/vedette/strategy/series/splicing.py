@@ -1,4 +1,4 @@
-"""Some of the series of a state put in the place of those of another."""
+"""Some of the series of a state: put in the place of those of another, or taken by themselves."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["splice"]
+__all__ = ["splice", "taken"]
 
 State = TypeVar("State")
 Ints = NDArray[np.int64]
@@ -32,6 +32,24 @@ def splice(state: State, fresh: State, rows: Ints) -> State:
             for at, row in enumerate(rows.tolist()):
                 parts[row] = new[at]
             changed[field.name] = tuple(parts)
+    return replace(state, **changed)  # type: ignore[type-var]
+
+
+def taken(state: State, rows: Ints) -> State:
+    """The series ``rows`` [N] of ``state``, a record of arrays [K, ...], tuples of K and mappings of such records; a row that
+    is there more than once is so many series. Numbers and texts stay. No array is shared with ``state``.
+    """
+    changed: dict[str, Any] = {}
+    for field in fields(state):  # type: ignore[arg-type]  # of records alone
+        old = getattr(state, field.name)
+        if is_dataclass(old):
+            changed[field.name] = taken(old, rows)
+        elif isinstance(old, dict):
+            changed[field.name] = {name: taken(one, rows) for name, one in old.items()}
+        elif isinstance(old, np.ndarray):
+            changed[field.name] = old[rows]
+        elif isinstance(old, tuple):
+            changed[field.name] = tuple(old[row] for row in rows.tolist())
     return replace(state, **changed)  # type: ignore[type-var]
 
 

@@ -201,6 +201,10 @@ class SeriesWatch:
         """What a number of each series [K] brings, and the state after it; the old state stays as it is."""
         return self._step(state, value, time, own=False)
 
+    def advance(self, state: WatchState, value: Any, time: Any) -> tuple[Judged, WatchState]:
+        """``step`` in a state of one's own, whose arrays are written over."""
+        return self._step(state, value, time, own=True)
+
     def _step(self, state: WatchState, value: Any, time: Any, *, own: bool) -> tuple[Judged, WatchState]:
         k = len(self.names)
         value = np.atleast_1d(np.asarray(value, dtype=np.float64))
@@ -396,7 +400,7 @@ def watch_series(
     strength, expected, low, high = (np.full(array.shape, np.nan) for _ in range(4))
     alarms: list[Alarm] = []
     for row in range(first, n):
-        judged, state = watch._step(state, array[row], at[row], own=True)
+        judged, state = watch.advance(state, array[row], at[row])
         verdict[row], strength[row] = judged.verdict, judged.strength
         told = next(iter(judged.told.values()))
         expected[row], low[row], high[row] = told.expected, told.low, told.high
