@@ -379,3 +379,16 @@ def test_a_folder_is_read_and_judged(nab: ModuleType, tmp_path: Path) -> None:
     assert found == 1
     assert outside <= 5  # a budget of one a week, in five weeks
     assert total > 0.8 - 0.11 * outside
+
+
+def test_series_that_end_earlier_are_judged_as_if_alone(nab: ModuleType) -> None:
+    """Side by side until each ends: the alarms of each alone, and of the last of them after the others ended."""
+    series = []
+    for number, rows in enumerate((560, 700, 620)):
+        x = latency(rows, 1, 40 + number)[:, 0]
+        x[rows - 50 :] += 300.0
+        series.append(nab.Series(f"own/{number}", hours(rows), x, ()))
+    for one, rows in zip(series, nab.detect(series, 1.0, None), strict=True):
+        alone = watch_series(one.values, one.times, reference=one.probation, budget_per_month=30.0 / 7.0)
+        assert np.flatnonzero(rows).tolist() == [alarm.row for alarm in alone.alarms]
+        assert rows[len(one.values) - 50]

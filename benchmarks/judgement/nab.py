@@ -23,24 +23,20 @@ import argparse
 import hashlib
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vedette.strategy.series.watch import watch_series
+from vedette.strategy.series.watch import SeriesWatch
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
 PROBATION_SHARE, PROBATION_ROWS = 0.15, 750
-LENGTHS = (
-    (1e9, 11000),
-    (11000, 4900),
-    (4900, 0),
-)  # rows of the longest and the shortest of those judged together
 
 
 @dataclass(frozen=True)
@@ -168,25 +164,40 @@ def side_by_side(series: list[Series]) -> tuple[Floats, Floats, int]:
 
 
 def detect(series: list[Series], budget_per_week: float, methods: list[str] | None) -> list[Bools]:
-    """The rows of each series at which an alarm began. Series as long as each other are judged side by side."""
+    """The rows of each series at which an alarm began. All are judged side by side, each until it ends."""
     fired = {one.name: np.zeros(len(one.values), dtype=np.bool_) for one in series}
-    for longest, shortest in LENGTHS:
-        group = [one for one in series if shortest < len(one.values) <= longest]
-        if not group:
-            continue
-        values, times, first = side_by_side(group)
-        watched = watch_series(
-            values,
-            times,
-            reference=first,
-            names=[one.name for one in group],
-            methods=methods,
-            budget_per_month=budget_per_week * 30.0 / 7.0 * len(group),
-        )
-        starts = {one.name: first - one.probation for one in group}
-        for alarm in watched.alarms:
-            fired[alarm.series][alarm.row - starts[alarm.series]] = True
+    left = sorted(series, key=lambda one: len(one.values) - one.probation)
+    values, times, first = side_by_side(left)
+    a_month = budget_per_week * 30.0 / 7.0
+    names = [one.name for one in left]
+    watch = SeriesWatch(names, methods=methods, budget_per_month=a_month * len(left))
+    state = watch.begin(values[:first], times[:first])
+    ends = np.array([first + len(one.values) - one.probation for one in left])
+    for row in range(first, len(values)):
+        ended = int(np.searchsorted(ends, row, side="right"))
+        if ended > len(names) - len(watch.names):
+            on = slice(ended - (len(names) - len(watch.names)), None)
+            state = only(state, on, len(watch.names))
+            watch = SeriesWatch(names[ended:], methods=methods, budget_per_month=a_month * len(names[ended:]))
+        judged, state = watch._step(state, values[row, ended:], times[row, ended:], own=True)
+        for place in np.flatnonzero(judged.fired).tolist():
+            one = left[ended + place]
+            fired[one.name][row - first + one.probation] = True
     return [fired[one.name] for one in series]
+
+
+def only(state: Any, on: slice, n_series: int) -> Any:
+    """The state of some of K series, of that of all: arrays [K, ...] and tuples of K."""
+    if isinstance(state, np.ndarray) and state.ndim and len(state) == n_series:
+        return state[on].copy()
+    if isinstance(state, tuple) and len(state) == n_series:
+        return state[on]
+    if isinstance(state, dict):
+        return {name: only(value, on, n_series) for name, value in state.items()}
+    if is_dataclass(state) and not isinstance(state, type):
+        parts = {field.name: only(getattr(state, field.name), on, n_series) for field in fields(state)}
+        return replace(state, **parts)
+    return state
 
 
 def table(series: list[Series], fired: list[Bools], title: str) -> None:

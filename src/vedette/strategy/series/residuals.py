@@ -196,8 +196,9 @@ def ranked(bag: Bag, error: Floats, stream: int) -> tuple[Floats, Floats]:
     ``uniform``. Beyond the start of a tail: its survival function.
     """
     n = bag.held.astype(np.float64)
-    above = (bag.ring > error[:, None]).sum(axis=1)
-    below = (bag.ring < error[:, None]).sum(axis=1)
+    ring = bag.ring[:, : int(n.max(initial=0.0))]
+    above = (ring > error[:, None]).sum(axis=1)
+    below = (ring < error[:, None]).sum(axis=1)
     u = uniform(bag.n, stream)
     p = np.empty((len(error), 2))
     p[:, 0] = (above + u * (n - above - below + 1.0)) / (n + 1.0)
