@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,8 +13,9 @@ import pytest
 import vedette
 from vedette import config
 from vedette.engine import cycle
+from vedette.engine.alerts import accept, alerts
 from vedette.engine.health import health
-from vedette.engine.series_watched import SERIES_WINDOWS
+from vedette.engine.series_watched import SERIES_WINDOWS, SeriesStanding, accept_series, series_verdicts
 from vedette.engine.state import kept_row
 from vedette.lake.tables import Lake
 from vedette.strategy import State
@@ -84,7 +86,7 @@ class Hours:
 def test_a_shift_smaller_than_the_wave_is_told_with_what_was_expected(tmp_path: Path) -> None:
     """A shift of half the wave's height is an alarm within three hours, without a reference, in numbers."""
     model = Hours(tmp_path)
-    model.run(24 * 5)
+    model.run(24 * 8)
     told = {name: one.verdict for name, one in model.verdicts().items()}
     assert told == dict.fromkeys(("x.expected", "prediction.expected", "error_rate.expected"), "OK")
     assert model.opened() == []
@@ -93,7 +95,7 @@ def test_a_shift_smaller_than_the_wave_is_told_with_what_was_expected(tmp_path: 
     assert found.verdict == "ALARM"
     assert "expected" in found.evidence
     assert ", was " in found.evidence
-    assert START + HOUR * 24 * 5 <= model.opened()[0] <= START + HOUR * (24 * 5 + 2)
+    assert START + HOUR * 24 * 8 <= model.opened()[0] <= START + HOUR * (24 * 8 + 2)
     assert model.verdicts()["prediction.expected"].verdict == "OK"
 
 
@@ -197,3 +199,41 @@ def test_the_budget_is_split_as_long_as_series_are_on(tmp_path: Path) -> None:
     model.written.models["m"]["series"] = False  # type: ignore[index]
     model.run(2)
     assert budget() == pytest.approx(1.0)
+
+
+def test_a_series_that_no_longer_comes_is_unknown(tmp_path: Path) -> None:
+    """After two days without a number there is a reason in place of an OK that says nothing of now."""
+    model = Hours(tmp_path, seed=8)
+    model.run(60)
+    standing = SeriesStanding.read(kept_row(model.lake.model("m")).series)  # type: ignore[union-attr]
+    assert standing is not None
+    later = replace(standing, known=standing.known + timedelta(hours=49))
+    found = {one.watch: one for one in series_verdicts(later, HOUR)}
+    assert found["x.expected"].verdict == "UNKNOWN"
+    assert found["x.expected"].reason == "no figure since 2026-01-07 11:00 UTC"
+
+
+def test_a_person_may_say_that_a_level_is_normal(tmp_path: Path) -> None:
+    """An accepted alarm closes, and the level is learned anew; of another watch nothing is known here."""
+    model = Hours(tmp_path, seed=9)
+    model.run(24 * 8)
+    model.run(3, shift=4.0)
+    assert model.verdicts()["x.expected"].verdict == "ALARM"
+    found = [one for one in alerts(model.lake.model("m")) if one.watch == "x.expected"]
+    accept(model.lake.model("m"), found[0].id, by="ada", reason=None, now=START)
+    assert model.verdicts()["x.expected"].verdict == "OK"
+    standing = SeriesStanding.read(kept_row(model.lake.model("m")).series)  # type: ignore[union-attr]
+    assert standing is not None
+    assert accept_series(standing, "x.expected") is None
+
+
+def test_a_holiday_in_the_past_is_not_learned_from(tmp_path: Path) -> None:
+    """Fifty windows without the holiday's are what a series begins with, and it is judged then."""
+    model = Hours(tmp_path, f"holidays = [{START.date()}]", seed=10)
+    model.run(60)
+    assert model.verdicts() == {}
+    model.run(20)
+    assert model.verdicts()["x.expected"].verdict == "OK"
+    model.run(24 * 6)
+    model.run(3, shift=4.0)
+    assert model.verdicts()["x.expected"].verdict == "ALARM"

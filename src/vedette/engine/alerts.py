@@ -55,9 +55,9 @@ SILENCE_MAX = timedelta(days=366)
 
 _RULE_GONE = "the rule was changed or removed"
 _ALARM_GONE = (
-    "it is no longer watched: a new reference was given, what there is was accepted, or its segment is gone"
+    "it is no longer watched: a new reference was given, what there is was accepted, its segment is gone, or series were "
+    "turned off"
 )
-
 SCHEMA: dict[str, Any] = {
     "id": pl.String(),
     "watch": pl.String(),

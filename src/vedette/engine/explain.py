@@ -148,6 +148,9 @@ def _target(seen: View, model: str, watch: str | None) -> _Target | None:
         key = max(alarms, key=lambda one: float(state.log_evidence[names[one]]))
     else:
         key = _named(seen, watch)
+        if key not in names and key in verdicts:
+            said = verdicts[key]["evidence"] or verdicts[key]["verdict"]
+            raise ValueError(f"watch={watch!r}: is told in its own words, and not taken apart: {said}")
         if key not in names or key not in verdicts:
             known = ", ".join(f"{one} [{part}]" if part else one for one, part in names) or "none"
             raise ValueError(f"watch={watch!r}: is no watch of {model} that can be explained; it has {known}")

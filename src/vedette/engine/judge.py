@@ -20,7 +20,13 @@ from vedette import strategy
 from vedette.engine import joining, rules, written
 from vedette.engine.detecting import Detection, window_number
 from vedette.engine.segments_watched import unknown_segments
-from vedette.engine.series_watched import SERIES_SHARE, SeriesStanding, judge_series, series_verdicts
+from vedette.engine.series_watched import (
+    SERIES_SHARE,
+    SeriesStanding,
+    accept_series,
+    judge_series,
+    series_verdicts,
+)
 from vedette.engine.state import GRACE, LIVE, NEVER, Kept, kept_row, key_of, receipts, row_of, told_of
 from vedette.engine.stored import of_frame
 from vedette.engine.summarise import Shape
@@ -131,8 +137,10 @@ def judge(tables: ModelTables, now: datetime, *, receipt: datetime | None = None
         series = replace(series, arrival=through.version(), known=series_steps[-1])
     open_rows = rows.filter(pl.col("known") > (steps[-1] if steps else mark.known))
     verdicts = _verdict_rows(tables, shape, detection, standing, known, mark, open_rows)
-    if said.series is not False:
-        verdicts += [row_of(one) | {"told": one.evidence} for one in series_verdicts(series)]
+    if said.series is False:  # turned on again they begin anew
+        series = SeriesStanding(through.version(), known)
+    window = timedelta(seconds=shape.settings.window_s)
+    verdicts += [row_of(one) | {"told": one.evidence} for one in series_verdicts(series, window)]
     waiting = {
         *open_rows["known"].to_list(),
         *rule_rows.filter(pl.col("known") > standing.known)["known"].to_list(),
@@ -261,7 +269,15 @@ def accept(tables: ModelTables, watch: str, segment: str, now: datetime) -> bool
     found = reference_plan(tables, shape)
     before = {key_of(one): one for one in json.loads(kept.verdicts)}
     old = before.get((watch, segment))
-    if found is None or old is None or old["verdict"] != Status.ALARM:
+    if old is None or old["verdict"] != Status.ALARM:
+        return False
+    series = accept_series(_series(kept), watch)
+    if series is not None:
+        told = series_verdicts(series, timedelta(seconds=shape.settings.window_s))
+        new = next(row_of(one) | {"told": one.evidence} for one in told if one.watch == watch)
+        _keep(tables, _accepted(replace(kept, series=series.to_bytes()), before, new, now))
+        return True
+    if found is None:
         return False
     plan, state = found[0], _same_plan(found[0], found[1], strategy.State.from_bytes(kept.block))
     state = strategy.accept(
@@ -269,17 +285,17 @@ def accept(tables: ModelTables, watch: str, segment: str, now: datetime) -> bool
     )
     judged = strategy.verdicts(plan, state, window_number(kept.known, shape), old["guarantee"])
     rows = {(one.watch, one.segment): row_of(one) | {"told": one.evidence} for one in judged}
-    new = rows[watch, segment]
-    verdicts = [new if key == (watch, segment) else one for key, one in before.items()]
-    row = replace(
-        kept,
-        step=kept.step + 1,
-        block=state.to_bytes(),
-        verdicts=json.dumps(verdicts),
-        changes=json.dumps({"time": now.isoformat(), "rows": [new], "alarms": []}),
-    )
-    _keep(tables, row)
+    _keep(tables, _accepted(replace(kept, block=state.to_bytes()), before, rows[watch, segment], now))
     return True
+
+
+def _accepted(
+    kept: Kept, before: Mapping[tuple[str, str], Mapping[str, Any]], new: Mapping[str, Any], now: datetime
+) -> Kept:
+    """The row after one verdict became another."""
+    verdicts = [new if key == key_of(new) else one for key, one in before.items()]
+    changes = {"time": now.isoformat(), "rows": [new], "alarms": []}
+    return replace(kept, step=kept.step + 1, verdicts=json.dumps(verdicts), changes=json.dumps(changes))
 
 
 def _keep(tables: ModelTables, row: Kept) -> None:

@@ -32,9 +32,20 @@ from vedette.strategy.series.shares import FIRST_SHARE, SERIES_MAX, SERIES_SHARE
 from vedette.strategy.series.watch import Alarm, Judged, SeriesWatch, WatchState
 from vedette.strategy.watches import ROWS_MIN
 
-__all__ = ["SERIES_SHARE", "SERIES_WINDOWS", "SeriesStanding", "judge_series", "series_verdicts"]
+__all__ = [
+    "SERIES_SHARE",
+    "SERIES_WINDOWS",
+    "SeriesStanding",
+    "accept_series",
+    "judge_series",
+    "series_verdicts",
+]
 
 _SUFFIX = ".expected"
+_OWN = frozenset(
+    {"accuracy", "error", "error_rate", "latency", "latency_p95"}
+)  # names of the model's own series
+_SILENT_S, _SILENT_WINDOWS = 2 * 86400.0, 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +59,17 @@ class _Open:
 
 @dataclass(frozen=True, slots=True)
 class _Cohort:
-    """Series that began together: their names, their share of the budget, and what the methods remember."""
+    """Series that began together: their names, their share of the budget, and what the methods remember.
+
+    ``seen`` is the start of the last window that had a number, by name.
+    """
 
     names: tuple[str, ...]
     share: float
     state: WatchState
     open: Mapping[str, _Open]
     words: Mapping[str, str]
+    seen: Mapping[str, float]
 
     def watch(self, budget: float, events: Sequence[float], calendar: Calendar) -> SeriesWatch:
         """What judges them."""
@@ -88,6 +103,7 @@ class SeriesStanding:
                     "state": base64.b64encode(one.state.to_bytes()).decode(),
                     "open": {name: [it.since, it.evidence, it.guarantee] for name, it in one.open.items()},
                     "words": dict(one.words),
+                    "seen": dict(one.seen),
                 }
                 for one in self.cohorts
             ],
@@ -107,6 +123,7 @@ class SeriesStanding:
                 WatchState.from_bytes(base64.b64decode(one["state"])),
                 {name: _Open(*it) for name, it in one["open"].items()},
                 one["words"],
+                one["seen"],
             )
             for one in held["cohorts"]
         )
@@ -120,22 +137,26 @@ def judge_series(
     """The standing after closed windows of knowledge, and the alarms that opened and closed in them."""
     window = timedelta(seconds=shape.settings.window_s)
     numbers = _numbers(came, shape)
-    events = _events(tables, said)
-    calendar = Calendar(shape.settings.timezone, [date.fromisoformat(one) for one in said.holidays])
+    events = _events(tables, said, shape.settings.window_s)
+    calendar = Calendar(shape.settings.timezone)
+    holiday = _holidays(came.steps, window, shape.settings.timezone, said)
     budget = SERIES_SHARE * shape.settings.budget_per_month
     cohorts, changes = list(standing.cohorts), list[dict[str, Any]]()
     past = {name: (list(times), list(values)) for name, (times, values) in (standing.past or {}).items()}
     for at, step in enumerate(came.steps):
         watched = {name for one in cohorts for name in one.names}
         for number, cohort in enumerate(cohorts):
-            values = np.array([numbers[name][at] if name in numbers else np.nan for name in cohort.names])
+            here = [
+                numbers[name][at] if name in numbers and not holiday[at] else np.nan for name in cohort.names
+            ]
+            values = np.array(here)
             watch = cohort.watch(budget, events, calendar)
             judged, state = watch.step(cohort.state, values, step.timestamp())
             told = {one.series: one for one in watch.alarms(judged, state, values, step.timestamp())}
-            cohorts[number] = _after(cohort, state, judged, told, values)
+            cohorts[number] = _after(cohort, state, judged, told, values, step.timestamp(), window)
             changes += _changes(cohort, cohorts[number], step, window)
         for name, one in numbers.items():
-            if name not in watched and len(watched) < SERIES_MAX and not np.isnan(one[at]):
+            if name not in watched and len(watched) < SERIES_MAX and not (np.isnan(one[at]) or holiday[at]):
                 times, values_of = past.setdefault(name, ([], []))
                 times.append(step.timestamp())
                 values_of.append(float(one[at]))
@@ -165,7 +186,7 @@ def _figures_of(column: str, grid: Grid) -> Iterator[tuple[str, str]]:
     """The names of a column's series, each with the metric that it is of."""
     match grid.kind:
         case "numeric" | "vector":
-            yield column, "mean"
+            yield f"{column}.mean" if column in _OWN else column, "mean"
         case "latency":
             yield "latency", "latency_p50_s"
             yield "latency_p95", "latency_p95_s"
@@ -177,13 +198,19 @@ def _figures_of(column: str, grid: Grid) -> Iterator[tuple[str, str]]:
         yield "error_rate", "error_rate"
 
 
-def _events(tables: ModelTables, said: Written) -> list[float]:
-    """The times of known events: those that were written down, and the first window of each version but the first."""
+def _holidays(steps: Sequence[datetime], window: timedelta, timezone: str, said: Written) -> np.ndarray:
+    """Which windows lie on a holiday, by their middle: a day of UTC is not quite a day elsewhere."""
+    calendar = Calendar(timezone, [date.fromisoformat(one) for one in said.holidays])
+    return calendar.is_holiday(np.array([(one + window / 2).timestamp() for one in steps]))
+
+
+def _events(tables: ModelTables, said: Written, window_s: float) -> list[float]:
+    """The starts of windows with known events: those that were written down, and the first of each version but the first."""
     rows = tables["summaries"].scan().filter((pl.col("part") == "live") & (pl.col("column") == "prediction"))
     first = rows.group_by("version").agg(pl.col("start").min()).collect()["start"].sort().to_list()
     told = [datetime.fromisoformat(one) for one in said.events]
     told = [one if one.tzinfo is not None else one.replace(tzinfo=UTC) for one in told]
-    return sorted(one.timestamp() for one in [*first[1:], *told])
+    return sorted(one.timestamp() // window_s * window_s for one in [*first[1:], *told])
 
 
 def _begin(
@@ -204,18 +231,29 @@ def _begin(
     watch = SeriesWatch(
         tuple(names), budget_per_month=budget * share, events=np.asarray(events), calendar=calendar
     )
-    return _Cohort(tuple(names), share, watch.begin(values, np.array(times)), {}, {})
+    return _Cohort(
+        tuple(names), share, watch.begin(values, np.array(times)), {}, {}, dict.fromkeys(names, times[-1])
+    )
 
 
 def _after(
-    cohort: _Cohort, state: WatchState, judged: Judged, told: Mapping[str, Alarm], values: np.ndarray
+    cohort: _Cohort,
+    state: WatchState,
+    judged: Judged,
+    told: Mapping[str, Alarm],
+    values: np.ndarray,
+    at: float,
+    window: timedelta,
 ) -> _Cohort:
     """The cohort after a step: alarms that it opened and closed, and what was expected of each."""
-    open_now, words = dict(cohort.open), dict(cohort.words)
+    open_now, words, seen = dict(cohort.open), dict(cohort.words), dict(cohort.seen)
     one = next(iter(judged.told.values()))
     for k, name in enumerate(cohort.names):
         if np.isnan(values[k]):
+            if _is_silent(at, seen[name], window):
+                open_now.pop(name, None)
             continue
+        seen[name] = at
         words[name] = _expected(
             float(one.expected[k]), float(one.low[k]), float(one.high[k]), float(values[k])
         )
@@ -225,7 +263,25 @@ def _after(
             open_now.setdefault(name, _Open(since, alarm.words, alarm.guarantee))
         elif judged.verdict[k] != Status.ALARM:
             open_now.pop(name, None)
-    return replace(cohort, state=state, open=open_now, words=words)
+    return replace(cohort, state=state, open=open_now, words=words, seen=seen)
+
+
+def _is_silent(at: float, seen: float, window: timedelta) -> bool:
+    """True where a series has had no number for so long that what was said of it says nothing of now."""
+    return at - seen >= max(_SILENT_WINDOWS * window.total_seconds(), _SILENT_S)
+
+
+def accept_series(standing: SeriesStanding, watch: str) -> SeriesStanding | None:
+    """The standing after a person said that the present level of a series is normal; None where it has no open alarm."""
+    for number, cohort in enumerate(standing.cohorts):
+        for name in cohort.open:
+            if f"{name}{_SUFFIX}" == watch:
+                watches = SeriesWatch(cohort.names)
+                rest = {one: it for one, it in cohort.open.items() if one != name}
+                after = replace(cohort, state=watches.accept(cohort.state, name), open=rest)
+                cohorts = [*standing.cohorts[:number], after, *standing.cohorts[number + 1 :]]
+                return replace(standing, cohorts=tuple(cohorts))
+    return None
 
 
 def _expected(expected: float, low: float, high: float, value: float) -> str:
@@ -240,7 +296,11 @@ def _changes(before: _Cohort, after: _Cohort, step: datetime, window: timedelta)
             yield _change(name, "opens", step, after.open[name].evidence, "")
         elif name in before.open and name not in after.open:
             yield _change(
-                name, "closes", step + window, "", "as expected again, or the new level was learned"
+                name,
+                "closes",
+                step + window,
+                "",
+                "as expected again, the new level was learned, or no figures come",
             )
 
 
@@ -249,13 +309,16 @@ def _change(name: str, kind: str, at: datetime, evidence: str, reason: str) -> d
     return {**said, "at": at.isoformat(), "evidence": evidence, "reason": reason}
 
 
-def series_verdicts(standing: SeriesStanding) -> list[Verdict]:
-    """The verdict of every series that is watched."""
+def series_verdicts(standing: SeriesStanding, window: timedelta) -> list[Verdict]:
+    """The verdict of every series that is watched: UNKNOWN where no number has come for two days, and three windows."""
     found = []
     for cohort in standing.cohorts:
         for name in cohort.names:
-            alarm = cohort.open.get(name)
-            if alarm is None:
+            alarm, last = cohort.open.get(name), cohort.seen[name]
+            if _is_silent(standing.known.timestamp(), last, window):
+                reason = f"no figure since {datetime.fromtimestamp(last, UTC):%Y-%m-%d %H:%M} UTC"
+                found.append(Verdict(f"{name}{_SUFFIX}", "", Status.UNKNOWN, None, "", "tracked", reason))
+            elif alarm is None:
                 found.append(
                     Verdict(f"{name}{_SUFFIX}", "", Status.OK, None, cohort.words.get(name, ""), "tracked")
                 )

@@ -39,7 +39,7 @@ WINDOWS_MIN = 2
 PAIRS_MIN = 5
 """Windows with both early and late labels that a test of dependence needs."""
 
-DEPENDENCE_LEVEL = 0.01
+DEPENDENCE_LEVEL = 0.001
 """Level of the test whether late labels differ: a false answer shows bounds where an interval would do."""
 
 

@@ -139,19 +139,23 @@ class Chain:
         """Steps expected until each series leaves the range it had, with their 95 % intervals (``states.time_to_failure``).
 
         Failed are states that lie wholly at ``above`` or over it, or wholly at ``below`` or under it; without either, those
-        beyond the reference's range on both sides.
+        beyond the reference's range on both sides. NaN where no state of the reference lies beyond the limit.
         """
         out = []
         for one in range(len(state.at)):
             edges = state.base.centre[one] + state.base.unit[one] * state.cuts[one]
             failed = {0, N_STATES - 1} if above is None and below is None else set()
             if above is not None:
-                failed |= {N_STATES - 1} | {1 + i for i, edge in enumerate(edges[:-1]) if edge >= above}
+                failed |= {1 + i for i, edge in enumerate(edges) if edge >= above}
             if below is not None:
-                failed |= {0} | {i for i, edge in enumerate(edges) if edge <= below}
+                failed |= {i for i, edge in enumerate(edges) if edge <= below}
             now = int(state.at[one])
             nothing = (float("nan"),) * 3
-            out.append(nothing if now < 0 else time_to_failure(state.moves[one], now, tuple(sorted(failed))))
+            out.append(
+                nothing
+                if now < 0 or not failed
+                else time_to_failure(state.moves[one], now, tuple(sorted(failed)))
+            )
         return out
 
 

@@ -32,7 +32,7 @@ _SHAPE_MARGIN = (
 )
 _TIES_MAX = 0.1  # share of equal errors from which on a series has no tail, but counts
 
-_LEARNING = 400  # errors of a forecaster that is still learning
+_LEARNING = 150  # errors of a forecaster that is still learning
 SHIFTS = (
     0.5,
     1.0,
@@ -144,7 +144,7 @@ def tail_shape(beyond: Floats) -> tuple[float, float]:
 def put_in(bag: Bag, error: Floats, counted: Bools, learning: Bools) -> None:
     """Puts errors [K] of the series that are ``counted`` into a bag of one's own, and refits their tails when due.
 
-    Of the first 400 errors of a forecaster that is ``learning`` [K] the older half is taken out: as long as a season is not
+    Of the first 150 errors of a forecaster that is ``learning`` [K] the oldest third is taken out: as long as a season is not
     known errors are large, and in units of what they were those after look small, and then large.
     """
     rows, size = np.flatnonzero(counted), bag.ring.shape[1]
@@ -152,9 +152,9 @@ def put_in(bag: Bag, error: Floats, counted: Bools, learning: Bools) -> None:
     bag.held[rows] += np.isnan(bag.ring[rows, place])
     bag.ring[rows, place] = error[rows]
     bag.n[rows] += 1
-    old = rows[learning[rows] & (bag.n[rows] % 2 == 0) & (bag.n[rows] <= _LEARNING)]
+    old = rows[learning[rows] & (bag.n[rows] % 3 == 0) & (bag.n[rows] <= _LEARNING)]
     if len(old):
-        bag.ring[old, bag.n[old] // 2 - 1] = np.nan
+        bag.ring[old, bag.n[old] // 3 - 1] = np.nan
         bag.held[old] -= 1
     due = rows[(bag.n[rows] % _REFIT == 0) & (bag.n[rows] >= 2 * _TAIL_MIN)]
     if len(due):
@@ -196,7 +196,7 @@ def ranked(bag: Bag, error: Floats, stream: int) -> tuple[Floats, Floats]:
     ``uniform``. Beyond the start of a tail: its survival function.
     """
     n = bag.held.astype(np.float64)
-    ring = bag.ring[:, : int(n.max(initial=0.0))]
+    ring = bag.ring[:, : int(np.minimum(bag.n, bag.ring.shape[1]).max(initial=0))]
     above = (ring > error[:, None]).sum(axis=1)
     below = (ring < error[:, None]).sum(axis=1)
     u = uniform(bag.n, stream)

@@ -49,7 +49,7 @@ class WatchState:
     ``methods``: the state of each by its name. ``evidence`` [K, M]: R of each bet; ``cusum`` and ``begun`` [K, M]: the log of
     its evidence since the time it began. ``limit`` [K], ``raised`` [K]: A_k, and the log by which it is raised. ``quiet`` [K]:
     steps without judgement left. ``alarmed`` [K]: these follow an alarm. ``seen`` [K]: numbers of the reference, whose usual
-    step was ``step_s`` [K] seconds. ``event``: known events that passed.
+    step was ``step_s`` [K] seconds. ``passed_s``: the time up to which known events have passed.
     """
 
     methods: dict[str, Any]
@@ -62,7 +62,7 @@ class WatchState:
     alarmed: Bools
     seen: Ints
     step_s: Floats
-    event: int
+    passed_s: float
 
     def to_bytes(self) -> bytes:
         """The state as bytes."""
@@ -188,13 +188,13 @@ class SeriesWatch:
             nothing,
             nothing,
             nothing,
-            MONTH_S / step_s * k / self.budget_per_month,
+            self._limit(step_s),
             np.zeros(k),
             np.zeros(k, dtype=np.int64),
             np.zeros(k, dtype=np.bool_),
             seen,
             step_s,
-            int(np.searchsorted(self.events, at.max(), side="right")) if at.size else 0,
+            float(at.max()) if at.size else -np.inf,
         )
 
     def step(self, state: WatchState, value: Any, time: Any) -> tuple[Judged, WatchState]:
@@ -205,17 +205,28 @@ class SeriesWatch:
         """``step`` in a state of one's own, whose arrays are written over."""
         return self._step(state, value, time, own=True)
 
+    def _limit(self, step_s: Floats) -> Floats:
+        """A_k [K]: steps of a month, times series, over the budget."""
+        return np.asarray(MONTH_S / step_s * len(self.names) / self.budget_per_month)
+
+    def accept(self, state: WatchState, name: str) -> WatchState:
+        """The state after a person said that the present level of a series is normal: it is learned anew."""
+        return self._relearn(
+            replace(state, alarmed=state.alarmed & (np.array(self.names) != name)),
+            np.array([self.names.index(name)]),
+        )
+
     def _step(self, state: WatchState, value: Any, time: Any, *, own: bool) -> tuple[Judged, WatchState]:
         k = len(self.names)
         value = np.atleast_1d(np.asarray(value, dtype=np.float64))
         if value.shape != (k,):
             raise ValueError(f"value of shape {value.shape}: must be a number for each of {k} series")
         at = np.broadcast_to(seconds(time), (k,))
-        passed = int(np.searchsorted(self.events, at.max(), side="right"))
-        rows = np.arange(k)
-        if passed > state.event:
-            state = self._relearn(state, rows)
-            state = replace(state, event=passed, quiet=np.maximum(state.quiet, self._quiet(state)))
+        state = replace(state, limit=self._limit(state.step_s))  # the budget may be another than it was
+        if bool(((self.events > state.passed_s) & (self.events <= at.max())).any()):
+            state = self._relearn(state, np.arange(k))
+            state = replace(state, quiet=np.maximum(state.quiet, self._quiet(state)))
+        state = replace(state, passed_s=max(state.passed_s, float(at.max())))
         value = np.where(self.calendar.is_holiday(at) | ~np.isfinite(value), np.nan, value)
         local = self.calendar.local(at)
         told, states = {}, {}
