@@ -231,7 +231,9 @@ class Late:
             clock=lambda: (START + DAY * self.day + DAY * 0.95).timestamp(),
         )
 
-    def run(self, days: int, *, later: int = 0, positives: int = 0, rounds: bool = True) -> None:
+    def run(
+        self, days: int, *, later: int = 0, positives: int = 0, held: int = 0, rounds: bool = True
+    ) -> None:
         """So many days of 200 rows, then a round; labels come a geometric number of days on, and ``later`` and more."""
         for _ in range(days):
             n, at = 200, START + DAY * self.day
@@ -255,7 +257,7 @@ class Late:
             times = [at + DAY * int(one) + DAY * 0.8 for one in delay]
             new = pl.DataFrame({"id": ids, "label": label, "time": times})
             self.due = pl.concat([self.due, new]) if self.due.height else new
-            come = pl.col("time") <= at + DAY * 0.9
+            come = pl.col("time") <= at + DAY * (0.9 - held)
             if self.due.filter(come).height:
                 self.monitor.label_many(self.due.filter(come))
                 self.due = self.due.filter(~come)
@@ -359,6 +361,22 @@ def test_labels_that_come_later_are_an_alarm(tmp_path: Path) -> None:
     assert after.evidence.startswith("share of predictions without a label after ")
 
 
+def test_labels_that_are_sent_late_are_not_late(tmp_path: Path) -> None:
+    """What was known in time and is sent three days later has its label: windows are counted after that."""
+    late = Late(tmp_path, 8)
+    late.run(30, held=3)
+    found = late.verdict()
+    assert found is not None
+    assert found.verdict == "OK"
+    rows = (
+        Lake.at(tmp_path)
+        .model("m")["summaries"]
+        .scan()
+        .filter(pl.col("column") == ARRIVAL, pl.col("part") == "live")
+    )
+    assert rows.select(pl.col("missing").sum() / pl.col("rows").sum()).collect().item() < 0.12
+
+
 def test_windows_of_labels_are_counted_once(tmp_path: Path) -> None:
     """Counting again, as after a crash, adds nothing; each window is counted when it is of the age, and whole."""
     late = Late(tmp_path, 5)
@@ -367,7 +385,7 @@ def test_windows_of_labels_are_counted_once(tmp_path: Path) -> None:
     shape = Shape.of(tables)
     assert count_arrivals(tables, shape, START) == 0
     rows = tables["summaries"].scan().filter(pl.col("column") == ARRIVAL, pl.col("part") == "live").collect()
-    assert rows["start"].n_unique() == rows.height == late.day - 1 - shape.grids[ARRIVAL].length
+    assert rows["start"].n_unique() == rows.height == late.day - 3 - shape.grids[ARRIVAL].length
     assert (rows["rows"] == 200).all()
     curve = late.monitor.label_delay()
     at = curve.filter(pl.col("delay_s") == shape.grids[ARRIVAL].length * 86400.0)["share"].item()

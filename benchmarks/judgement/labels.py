@@ -65,7 +65,7 @@ def coverage(trials: int, seed: int) -> None:
 def dependence(trials: int, seed: int) -> None:
     """Print how often late labels are said to differ."""
     print(
-        "\n| days | labels a day | positives later by | days differ | said to differ (level .01) |\n|---|---|---|---|---|"
+        "\n| days | labels a day | positives later by | days differ | said to differ (level .001) |\n|---|---|---|---|---|"
     )
     for n_windows, rows, shift, scatter in (
         *((10, 30, 0.0, 0.0), (30, 200, 0.0, 0.0), (30, 200, 0.0, 5.0), (30, 5, 0.0, 0.0)),

@@ -1,14 +1,17 @@
 """Labels that come later than they did, or not at all, as a watch: predictions by whether their label has come by an age.
 
 The age is learned once, from the windows that labels have come for: that by which nine of ten of those that come at all have
-come. From then on each window of predictions is counted once, when it is of that age: with a label or without. These counts
-are increments of a column of their own, known when the age was reached, and are judged like any column that came later
-than the reference (``joining``).
+come. From then on each window of predictions is counted once: with a label that was known by that age, or without. It is
+counted when it is older than the age by as long as labels take on their way: what was known at nine and is sent at midnight
+is not late. These counts are increments of a column of their own, and are judged like any column that came later than the
+reference (``joining``). Rows that a sampler kept count once each.
 """
 
 from __future__ import annotations
 
 import json
+import math
+from dataclasses import asdict, dataclass
 from datetime import datetime
 
 import numpy as np
@@ -24,6 +27,8 @@ from vedette.statistics.summary import Summary
 
 __all__ = ["ARRIVAL", "count_arrivals", "usual_delay"]
 
+_KIND = "label_delay"
+
 ARRIVAL = "_labels"
 """The column of these counts; no feature starts with an underscore."""
 
@@ -32,6 +37,8 @@ LEARN_WINDOWS = 14
 LEARN_S = 7 * 86400.0
 
 SHARE_OF_FINAL = 0.9
+_WINDOWS_MAX = 400  # the newest, that are learned from
+_WAY_SHARE = 0.99  # of labels that are in by then
 _WATCHED_MIN = 7  # windows that must have been watched through a delay for it to tell
 _FINAL_MIN = 0.05  # labels for fewer are no habit
 
@@ -46,21 +53,22 @@ def count_arrivals(tables: ModelTables, shape: Shape, now: datetime) -> int:
     rows = _rows(tables, shape)
     if rows.is_empty():
         return 0
-    grid = shape.grids.get(ARRIVAL)
-    if grid is None:
-        grid = _learned(rows, shape)
-        if grid is None:
+    usual = _usual_of(tables)
+    if usual is None:
+        usual = _learned(tables, rows, shape)
+        if usual is None:
             return 0
-        write_grids(tables, [grid], now, source=None)
         event = {
             "time": now,
-            "kind": "label_delay",
+            "kind": _KIND,
             "name": ARRIVAL,
             "version": "",
-            "detail": _detail(grid, shape),
+            "detail": json.dumps(asdict(usual)),
         }
         tables["events"].write(pl.DataFrame([event]), {})
-    found = _increments(rows, grid, shape)
+    grid = arrival_grid(ARRIVAL, usual.delay)
+    write_grids(tables, [grid], now, source=None)
+    found = _increments(rows, grid, usual, shape)
     if found:
         snapshot = tables["summaries"].snapshot()
         arrival = 0 if snapshot is None else snapshot.version() + 1
@@ -68,20 +76,37 @@ def count_arrivals(tables: ModelTables, shape: Shape, now: datetime) -> int:
     return sum(len(one.start) for one in found)
 
 
-def _detail(grid: Grid, shape: Shape) -> str:
-    return json.dumps({"windows": grid.length, "seconds": grid.length * shape.settings.window_s})
+@dataclass(frozen=True, slots=True)
+class _Usual:
+    """What was learned, in windows: the usual ``delay``, the ``way`` of a label from when it was known until it is in, and
+    the number of the ``first`` window that had labels.
+    """
+
+    delay: int
+    way: int
+    first: int
+
+
+def _usual_of(tables: ModelTables) -> _Usual | None:
+    """What was learned; None before."""
+    rows = tables["events"].scan().filter(pl.col("kind") == _KIND).sort("time").select("detail").collect()
+    return None if rows.is_empty() else _Usual(**json.loads(rows["detail"][0]))
 
 
 def _rows(tables: ModelTables, shape: Shape) -> pl.DataFrame:
-    """Rows of predictions and of labels by version, segment and windows, from where the counts have not come to."""
+    """Rows of predictions and of labels by version, segment and windows, of those that were not counted yet."""
     scan = tables["summaries"].scan().filter(pl.col("part") == "live")
-    counted = scan.filter(pl.col("column") == ARRIVAL).select(pl.col("start").max()).collect().item()
-    wanted = pl.col("column").is_in(["prediction", *sorted(LABELLED)])
-    if counted is not None:
-        wanted &= pl.col("start") > counted
+    counted = (
+        scan.filter(pl.col("column") == ARRIVAL)
+        .group_by("version", "segment")
+        .agg(pl.col("start").max().alias("_counted"))
+    )
     window = shape.window_us
     return (
-        scan.filter(wanted)
+        scan.filter(pl.col("column").is_in(["prediction", *sorted(LABELLED)]))
+        .select("version", "segment", "column", "start", "known", "rows")
+        .join(counted, on=["version", "segment"], how="left")
+        .filter(pl.col("_counted").is_null() | (pl.col("start") > pl.col("_counted")))
         .select(
             "version",
             "segment",
@@ -94,19 +119,26 @@ def _rows(tables: ModelTables, shape: Shape) -> pl.DataFrame:
     )
 
 
-def _learned(rows: pl.DataFrame, shape: Shape) -> Grid | None:
+def _learned(tables: ModelTables, rows: pl.DataFrame, shape: Shape) -> _Usual | None:
     whole = rows.filter(pl.col("segment") == "")
     labels = whole.filter(~pl.col("is_prediction"))
     if labels.is_empty():
         return None
-    first = int(labels["start"].min())  # type: ignore[arg-type]
-    whole = whole.filter(pl.col("start") >= first)
-    present = int(rows["known"].max()) - 1  # type: ignore[arg-type]
+    present = int(rows["start"].max()) - 1  # type: ignore[arg-type]
+    first = max(int(labels["start"].min()), present - _WINDOWS_MAX)  # type: ignore[arg-type]
     n_windows = present - first + 1
     if n_windows < LEARN_WINDOWS or n_windows * shape.settings.window_s < LEARN_S:
         return None
-    delay = usual_delay(_delays(whole, present))
-    return None if delay is None else arrival_grid(ARRIVAL, delay)
+    delays = _delays(whole.filter((pl.col("start") >= first) & (pl.col("known") <= present)), present)
+    delay = usual_delay(delays)
+    return None if delay is None else _Usual(delay, _way(tables, shape), first)
+
+
+def _way(tables: ModelTables, shape: Shape) -> int:
+    """In how many windows 99 of 100 labels are in after they were known; those that are known later are none."""
+    late = (pl.col("received") - pl.col("time")).dt.total_microseconds() / shape.window_us
+    found = tables["labels"].scan().select(late.quantile(_WAY_SHARE, "higher")).collect().item()
+    return max(math.ceil(found or 0.0), 0)
 
 
 def usual_delay(delays: Delays) -> int | None:
@@ -139,21 +171,26 @@ def _delays(rows: pl.DataFrame, present: int) -> Delays:
     )
 
 
-def _increments(rows: pl.DataFrame, grid: Grid, shape: Shape) -> list[Increment]:
-    """The windows that are of the age, by version and segment."""
-    present = int(rows["known"].max()) - 1  # type: ignore[arg-type]
+def _increments(rows: pl.DataFrame, grid: Grid, usual: _Usual, shape: Shape) -> list[Increment]:
+    """The windows that are old enough, by version and segment."""
+    present = int(rows["start"].max()) - 1  # type: ignore[arg-type]
+    old = usual.delay + usual.way + 1  # one more for rows that are on their way
     found = []
-    for (version, segment), some in rows.group_by(["version", "segment"], maintain_order=True):
-        delays = _delays(some, present)
-        ripe = (delays.age >= grid.length) & (delays.predictions > 0)
-        if not ripe.any():
+    own = rows.filter((pl.col("start") >= usual.first) & (pl.col("start") <= present - old))
+    own = own.filter(pl.col("known") <= pl.col("start") + usual.delay)
+    for (version, segment), some in own.group_by(["version", "segment"], maintain_order=True):
+        sums = some.group_by("start").agg(
+            pl.col("rows").filter("is_prediction").sum().alias("n"),
+            pl.col("rows").filter(~pl.col("is_prediction")).sum().alias("came"),
+        )
+        sums = sums.filter(pl.col("n") > 0).sort("start")
+        if sums.is_empty():
             continue
-        n = np.rint(delays.predictions[ripe]).astype(np.int64)
-        came = np.rint(np.maximum(delays.arrivals[ripe, : grid.length + 1], 0.0).sum(axis=1)).astype(np.int64)
-        came = np.minimum(came, n)
-        empty = Summary.empty(grid, len(n))
-        empty.rows[:], empty.missing[:], empty.counts[:, 0] = n, n - came, came
-        start = delays.start[ripe] * shape.window_us
-        known = start + grid.length * shape.window_us
-        found.append(Increment(str(version), ARRIVAL, start, known, empty, str(segment)))
+        n = sums["n"].to_numpy().astype(np.int64)
+        came = np.clip(sums["came"].to_numpy().astype(np.int64), 0, n)
+        counted = Summary.empty(grid, len(n))
+        counted.rows[:], counted.missing[:], counted.counts[:, 0] = n, n - came, came
+        start = sums["start"].to_numpy() * shape.window_us
+        known = start + old * shape.window_us
+        found.append(Increment(str(version), ARRIVAL, start, known, counted, str(segment)))
     return found
