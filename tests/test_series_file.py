@@ -150,3 +150,23 @@ def test_a_season_is_taken_away_and_a_level_is_not() -> None:
     assert found == ("week",)
     with pytest.raises(ValueError, match=r"values of shape \(3,\), times of shape \(2,\)"):
         without_season(np.zeros(3), np.zeros(2))
+
+
+def test_rows_without_times_are_told_by_number_and_the_unjudged_are_named(tmp_path: Path) -> None:
+    """No date that nobody gave stands in the words, and a series with too little to learn from is UNKNOWN."""
+    random = np.random.default_rng(8)
+    values = np.concatenate([random.normal(0, 1, 400), random.normal(8, 1, 40)])
+    path = tmp_path / "plain.csv"
+    pl.DataFrame({"x": values, "y": [None] * 440}, schema_overrides={"y": pl.Float64}).write_csv(path)
+    told = CliRunner().invoke(app, ["series", str(path), "--column", "x"]).output
+    assert "1970" not in told
+    assert "since row 4" in told or "since now" in told
+    path = tmp_path / "few.parquet"
+    pl.DataFrame({"x": values, "y": [None] * 400 + [1.0] * 40}).write_parquet(path)
+    document = json.loads(CliRunner().invoke(app, ["series", str(path), "--json"]).stdout)
+    assert document["unknown"] == ["y"]
+    assert "1970" not in json.dumps(document)
+    assert (
+        "y: UNKNOWN: fewer than 50 numbers to learn from"
+        in CliRunner().invoke(app, ["series", str(path)]).output
+    )

@@ -302,7 +302,7 @@ def _features(target: _Target, began_in: Began | None) -> tuple[tuple[str, float
 
 
 def _is_input(column: str) -> bool:
-    return column not in LABELLED and column not in RESERVED and not column.startswith("probability")
+    return column not in RESERVED and not column.startswith(("_", "probability"))
 
 
 def _faults(seen: View, target: _Target, began_in: Began | None, near: Around | None) -> tuple[str, ...]:

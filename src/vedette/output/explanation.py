@@ -198,7 +198,8 @@ def _segment(one: Explanation, segment: Segment) -> str:
     change = f"{number(one, segment.before)} to {number(one, segment.after)}"
     rows = f"{segment.n_before:,} rows before, {segment.n_after:,} after"
     by = f"by {between(one, segment.low, segment.high)}"
-    return f"in {segment.name} {one.what} went from {change} ({by}; {rows}; {segment.nats:.1f} nats)"
+    name = segment.name if segment.levels else _whole(one)
+    return f"in {name} {one.what} went from {change} ({by}; {rows}; {segment.nats:.1f} nats)"
 
 
 def _parts(one: Explanation, parts: Decomposition) -> str:
@@ -207,7 +208,13 @@ def _parts(one: Explanation, parts: Decomposition) -> str:
     for part, words in ((parts.new, "new"), (parts.vanished, "vanished")):
         if part.value:
             said.append(f"{_part(one, part)} of {words} ones")
-    return f"Of the change by {_part(one, parts.total)} over all rows, by {' and '.join(one.split)}: {', '.join(said)}."
+    split = " and ".join(one.split)
+    return f"Of the change by {_part(one, parts.total)} over {_whole(one)}, by {split}: {', '.join(said)}."
+
+
+def _whole(one: Explanation) -> str:
+    """All rows that are explained: those of a segment where the watch is of one."""
+    return f"all rows of {one.segment}" if one.segment else "all rows"
 
 
 def _concept(one: Explanation, parts: Concept) -> str:

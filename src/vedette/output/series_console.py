@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
 from rich.table import Table
 from rich.text import Text
 
@@ -30,6 +31,7 @@ def series_json(found: SeriesFound) -> dict[str, Any]:
         "budget_per_month": found.budget_per_month,
         "methods": list(found.methods),
         "timed": found.timed,
+        "unknown": _unknown(found),
         "guarantees": {name: dict(one) for name, one in found.watched.guarantees.items()},
         "alarms": [_alarm(one, found) for one in found.watched.alarms],
         "outlook": {
@@ -56,7 +58,7 @@ def _alarm(one: Alarm, found: SeriesFound) -> dict[str, Any]:
         "method": one.method,
         **numbers,
         "guarantee": one.guarantee,
-        "evidence": one.words,
+        "evidence": _told(one, found),
     }
 
 
@@ -105,12 +107,18 @@ def print_series(found: SeriesFound, *, as_json: bool = False) -> None:
     for one in alarms[:_SHOWN]:
         console.print(
             Text.assemble(
-                (_place(one.time, one.row, found), "bold"), f" {_name(one.series, found)}{one.words}"
+                (_place(one.time, one.row, found), "bold"), f" {_name(one.series, found)}{_told(one, found)}"
             ),
             soft_wrap=True,
         )
     if len(alarms) > _SHOWN:
         console.print(f"and {len(alarms) - _SHOWN:,} more: --json has all")
+    for name in _unknown(found):
+        console.print(
+            f"{visible(name, _NAME)}: UNKNOWN: fewer than 50 numbers to learn from",
+            highlight=False,
+            markup=False,
+        )
     _print_changes(console, found)
     for name, (steps, low, high) in found.outlook.items():
         told = (
@@ -166,6 +174,21 @@ def _print_changes(console: Terminal, found: SeriesFound) -> None:
 
 def _short(steps: float) -> str:
     return f"{steps:,.0f}" if math.isfinite(steps) else "never"
+
+
+def _told(one: Alarm, found: SeriesFound) -> str:
+    """The words of an alarm; of rows without times since which row, in place of a date that nobody gave."""
+    if found.timed:
+        return one.words
+    before = int(np.searchsorted(found.times, one.since))
+    return f"{one.words.rpartition(', since ')[0]}, since {'now' if before >= one.row else f'row {before}'}"
+
+
+def _unknown(found: SeriesFound) -> list[str]:
+    """The series that were not judged."""
+    return [
+        name for name, one in zip(found.names, found.watched.verdict[-1], strict=True) if one == "UNKNOWN"
+    ]
 
 
 def _name(series: str, found: SeriesFound) -> str:
