@@ -250,7 +250,7 @@ def explain(
     watch: Annotated[
         str | None,
         typer.Argument(
-            help="A watch, 'x.location' or 'x.location [region=north]', or an alert's id; default the strongest alarm.",
+            help="A watch as 'vedette check' names it, with its segment, or an alert's id; default the strongest alarm.",
             show_default=False,
         ),
     ] = None,

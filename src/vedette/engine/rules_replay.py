@@ -248,7 +248,7 @@ def _compared(
     for opened, closed, evidence in spans:
         told = opened if rule.metric == "no_data" else opened + window
         met = [one for one in incidents if _meet(opened, closed, one)]
-        for one in met:
+        for one in met[:1]:  # a rule that goes on firing has not caught what came later
             seconds = max((told - one.start).total_seconds(), 0.0)
             before = late[one.name]
             late[one.name] = seconds if before is None else min(before, seconds)

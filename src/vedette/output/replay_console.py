@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from datetime import datetime
+from statistics import median
 from typing import Any
 
 from rich.text import Text
@@ -49,7 +50,7 @@ def _lines(one: Any, n_incidents: int) -> list[str]:
         caught = sorted(found.late_s for found in one.caught if found.late_s is not None)
         said = f"would have caught {len(caught)} of {n_incidents} incidents"
         if caught:
-            said += f", the median {_length(caught[(len(caught) - 1) // 2])} after it began, the last {_length(caught[-1])}"
+            said += f", the median {_length(median(caught))} after it began, the last {_length(caught[-1])}"
         out.append(said)
     times = "once" if len(one.firings) == 1 else f"{len(one.firings)} times" if one.firings else "never"
     out.append(
