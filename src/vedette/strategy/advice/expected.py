@@ -78,6 +78,7 @@ class _Series:
 
     metrics: tuple[str, ...]
     state: WatchState
+    budget: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -174,7 +175,7 @@ def _begun(history: History, column: Column) -> _Series | None:
         state = watch.advance(state, values[window], history.start[window])[1]
     nothing = np.zeros_like(state.quiet)  # clean windows leave no alarm open
     state = replace(state, quiet=nothing, alarmed=nothing.astype(np.bool_))
-    return _Series(tuple(metric for metric, _ in known), state)
+    return _Series(tuple(metric for metric, _ in known), state, budget)
 
 
 def _run(own: _Series, column: Column, replays: Replays) -> Told:
@@ -186,7 +187,7 @@ def _run(own: _Series, column: Column, replays: Replays) -> Told:
     if not n_runs:
         return Told(opens, stands)
     values = np.stack([figures_of(column, replays.counts, metric) for metric in own.metrics], axis=2)
-    watch = SeriesWatch(_names(n_runs * n))
+    watch = SeriesWatch(_names(n_runs * n), budget_per_month=own.budget * n_runs)  # the same for each run
     state = taken(own.state, np.tile(np.arange(n), n_runs))
     open_now = np.zeros(n_runs * n, dtype=np.bool_)
     for t in range(n_windows):
