@@ -123,7 +123,7 @@ def advance(tables: ModelTables, now: datetime) -> None:
 
     The caller holds the work lock.
     """
-    kept = kept_row(tables)
+    kept = kept_row(tables, series=False)
     if kept is None:
         return
     if _told(kept) and tables["alerts"].through("judge") < kept.step:
@@ -133,7 +133,7 @@ def advance(tables: ModelTables, now: datetime) -> None:
 
 def due(tables: ModelTables, now: datetime) -> bool:
     """True where time alone has brought a step: a silence that ended, rows that no longer come."""
-    kept = kept_row(tables)
+    kept = kept_row(tables, series=False)
     return kept is not None and bool(_brought_by_time(tables, kept, now))
 
 

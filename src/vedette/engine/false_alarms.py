@@ -44,7 +44,7 @@ def measured(tables: ModelTables, alerts: Iterable[Alert]) -> FalseAlarms | None
 
     Rules and rows that do not come are outside the budget: they are facts.
     """
-    kept = kept_row(tables)
+    kept = kept_row(tables, series=False)
     if kept is None or not kept.reference or kept.known == NEVER:
         return None
     settings = settings_of(tables)

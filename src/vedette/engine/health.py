@@ -30,7 +30,7 @@ NO_DATA = "no_data"
 def health(lake: Lake, model: str, now: datetime | None = None) -> Health:
     """The verdicts as the last round left them. What is older than it should be is UNKNOWN, never OK."""
     tables = lake.model(model)
-    kept = kept_row(tables)
+    kept = kept_row(tables, series=False)
     untold = outbox.verdicts(tables, now) + _wrongly_written()
     if kept is None:
         known = tables["summaries"].scan().select(pl.len()).collect().item()

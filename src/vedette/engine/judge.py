@@ -58,7 +58,7 @@ def reference_plan(
         for (segment, column), some in rows.group_by(["segment", "column"], maintain_order=True)
     }
     if known is None:
-        kept = kept_row(tables)
+        kept = kept_row(tables, series=False)
         known = NEVER if kept is None else kept.known
     later = joining.joined(tables, shape.grids, arrival, known)
     summaries |= {source: one for source, one in later.items() if source not in summaries}

@@ -58,15 +58,16 @@ class Kept:
     series: bytes = b""
 
 
-def kept_row(tables: ModelTables) -> Kept | None:
-    """What was judged so far, or None."""
-    rows = tables["state"].scan().collect()
+def kept_row(tables: ModelTables, *, series: bool = True) -> Kept | None:
+    """What was judged so far, or None; without what the ``series`` remember, which is most of it, where nobody judges."""
+    scan = tables["state"].scan()
+    rows = (scan if series else scan.drop("series")).collect()
     return None if rows.is_empty() else Kept(**rows.row(0, named=True))
 
 
 def due(tables: ModelTables, now: datetime) -> bool:
     """True where something waits to be judged and its time has come."""
-    kept = kept_row(tables)
+    kept = kept_row(tables, series=False)
     return kept is not None and kept.due is not None and kept.due <= now
 
 
