@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special
 
+from vedette.statistics.intervals import garwood
 from vedette.strategy.records import Bools, Floats, Ints
 
 __all__ = ["Delay", "delay_of", "kaplan_meier", "median_of", "poisson_limits", "restricted_mean"]
@@ -97,6 +97,5 @@ def poisson_limits(count: float | Ints, exposure: float, level: float = 0.95) ->
 
     Source: F. Garwood (1936), Biometrika 28, 437-442.
     """
-    n, tail = float(count), (1.0 - level) / 2.0
-    low = float(special.gammaincinv(n, tail)) if n > 0 else 0.0
-    return low / exposure, float(special.gammaincinv(n + 1.0, 1.0 - tail)) / exposure
+    low, high = garwood(count, level)
+    return float(low) / exposure, float(high) / exposure

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 from vedette.strategy.dependence import LEVEL, ljung_box
+from vedette.strategy.series.kruskal import kruskal_p
 
 __all__ = ["Baseline", "baseline", "has_season", "long_run", "note", "season_p", "time_of"]
 
@@ -114,14 +115,7 @@ def season_p(x: Floats, at: Floats) -> float:
     if at[-1] - at[0] < 2 * _DAY_S:
         return 1.0
     hour = np.floor((at % _DAY_S) / 3600.0).astype(np.int64)
-    ranks = _mid(x, np.argsort(np.argsort(x, kind="stable"), kind="stable").astype(np.float64))
-    _, inverse, n = np.unique(hour, return_inverse=True, return_counts=True)
-    spread = float(ranks.var())
-    if len(n) < 2 or not spread > 0.0:
-        return 1.0
-    means = np.bincount(inverse, weights=ranks) / n
-    h = (len(x) - 1) / len(x) * float((n * (means - ranks.mean()) ** 2).sum()) / spread
-    return float(special.chdtrc(len(n) - 1, h))
+    return kruskal_p(x, hour)
 
 
 def has_season(past: Floats, times: Floats) -> Bools:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
+
+from vedette.strategy.series.kruskal import kruskal_p
 
 __all__ = ["without_season"]
 
@@ -53,7 +54,7 @@ def without_season(values: Floats, times: Floats) -> tuple[Floats, tuple[str, ..
         phase = np.floor((at % period) / unit).astype(np.int64)
         away = left - _around(left, at, period)
         half = np.floor(at / period).astype(np.int64) % 2
-        if _p_value(away[there], phase[there]) < LEVEL and _alike(away, phase, half, there):
+        if kruskal_p(away[there], phase[there]) < LEVEL and _alike(away, phase, half, there):
             for _ in range(_ROUNDS):
                 left = left - _profile(left - _around(left, at, period), phase, there)
             found.append(name)
@@ -100,16 +101,3 @@ def _alike(away: Floats, phase: Ints, half: Ints, there: NDArray[np.bool_]) -> b
     # of few phases that would be more than a correlation can be
     limit = min(_ALIKE / np.sqrt(max(int(both.sum()), 1)), 0.6)
     return power > 0.0 and float(first @ second) / power > limit
-
-
-def _p_value(values: Floats, phase: Ints) -> float:
-    """Kruskal and Wallis' test of the phases, 1 where there is one."""
-    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    ranks = (np.cumsum(counts) - (counts - 1) / 2.0)[inverse]
-    _, place, n = np.unique(phase, return_inverse=True, return_counts=True)
-    spread = float(ranks.var())
-    if len(n) < 2 or not spread > 0.0:
-        return 1.0
-    means = np.bincount(place, weights=ranks) / n
-    h = (len(values) - 1) / len(values) * float((n * (means - ranks.mean()) ** 2).sum()) / spread
-    return float(special.chdtrc(len(n) - 1, h))

@@ -14,7 +14,7 @@ SERIES_WINDOWS = 50
 """Closed windows of a series that are learned from before it is watched."""
 
 SERIES_MAX = 50
-"""Series of a model that are watched. Each keeps up to 80 kB of its past."""
+"""Series of a model that are watched. Each keeps up to 100 kB of its past."""
 
 _FIRST = ("accuracy", "error", "error_rate", "latency", "latency_p95", "prediction")
 
