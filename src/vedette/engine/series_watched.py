@@ -287,6 +287,8 @@ def accept_series(standing: SeriesStanding, watch: str) -> SeriesStanding | None
 def _expected(expected: float, low: float, high: float, value: float) -> str:
     if np.isnan(expected):
         return f"was {value:.4g}"
+    if np.isnan(low) or np.isnan(high):
+        return f"expected {expected:.4g}, was {value:.4g}"
     return f"expected {expected:.4g} ({low:.4g} to {high:.4g}), was {value:.4g}"
 
 
