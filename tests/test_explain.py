@@ -132,6 +132,9 @@ def test_without_a_name_it_is_the_alarm_with_most_evidence(lakes: dict[str, Lake
     assert found is not None
     assert found.verdict == "ALARM"
     assert found.watch.startswith("height")
+    assert "accuracy" in found.others
+    assert "accuracy" in str(found).rpartition("too: name one to see why")[0]
+    assert of(lakes, "segment", "accuracy").others == ()
 
 
 def test_the_rows_of_a_segment_are_those_of_the_lake(lakes: dict[str, Lake]) -> None:
@@ -206,9 +209,17 @@ def test_a_watch_that_there_is_not_is_refused(lakes: dict[str, Lake]) -> None:
     """The error names those that there are."""
     with pytest.raises(
         ValueError,
-        match=r"watch='nothing': is no watch of m that can be explained; it has accuracy, age\.location",
+        match=r"watch='nothing': is no watch of m that was judged; it has .*accuracy, age\.location",
     ):
         explain(lakes["segment"], "m", "nothing")
+
+
+def test_what_has_words_of_its_own_is_told_in_them(lakes: dict[str, Lake]) -> None:
+    """A column that is not judged yet: why, and no search."""
+    found = of(lakes, "segment", "labels.late")
+    assert found.search is None
+    assert "told in its own words" in str(found)
+    assert found.evidence in str(found)
 
 
 def test_an_alert_is_explained_by_its_id(lakes: dict[str, Lake]) -> None:
