@@ -214,10 +214,14 @@ def test_a_watch_that_there_is_not_is_refused(lakes: dict[str, Lake]) -> None:
         explain(lakes["segment"], "m", "nothing")
 
 
-def test_what_has_words_of_its_own_is_told_in_them(lakes: dict[str, Lake]) -> None:
-    """A column that is not judged yet: why, and no search."""
-    found = of(lakes, "segment", "labels.late")
-    assert found.search is None
+def test_what_has_words_of_its_own_is_told_in_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rule that holds, where nothing else alarms: its evidence, and no search."""
+    path = tmp_path / "vedette.toml"
+    path.write_text('[models.m.rules]\nolder = "mean(age) > 10"\n', "utf-8")
+    monkeypatch.setenv("VEDETTE_CONFIG", str(path))
+    found = explain(made(tmp_path / "lake", "none"), "m")
+    assert found is not None
+    assert (found.watch, found.search) == ("rule:older", None)
     assert "told in its own words" in str(found)
     assert found.evidence in str(found)
 

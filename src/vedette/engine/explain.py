@@ -85,9 +85,9 @@ def explain(lake: Lake, model: str, watch: str | None = None) -> Explanation | N
 
     ``watch`` is the name of a watch, ``x.location`` or ``x.location [region=north]``, or the id of an alert; default is
     the alarm with the most evidence, and the others are named. What has words of its own (a rule, a series, columns that
-    no longer come) is told in these, with what else happened then. Rows of before and after the likeliest beginning are compared, 100,000 on either
-    side at most; the reference is kept as counts alone, so that where a change was there from the first window on, there
-    are no rows of before, and that is said. Raises ``ValueError`` for a watch that there is not.
+    no longer come) is told in these, with what else happened then. Rows of before and after the likeliest beginning are
+    compared, 100,000 on either side at most; the reference is kept as counts alone, so that where a change was there from
+    the first window on, there are no rows of before, and that is said. Raises ``ValueError`` for a watch that there is not.
     """
     seen = view(lake, model, Query(metrics=("rows",)))
     kept = kept_row(seen.tables, series=False)
