@@ -158,6 +158,12 @@ def labels(
     by: Annotated[
         str | None, typer.Option(help="A column whose values become segments, or a,b.", show_default=False)
     ] = None,
+    since: Annotated[
+        str | None, typer.Option(help="Delays of predictions of windows from here on.", show_default=False)
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option(help="Delays of predictions of windows up to here.", show_default=False)
+    ] = None,
     lake: LakeOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -167,7 +173,7 @@ def labels(
     from vedette.output.progress import told
 
     with told(f"labels of {model}"):
-        found, delays = questions.labels(_where(lake), model, by)
+        found, delays = questions.labels(_where(lake), model, by, since=since, until=until)
     labels_console.print_labels(found, delays, as_json=json)
 
 
