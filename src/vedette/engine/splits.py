@@ -252,7 +252,7 @@ def _shared(
     words = f"{k:,} of {n:,} rows of {second} have the inputs of a row of {first}"
     chance = _by_chance(frames[first], frames[second], inputs)
     if chance > _BY_CHANCE * k / n:
-        words += f"; columns with so few values share {100 * chance:.2g} % by chance"
+        words += f"; columns with so few values share {100 * chance:.3g} % by chance"
         return [SplitFinding("shared_rows", (first, second), Status.OK, words, "", k / n, low, high, n)]
     status = Status.ALARM if low >= SHARED_MATTERS else Status.WARN
     advice = f"take them out of {second}: a figure on rows that were learned says nothing of new ones"
