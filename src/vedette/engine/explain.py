@@ -13,6 +13,7 @@ import polars as pl
 
 from vedette import strategy
 from vedette.engine.coincident import coincident
+from vedette.engine.direction_columns import feature_of
 from vedette.engine.explained_rows import Around, around, outcome_words
 from vedette.engine.judge import reference_plan
 from vedette.engine.query import Query
@@ -358,7 +359,8 @@ def _features(target: _Target, began_in: Began | None) -> tuple[tuple[str, float
     )[:8]
 
 
-def _is_input(column: str) -> bool:
+def _is_input(name: str) -> bool:
+    column = feature_of(name)
     return column not in RESERVED and not column.startswith(("_", "probability"))
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 
 from vedette import strategy
+from vedette.engine.direction_columns import along, feature_of
 from vedette.engine.segment_names import shown
 from vedette.engine.segments import labelled_rows, rows_of
 from vedette.engine.summarise import (
@@ -26,6 +27,7 @@ from vedette.engine.summarise import (
 from vedette.engine.view import View
 from vedette.lake.rows import label_text, variants
 from vedette.records import RESERVED
+from vedette.statistics.direction_grid import basis_of
 from vedette.statistics.grid import Grid
 from vedette.statistics.summary import Summary
 from vedette.strategy.segment_search import Levels
@@ -143,6 +145,8 @@ def _with_lateness(seen: View, rows: pl.DataFrame, delay_windows: int) -> pl.Dat
 def _needed(watch: strategy.Watch) -> tuple[str, ...]:
     if watch.kind == "late":
         return ()
+    if watch.kind in ("direction", "shape"):
+        return (feature_of(watch.column),)
     return ("label", "prediction") if watch.column in LABELLED else (watch.column,)
 
 
@@ -151,6 +155,13 @@ def outcome_of(rows: pl.DataFrame, watch: strategy.Watch, level: str, reference:
     grid, kind = reference.grid, watch.kind
     if kind == "late":
         return _numbers(rows["_late"])
+    if kind in ("direction", "shape"):
+        directed, there = along(rows, watch.column, grid)
+        there = there & np.isfinite(directed).all(axis=1)
+        _, basis = basis_of(grid)
+        place = np.full(rows.height, np.nan)
+        place[there] = basis.features(directed[there])[:, max(grid.levels.index(level) if level else 0, 0)]
+        return np.abs(place) if kind == "shape" else place
     if kind == "accuracy":
         label, prediction = label_text(rows, "label"), label_text(rows, "prediction")
         return _numbers(label != prediction)
@@ -188,6 +199,8 @@ def outcome_words(watch: strategy.Watch, level: str) -> str:
         "accuracy": "the share of wrong predictions",
         "bias": "the mean error (prediction less label)",
         "errors": "the mean absolute error",
+        "direction": f"the mean place of {feature_of(column)} along {level}, in standard deviations,",
+        "shape": f"the mean distance of {feature_of(column)} along {level}, in standard deviations,",
         "late": f"the share of predictions without a label after {watch.rows[0]}",
         "missing": f"the share of missing values of {column}",
         "unseen": f"the share of new levels of {column}",

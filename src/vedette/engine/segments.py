@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 
+from vedette.engine.direction_columns import feature_of
 from vedette.engine.query import Span
 from vedette.engine.segment_names import SEGMENTS_MAX, shown
 from vedette.engine.summarise import (
@@ -41,7 +42,8 @@ class Segments:
     def __init__(self, seen: View, by: Sequence[str], span: Span, grids: Mapping[str, Grid]) -> None:
         asked = pl.col("time") < span.as_of if span.as_of is not None else pl.lit(True)
         within = _within(span) & asked
-        rows = rows_of(seen, "predictions", [*by, *grids], within)
+        wanted = {feature_of(one) for one in grids}
+        rows = rows_of(seen, "predictions", [*by, *wanted], within)
         for name in by:
             if not variants(rows.columns, name):
                 columns = dict.fromkeys(
@@ -60,7 +62,7 @@ class Segments:
             "time",
             "_segment",
             *({"inclusion"} & set(rows.columns)),
-            *(one for one in rows.columns if base_of(one) in grids),
+            *(one for one in rows.columns if base_of(one) in wanted),
         ]
         rows = rows.select(list(dict.fromkeys(kept)))
         first_us = seen.extent[0] if seen.extent is not None else 0
@@ -82,7 +84,7 @@ class Segments:
         """The summaries of a column by segment and window, as many at once as memory is a small matter for."""
         told = column in LABELLED
         rows, index = (self.labelled, self.index_of_labelled) if told else (self.rows, self.index)
-        if not told and not variants(rows.columns, column):
+        if not told and not variants(rows.columns, feature_of(column)):
             return
         step = max(_COUNTS_MAX // grid.cells, 1)
         for begin in range(0, len(self.cells), step):

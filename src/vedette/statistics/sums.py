@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-__all__ = ["CALIBRATION_BINS", "SUMS"]
+from functools import cache
+
+__all__ = ["CALIBRATION_BINS", "SUMS", "direction_sums"]
 
 CALIBRATION_BINS = 10
 
@@ -32,3 +34,13 @@ SUMS: dict[str, tuple[str, ...]] = {
     ),
 }
 """The names of ``Summary.sums`` of a kind; a kind that is not here has none."""
+
+
+@cache
+def direction_sums(n_axes: int) -> tuple[str, ...]:
+    """Those of vectors by their directions: of each feature (places along axes, products of the first six, a cosine and a sine
+    of 64 frequencies) the total, and the total of its squares.
+    """
+    shaped = min(6, n_axes)
+    features = n_axes + shaped * (shaped + 1) // 2 + 2 * 64
+    return tuple(f"feature_{power}_{number}" for power in (1, 2) for number in range(features))
