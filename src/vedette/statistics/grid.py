@@ -16,12 +16,13 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from vedette.statistics.sums import SUMS
+from vedette.statistics.sums import SUMS, multilabel_sums
 
 __all__ = [
     "CLASSES_MAX",
     "KINDS",
     "KNOWN_MAX",
+    "LABELLED_KINDS",
     "LEVELS_MAX",
     "Grid",
     "arrival_grid",
@@ -37,7 +38,13 @@ __all__ = [
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
-KINDS = ("numeric", "category", "quality", "scored", "error", "latency", "vector", "arrival")
+KINDS = (
+    *("numeric", "category", "quality", "scored", "error", "latency", "vector", "arrival"),
+    *("detection", "ranking", "multilabel"),
+)
+
+LABELLED_KINDS = ("quality", "error", "detection", "ranking", "multilabel")
+"""The kinds of grid on which rows are counted whose label is known."""
 
 NUMERIC_CELLS = 128  # fine enough for Wasserstein and p99, a kilobyte a window
 TAIL_SHARES = np.array([1 / 256, 1 / 512, 1 / 1024])  # without them p99 and long tails have the widest cells
@@ -78,6 +85,7 @@ class Grid:
     A scored grid counts score bin x prediction, as a quality grid has them, of rows whatever their label.
     A vector grid has those of a numeric column of Euclidean norms, of vectors of ``length`` elements (0: not known). An
     arrival grid has one cell, of predictions whose label had come ``length`` windows later; the others are missing.
+    Grids of detection, ranking and multilabel have the ``edges`` of what each labelled row lost: ``statistics.structured``.
 
     ``id`` is 16 hexadecimal digits (BLAKE2b over the content), ``cells`` the number of cells.
 
@@ -173,6 +181,8 @@ class Grid:
     @property
     def sums(self) -> tuple[str, ...]:
         """The names of ``Summary.sums``, by the kind of the grid."""
+        if self.kind == "multilabel":
+            return multilabel_sums(len(self.classes))
         return SUMS.get(self.kind, ())
 
     @property

@@ -83,16 +83,20 @@ class RankingSummary:
         is of independent queries. ``ValueError`` for a level outside (0, 1).
         """
         check_level(level)
-        out = {}
-        for place, name in enumerate(self.names):
-            found = self.powers.mean(place, level)
-            out[name] = found if found.known else unknown(f"{found.reason} queries with an answer", found.n)
-        if self.queries:
+        return {name: self.figure(name, level) for name in (*self.names, "empty_queries")}
+
+    def figure(self, name: str, level: float = 0.95) -> Measured:
+        """One of these figures; ``ValueError`` for a name that is none, or a level outside (0, 1)."""
+        check_level(level)
+        if name == "empty_queries":
+            if not self.queries:
+                return unknown("no queries")
             low, high = share(self.empty, self.queries, level)
-            empty = Measured.of(self.empty / self.queries, float(low), float(high), self.queries)
-        else:
-            empty = unknown("no queries")
-        return {**out, "empty_queries": empty}
+            return Measured.of(self.empty / self.queries, float(low), float(high), self.queries)
+        if name not in self.names:
+            raise ValueError(f"name={name!r}: must be one of {', '.join(self.names)}, empty_queries")
+        found = self.powers.mean(self.names.index(name), level)
+        return found if found.known else unknown(f"{found.reason} queries with an answer", found.n)
 
 
 def rank_scores(
@@ -178,7 +182,7 @@ def list_values(
     """What ``rank_lists`` adds up: the M names, each query's figures [Q, M], and which queries have no answer [Q].
 
     >>> names, values, none = list_values([["a", "b"], ["c"]], [{"b"}, set()], k=2)
-    >>> values[0, names.index("mrr@2")], none.tolist()
+    >>> float(values[0, names.index("mrr@2")]), none.tolist()
     (0.5, [False, True])
     """
     if len(recommended) != len(relevant):
