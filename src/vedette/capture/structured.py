@@ -121,7 +121,9 @@ def _one_by_one(value: Any, found: bool) -> dict[str, Any]:
     every = _items(value, "boxes")
     for one in every:
         if not isinstance(one, Mapping):
-            raise Rejected(f"type {type_name(type(one))} among boxes: must be mappings with {_listed(needed)}")
+            raise Rejected(
+                f"type {type_name(type(one))} among boxes: must be mappings with {_listed(needed)}"
+            )
         if not all(isinstance(name, str) and name in allowed for name in one):
             raise Rejected(f"a box must have no keys but {_listed(allowed)}")
     every = [{name: part for name, part in one.items() if part is not None} for one in every]
@@ -134,7 +136,8 @@ def _one_by_one(value: Any, found: bool) -> dict[str, Any]:
     if "area" in given and not all("area" in one for one in every):
         raise Rejected("all boxes must have an area, or none")
     return {
-        _MANY.get(name, name): [one[name] if name in one else default[name] for one in every] for name in given
+        _MANY.get(name, name): [one[name] if name in one else default[name] for one in every]
+        for name in given
     }
 
 

@@ -286,7 +286,9 @@ def settings(values: Mapping[str, Any], base: Settings | None = None) -> Setting
     if values.get("classes") is not None:
         classes = values["classes"]
         # one class of boxes is enough to find them
-        least, said = (1, "a list of names") if result.task in STRUCTURED else (2, "a list of two names or more")
+        least, said = (
+            (1, "a list of names") if result.task in STRUCTURED else (2, "a list of two names or more")
+        )
         if isinstance(classes, str) or not isinstance(classes, Sequence) or len(classes) < least:
             raise ValueError(f"classes={classes!r}: must be {said}")
         names = tuple(class_name(one) for one in classes)

@@ -44,7 +44,7 @@ LEAST_NATS = 2.0
 _REFERENCE_WINDOWS = 8.0  # a reference is worth no more windows than it says of their dispersion
 _CELLS_MAX = 400  # of a split
 _WINDOWS_BEFORE = 3  # in which a fault of another column is told to be older
-_LABELLED_KINDS = ("accuracy", "bias", "errors")
+_LABELLED_KINDS = ("accuracy", "bias", "errors", "quality", "hits")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 
 from vedette import strategy
+from vedette.engine.outputs import is_structured, loss_of, spread
 from vedette.engine.segment_names import shown
 from vedette.engine.segments import labelled_rows, rows_of
 from vedette.engine.summarise import LABELLED, category_texts, codes, numbers, outcomes, row_weights, vectors
@@ -18,6 +19,7 @@ from vedette.engine.view import View
 from vedette.lake.rows import label_text, variants
 from vedette.records import RESERVED
 from vedette.statistics.grid import Grid
+from vedette.statistics.structured.ranking import HITS_AMONG
 from vedette.statistics.summary import Summary
 from vedette.strategy.segment_search import Levels
 
@@ -67,6 +69,7 @@ def around(
         within |= (pl.col("time") >= since) & (pl.col("time") < until)
     of_segment = watch.segment.partition("=")[0]
     wanted = [*grids, *([of_segment] if of_segment else []), *_needed(watch)]
+    wanted += ["prediction"] if is_structured(seen.shape.settings) else []
     rows = rows_of(seen, "predictions", wanted, within)
     if of_segment:
         names = category_texts(rows, of_segment).map_elements(shown, return_dtype=pl.String, skip_nulls=False)
@@ -74,6 +77,7 @@ def around(
     if watch.column in LABELLED:
         every = pl.lit(True)
         rows = labelled_rows(seen, rows, within, every, tuple(grids)) if rows.height else rows
+    rows = spread(rows, seen.shape.settings)
     outcome = outcome_of(rows, watch, level, reference[watch.source]) if rows.height else np.zeros(0)
     is_after = (rows["time"] >= spans[1][0]).to_numpy() if rows.height else np.zeros(0, dtype=bool)
     columns: dict[str, Levels] = {}
@@ -122,6 +126,8 @@ def outcome_of(rows: pl.DataFrame, watch: strategy.Watch, level: str, reference:
     if kind == "accuracy":
         label, prediction = label_text(rows, "label"), label_text(rows, "prediction")
         return _numbers(label != prediction)
+    if kind in ("quality", "hits"):
+        return loss_of(rows, grid)
     if kind in ("bias", "errors"):
         label_value, predicted = outcomes(rows)
         error = predicted - label_value
@@ -154,6 +160,8 @@ def outcome_words(watch: strategy.Watch, level: str) -> str:
     column = watch.column
     return {
         "accuracy": "the share of wrong predictions",
+        "quality": "what rows lack of F1, on average",
+        "hits": f"the share of queries without a hit among the first {HITS_AMONG}",
         "bias": "the mean error (prediction less label)",
         "errors": "the mean absolute error",
         "missing": f"the share of missing values of {column}",

@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 
 from vedette import strategy
+from vedette.engine.outputs import spread
 from vedette.engine.segments_watched import names_of, tell_segments
 from vedette.engine.stored import Increment, to_frame
 from vedette.engine.summarise import (
@@ -66,6 +67,7 @@ def take(tables: ModelTables, reference: Reference, arrival: int, now: datetime)
         pl.lit(reference.version).alias("version")
     )
     shape = Shape.of(tables)
+    rows = spread(rows, shape.settings)
     name = f"{reference.identifier}/{reference.number}"
     ours = (
         tables["grids"].scan().filter(pl.col("source") == name).select("column").collect()["column"].to_list()

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 
+from vedette.engine.outputs import is_structured, spread
 from vedette.engine.query import Span
 from vedette.engine.segment_names import SEGMENTS_MAX, shown
 from vedette.engine.summarise import (
@@ -41,7 +42,13 @@ class Segments:
     def __init__(self, seen: View, by: Sequence[str], span: Span, grids: Mapping[str, Grid]) -> None:
         asked = pl.col("time") < span.as_of if span.as_of is not None else pl.lit(True)
         within = _within(span) & asked
-        rows = rows_of(seen, "predictions", [*by, *grids], within)
+        settings = seen.shape.settings
+        if is_structured(settings) and "prediction" in by:
+            raise ValueError(
+                f"by='prediction': of task {settings.task!r} it is no single value; name a feature"
+            )
+        read = ["prediction"] if is_structured(settings) else []
+        rows = rows_of(seen, "predictions", [*by, *grids, *read], within)
         for name in by:
             if not variants(rows.columns, name):
                 columns = dict.fromkeys(
@@ -56,6 +63,7 @@ class Segments:
         matched = rows.clear()
         if LABELLED & set(grids):
             matched = labelled_rows(seen, rows, within, asked)
+        rows = spread(rows, settings)
         kept = [
             "time",
             "_segment",

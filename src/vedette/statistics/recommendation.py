@@ -204,9 +204,7 @@ def list_values(
     every = np.concatenate([gains, others])
     lacking = np.repeat(np.arange(len(size)), np.array([len(one) for one in missed], dtype=np.int64))
     alone = np.ones(len(gains), dtype=np.bool_)
-    return _values(
-        gains, query, alone, size, (every, np.concatenate([query, lacking])), _cuts(k), gain
-    )
+    return _values(gains, query, alone, size, (every, np.concatenate([query, lacking])), _cuts(k), gain)
 
 
 def _lists(values: Sequence[npt.ArrayLike] | npt.ArrayLike, name: str) -> list[Floats]:

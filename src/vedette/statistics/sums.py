@@ -18,8 +18,17 @@ CROSSED_MAX = 64
 """Up to so many labels it is kept how often two come together: 64 are 145 kB a window."""
 
 _MEASURES = ("ndcg", "map", "mrr", "hit_rate", "precision", "recall")
-_OF_BOXES = ("images", "unions", "right", "found", "right_2", "right_found", "found_2", "right_there", "found_there")
-
+_OF_BOXES = (
+    "images",
+    "unions",
+    "right",
+    "found",
+    "right_2",
+    "right_found",
+    "found_2",
+    "right_there",
+    "found_there",
+)
 
 
 @cache

@@ -42,7 +42,9 @@ def detection_grid(column: str = "detection") -> Grid:
     return Grid(column, "detection", edges=LOSS_EDGES)
 
 
-def _matched(found: Sequence[Mapping[str, Any] | None], there: Sequence[Mapping[str, Any]]) -> DetectionSummary:
+def _matched(
+    found: Sequence[Mapping[str, Any] | None], there: Sequence[Mapping[str, Any]]
+) -> DetectionSummary:
     given = [_NOTHING if one is None else one for one in found]
     return summarise_detection(given, there, images=range(len(given)), box_format="xywh")
 

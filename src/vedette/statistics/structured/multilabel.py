@@ -68,7 +68,9 @@ def summarise_labels(
         raise ValueError(f"grid of kind {grid.kind!r}: must be 'multilabel'")
     n, n_labels = truth.shape
     if n_labels != len(grid.classes) or given.shape != truth.shape:
-        raise ValueError(f"labels of shape {truth.shape} and {given.shape}: must be [rows, {len(grid.classes)}]")
+        raise ValueError(
+            f"labels of shape {truth.shape} and {given.shape}: must be [rows, {len(grid.classes)}]"
+        )
     out_of = np.zeros(n, dtype=np.bool_) if missing is None else missing
     of = np.broadcast_to(np.asarray(window, dtype=np.int64), (n,))
     signs = np.broadcast_to(np.asarray(sign, dtype=np.int64), (n,))

@@ -17,7 +17,14 @@ from vedette.statistics.structured.reading import add_by_window, read, whole
 from vedette.statistics.summary import Summary
 from vedette.statistics.sums import RANKING_CUTS
 
-__all__ = ["HITS_AMONG", "RankingFigure", "RankingFigures", "place_of_hit", "ranking_grid", "summarise_ranking"]
+__all__ = [
+    "HITS_AMONG",
+    "RankingFigure",
+    "RankingFigures",
+    "place_of_hit",
+    "ranking_grid",
+    "summarise_ranking",
+]
 
 Floats = npt.NDArray[np.float64]
 
