@@ -286,11 +286,10 @@ def settings(values: Mapping[str, Any], base: Settings | None = None) -> Setting
     if values.get("classes") is not None:
         classes = values["classes"]
         # one class of boxes is enough to find them
-        least, said = (
-            (1, "a list of names") if result.task in STRUCTURED else (2, "a list of two names or more")
-        )
+        least = 1 if result.task in STRUCTURED else 2
         if isinstance(classes, str) or not isinstance(classes, Sequence) or len(classes) < least:
-            raise ValueError(f"classes={classes!r}: must be {said}")
+            many = "names" if least == 1 else "two names or more"
+            raise ValueError(f"classes={classes!r}: must be a list of {many}")
         names = tuple(class_name(one) for one in classes)
         if not all(is_storable(one) and one for one in names):
             raise ValueError(f"classes={classes!r}: must be names without NUL or half of a surrogate pair")

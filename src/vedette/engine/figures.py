@@ -201,7 +201,7 @@ def _check_kinds(query: Query, grids: Mapping[str, Grid]) -> None:
     """Raise ``ValueError`` saying what the metrics asked for are read off, where no column asked for is of that kind."""
     if query.metrics is None:
         return
-    said = " or ".join(dict.fromkeys(kind for one in query.statistics.values() for kind in one.kinds))
+    said = " or ".join(query.kinds())
     names = query.metrics[0] if len(query.metrics) == 1 else list(query.metrics)
     told = f"metric={names!r}: is read off columns of the kind {said}, and"
     if query.features is None:

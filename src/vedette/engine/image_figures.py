@@ -65,21 +65,22 @@ def _of_cell(
     first, last = np.searchsorted(source.index_of_labelled, [cell, cell + 1])
     rows = _standing(source.labelled.slice(first, last - first))
     reason = "no labels" if rows.is_empty() else _LEFT_OUT if row_weights(rows) is not None else None
+    whole: Mapping[str, Measured] = {}
     if reason is not None:
-        yield from ((metric, {None: unknown(reason)}) for metric in metrics if not metric.endswith(BY_CLASS))
-        return
-    summary = _summary(rows)
-    if set(metrics) & set(OF_BOXES):
-        numbers = box_figures(summary, score)
-        yield from ((name, {None: numbers[name]}) for name in metrics if name in OF_BOXES)
-    if set(metrics) & set(COCO):
-        whole = detection_figures(summary)
-        yield from ((name, {None: whole[name]}) for name in metrics if name in COCO)
-    by_class = [name for name in metrics if name.endswith(BY_CLASS)]
-    if by_class:
-        apart = figures_by_class(summary)
+        whole = {metric: unknown(reason) for metric in metrics if not metric.endswith(BY_CLASS)}
+    else:
+        summary = _summary(rows)
+        if set(metrics) & set(OF_BOXES):
+            whole = {**whole, **box_figures(summary, score)}
+        if set(metrics) & set(COCO):
+            whole = {**whole, **detection_figures(summary)}
+        by_class = [name for name in metrics if name.endswith(BY_CLASS)]
+        apart = figures_by_class(summary) if by_class else {}
         for name in by_class:
             yield name, {str(label): own[name.removesuffix(BY_CLASS)] for label, own in apart.items()}
+    for name, figure in whole.items():
+        if name in metrics:
+            yield name, {None: figure}
 
 
 def _standing(rows: pl.DataFrame) -> pl.DataFrame:

@@ -153,10 +153,9 @@ def _sets(frame: pl.DataFrame, classes: Sequence[str]) -> tuple[np.ndarray, np.n
     for texts in (frame["label"], _raw(frame)):
         own = np.zeros((frame.height, len(classes)), dtype=np.bool_)
         for row, names in enumerate(items_of(texts, found=True)):
-            known = None if names is None else [place.get(name) for name in names]
-            if known is None or None in known:
+            if names is None or not set(names) <= set(place):
                 missing[row] = True
             else:
-                own[row, known] = True
+                own[row, [place[name] for name in names]] = True
         marks.append(own)
     return marks[0], marks[1], missing

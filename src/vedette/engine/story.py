@@ -27,8 +27,7 @@ from vedette.output.explanation_svg import fragment
 from vedette.output.report import Picture, Point, page
 from vedette.records import Status, Verdict
 from vedette.statistics import STATISTICS, Estimates, Statistic
-from vedette.statistics.structured import TASK_FIGURES
-from vedette.statistics.structured.ranking import HITS_AMONG
+from vedette.statistics.structured import MAIN, TASK_FIGURES
 from vedette.strategy import Watch
 
 __all__ = ["write_page"]
@@ -45,7 +44,6 @@ _DRAWN = {
     "errors": "mae",
     "slow": "latency_p95_s",
 }
-_DRAWN_OF_TASK = {"_detection": "f1", "_multilabel": "f1_samples", "_ranking": f"hit_rate@{HITS_AMONG}"}
 EXPLAINED_MAX = 5
 POINTS_MAX = 400  # more windows than this are merged into longer ones: a screen has not more to show
 
@@ -100,11 +98,13 @@ def _picture(seen: View, verdict: Verdict, watch: Watch) -> Picture | None:
     column = watch.column
     metric: str | None
     metric = "latency_p50_s" if (column, watch.kind) == ("latency_s", "location") else _DRAWN.get(watch.kind)
-    metric = _DRAWN_OF_TASK.get(column, metric)
-    if metric is None or column not in seen.shape.grids:
+    if column not in seen.shape.grids:
         return None
-    of_kind = TASK_FIGURES.get(seen.shape.grids[column].kind, STATISTICS)
-    statistic = cast(Statistic, of_kind[metric])
+    kind = seen.shape.grids[column].kind
+    metric = MAIN.get(kind, metric)
+    if metric is None:
+        return None
+    statistic = cast(Statistic, TASK_FIGURES.get(kind, STATISTICS)[metric])
     if seen.shape.grids[column].kind not in statistic.kinds:
         return None
     starts, summary = windows(seen, column, Span(seen.shape.window_us))

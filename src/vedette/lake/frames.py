@@ -13,9 +13,9 @@ from typing import Any
 
 import polars as pl
 
+from vedette.capture.structured import OWN_COLUMNS
 from vedette.errors import DataError, SchemaError
 from vedette.lake.files import open_frame, open_table
-from vedette.capture.structured import OWN_COLUMNS
 from vedette.lake.foreign import check_names, of_mapping, of_pandas
 from vedette.lake.structured import with_json
 from vedette.lake.types import UTC

@@ -57,8 +57,9 @@ def items_of(texts: pl.Series, *, found: bool) -> list[list[str] | dict[str, flo
     >>> items_of(pl.Series(['["a","b"]', '{"a":3}', "a"]), found=False)
     [['a', 'b'], {'a': 3}, None]
     """
-    kinds: tuple[type, ...] = (list,) if found else (list, dict)
-    return [document if isinstance(document, kinds) else None for document in documents(texts)]
+    if found:
+        return [document if isinstance(document, list) else None for document in documents(texts)]
+    return [document if isinstance(document, list | dict) else None for document in documents(texts)]
 
 
 def with_json(
@@ -66,8 +67,8 @@ def with_json(
 ) -> tuple[Any, list[str | None]]:
     """A table of a user with predictions and labels as texts, and for each row why one of them cannot be taken, or None.
 
-    ``data`` is a mapping from names to values, a pandas or a Polars frame; ``columns`` maps vedette's names to its own. Predictions and labels come as Python
-    objects, as lists of texts or of structs, or as texts that hold such JSON.
+    ``data`` is a mapping from names to values, a pandas or a Polars frame; ``columns`` maps vedette's names to its own.
+    Predictions and labels come as Python objects, as lists of texts or of structs, or as texts that hold such JSON.
     """
     own = {name: (columns or {}).get(name, name) for name in ("prediction", "label")}
     writers: dict[str, Callable[..., str | None]] = {"prediction": prediction_json, "label": label_json}

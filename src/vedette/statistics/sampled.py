@@ -31,9 +31,9 @@ import numpy.typing as npt
 from scipy import special
 
 from vedette.statistics.estimates import Estimates, Reasons
+from vedette.statistics.grid import LABELLED_KINDS
 from vedette.statistics.intervals import garwood
 from vedette.statistics.quantile import Quantile
-from vedette.statistics.grid import LABELLED_KINDS
 from vedette.statistics.summary import Summary
 
 if TYPE_CHECKING:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from vedette.statistics import Breakdown, Statistic
 
 __all__ = [
+    "MAIN",
     "TASK_FIGURES",
     "USUAL",
     "BoxShare",
@@ -48,6 +49,13 @@ TASK_FIGURES: Mapping[str, Mapping[str, Statistic | Breakdown]] = {
     "multilabel": multilabel.FIGURES,
 }
 """The figures of each kind of grid, by name."""
+
+MAIN: Mapping[str, str] = {
+    "detection": "f1",
+    "ranking": f"hit_rate@{ranking.HITS_AMONG}",
+    "multilabel": "f1_micro",
+}
+"""The figure of each kind that tells best how good the model is."""
 
 USUAL: Mapping[str, tuple[str, ...]] = {
     "detection": detection.USUAL,

@@ -42,7 +42,8 @@ def loss_of_labels(truth: Booleans, given: Booleans) -> Floats:
     """1 less the F1 of each row [N]; 0 where a row has no label and was given none."""
     either = truth.sum(axis=1) + given.sum(axis=1)
     right = 2.0 * (truth & given).sum(axis=1)
-    return 1.0 - np.divide(right, either, out=np.ones(len(either)), where=either > 0)
+    f1: Floats = np.divide(right, either, out=np.ones(len(either)), where=either > 0)
+    return 1.0 - f1
 
 
 def summarise_labels(

@@ -137,7 +137,7 @@ class RankingFigures:
         return {cut: RankingFigure(f"{self.name}@{cut}").figures(current, reference, level) for cut in _CUTS}
 
 
-FIGURES = {
+FIGURES: dict[str, RankingFigure | RankingFigures] = {
     **{name: RankingFigure(name) for name in (*_NAMES, "empty_queries")},
     **{name: RankingFigures(name) for name in MEASURES},
 }
