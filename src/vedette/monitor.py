@@ -181,6 +181,10 @@ class Monitor:
         )
         if self.settings.task == "multilabel" and not self.settings.classes:
             raise ValueError("classes=None: must be the names of the labels for task 'multilabel'")
+        if self.settings.task in STRUCTURED and "prediction" in self.settings.segments:
+            raise ValueError(
+                f"segments={list(self.settings.segments)!r}: 'prediction' is no single value for task {self.settings.task!r}"
+            )
         sampler = written.models.get(model, {}).get("sampler") if sampler is None else sampler
         chosen = None if sampler is None else sampler_of(sampler)
         recording = {

@@ -39,6 +39,7 @@ _ONE_FOUND = frozenset({"box", "class", "score"})
 _ONE_THERE = frozenset({"box", "class", "iscrowd", "ignore", "area"})
 _MANY = {"box": "boxes", "class": "classes", "score": "scores"}
 _EXACT = 2**53
+_PLAIN = frozenset({float, int, str, list, dict})  # most values are: no need to look further
 
 
 def prediction_json(task: str, value: Any, classes: Sequence[str] = ()) -> str | None:
@@ -231,10 +232,14 @@ def _items(value: Any, what: str) -> list[Any]:
 
 def _plain(value: Any) -> Any:
     """A scalar of numpy or of a tensor as Python has it, an array as a list; anything else as it is."""
+    if type(value) in _PLAIN:
+        return value
     return value.tolist() if hasattr(value, "tolist") else value
 
 
 def _number(value: Any, what: str) -> float:
+    if type(value) is float:
+        return value
     plain = _plain(value)
     if isinstance(plain, bool) or not isinstance(plain, int | float):
         raise Rejected(f"{what}: type {type_name(type(plain))}: must be a number")

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import numpy as np
 import polars as pl
 
+from vedette.engine.outputs import document_texts
 from vedette.engine.segments import Segments
 from vedette.engine.summarise import row_weights
 from vedette.lake.structured import boxes_of
@@ -85,8 +86,9 @@ def _of_cell(
 
 def _standing(rows: pl.DataFrame) -> pl.DataFrame:
     """The labels that hold in the end, of rows whose sign takes replaced ones away; only images with a prediction."""
-    if rows.is_empty() or "prediction" not in rows.columns:
-        return rows.clear()
+    if rows.is_empty():
+        return rows
+    rows = rows.with_columns(document_texts(rows, "prediction"), document_texts(rows, "label"))
     beside = [pl.col("inclusion").first()] if "inclusion" in rows.columns else []
     same = ["version", "id", "label", "prediction"]
     net = rows.group_by(same, maintain_order=True).agg(pl.col("_sign").sum(), *beside)

@@ -27,7 +27,7 @@ from vedette.statistics.structured import (
 )
 from vedette.statistics.summary import Summary
 
-__all__ = ["RAW", "is_structured", "loss_of", "spread", "summarise_outcomes"]
+__all__ = ["RAW", "document_texts", "is_structured", "loss_of", "spread", "summarise_outcomes"]
 
 RAW = "_output"
 """The column in which the text of a prediction is kept once ``prediction`` is what is watched of it."""
@@ -45,11 +45,10 @@ def spread(frame: pl.DataFrame, settings: Settings) -> pl.DataFrame:
 
     Rows of other tasks, and rows that were spread already, are given back as they are.
     """
-    if not is_structured(settings) or RAW in frame.columns or "prediction" not in frame.columns:
+    if not is_structured(settings) or RAW in frame.columns or not variants(frame.columns, "prediction"):
         return frame
-    texts = frame["prediction"]
-    others = [name for name in variants(frame.columns, "prediction") if name != "prediction"]
-    kept = frame.drop("prediction", *others)
+    texts = document_texts(frame, "prediction")
+    kept = frame.drop(variants(frame.columns, "prediction"))
     return kept.with_columns(texts.alias(RAW), *_SPREAD[settings.task or ""](texts))
 
 
@@ -86,9 +85,14 @@ def _labels(texts: pl.Series) -> list[pl.Series]:
 _SPREAD = {"detection": _boxes, "ranking": _ranking, "multilabel": _labels}
 
 
+def document_texts(frame: pl.DataFrame, base: str) -> pl.Series:
+    """The texts of a field, which may have further types where a process did not know the task; null where it has none."""
+    texts = [frame[name] for name in variants(frame.columns, base) if frame.schema[name] == pl.String]
+    return texts[0].rename(base) if texts else pl.Series(base, [None] * frame.height, dtype=pl.String)
+
+
 def _raw(frame: pl.DataFrame) -> pl.Series:
-    name = RAW if RAW in frame.columns else "prediction"
-    return frame[name] if name in frame.columns else pl.Series(name, [None] * frame.height, dtype=pl.String)
+    return frame[RAW] if RAW in frame.columns else document_texts(frame, "prediction")
 
 
 def summarise_outcomes(
@@ -129,7 +133,7 @@ def loss_of(frame: pl.DataFrame, grid: Grid) -> np.ndarray:
 
 def _images(frame: pl.DataFrame) -> tuple[list[Any], list[Any]]:
     """Boxes found, None where there is no value, and those there."""
-    there = boxes_of(frame["label"], found=False)
+    there = boxes_of(document_texts(frame, "label"), found=False)
     found = boxes_of(_raw(frame), found=True)
     pairs = zip(found, there, strict=True)
     nothing: dict[str, Any] = {"boxes": [], "labels": []}
@@ -138,7 +142,7 @@ def _images(frame: pl.DataFrame) -> tuple[list[Any], list[Any]]:
 
 def _lists(frame: pl.DataFrame) -> tuple[list[Any], list[Any]]:
     """Items recommended, None where there is no value, and those that are relevant."""
-    right = items_of(frame["label"], found=False)
+    right = items_of(document_texts(frame, "label"), found=False)
     given = items_of(_raw(frame), found=True)
     pairs = zip(given, right, strict=True)
     return [None if wanted is None else one for one, wanted in pairs], [one or [] for one in right]
@@ -150,7 +154,7 @@ def _sets(frame: pl.DataFrame, classes: Sequence[str]) -> tuple[np.ndarray, np.n
     place = {name: number for number, name in enumerate(classes)}
     marks = []
     missing = np.zeros(frame.height, dtype=np.bool_)
-    for texts in (frame["label"], _raw(frame)):
+    for texts in (document_texts(frame, "label"), _raw(frame)):
         own = np.zeros((frame.height, len(classes)), dtype=np.bool_)
         for row, names in enumerate(items_of(texts, found=True)):
             if names is None or not set(names) <= set(place):
