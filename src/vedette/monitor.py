@@ -48,8 +48,23 @@ if TYPE_CHECKING:
 __all__ = ["Monitor"]
 
 _KIN_NAME_MAX = 55  # characters of a model's name to which ".process" can be added
+_LABELS_MAX = 4096
 _SHIPPED_ROWS_MAX = 50_000  # of a batch that is shipped
 _SHIPPED_BYTES_MAX = 2**23  # and its bytes in memory; a server need take no larger request
+
+
+def _check_task(settings: Settings) -> None:
+    """Raise ``ValueError`` for settings that do not go with what a prediction is."""
+    task, n = settings.task, len(settings.classes)
+    if task == "multilabel" and not 0 < n <= _LABELS_MAX:
+        given = None if not n else f"{n:,} names"
+        raise ValueError(
+            f"classes={given}: must be the names of the labels for task 'multilabel', {_LABELS_MAX:,} at most"
+        )
+    if task in STRUCTURED and "prediction" in settings.segments:
+        raise ValueError(
+            f"segments={list(settings.segments)!r}: 'prediction' is no single value for task {task!r}"
+        )
 
 
 class Monitor:
@@ -179,12 +194,7 @@ class Monitor:
             },
             base,
         )
-        if self.settings.task == "multilabel" and not self.settings.classes:
-            raise ValueError("classes=None: must be the names of the labels for task 'multilabel'")
-        if self.settings.task in STRUCTURED and "prediction" in self.settings.segments:
-            raise ValueError(
-                f"segments={list(self.settings.segments)!r}: 'prediction' is no single value for task {self.settings.task!r}"
-            )
+        _check_task(self.settings)
         sampler = written.models.get(model, {}).get("sampler") if sampler is None else sampler
         chosen = None if sampler is None else sampler_of(sampler)
         recording = {

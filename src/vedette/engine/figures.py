@@ -109,7 +109,7 @@ def figures(
     if columns_by is not None and not isinstance(by, str) and len(columns_by) < len(by or ()):
         raise ValueError(f"by={by!r}: names a column twice")
     told = [name for name in query.metrics or () if name in IMAGE_METRICS]
-    if told or estimate or (iou, score) != (None, None):
+    if told or (iou, score) != (None, None):
         task = _task(lake, model, query, {"iou": iou, "score": score})
         if task == "detection" and told:
             asked_score = (
@@ -133,10 +133,6 @@ def _task(lake: Lake, model: str, query: Query, of_boxes: Mapping[str, float | N
             raise ValueError(
                 f"{name}={value!r}: is of boxes, and the task of this model is {task or 'not said'}"
             )
-    if query.estimate and task in OF_TASK:
-        raise ValueError(
-            f"estimate=True: figures of task {task!r} are not estimated without labels; leave it out"
-        )
     BoxShare("recall", query.iou, query.score)  # which says what both can be
     return task
 
@@ -166,7 +162,11 @@ def _of_summaries(lake: Lake, model: str, query: Query, columns_by: tuple[str, .
     wide = replace(query, since=None) if estimate and query.window_s != 0 else query
     seen = view(lake, model, wide)
     own = seen.shape.window_us
-    span, grids = wide.span(own), seen.shape.all_grids
+    span, grids, task = wide.span(own), seen.shape.all_grids, seen.shape.settings.task
+    if estimate and task in OF_TASK:
+        raise ValueError(
+            f"estimate=True: figures of task {task!r} are not estimated without labels; leave it out"
+        )
     _check_features(query, seen)
     if seen.extent is None:
         return pl.DataFrame(schema=FIGURE_SCHEMA)

@@ -33,6 +33,7 @@ RAW = "_output"
 """The column in which the text of a prediction is kept once ``prediction`` is what is watched of it."""
 
 _IMAGES_AT_ONCE = 2000
+_MARKS_AT_ONCE = 2**21
 
 
 def is_structured(settings: Settings) -> bool:
@@ -105,14 +106,28 @@ def summarise_outcomes(
     if grid.kind == "ranking":
         return summarise_ranking(grid, *_lists(frame), windows, n_windows, sign)
     if grid.kind == "multilabel":
-        truth, given, missing = _sets(frame, grid.classes)
-        return summarise_labels(grid, truth, given, scores, missing, windows, n_windows, sign)
+        return _labels_by_window(frame, grid, scores, windows, n_windows, sign)
     found, there = _images(frame)
     signs = np.broadcast_to(np.asarray(sign), (frame.height,))
     out = Summary.empty(grid, n_windows, 0)
     for begin in range(0, frame.height, _IMAGES_AT_ONCE):
         part = slice(begin, begin + _IMAGES_AT_ONCE)
         out = out + summarise_boxes(grid, found[part], there[part], windows[part], n_windows, signs[part])
+    return out
+
+
+def _labels_by_window(
+    frame: pl.DataFrame, grid: Grid, scores: np.ndarray | None, windows: np.ndarray, n_windows: int, sign: Any
+) -> Summary:
+    """The summaries of sets of labels, so many rows at once that their marks take some 16 MB."""
+    signs = np.broadcast_to(np.asarray(sign), (frame.height,))
+    out = Summary.empty(grid, n_windows, 0)
+    step = max(_MARKS_AT_ONCE // len(grid.classes), 1)
+    for begin in range(0, frame.height, step):
+        part = slice(begin, begin + step)
+        truth, given, missing = _sets(frame[part], grid.classes)
+        own = None if scores is None else scores[part]
+        out = out + summarise_labels(grid, truth, given, own, missing, windows[part], n_windows, signs[part])
     return out
 
 

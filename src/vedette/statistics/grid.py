@@ -123,7 +123,7 @@ class Grid:
         for name, values, most in (
             ("levels", self.levels, LEVELS_MAX),
             ("known", self.known, KNOWN_MAX),
-            ("classes", self.classes, CLASSES_MAX),
+            ("classes", self.classes, KNOWN_MAX if self.kind == "multilabel" else CLASSES_MAX),
         ):
             if len(values) > most:
                 raise ValueError(f"{name}: {len(values)} names, at most {most} are kept apart")
