@@ -20,7 +20,7 @@ from vedette.engine import cycle
 from vedette.engine.explain import explain
 from vedette.engine.health import health
 from vedette.engine.story import write_page
-from vedette.errors import SchemaError
+from vedette.errors import DataError, SchemaError
 from vedette.lake.tables import Lake
 from vedette.statistics.detection import (
     box_figures,
@@ -424,6 +424,52 @@ def test_rows_that_a_sampler_left_out_are_weighted(shop: Callable[..., Shop]) ->
     assert recall["value"] == pytest.approx(30 * 4 / (30 * 4 + 10), abs=1e-3)
     assert recall["sampled"] == "conservative"
     assert average["reason"] == "rows were left out by a sampler: the order of all boxes is not known"
+
+
+def test_a_sampler_goes_before(shop: Callable[..., Shop]) -> None:
+    """What it leaves out is counted, what it keeps carries the chance that it had."""
+    one = shop("ranking", sampler=0.25)
+    for number in range(100):
+        one.monitor.log({"v": 1.0}, ["a", f"b{number}"])
+    one.monitor.log({"v": 1.0}, ["a", "a"])
+    ledger = one.monitor.ledger()
+    assert (ledger.total("seen"), ledger.balanced) in {
+        (100, True),
+        (101, True),
+    }  # a row that is left out is not looked at
+    assert ledger.total("sampled_out") in range(70, 81)
+    assert one.monitor.figures("rows", window="all")["value"][0] == pytest.approx(100, abs=4)
+
+
+def test_files_of_lists_and_structs_are_read(shop: Callable[..., Shop], tmp_path: Path) -> None:
+    """Parquet and Arrow as they stand, CSV with JSON in it; names may be mapped."""
+    box = {"box": [0.0, 0.0, 5.0, 5.0], "class": "a", "score": 0.5}
+    frame = pl.DataFrame({"id": ["1", "2", "3"], "found": [[box], [], None]}, strict=False)
+    frame.write_parquet(tmp_path / "rows.parquet")
+    frame.write_ipc(tmp_path / "rows.arrow")
+    texts = pl.DataFrame(
+        {"id": ["1"], "prediction": ['{"boxes":[[0,0,5,5]],"classes":["a"],"scores":[0.5]}']}
+    )
+    texts.write_csv(tmp_path / "rows.csv")
+    one = shop("detection")
+    for given in (tmp_path / "rows.parquet", tmp_path / "rows.arrow", frame.lazy()):
+        assert one.monitor.log_many(given, columns={"prediction": "found"}) == 3
+    assert one.monitor.log_many(tmp_path / "rows.csv") == 1
+    found = one.monitor.figures(["mean", "rows"], feature=["prediction"], window="all")
+    assert found["value"].to_list() == [10.0, pytest.approx(4 / 7)]
+
+
+def test_tables_that_are_none_are_errors(shop: Callable[..., Shop]) -> None:
+    """Columns of unequal length, a text in the place of a column, labels without ids."""
+    monitor = shop("ranking").monitor
+    for data, said in (
+        ({"prediction": [["a"]], "label": [["a"], {"a": -1.0}]}, "columns of unequal length"),
+        ({"prediction": "ab"}, "must be an array, with a value for each row"),
+    ):
+        with pytest.raises(DataError, match=said):
+            monitor.log_many(data)
+    with pytest.raises(SchemaError, match="labels need the columns 'id' and 'label'"):
+        monitor.label_many({"label": [["a"]]})
 
 
 def test_what_is_not_for_a_task_is_refused(shop: Callable[..., Shop]) -> None:

@@ -72,21 +72,21 @@ def with_json(
     """
     own = {name: (columns or {}).get(name, name) for name in ("prediction", "label")}
     writers: dict[str, Callable[..., str | None]] = {"prediction": prediction_json, "label": label_json}
-    refused: list[str | None] = []
+    refused: dict[int, str] = {}
+    n = 0
     for name, column in own.items():
         values = _values(data, column)
         if values is None:
             continue
         texts: list[str | None] = []
-        refused = refused or [None] * len(values)
         for place, value in enumerate(values):
             try:
                 texts.append(writers[name](task, _read(value), classes))
             except Rejected as reason:
                 texts.append(None)
-                refused[place] = refused[place] or str(reason)
-        data = _with_column(data, column, texts)
-    return data, refused
+                refused.setdefault(place, str(reason))
+        data, n = _with_column(data, column, texts), max(n, len(texts))
+    return data, [refused.get(place) for place in range(n)]
 
 
 def _read(value: Any) -> Any:
@@ -103,7 +103,9 @@ def _read(value: Any) -> Any:
 
 def _values(data: Any, column: str) -> list[Any] | None:
     if isinstance(data, Mapping):
-        return list(data[column]) if column in data else None
+        given = data.get(column)
+        # what is no column is left to be refused as any such is
+        return None if given is None or isinstance(given, str | bytes | Mapping) else list(given)
     if column not in data.columns:
         return None
     return list(data[column].to_list() if isinstance(data, pl.DataFrame) else data[column].tolist())
