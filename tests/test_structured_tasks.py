@@ -369,15 +369,15 @@ def test_a_fall_is_found_explained_and_drawn(shop: Callable[..., Shop]) -> None:
     for task, watch in (("detection", "f1"), ("ranking", "hit_rate"), ("multilabel", "f1")):
         one = shop(task)
         reference = Shop(one.folder / "none", task)
-        ids = reference.day(800)
+        ids = reference.day(600)
         data = {
             "prediction": [reference.given[name] for name in ids],
             "label": [reference.true[name] for name in ids],
             "g": [reference.group[name] for name in ids],
         }
         one.monitor.reference(data)
-        for number in range(9):
-            one.day(80, wrong=0.2 if number < 4 else 0.8)
+        for number in range(8):
+            one.day(70, wrong=0.2 if number < 4 else 0.8)
         one.round()
         lake = Lake.at(one.folder)
         found = {
@@ -392,6 +392,22 @@ def test_a_fall_is_found_explained_and_drawn(shop: Callable[..., Shop]) -> None:
         page = write_page(lake, "m", one.folder / "page.html").read_text("utf-8")
         assert {"f1": "f1", "hit_rate": "hit_rate@10"}[watch] in page
         reference.monitor.close()
+
+
+def test_what_is_read_off_predictions_is_no_feature(shop: Callable[..., Shop]) -> None:
+    """A reference of features alone does not make it a column that appeared, nor does an outage make it vanish."""
+    one = shop("detection")
+    one.monitor.reference({"v": [1.0] * 100, "g": ["x", "y"] * 50})
+    one.day(20)
+    for number in range(20):
+        one.monitor.log({"g": "x", "v": 1.0}, None, error=ValueError(), id=f"none{number}")
+    one.round()
+    events = Lake.at(one.folder).model("m")["events"].scan().collect()
+    assert [
+        row["kind"]
+        for row in events.iter_rows(named=True)
+        if row["kind"].startswith(("column_a", "column_v"))
+    ] == []
 
 
 def test_nothing_is_told_where_nothing_changed(shop: Callable[..., Shop]) -> None:

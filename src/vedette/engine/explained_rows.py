@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from vedette import strategy
-from vedette.engine.outputs import is_structured, loss_of, spread
+from vedette.engine.outputs import is_structured, loss_of, own_columns, spread
 from vedette.engine.segment_names import shown
 from vedette.engine.segments import labelled_rows, rows_of
 from vedette.engine.summarise import LABELLED, category_texts, codes, numbers, outcomes, row_weights, vectors
@@ -63,7 +63,12 @@ def around(
     ``level`` is which level of a mix it is about. Where there are more than ``COLUMNS_MAX`` columns, those named in
     ``first`` are kept.
     """
-    grids = {name: grid for name, grid in seen.shape.grids.items() if _is_feature(name, grid)}
+    outputs = own_columns(seen.shape.settings)
+    grids = {
+        name: grid
+        for name, grid in seen.shape.grids.items()
+        if name not in outputs and _is_feature(name, grid)
+    }
     within = pl.lit(False)
     for since, until in spans:
         within |= (pl.col("time") >= since) & (pl.col("time") < until)

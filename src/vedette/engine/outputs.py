@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from vedette.capture.structured import OWN_COLUMNS
 from vedette.lake.rows import variants
 from vedette.lake.structured import boxes_of, items_of
 from vedette.records import STRUCTURED, Settings
@@ -27,7 +28,7 @@ from vedette.statistics.structured import (
 )
 from vedette.statistics.summary import Summary
 
-__all__ = ["RAW", "document_texts", "is_structured", "loss_of", "spread", "summarise_outcomes"]
+__all__ = ["RAW", "document_texts", "is_structured", "loss_of", "own_columns", "spread", "summarise_outcomes"]
 
 RAW = "_output"
 """The column in which the text of a prediction is kept once ``prediction`` is what is watched of it."""
@@ -39,6 +40,11 @@ _MARKS_AT_ONCE = 2**21
 def is_structured(settings: Settings) -> bool:
     """True where predictions are boxes, rankings or sets of labels."""
     return settings.task in STRUCTURED
+
+
+def own_columns(settings: Settings) -> tuple[str, ...]:
+    """The columns beside ``prediction`` that are read off the predictions of the task: outputs, not features."""
+    return OWN_COLUMNS.get(settings.task or "", ())
 
 
 def spread(frame: pl.DataFrame, settings: Settings) -> pl.DataFrame:

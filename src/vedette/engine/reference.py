@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 
 from vedette import strategy
-from vedette.engine.outputs import spread
+from vedette.engine.outputs import own_columns, spread
 from vedette.engine.segments_watched import names_of, tell_segments
 from vedette.engine.stored import Increment, to_frame
 from vedette.engine.summarise import (
@@ -80,7 +80,8 @@ def take(tables: ModelTables, reference: Reference, arrival: int, now: datetime)
     made, found = [], []
     rest_of: dict[str, pl.DataFrame] = {}
     columns = columns_of(rows)
-    features = [name for name in columns if name not in RESERVED and not name.startswith("probability")]
+    outputs = {*RESERVED, *own_columns(shape.settings)}
+    features = [name for name in columns if name not in outputs and not name.startswith("probability")]
     if "label" in rows.columns and "prediction" in rows.columns:
         columns.append(labelled_column(rows, shape.settings))
     grids = dict(shape.grids)

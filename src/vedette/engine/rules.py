@@ -17,6 +17,7 @@ import numpy as np
 import polars as pl
 
 from vedette.engine.detecting import arrived_levels
+from vedette.engine.outputs import own_columns
 from vedette.engine.state import Kept
 from vedette.engine.summarise import LABELLED, OF_TASK, Shape
 from vedette.lake.events import schema_words
@@ -290,7 +291,7 @@ def _schema(
         if name in shape.expected:
             empty = (summary.rows > 0) & (summary.missing == summary.rows)
             words = said.get(name, f"column {name!r} no longer comes")
-        elif name in RESERVED or name.startswith(("_", "probability")):
+        elif name in RESERVED or name in own_columns(shape.settings) or name.startswith(("_", "probability")):
             continue
         else:
             empty = summary.rows > summary.missing
