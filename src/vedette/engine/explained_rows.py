@@ -79,10 +79,11 @@ def around(
     if of_segment:
         names = category_texts(rows, of_segment).map_elements(shown, return_dtype=pl.String, skip_nulls=False)
         rows = rows.filter((of_segment + "=" + names).fill_null(f"{of_segment}=null") == watch.segment)
+    if watch.column not in LABELLED:  # labels are compared with predictions as they are
+        rows = spread(rows, seen.shape.settings)
     if watch.column in LABELLED:
         every = pl.lit(True)
         rows = labelled_rows(seen, rows, within, every, tuple(grids)) if rows.height else rows
-    rows = spread(rows, seen.shape.settings)
     outcome = outcome_of(rows, watch, level, reference[watch.source]) if rows.height else np.zeros(0)
     is_after = (rows["time"] >= spans[1][0]).to_numpy() if rows.height else np.zeros(0, dtype=bool)
     columns: dict[str, Levels] = {}
