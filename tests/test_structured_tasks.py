@@ -499,7 +499,9 @@ def test_what_is_not_for_a_task_is_refused(shop: Callable[..., Shop]) -> None:
     ):
         with pytest.raises(ValueError, match=said):
             one.monitor.figures("hit_rate@10", **arguments)
-    with pytest.raises(ValueError, match="metric='map_50': did you mean"):
+    with pytest.raises(
+        ValueError, match="metric='map_50': is of boxes, and the task of this model is ranking"
+    ):
         one.monitor.figures("map_50")
     with pytest.raises(ValueError, match="read off columns of the kind quality or multilabel"):
         one.monitor.figures("f1_micro")
@@ -509,6 +511,8 @@ def test_what_is_not_for_a_task_is_refused(shop: Callable[..., Shop]) -> None:
     boxes.day(12)
     with pytest.raises(ValueError, match="figures of boxes are of the model: leave feature= out"):
         boxes.monitor.figures("map", feature="v")
+    with pytest.raises(ValueError, match="metric='map_5': did you mean map_75 or map_50"):
+        boxes.monitor.figures("map_5")
 
 
 @pytest.mark.parametrize("first", [True, False])

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from vedette.engine.image_figures import IMAGE_METRICS
 from vedette.statistics.fairness import FAIRNESS
 from vedette.statistics.measured import Measured
 from vedette.statistics.structured import TASK_FIGURES
+from vedette.statistics.structured.detection import IMAGE_METRICS
 
 PAGE = (Path(__file__).parent.parent / "docs" / "tasks.md").read_text("utf-8")
 

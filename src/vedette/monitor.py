@@ -138,7 +138,8 @@ class Monitor:
     in the order of ``classes``; ``id`` is what a label will name it by; ``time`` is when it was made (default now; a
     datetime without a zone is UTC); ``error``, of a call that failed and has no prediction, is the exception or a text that
     names it: its type is kept, not its message; ``inclusion`` is the probability with which a sampler of your own kept the
-    row. It takes about a microsecond, writes to a memory-mapped file, never blocks
+    row. Boxes, rankings and several labels (``task=``, ``docs/tasks.md``) are lists, and take some microseconds for each.
+    Any other row takes about a microsecond. It writes to a memory-mapped file, never blocks
     and never raises: what cannot be kept is counted, with its reason, in the ledger. A row whose ``log`` has returned
     survives ``kill -9``.
     """

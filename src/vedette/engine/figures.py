@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from vedette.engine.estimating import estimated
-from vedette.engine.image_figures import IMAGE_METRICS, image_figures
+from vedette.engine.image_figures import image_figures
 from vedette.engine.late_labels import bounded, dependence_of
 from vedette.engine.query import Query, Span, moment, names_of
 from vedette.engine.segments import Segments
@@ -25,7 +25,8 @@ from vedette.statistics import Breakdown, Estimates, Statistic
 from vedette.statistics.grid import Grid
 from vedette.statistics.label_delay import Dependence
 from vedette.statistics.sampled import sampled_figures
-from vedette.statistics.structured.detection import IOU, SCORE, BoxShare
+from vedette.statistics.structured import TASK_FIGURES
+from vedette.statistics.structured.detection import IMAGE_METRICS, IOU, SCORE, BoxShare
 from vedette.statistics.summary import Summary
 
 __all__ = ["FIGURE_SCHEMA", "OLDER", "figures"]
@@ -111,6 +112,11 @@ def figures(
     told = [name for name in query.metrics or () if name in IMAGE_METRICS]
     if told or (iou, score) != (None, None):
         task = _task(lake, model, query, {"iou": iou, "score": score})
+        odd = [name for name in told if task != "detection" and name not in TASK_FIGURES.get(task or "", {})]
+        if odd:
+            raise ValueError(
+                f"metric={odd[0]!r}: is of boxes, and the task of this model is {task or 'not said'}"
+            )
         if task == "detection" and told:
             asked_score = (
                 0.0 if score is None else score

@@ -24,21 +24,9 @@ from vedette.statistics.detection import (
 )
 from vedette.statistics.estimates import Estimates
 from vedette.statistics.measured import Measured, unknown
+from vedette.statistics.structured.detection import BY_CLASS, COCO, OF_BOXES
 
-__all__ = ["IMAGE_METRICS", "image_figures"]
-
-COCO = (
-    *("map", "map_50", "map_75", "map_small", "map_medium", "map_large"),
-    *("mar_1", "mar_10", "mar_100", "mar_small", "mar_medium", "mar_large"),
-)
-BY_CLASS = "_per_class"
-OF_BOXES = tuple(
-    f"{which}_{what}"
-    for which in ("found", "there")
-    for what in ("per_image", "small_share", "medium_share", "large_share", "area_p50")
-)
-IMAGE_METRICS = (*COCO, *(f"{name}{BY_CLASS}" for name in COCO), *OF_BOXES)
-"""What can be asked for of a model of boxes besides the figures of its summaries."""
+__all__ = ["image_figures"]
 
 _LEFT_OUT = "rows were left out by a sampler: the order of all boxes is not known"
 

@@ -15,7 +15,7 @@ from vedette.engine.summarise import LABELLED, QUALITY, SCORES, window_starts
 from vedette.statistics import BREAKDOWNS, Breakdown, Statistic, every_statistic
 from vedette.statistics.grid import Grid
 from vedette.statistics.structured import TASK_FIGURES, USUAL, BoxShare
-from vedette.statistics.structured.detection import IOU, SCORE
+from vedette.statistics.structured.detection import IMAGE_METRICS, IOU, SCORE
 
 __all__ = ["Query", "Span", "moment", "names_of"]
 
@@ -120,9 +120,10 @@ class Query:
         known: dict[str, Statistic | Breakdown] = {**of_tasks, **every_statistic(), **BREAKDOWNS}
         for name in self.metrics:
             if name not in known:
-                near = get_close_matches(str(name), known, 3)
+                names = sorted({*known, *IMAGE_METRICS})
+                near = get_close_matches(str(name), names, 3)
                 meant = f"did you mean {' or '.join(near)}? " if near else ""
-                raise ValueError(f"metric={name!r}: {meant}must be one of {', '.join(sorted(known))}")
+                raise ValueError(f"metric={name!r}: {meant}must be one of {', '.join(names)}")
         return {name: statistic for name, statistic in known.items() if name in self.metrics}
 
     @property

@@ -20,7 +20,18 @@ from vedette.statistics.structured.reading import LOSS_EDGES, add_by_window, rea
 from vedette.statistics.summary import Summary
 from vedette.statistics.sums import SCORES
 
-__all__ = ["IOU", "SCORE", "BoxShare", "detection_grid", "loss_of_boxes", "summarise_boxes"]
+__all__ = [
+    "BY_CLASS",
+    "COCO",
+    "IMAGE_METRICS",
+    "IOU",
+    "OF_BOXES",
+    "SCORE",
+    "BoxShare",
+    "detection_grid",
+    "loss_of_boxes",
+    "summarise_boxes",
+]
 
 Floats = npt.NDArray[np.float64]
 Booleans = npt.NDArray[np.bool_]
@@ -28,6 +39,19 @@ Integers = npt.NDArray[np.int64]
 
 IOU, SCORE = 0.5, 0.5
 """How much two boxes must overlap to be the same, and from which score on a box is found, where nobody says."""
+
+COCO = (
+    *("map", "map_50", "map_75", "map_small", "map_medium", "map_large"),
+    *("mar_1", "mar_10", "mar_100", "mar_small", "mar_medium", "mar_large"),
+)
+BY_CLASS = "_per_class"
+OF_BOXES = tuple(
+    f"{which}_{what}"
+    for which in ("found", "there")
+    for what in ("per_image", "small_share", "medium_share", "large_share", "area_p50")
+)
+IMAGE_METRICS = (*COCO, *(f"{name}{BY_CLASS}" for name in COCO), *OF_BOXES)
+"""Figures of ``statistics.detection`` that need all boxes at once, so that no summary has them."""
 
 _OF_THERE, _OF_FOUND = 3, 9
 _NOTHING: Mapping[str, Any] = {"boxes": [], "labels": [], "scores": []}
