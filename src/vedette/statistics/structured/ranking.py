@@ -33,6 +33,7 @@ HITS_AMONG = 10
 
 _CUTS = tuple("all" if cut is None else str(cut) for cut in RANKING_CUTS)
 _NAMES = tuple(f"{measure}@{cut}" for cut in _CUTS for measure in MEASURES)
+_FAR = 1000.0
 _NEVER = 1e9  # the place of the first relevant item where none was recommended
 _EDGES = np.array([*(place + 0.5 for place in range(1, 11)), 20.5, 50.5, 100.5])
 
@@ -96,6 +97,7 @@ def summarise_ranking(
     powers = np.concatenate([counted, counted**2, counted**3], axis=1)
     of = np.broadcast_to(np.asarray(window, dtype=np.int64), (len(place),))
     sums = add_by_window(powers, of, n_windows, sign)
+    place = np.minimum(place, _FAR)  # moments of what is far would hide all others
     return summary_of(grid, place, missing, sums, of, n_windows, sign)
 
 
