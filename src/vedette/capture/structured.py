@@ -39,6 +39,7 @@ _ONE_FOUND = frozenset({"box", "class", "score"})
 _ONE_THERE = frozenset({"box", "class", "iscrowd", "ignore", "area"})
 _MANY = {"box": "boxes", "class": "classes", "score": "scores"}
 _EXACT = 2**53
+_LARGEST = 1e9  # of pixels and relevances: sums of their squares and cubes stay far from what floats hold
 _PLAIN = frozenset({float, int, str, list, dict})  # most values are: no need to look further
 
 
@@ -104,7 +105,7 @@ def _boxes(value: Any, classes: Sequence[str], found: bool) -> dict[str, Any]:
             flags = [_flag(one, name) for one in columns[name]]
             out |= {name: flags} if any(flags) else {}
     if "area" in columns:
-        out["area"] = [_at_least_0(one, "area") for one in columns["area"]]
+        out["area"] = [_between(one, "area", _LARGEST**2) for one in columns["area"]]
     return out
 
 
@@ -159,6 +160,8 @@ def _box(value: Any, kind: str) -> list[int | float]:
         raise Rejected("box with NaN or infinity")
     if min(second) < 0:
         raise Rejected("box with a negative width or height")
+    if max(map(abs, (*first, *second))) > _LARGEST:
+        raise Rejected("box beyond 1e9")
     return [_short(one) for one in (*first, *second)]
 
 
@@ -169,10 +172,10 @@ def _score(value: Any) -> int | float:
     return _short(number)
 
 
-def _at_least_0(value: Any, what: str) -> int | float:
+def _between(value: Any, what: str, most: float) -> int | float:
     number = _number(value, what)
-    if not (math.isfinite(number) and number >= 0):
-        raise Rejected(f"{what} must be 0 or more, and finite")
+    if not 0 <= number <= most:
+        raise Rejected(f"{what} must lie between 0 and {most:g}")
     return _short(number)
 
 
@@ -195,7 +198,7 @@ def _ranking(value: Any, classes: Sequence[str], found: bool) -> list[str] | dic
             name = _name(one, "item")
             if name in worth:
                 raise Rejected("names an item twice")
-            worth[name] = _at_least_0(relevance, "relevance")
+            worth[name] = _between(relevance, "relevance", _LARGEST)
         return dict(sorted(worth.items()))
     plain = _plain(value)
     single = isinstance(plain, str | int) and not isinstance(plain, bool)

@@ -90,8 +90,8 @@ def with_json(
 
 
 def _read(value: Any) -> Any:
-    """What a table holds for a value: JSON in a text as what it says, NaN as nothing, a Polars list as a list."""
-    if isinstance(value, float) and np.isnan(value):
+    """What a table holds for a value: JSON in a text as what it says, NaN and pandas' NA as nothing, a Polars list as a list."""
+    if (isinstance(value, float) and np.isnan(value)) or type(value).__name__ == "NAType":
         return None
     if isinstance(value, str) and value[:1] in ("[", "{"):
         try:
