@@ -515,6 +515,41 @@ def test_what_is_not_for_a_task_is_refused(shop: Callable[..., Shop]) -> None:
         boxes.monitor.figures("map_5")
 
 
+@pytest.mark.parametrize("task", list(NAMES))
+def test_texts_that_only_look_like_documents_are_no_values(task: str, shop: Callable[..., Shop]) -> None:
+    """JSON of another form, which a process that did not know the task wrote, stops nobody's round."""
+    one = shop(task)
+    ids = one.day(20)
+    texts = [
+        '{"boxes":[[1]],"classes":["a"],"scores":[1]}',
+        '{"boxes":1,"classes":["a"],"scores":[1]}',
+        '["a","a"]',
+    ]
+    texts += [
+        '[["a"]]',
+        '[{"a":1}]',
+        "[1.5]",
+        '{"a":-1}',
+        '{"a":"b"}',
+        "7",
+        "null",
+        '{"boxes":[]}',
+        "NaN",
+        '["a',
+        "[1e999]",
+    ]
+    with vedette.Monitor("m", lake=one.folder, window="1d", clock=lambda: one.now.timestamp()) as other:
+        for number, text in enumerate(texts):
+            other.log({"v": 1.0}, text, id=f"odd{number}")
+            other.label(f"odd{number}", text)
+            one.monitor.log({"v": 1.0}, [], id=f"good{number}")
+            other.label(f"good{number}", text)
+    names = [name for name in NAMES[task] if name not in ("empty_queries", "found_per_image")]
+    for _ in range(2):  # in the journals, where another process's settings come last; then in the lake
+        agree(one.monitor.figures(names, window="all"), one.library(ids), names)
+        one.round()
+
+
 @pytest.mark.parametrize("first", [True, False])
 def test_a_process_that_does_not_know_the_task_does_no_harm(first: bool, shop: Callable[..., Shop]) -> None:
     """What it logs is no list of items: it counts as missing, whichever type came first, and the others as ever."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,18 +20,23 @@ from vedette.capture.structured import label_json, prediction_json
 __all__ = ["boxes_of", "documents", "items_of", "with_json"]
 
 
-def documents(texts: pl.Series) -> list[Any]:
-    """The documents of a column of texts; None for null, and for what is no JSON."""
+def documents(texts: pl.Series, check: Callable[[Any], str | None]) -> list[Any]:
+    """The documents of a column of texts; None for null, for what is no JSON, and for what ``check`` refuses.
+
+    A process that did not know the task may have written any text: what it says is looked at as ``log`` would have.
+    """
     if texts.dtype != pl.String:
         return [None] * len(texts)
-    return [None if text is None else _document(text) for text in texts.to_list()]
+    return [None if text is None else _document(text, check) for text in texts.to_list()]
 
 
-def _document(text: str) -> Any:
+def _document(text: str, check: Callable[[Any], str | None]) -> Any:
     try:
-        return json.loads(text)
-    except ValueError:
+        document = json.loads(text)
+        check(document)
+    except (ValueError, Rejected):
         return None
+    return document
 
 
 def boxes_of(texts: pl.Series, *, found: bool) -> list[dict[str, Any] | None]:
@@ -39,16 +45,14 @@ def boxes_of(texts: pl.Series, *, found: bool) -> list[dict[str, Any] | None]:
     >>> boxes_of(pl.Series(['{"boxes":[[1,2,3,4]],"classes":["a"],"scores":[0.5]}', "a"]), found=True)
     [{'boxes': [[1, 2, 3, 4]], 'labels': ['a'], 'scores': [0.5]}, None]
     """
-    needed = {"boxes", "classes", *(("scores",) if found else ())}
-    kept = {"boxes", "scores"} if found else {"boxes", "iscrowd", "ignore", "area"}
+    write = prediction_json if found else label_json
 
     def one(document: Any) -> dict[str, Any] | None:
-        if not isinstance(document, dict) or not needed <= set(document):
+        if not isinstance(document, dict):
             return None
-        own = {name: part for name, part in document.items() if name in kept}
-        return {"boxes": own.pop("boxes"), "labels": document["classes"], **own}
+        return {"labels" if name == "classes" else name: part for name, part in document.items()}
 
-    return [one(document) for document in documents(texts)]
+    return [one(document) for document in documents(texts, partial(write, "detection"))]
 
 
 def items_of(texts: pl.Series, *, found: bool) -> list[list[str] | dict[str, float] | None]:
@@ -57,9 +61,10 @@ def items_of(texts: pl.Series, *, found: bool) -> list[list[str] | dict[str, flo
     >>> items_of(pl.Series(['["a","b"]', '{"a":3}', "a"]), found=False)
     [['a', 'b'], {'a': 3}, None]
     """
+    every = documents(texts, partial(prediction_json if found else label_json, "ranking"))
     if found:
-        return [document if isinstance(document, list) else None for document in documents(texts)]
-    return [document if isinstance(document, list | dict) else None for document in documents(texts)]
+        return [document if isinstance(document, list) else None for document in every]
+    return [document if isinstance(document, list | dict) else None for document in every]
 
 
 def with_json(
