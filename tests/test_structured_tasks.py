@@ -369,7 +369,7 @@ def test_a_fall_is_found_explained_and_drawn(shop: Callable[..., Shop]) -> None:
     for task, watch in (("detection", "f1"), ("ranking", "hit_rate"), ("multilabel", "f1")):
         one = shop(task)
         reference = Shop(one.folder / "none", task)
-        ids = reference.day(600)
+        ids = reference.day(500)
         data = {
             "prediction": [reference.given[name] for name in ids],
             "label": [reference.true[name] for name in ids],
@@ -377,7 +377,7 @@ def test_a_fall_is_found_explained_and_drawn(shop: Callable[..., Shop]) -> None:
         }
         one.monitor.reference(data)
         for number in range(8):
-            one.day(70, wrong=0.2 if number < 4 else 0.8)
+            one.day(80, wrong=0.2 if number < 4 else 0.8)
         one.round()
         lake = Lake.at(one.folder)
         found = {
@@ -413,7 +413,7 @@ def test_what_is_read_off_predictions_is_no_feature(shop: Callable[..., Shop]) -
 def test_nothing_is_told_where_nothing_changed(shop: Callable[..., Shop]) -> None:
     """The same law on both sides."""
     one = shop("detection")
-    ids = one.day(500)
+    ids = one.day(300)
     one.monitor.reference(
         {
             "prediction": [one.given[n] for n in ids],
@@ -421,8 +421,8 @@ def test_nothing_is_told_where_nothing_changed(shop: Callable[..., Shop]) -> Non
             "g": [one.group[n] for n in ids],
         }
     )
-    for _ in range(6):
-        one.day(60)
+    for _ in range(4):
+        one.day(55)
     one.round()
     assert [v.watch for v in health(Lake.at(one.folder), "m").verdicts if v.verdict == "ALARM"] == []
 
