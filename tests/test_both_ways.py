@@ -11,7 +11,7 @@ import pytest
 
 from vedette.capture.core import core
 
-SAME = ("recorder", "values", "journal", "counters", "vectors", "media")
+SAME = ("recorder", "values", "journal", "counters", "vectors", "media", "structured")
 
 
 @pytest.mark.skipif(

@@ -128,6 +128,12 @@ def figures(
     estimate: Annotated[
         bool, typer.Option("--estimate", help="Estimate windows whose labels have not all come.")
     ] = False,
+    iou: Annotated[
+        float | None, typer.Option(help="Of boxes: the overlap that makes two the same.", show_default=False)
+    ] = None,
+    score: Annotated[
+        float | None, typer.Option(help="Of boxes: the score from which on one is found.", show_default=False)
+    ] = None,
     lake: LakeOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -148,6 +154,8 @@ def figures(
             until=until,
             as_of=as_of,
             estimate=estimate,
+            iou=iou,
+            score=score,
         )
     console.print_figures(frame, as_json=json)
 

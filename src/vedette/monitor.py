@@ -25,6 +25,7 @@ from vedette.records import (
     FUTURE_S,
     PROBE,
     PROCESS,
+    STRUCTURED,
     Health,
     Labels,
     Ledger,
@@ -47,8 +48,23 @@ if TYPE_CHECKING:
 __all__ = ["Monitor"]
 
 _KIN_NAME_MAX = 55  # characters of a model's name to which ".process" can be added
+_LABELS_MAX = 4096
 _SHIPPED_ROWS_MAX = 50_000  # of a batch that is shipped
 _SHIPPED_BYTES_MAX = 2**23  # and its bytes in memory; a server need take no larger request
+
+
+def _check_task(settings: Settings) -> None:
+    """Raise ``ValueError`` for settings that do not go with what a prediction is."""
+    task, n = settings.task, len(settings.classes)
+    if task == "multilabel" and not 0 < n <= _LABELS_MAX:
+        given = None if not n else f"{n:,} names"
+        raise ValueError(
+            f"classes={given}: must be the names of the labels for task 'multilabel', {_LABELS_MAX:,} at most"
+        )
+    if task in STRUCTURED and "prediction" in settings.segments:
+        raise ValueError(
+            f"segments={list(settings.segments)!r}: 'prediction' is no single value for task {task!r}"
+        )
 
 
 class Monitor:
@@ -67,7 +83,9 @@ class Monitor:
         Length of a window (``"15m"``, ``"1h"``, ``"1d"`` or seconds; default one hour). Figures and verdicts are by
         window; windows are half-open, in UTC, aligned to 1970-01-01.
     task:
-        ``"classification"`` or ``"regression"``; told from the predictions where it is not given.
+        ``"classification"`` or ``"regression"``, which are told from the predictions where it is not given; or
+        ``"detection"``, ``"ranking"`` or ``"multilabel"``: predictions and labels are then boxes, lists of items or sets of
+        labels (``docs/tasks.md``), in each process that records them.
     classes:
         Names of the classes, in order; the second of two is the positive one.
     timezone:
@@ -120,7 +138,8 @@ class Monitor:
     in the order of ``classes``; ``id`` is what a label will name it by; ``time`` is when it was made (default now; a
     datetime without a zone is UTC); ``error``, of a call that failed and has no prediction, is the exception or a text that
     names it: its type is kept, not its message; ``inclusion`` is the probability with which a sampler of your own kept the
-    row. It takes about a microsecond, writes to a memory-mapped file, never blocks
+    row. Boxes, rankings and several labels (``task=``, ``docs/tasks.md``) are lists, and take some microseconds for each.
+    Any other row takes about a microsecond. It writes to a memory-mapped file, never blocks
     and never raises: what cannot be kept is counted, with its reason, in the ledger. A row whose ``log`` has returned
     survives ``kill -9``.
     """
@@ -176,6 +195,7 @@ class Monitor:
             },
             base,
         )
+        _check_task(self.settings)
         sampler = written.models.get(model, {}).get("sampler") if sampler is None else sampler
         chosen = None if sampler is None else sampler_of(sampler)
         recording = {
@@ -234,8 +254,9 @@ class Monitor:
             future_s=FUTURE_S,
             columns=columns,
             classes=self.settings.classes,
+            task=self.settings.task,
         )
-        if self.settings.task != "regression":
+        if self.settings.task not in ("regression", *STRUCTURED):
             check_classes(rows.frame, self.settings.classes)
         if rows.frame.height < 2:
             raise DataError(
@@ -265,6 +286,7 @@ class Monitor:
             future_s=FUTURE_S,
             columns=columns,
             classes=self.settings.classes,
+            task=self.settings.task,
         )
         frame = rows.frame
         for reason, times in rows.lost.items():
@@ -293,7 +315,14 @@ class Monitor:
         """Record the truth of many predictions: columns ``id``, ``label`` and, where it is not now, ``time``."""
         from vedette.lake.frames import label_rows
 
-        rows = label_rows(data, now_s=self._clock(), future_s=FUTURE_S, columns=columns)
+        rows = label_rows(
+            data,
+            now_s=self._clock(),
+            future_s=FUTURE_S,
+            columns=columns,
+            classes=self.settings.classes,
+            task=self.settings.task,
+        )
         for reason, times in rows.lost.items():
             self._reject("labels", reason, times)
         return self._write("labels", rows.frame) if rows.frame.height else 0
@@ -538,6 +567,8 @@ class Monitor:
         until: datetime | str | None = None,
         as_of: datetime | str | Sequence[datetime | str] | None = None,
         estimate: bool = False,
+        iou: float | None = None,
+        score: float | None = None,
     ) -> pl.DataFrame:
         """Figures with their intervals, one row for each metric, column, segment and window.
 
@@ -565,13 +596,16 @@ class Monitor:
         whose labels are not all there, where a reference has labels and probabilities: their rows have the ``kind``
         ``estimated`` (no labels) or ``blended`` (some) in place of ``measured``, an interval about what the labels will say,
         and as ``note`` the estimator and how it has done so far (``docs/unlabelled.md``).
+
+        Of boxes ``iou`` is how much two must overlap to be the same (default 0.5), and ``score`` from which score on one is
+        found (default 0.5): ``precision``, ``recall``, ``f1``, numbers and sizes (``docs/tasks.md``).
         """
         from vedette.engine.figures import figures
 
         length = None if window is None else 0.0 if window == "all" else config.duration_s(window)
         return figures(
             self._lake(), self.model, metric, feature=feature, by=by, version=version, window_s=length,
-            since=since, until=until, as_of=as_of, estimate=estimate,
+            since=since, until=until, as_of=as_of, estimate=estimate, iou=iou, score=score,
         )  # fmt: skip
 
     def labels(self) -> Labels:

@@ -22,6 +22,7 @@ __all__ = [
     "JOURNAL_BYTES_MAX",
     "JOURNAL_BYTES_MIN",
     "RESERVED",
+    "STRUCTURED",
     "SYNC_S",
     "Alert",
     "AlertState",
@@ -81,6 +82,9 @@ RESERVED = frozenset(
 )
 """Columns of vedette's own tables; a feature cannot have such a name, nor one that starts with an underscore
 or with ``probability_``, nor one that ends like the column of a second type (``__int64``)."""
+
+STRUCTURED = ("detection", "ranking", "multilabel")
+"""Tasks whose predictions and labels are more than a class or a number: boxes, lists of items, sets of labels."""
 
 _MODEL_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 

@@ -27,12 +27,14 @@ from vedette.capture.sampling import SAMPLERS, All
 from vedette.capture.sampling.draws import Drawn, LeftOut
 from vedette.capture.stages import Stages
 from vedette.capture.stream import Stream
+from vedette.capture.structured import OWN_COLUMNS, label_json, prediction_json
 from vedette.capture.turn import NoRoom
 from vedette.capture.values import Rejected, event_time, fit_float, fit_integer, identifier
 from vedette.capture.writer import JournalWriter, reason_of, void_or_whole
 from vedette.errors import JournalError, SchemaError
 from vedette.records import (
     JOURNAL_BYTES_MAX,
+    STRUCTURED,
     SYNC_S,
     Field,
     Settings,
@@ -133,7 +135,7 @@ class Recorder:
             self._way_in: Any = CompiledLog(clock, way)
         else:
             self._way_in = CoreLog(None if clock is time.time else clock, way)
-        self.log = self._way_in.log
+        self.log = self._whole = self._log_structured if settings.task in STRUCTURED else self._way_in.log
         self.drawn: Drawn | None = None
         self.stages, self.load = Stages(), Load()  # of the calls that are watched
         keep(self._writer)
@@ -175,7 +177,7 @@ class Recorder:
         if hasattr(sampler, "bind"):
             sampler.bind(writer.settings.window_s, lambda: writer.pressure)
         left_out = LeftOut(lambda: writer.settings.window_s, count)
-        self.drawn = Drawn(sampler, self._way_in.log, left_out, self._clock, say)
+        self.drawn = Drawn(sampler, self._whole, left_out, self._clock, say)
         writer.tended = left_out.settle
         self.log = self.drawn.log
 
@@ -188,9 +190,46 @@ class Recorder:
                 raise Rejected("id missing")
             if label is None or (isinstance(label, float) and label != label):
                 raise Rejected("label missing")
+            settings = self._writer.settings
+            if settings.task in STRUCTURED:
+                label = label_json(settings.task, label, settings.classes)
             self._writer.put(self._labels, label_cells(label), key, self._event(time, now), now)
         except Exception as error:  # noqa: BLE001 - as below
             self._miss("labels", time, error)
+
+    def _log_structured(
+        self,
+        features: Any,
+        prediction: Any = None,
+        *,
+        probability: Any = None,
+        id: Any = None,  # noqa: A002 - the public name
+        latency_s: Any = None,
+        time: Any = None,
+        error: Any = None,
+        inclusion: Any = None,
+    ) -> None:
+        """Record a prediction that is more than one value: as its text, the way of all rows."""
+        try:
+            settings = self._writer.settings
+            task = settings.task or ""
+            text = prediction_json(task, prediction, settings.classes)
+            for name in OWN_COLUMNS[task]:
+                if isinstance(features, Mapping) and name in features:
+                    raise Rejected(f"feature name {name!r}: is read off the predictions of task {task}")
+        except Exception as problem:  # noqa: BLE001 - as below
+            self._miss("predictions", time, problem)
+            return
+        self._way_in.log(
+            features,
+            text,
+            probability=probability,
+            id=id,
+            latency_s=latency_s,
+            time=time,
+            error=error,
+            inclusion=inclusion,
+        )
 
     def _general(
         self,

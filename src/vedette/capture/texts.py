@@ -15,6 +15,9 @@ __all__ = ["TextFull", "TextWriter"]
 _TEXTS_KNOWN_MAX = 65_536
 """So many texts of one segment are known again; further ones are written each time they come."""
 
+_KNOWN_BYTES_MAX = 2**24
+"""And so many bytes of them: boxes and prompts of kilobytes seldom come again, and would fill the process's memory."""
+
 
 class TextFull(Exception):  # noqa: N818 - a state, not an error
     """The text file has no more room: the segment is to be sealed."""
@@ -30,6 +33,7 @@ class TextWriter:
         ] = {}  # apart: comparing str with bytes is a warning under python -b
         self.file = PreparedFile(path, size, text_header(first), mapped=mapped, made=made)
         self._end = TEXT_HEADER_BYTES
+        self._remembered = 0
         self._synced = 0
         self._lock = threading.RLock()
 
@@ -63,8 +67,9 @@ class TextWriter:
             self.file.target[offset : offset + len(frame)] = frame
             if self.file.broken:
                 raise TextFull
-            if len(known) < _TEXTS_KNOWN_MAX:
+            if len(known) < _TEXTS_KNOWN_MAX and self._remembered < _KNOWN_BYTES_MAX:
                 known[value] = offset
+                self._remembered += len(frame)
         return offset
 
     def _reserve(self, n_bytes: int) -> int:

@@ -15,7 +15,8 @@ the file over the defaults. Unknown keys are refused, so that a slip of the pen 
 
     [models.delays]               # one table a model
     window = "1h"                 # length of a window: a number and s, m, h, d or w
-    task = "classification"       # classification or regression; told from the predictions where it is not given
+    task = "classification"       # or regression, which are told from the predictions where it is not given;
+                                  # or detection, ranking or multilabel, which are not
     classes = ["0", "1"]          # names of the classes; the second of two is the positive one
     timezone = "UTC"              # whose days and weeks a person means
     budget_per_month = 1.0        # false alarms a month that the owner will stand, over everything watched
@@ -60,6 +61,7 @@ from vedette.config.values import duration_s, refuse_unknown
 from vedette.errors import ConfigError, LakeError
 from vedette.records import (
     JOURNAL_BYTES_MIN,
+    STRUCTURED,
     Settings,
     check_journal_bytes_max,
     check_model_name,
@@ -104,7 +106,7 @@ TOP_KEYS = {
 }
 MODEL_KEYS = {
     "window": "length of a window: a number and s, m, h, d or w",
-    "task": "classification or regression",
+    "task": "classification, regression, detection, ranking or multilabel",
     "classes": "names of the classes; the second of two is the positive one",
     "timezone": "whose days and weeks a person means",
     "budget_per_month": "false alarms a month that the owner will stand, over everything watched",
@@ -127,7 +129,7 @@ RULE_KEYS = {
     "min_rows": "rows that the figure must rest on to be held against the threshold",
     "clear_after": "windows in a row without, until it closes",
 }
-TASKS = ("classification", "regression")
+TASKS = ("classification", "regression", *STRUCTURED)
 ROWS = ("dependent", "independent")
 JUDGING = ("rules", "tolerance", "rows", "series", "holidays", "events")
 """Keys that whoever judges reads, again in every round; the others are settings that a producer gives."""
@@ -283,8 +285,11 @@ def settings(values: Mapping[str, Any], base: Settings | None = None) -> Setting
         result = replace(result, task=values["task"])
     if values.get("classes") is not None:
         classes = values["classes"]
-        if isinstance(classes, str) or not isinstance(classes, Sequence) or len(classes) < 2:
-            raise ValueError(f"classes={classes!r}: must be a list of two names or more")
+        # one class of boxes is enough to find them
+        least = 1 if result.task in STRUCTURED else 2
+        if isinstance(classes, str) or not isinstance(classes, Sequence) or len(classes) < least:
+            many = "names" if least == 1 else "two names or more"
+            raise ValueError(f"classes={classes!r}: must be a list of {many}")
         names = tuple(class_name(one) for one in classes)
         if not all(is_storable(one) and one for one in names):
             raise ValueError(f"classes={classes!r}: must be names without NUL or half of a surrogate pair")

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 import polars as pl
 
+from vedette.engine.outputs import own_columns
 from vedette.engine.summarise import Shape, columns_of, numbers, out_of_bounds, versions_of
 from vedette.engine.vectors import usual_length
 from vedette.lake.frames import physical_of
@@ -85,8 +86,9 @@ def schema_events(shape: Shape, predictions: pl.DataFrame) -> list[dict[str, str
         events += _of_length(shape, rows, version)
         if not shape.expected:
             continue
+        outputs = {*RESERVED, *own_columns(shape.settings)}
         come = {
-            name for name in columns_of(rows) if name not in RESERVED and not name.startswith("probability")
+            name for name in columns_of(rows) if name not in outputs and not name.startswith("probability")
         }
         for name in sorted(come - set(shape.expected)):
             events.append(_event("column_appeared", name, version, {}))

@@ -19,6 +19,7 @@ from vedette.capture.journal import producers
 from vedette.engine import alerts, delivery, judge, label_watch, people, requests
 from vedette.engine import written as judging
 from vedette.engine.contract import schema_events
+from vedette.engine.outputs import spread
 from vedette.engine.reference import take, write_grids
 from vedette.engine.segments_watched import with_segments
 from vedette.engine.stored import to_frame
@@ -82,7 +83,7 @@ def _summarise(tables: ModelTables, arrivals: Arrivals, now: datetime) -> None:
     shape = Shape.of(tables)
     predictions = ingest.beyond(arrivals, "predictions", old)
     labels = ingest.beyond(arrivals, "labels", old)
-    ingest.tell(tables, schema_events(shape, predictions), now)
+    ingest.tell(tables, schema_events(shape, spread(predictions, shape.settings)), now)
     shape = with_segments(tables, shape, predictions, now)
     matched = matches(tables, predictions, labels, shape.settings.segments)
     found, made = increments(shape, predictions, matched, segments=True)

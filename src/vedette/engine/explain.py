@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,6 +16,7 @@ from vedette.engine.coincident import coincident
 from vedette.engine.direction_columns import feature_of
 from vedette.engine.explained_rows import Around, around, outcome_words
 from vedette.engine.judge import reference_plan
+from vedette.engine.outputs import own_columns
 from vedette.engine.query import Query
 from vedette.engine.state import NEVER, Kept, kept_row
 from vedette.engine.stored import levels_of, utc
@@ -45,7 +46,7 @@ LEAST_NATS = 2.0
 _REFERENCE_WINDOWS = 8.0  # a reference is worth no more windows than it says of their dispersion
 _CELLS_MAX = 400  # of a split
 _WINDOWS_BEFORE = 3  # in which a fault of another column is told to be older
-_LABELLED_KINDS = ("accuracy", "bias", "errors")
+_LABELLED_KINDS = ("accuracy", "bias", "errors", "quality", "hits")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -149,7 +150,7 @@ def explain(lake: Lake, model: str, watch: str | None = None) -> Explanation | N
         split=split,
         decomposition=parts,
         concept=meaning,
-        features=_features(target, found),
+        features=_features(target, found, own_columns(seen.shape.settings)),
         faults=faults,
         events=events,
         notes=tuple(notes),
@@ -349,13 +350,18 @@ def _few(one: Levels) -> bool:
     return 2 <= len(one.names) <= _CELLS_MAX
 
 
-def _features(target: _Target, began_in: Began | None) -> tuple[tuple[str, float], ...]:
+def _features(
+    target: _Target, began_in: Began | None, outputs: Collection[str]
+) -> tuple[tuple[str, float], ...]:
     """The watches of inputs that changed, in nats, most first; alarms that opened before are another matter."""
     since = -np.inf if began_in is None else began_in.first.timestamp()
     return tuple(
         (f"{watch.id} [{watch.segment}]" if watch.segment else watch.id, nats)
         for watch, nats, opened in strategy.ranking(target.plan, target.state)
-        if nats >= LEAST_NATS and _is_input(watch.column) and not opened < since
+        if nats >= LEAST_NATS
+        and _is_input(watch.column)
+        and watch.column not in outputs
+        and not opened < since
     )[:8]
 
 

@@ -12,6 +12,7 @@ import polars as pl
 
 from vedette import strategy
 from vedette.engine.direction_columns import along, feature_of
+from vedette.engine.outputs import is_structured, loss_of, own_columns, spread
 from vedette.engine.segment_names import shown
 from vedette.engine.segments import labelled_rows, rows_of
 from vedette.engine.summarise import (
@@ -29,6 +30,7 @@ from vedette.lake.rows import label_text, variants
 from vedette.records import RESERVED
 from vedette.statistics.direction_grid import basis_of
 from vedette.statistics.grid import Grid
+from vedette.statistics.structured.ranking import HITS_AMONG
 from vedette.statistics.summary import Summary
 from vedette.strategy.segment_search import Levels
 
@@ -72,16 +74,24 @@ def around(
     ``level`` is which level of a mix it is about. Where there are more than ``COLUMNS_MAX`` columns, those named in
     ``first`` are kept.
     """
-    grids = {name: grid for name, grid in seen.shape.grids.items() if _is_feature(name, grid)}
+    outputs = own_columns(seen.shape.settings)
+    grids = {
+        name: grid
+        for name, grid in seen.shape.grids.items()
+        if name not in outputs and _is_feature(name, grid)
+    }
     within = pl.lit(False)
     for since, until in spans:
         within |= (pl.col("time") >= since) & (pl.col("time") < until)
     of_segment = watch.segment.partition("=")[0]
     wanted = [*grids, *([of_segment] if of_segment else []), *_needed(watch)]
+    wanted += ["prediction"] if is_structured(seen.shape.settings) else []
     rows = rows_of(seen, "predictions", wanted, within)
     if of_segment:
         names = category_texts(rows, of_segment).map_elements(shown, return_dtype=pl.String, skip_nulls=False)
         rows = rows.filter((of_segment + "=" + names).fill_null(f"{of_segment}=null") == watch.segment)
+    if watch.column not in LABELLED:  # labels are compared with predictions as they are
+        rows = spread(rows, seen.shape.settings)
     if watch.column in LABELLED:
         every = pl.lit(True)
         rows = labelled_rows(seen, rows, within, every, tuple(grids)) if rows.height else rows
@@ -165,6 +175,8 @@ def outcome_of(rows: pl.DataFrame, watch: strategy.Watch, level: str, reference:
     if kind == "accuracy":
         label, prediction = label_text(rows, "label"), label_text(rows, "prediction")
         return _numbers(label != prediction)
+    if kind in ("quality", "hits"):
+        return loss_of(rows, grid)
     if kind in ("bias", "errors"):
         label_value, predicted = outcomes(rows)
         error = predicted - label_value
@@ -197,6 +209,8 @@ def outcome_words(watch: strategy.Watch, level: str) -> str:
     column = watch.column
     return {
         "accuracy": "the share of wrong predictions",
+        "quality": "what rows lack of F1, on average",
+        "hits": f"the share of queries without a hit among the first {HITS_AMONG}",
         "bias": "the mean error (prediction less label)",
         "errors": "the mean absolute error",
         "direction": f"the mean place of {feature_of(column)} along {level}, in standard deviations,",

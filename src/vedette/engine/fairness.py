@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from vedette.engine.outputs import is_structured
 from vedette.engine.query import Query, Span, moment
 from vedette.engine.segments import Segments
 from vedette.engine.view import Cells, View, view
@@ -68,6 +69,9 @@ def fairness(
     span = query.span(own)
     if seen.extent is None:
         return pl.DataFrame(schema=FAIRNESS_SCHEMA)
+    if is_structured(seen.shape.settings):
+        task = seen.shape.settings.task
+        raise ValueError(f"model {model!r}: fairness is of classifiers; the task of this one is {task!r}")
     kinds = {column: grid for column, grid in seen.shape.all_grids.items() if query.of_column(column, grid)}
     if not kinds:
         raise ValueError(f"model {model!r}: fairness is of classifiers, and this one predicts numbers")

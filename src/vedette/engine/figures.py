@@ -13,10 +13,11 @@ import polars as pl
 
 from vedette.engine.direction_columns import feature_of
 from vedette.engine.estimating import estimated
+from vedette.engine.image_figures import image_figures
 from vedette.engine.late_labels import bounded, dependence_of
 from vedette.engine.query import Query, Span, moment, names_of
 from vedette.engine.segments import Segments
-from vedette.engine.summarise import LABELLED
+from vedette.engine.summarise import LABELLED, OF_TASK
 from vedette.engine.view import Cells, View, Windows, reference_of, view
 from vedette.lake.kept import kept as read_kept
 from vedette.lake.tables import UTC as UTC_TYPE
@@ -25,6 +26,8 @@ from vedette.statistics import Breakdown, Estimates, Statistic
 from vedette.statistics.grid import Grid
 from vedette.statistics.label_delay import Dependence
 from vedette.statistics.sampled import sampled_figures
+from vedette.statistics.structured import TASK_FIGURES
+from vedette.statistics.structured.detection import IMAGE_METRICS, IOU, SCORE, BoxShare
 from vedette.statistics.summary import Summary
 
 __all__ = ["FIGURE_SCHEMA", "OLDER", "figures"]
@@ -80,6 +83,8 @@ def figures(
     until: Any = None,
     as_of: Any = None,
     estimate: bool = False,
+    iou: float | None = None,
+    score: float | None = None,
 ) -> pl.DataFrame:
     """Figures by window, one row each; see ``Monitor.figures``. ``window_s`` is 0 for one window over all."""
     if estimate and by is not None:
@@ -88,7 +93,7 @@ def figures(
         if not as_of:
             raise ValueError(f"as_of={as_of!r}: must be a moment, or a list of moments")
         asked: dict[str, Any] = {"feature": feature, "by": by, "version": version, "window_s": window_s}
-        asked |= {"since": since, "until": until, "estimate": estimate}
+        asked |= {"since": since, "until": until, "estimate": estimate, "iou": iou, "score": score}
         return pl.concat([figures(lake, model, metric, **asked, as_of=one) for one in as_of])
     query = Query(
         names_of(metric, "metric"),
@@ -99,16 +104,76 @@ def figures(
         moment(until, "until"),
         moment(as_of, "as_of"),
         estimate,
+        IOU if iou is None else iou,
+        SCORE if score is None else score,
     )
-    hashes = query.hashes  # an unknown name is told before anything is read
     columns_by = names_of(by, "by")
     if columns_by is not None and not isinstance(by, str) and len(columns_by) < len(by or ()):
         raise ValueError(f"by={by!r}: names a column twice")
+    told = [name for name in query.metrics or () if name in IMAGE_METRICS]
+    if told or (iou, score) != (None, None):
+        task = _task(lake, model, query, {"iou": iou, "score": score})
+        odd = [name for name in told if task != "detection" and name not in TASK_FIGURES.get(task or "", {})]
+        if odd:
+            raise ValueError(
+                f"metric={odd[0]!r}: is of boxes, and the task of this model is {task or 'not said'}"
+            )
+        if task == "detection" and told:
+            asked_score = (
+                0.0 if score is None else score
+            )  # numbers and sizes are of all boxes where nobody says
+            images = _of_images(
+                lake, model, replace(query, metrics=tuple(told), score=asked_score), columns_by
+            )
+            rest = tuple(name for name in query.metrics or () if name not in told)
+            if not rest:
+                return images
+            return pl.concat([_of_summaries(lake, model, replace(query, metrics=rest), columns_by), images])
+    return _of_summaries(lake, model, query, columns_by)
+
+
+def _task(lake: Lake, model: str, query: Query, of_boxes: Mapping[str, float | None]) -> str | None:
+    """The task that was said of the model; ``ValueError`` where what is asked for is not for it."""
+    task = view(lake, model, Query(metrics=("rows",))).shape.settings.task
+    for name, value in of_boxes.items():
+        if value is not None and task != "detection":
+            raise ValueError(
+                f"{name}={value!r}: is of boxes, and the task of this model is {task or 'not said'}"
+            )
+    BoxShare("recall", query.iou, query.score)  # which says what both can be
+    return task
+
+
+def _of_images(lake: Lake, model: str, query: Query, by: tuple[str, ...] | None) -> pl.DataFrame:
+    """Figures of boxes that are read off the labelled rows themselves."""
+    seen = view(lake, model, replace(query, metrics=("recall",)))
+    own, column = seen.shape.window_us, OF_TASK["detection"]
+    span = query.span(own)
+    if query.features is not None:
+        raise ValueError(
+            f"feature={list(query.features)!r}: figures of boxes are of the model: leave feature= out"
+        )
+    if seen.extent is None or column not in seen.shape.all_grids:
+        return pl.DataFrame(schema=FIGURE_SCHEMA)
+    found = _Found(query, seen, span.window_us or seen.extent[1] + own - seen.extent[0], span.as_of)
+    source = Segments(seen, by or (), span, {column: seen.shape.all_grids[column]})
+    found.add_images(source, query.metrics or (), query.score)
+    return found.frame(source.names, _completeness(lake, model, seen, span))
+
+
+def _of_summaries(lake: Lake, model: str, query: Query, columns_by: tuple[str, ...] | None) -> pl.DataFrame:
+    """Figures that are read off summaries; by segment off those that are counted from rows."""
+    estimate = query.estimate
+    hashes = query.hashes  # an unknown name is told before anything is read
     # what estimates were off by is learned from all windows there are
     wide = replace(query, since=None) if estimate and query.window_s != 0 else query
     seen = view(lake, model, wide)
     own = seen.shape.window_us
-    span, grids = wide.span(own), seen.shape.all_grids
+    span, grids, task = wide.span(own), seen.shape.all_grids, seen.shape.settings.task
+    if estimate and task in OF_TASK:
+        raise ValueError(
+            f"estimate=True: figures of task {task!r} are not estimated without labels; leave it out"
+        )
     _check_features(query, seen)
     if seen.extent is None:
         return pl.DataFrame(schema=FIGURE_SCHEMA)
@@ -143,7 +208,7 @@ def _check_kinds(query: Query, grids: Mapping[str, Grid]) -> None:
     """Raise ``ValueError`` saying what the metrics asked for are read off, where no column asked for is of that kind."""
     if query.metrics is None:
         return
-    said = " or ".join(dict.fromkeys(kind for one in query.statistics.values() for kind in one.kinds))
+    said = " or ".join(query.kinds())
     names = query.metrics[0] if len(query.metrics) == 1 else list(query.metrics)
     told = f"metric={names!r}: is read off columns of the kind {said}, and"
     if query.features is None:
@@ -188,6 +253,18 @@ class _Found:
                     self.said.append(said)
                     self.notes.append(notes)
                     self.estimates.append(_with_older(found, cells))
+
+    def add_images(self, source: Segments, metrics: Sequence[str], score: float) -> None:
+        """Read figures of boxes off the labelled rows of each segment and window."""
+        segment, at = np.divmod(source.cells, len(source.starts))
+        with_label = source.labelled["_sign"].to_numpy() if source.labelled.height else np.zeros(0)
+        labelled = np.bincount(source.index_of_labelled, with_label, minlength=len(source.cells))
+        for metric, part, estimates, notes in image_figures(source, metrics, score):
+            self.keys.append((metric, None, part))
+            self.places.append((segment, source.starts[at], labelled / source.predictions))
+            self.said.append(np.full(len(segment), None, dtype=np.object_))
+            self.notes.append(notes)
+            self.estimates.append(estimates)
 
     @cached_property
     def _late(self) -> Dependence:

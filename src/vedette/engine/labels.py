@@ -35,7 +35,13 @@ DELAY_SCHEMA: dict[str, pl.DataType] = {
 _WINDOWS_MAX = 1000
 """Windows that are kept apart: with more, several are one, and delays are told in as many windows."""
 
-_METRICS = ("accuracy", "mae")  # those for which labelled rows are read, of either task
+_METRICS = (
+    "accuracy",
+    "mae",
+    "recall",
+    "hit_rate@10",
+    "f1_micro",
+)  # for which labelled rows are read, of any task
 
 
 def labels_of(lake: Lake, model: str) -> Labels:

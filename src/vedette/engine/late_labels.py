@@ -64,6 +64,8 @@ def words_of(late: Dependence) -> str:
 def _unlabelled(cells: Cells) -> np.ndarray | None:
     """Rows without a label by predicted class [W, K + 1], another class last; None where they were not counted so."""
     told, classes = cells.predicted, cells.summary.grid.classes
+    if cells.summary.grid.kind != "quality":
+        return None
     if told is None or cells.levels is not None or told.grid.kind != "category":
         return None
     if cells.older is not None and (cells.older > 0).any():
@@ -120,6 +122,12 @@ def _questions(of: Summary) -> tuple[tuple[str, ...], np.ndarray]:
             *((labels.sum(axis=1) - labels[:, one], labels[:, one]) for one in asked),
         ]
         return names, np.stack([np.stack(one, axis=1) for one in pairs], axis=1)
+    if of.grid.kind != "error":
+        # rows by what they lost, from nothing on: the half that lost more
+        upto = np.cumsum(np.maximum(of.counts.sum(axis=0), 0))
+        least = max(int(np.searchsorted(upto * 2, upto[-1], side="right")), 1)
+        lost = of.counts[:, least:].sum(axis=1)
+        return ("large loss",), np.stack([of.counts.sum(axis=1) - lost, lost], axis=1)[:, np.newaxis]
     middle = np.searchsorted(of.grid.edges, 0.0, side="right")
     above = of.counts[:, middle:].sum(axis=1)
     size = np.abs(np.concatenate([of.grid.edges[:1], of.grid.edges]))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from difflib import get_close_matches
 from typing import Any
@@ -15,6 +15,8 @@ from vedette.engine.direction_columns import feature_of
 from vedette.engine.summarise import LABELLED, QUALITY, SCORES, window_starts
 from vedette.statistics import BREAKDOWNS, Breakdown, Statistic, every_statistic
 from vedette.statistics.grid import Grid
+from vedette.statistics.structured import TASK_FIGURES, USUAL, BoxShare
+from vedette.statistics.structured.detection import IMAGE_METRICS, IOU, SCORE
 
 __all__ = ["Query", "Span", "moment", "names_of"]
 
@@ -92,7 +94,8 @@ class Query:
     """The figures that are asked for; None stands for all.
 
     ``window_s`` is the length of the windows in seconds, 0 for one window over all, None for the model's own. With
-    ``estimate`` what windows whose labels have not come are estimated by is read too.
+    ``estimate`` what windows whose labels have not come are estimated by is read too. ``iou`` and ``score`` are of figures
+    of boxes: how much two must overlap to be the same, and from which score on one is found.
     """
 
     metrics: tuple[str, ...] | None = None
@@ -103,18 +106,25 @@ class Query:
     until: datetime | None = None
     as_of: datetime | None = None
     estimate: bool = False
+    iou: float = IOU
+    score: float = SCORE
 
     @property
     def statistics(self) -> Mapping[str, Statistic | Breakdown]:
-        """The statistics asked for, by name; ``ValueError`` where there is none of a name. Breakdowns only by name."""
+        """The statistics asked for, by name; ``ValueError`` where there is none of a name. Breakdowns only by name.
+
+        Of boxes, rankings and sets of labels a name may mean another one: ``of_column`` knows.
+        """
         if self.metrics is None:
             return every_statistic()
-        known: dict[str, Statistic | Breakdown] = {**every_statistic(), **BREAKDOWNS}
+        of_tasks = {name: one for own in TASK_FIGURES.values() for name, one in own.items()}
+        known: dict[str, Statistic | Breakdown] = {**of_tasks, **every_statistic(), **BREAKDOWNS}
         for name in self.metrics:
             if name not in known:
-                near = get_close_matches(str(name), known, 3)
+                names = sorted({*known, *IMAGE_METRICS})
+                near = get_close_matches(str(name), names, 3)
                 meant = f"did you mean {' or '.join(near)}? " if near else ""
-                raise ValueError(f"metric={name!r}: {meant}must be one of {', '.join(sorted(known))}")
+                raise ValueError(f"metric={name!r}: {meant}must be one of {', '.join(names)}")
         return {name: statistic for name, statistic in known.items() if name in self.metrics}
 
     @property
@@ -132,11 +142,31 @@ class Query:
         """The statistics asked for that can be read off a column."""
         if self.features is not None and feature_of(column) not in self.features:
             return {}
+        if grid.kind in TASK_FIGURES:
+            own = TASK_FIGURES[grid.kind]
+            names = [name for name in self.metrics or USUAL[grid.kind] if name in own]
+            return {name: self._of_boxes(own[name]) for name in names}
         return {
             name: statistic
             for name, statistic in self.statistics.items()
             if grid.kind in statistic.kinds and self._said_of(name, column)
         }
+
+    def _of_boxes(self, statistic: Statistic | Breakdown) -> Statistic | Breakdown:
+        """The statistic, of boxes with the overlap and the score that are asked for."""
+        return (
+            replace(statistic, iou=self.iou, score=self.score)
+            if isinstance(statistic, BoxShare)
+            else statistic
+        )
+
+    def kinds(self) -> list[str]:
+        """The kinds of columns that what is asked for is read off."""
+        plain = [kind for one in self.statistics.values() for kind in one.kinds]
+        asked = self.statistics
+        return list(
+            dict.fromkeys([*plain, *(kind for kind, own in TASK_FIGURES.items() if set(own) & set(asked))])
+        )
 
     def _said_of(self, name: str, column: str) -> bool:
         # every column of a window has as many rows: said once, unless it is asked of one column

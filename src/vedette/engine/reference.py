@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 
 from vedette import strategy
+from vedette.engine.outputs import own_columns, spread
 from vedette.engine.segments_watched import names_of, tell_segments
 from vedette.engine.stored import Increment, to_frame
 from vedette.engine.summarise import (
@@ -66,6 +67,7 @@ def take(tables: ModelTables, reference: Reference, arrival: int, now: datetime)
         pl.lit(reference.version).alias("version")
     )
     shape = Shape.of(tables)
+    rows = spread(rows, shape.settings)
     name = f"{reference.identifier}/{reference.number}"
     ours = (
         tables["grids"].scan().filter(pl.col("source") == name).select("column").collect()["column"].to_list()
@@ -78,7 +80,8 @@ def take(tables: ModelTables, reference: Reference, arrival: int, now: datetime)
     made, found = [], []
     rest_of: dict[str, pl.DataFrame] = {}
     columns = columns_of(rows)
-    features = [name for name in columns if name not in RESERVED and not name.startswith("probability")]
+    outputs = {*RESERVED, *own_columns(shape.settings)}
+    features = [name for name in columns if name not in outputs and not name.startswith("probability")]
     if "label" in rows.columns and "prediction" in rows.columns:
         columns.append(labelled_column(rows, shape.settings))
     grids = dict(shape.grids)

@@ -11,20 +11,22 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import polars as pl
 
 from vedette.engine.detecting import arrived_levels
+from vedette.engine.outputs import own_columns
 from vedette.engine.state import Kept
-from vedette.engine.summarise import LABELLED, Shape
+from vedette.engine.summarise import LABELLED, OF_TASK, Shape
 from vedette.lake.events import schema_words
 from vedette.lake.tables import UTC as UTC_TYPE
 from vedette.lake.tables import ModelTables
 from vedette.records import RESERVED, Status, Verdict
-from vedette.statistics import Estimates, Summary, find_statistic
+from vedette.statistics import Estimates, Statistic, Summary, find_statistic
 from vedette.statistics.sampled import Levels, sampled_figures
+from vedette.statistics.structured import TASK_FIGURES
 from vedette.strategy.rules import (
     Reading,
     Rule,
@@ -206,6 +208,7 @@ def readings_of(
     if rule.metric == "schema":
         yield from _schema(tables, shape, came, ends)
         return
+    rule = _of_task(rule, shape)
     levels = came.levels.get(rule.source)
     summary = None if levels is None else levels.kept
     reason = _no_figure(rule, shape, summary)
@@ -220,7 +223,7 @@ def readings_of(
             yield Reading(*one, float(low), float(low), float(high), n, None if n > 0 else "no values")
         return
     found, _ = sampled_figures(
-        find_statistic(rule.metric),
+        _statistic(rule),
         levels.with_length(shape.settings.window_s),
         _same_grid(reference.get(rule.source), summary),
     )
@@ -228,6 +231,21 @@ def readings_of(
     for at, one in enumerate(ends):
         reading = _reading(*one, found, at)
         yield replace(reading, value=None, reason=_OLDER) if older[at] else reading
+
+
+def _of_task(rule: Rule, shape: Shape) -> Rule:
+    """The rule; where the model's task has a figure of that name, read off the column of its labelled rows."""
+    task = shape.settings.task or ""
+    if task in OF_TASK and rule.metric in TASK_FIGURES[task] and rule.source in LABELLED:
+        return replace(rule, source=OF_TASK[task])
+    return rule
+
+
+def _statistic(rule: Rule) -> Statistic:
+    kind = next((task for task, column in OF_TASK.items() if column == rule.source), None)
+    if kind is not None and rule.metric in TASK_FIGURES[kind]:
+        return cast(Statistic, TASK_FIGURES[kind][rule.metric])
+    return find_statistic(rule.metric)
 
 
 def _reading(start: float, end: float, found: Estimates, at: int) -> Reading:
@@ -250,7 +268,7 @@ def _no_figure(rule: Rule, shape: Shape, summary: Summary | None) -> str | None:
         )
         return f"no column {rule.source!r}: the model has {names}"
     kind = shape.all_grids[rule.source].kind
-    kinds = ("numeric", "latency", "vector") if rule.metric == "values" else find_statistic(rule.metric).kinds
+    kinds = ("numeric", "latency", "vector") if rule.metric == "values" else _statistic(rule).kinds
     if kind not in kinds:
         return f"{rule.metric} is read off columns of the kind {' or '.join(kinds)}; {rule.source!r} is of the kind {kind}"
     if summary is None:
@@ -273,7 +291,7 @@ def _schema(
         if name in shape.expected:
             empty = (summary.rows > 0) & (summary.missing == summary.rows)
             words = said.get(name, f"column {name!r} no longer comes")
-        elif name in RESERVED or name.startswith(("_", "probability")):
+        elif name in RESERVED or name in own_columns(shape.settings) or name.startswith(("_", "probability")):
             continue
         else:
             empty = summary.rows > summary.missing

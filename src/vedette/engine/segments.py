@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from vedette.engine.direction_columns import feature_of
+from vedette.engine.outputs import is_structured, spread
 from vedette.engine.query import Span
 from vedette.engine.segment_names import SEGMENTS_MAX, shown
 from vedette.engine.summarise import (
@@ -43,7 +44,13 @@ class Segments:
         asked = pl.col("time") < span.as_of if span.as_of is not None else pl.lit(True)
         within = _within(span) & asked
         wanted = {feature_of(one) for one in grids}
-        rows = rows_of(seen, "predictions", [*by, *wanted], within)
+        settings = seen.shape.settings
+        if is_structured(settings) and "prediction" in by:
+            raise ValueError(
+                f"by='prediction': of task {settings.task!r} it is no single value; name a feature"
+            )
+        read = ["prediction"] if is_structured(settings) else []
+        rows = rows_of(seen, "predictions", [*by, *wanted, *read], within)
         for name in by:
             if not variants(rows.columns, name):
                 columns = dict.fromkeys(
@@ -58,6 +65,7 @@ class Segments:
         matched = rows.clear()
         if LABELLED & set(grids):
             matched = labelled_rows(seen, rows, within, asked)
+        rows = spread(rows, settings)
         kept = [
             "time",
             "_segment",

@@ -27,6 +27,7 @@ from vedette.records import Status, Verdict
 from vedette.statistics import STATISTICS, Estimates
 from vedette.statistics.grid import Grid
 from vedette.statistics.sampled import sampled_figures
+from vedette.statistics.structured import MAIN, TASK_FIGURES
 from vedette.strategy.series.events import Calendar
 from vedette.strategy.series.shares import FIRST_SHARE, SERIES_MAX, SERIES_SHARE, SERIES_WINDOWS, order_of
 from vedette.strategy.series.watch import Alarm, Judged, SeriesWatch, WatchState
@@ -43,7 +44,7 @@ __all__ = [
 
 _SUFFIX = ".expected"
 _OWN = frozenset(
-    {"accuracy", "error", "error_rate", "latency", "latency_p95"}
+    {"accuracy", "error", "error_rate", "f1", "hit_rate", "latency", "latency_p95"}
 )  # names of the model's own series
 _SILENT_S, _SILENT_WINDOWS = 2 * 86400.0, 3
 
@@ -175,7 +176,8 @@ def _numbers(came: Arrived, shape: Shape) -> dict[str, np.ndarray]:
     for column, levels in came.levels.items():
         grid = shape.grids[column]
         for name, metric in _figures_of(column, grid):
-            told, _ = sampled_figures(STATISTICS[metric], levels.with_length(shape.settings.window_s), None)
+            statistic = TASK_FIGURES.get(grid.kind, STATISTICS)[metric]
+            told, _ = sampled_figures(statistic, levels.with_length(shape.settings.window_s), None)
             assert isinstance(told, Estimates)
             older = came.older.get(column, np.zeros(len(came.steps), dtype=np.bool_))
             found[name] = np.where((told.n >= ROWS_MIN) & ~older, told.value, np.nan)
@@ -194,6 +196,9 @@ def _figures_of(column: str, grid: Grid) -> Iterator[tuple[str, str]]:
             yield "accuracy", "accuracy"
         case "error":
             yield "error", "mae"
+        case "detection" | "ranking" | "multilabel":
+            main = MAIN[grid.kind]
+            yield main.partition("@")[0].removesuffix("_micro"), main
     if column == "prediction":
         yield "error_rate", "error_rate"
 

@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 
@@ -25,7 +26,8 @@ from vedette.output.explanation import Explanation
 from vedette.output.explanation_svg import fragment
 from vedette.output.report import Picture, Point, page
 from vedette.records import Status, Verdict
-from vedette.statistics import STATISTICS, Estimates
+from vedette.statistics import STATISTICS, Estimates, Statistic
+from vedette.statistics.structured import MAIN, TASK_FIGURES
 from vedette.strategy import Watch
 
 __all__ = ["write_page"]
@@ -94,10 +96,15 @@ def _with_beginning(picture: Picture, why: Explanation | None, window: timedelta
 
 def _picture(seen: View, verdict: Verdict, watch: Watch) -> Picture | None:
     column = watch.column
+    metric: str | None
     metric = "latency_p50_s" if (column, watch.kind) == ("latency_s", "location") else _DRAWN.get(watch.kind)
-    if metric is None or column not in seen.shape.grids:
+    if column not in seen.shape.grids:
         return None
-    statistic = STATISTICS[metric]
+    kind = seen.shape.grids[column].kind
+    metric = MAIN.get(kind, metric)
+    if metric is None:
+        return None
+    statistic = cast(Statistic, TASK_FIGURES.get(kind, STATISTICS)[metric])
     if seen.shape.grids[column].kind not in statistic.kinds:
         return None
     starts, summary = windows(seen, column, Span(seen.shape.window_us))

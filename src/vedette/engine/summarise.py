@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from vedette.engine.direction_columns import along, derived, direction_grid_for
+from vedette.engine.outputs import is_structured, spread, summarise_outcomes
 from vedette.engine.segment_names import shown
 from vedette.engine.stored import Increment
 from vedette.engine.vectors import norms, usual_length
@@ -39,11 +40,13 @@ from vedette.statistics.grid import (
 )
 from vedette.statistics.hashes import KEPT
 from vedette.statistics.sampled import Levels
+from vedette.statistics.structured import detection_grid, multilabel_grid, ranking_grid
 from vedette.statistics.summary import Summary
 
 __all__ = [
     "ERROR",
     "LABELLED",
+    "OF_TASK",
     "PILOT_ROWS",
     "QUALITY",
     "SCORES",
@@ -63,6 +66,9 @@ QUALITY = "_quality"
 ERROR = "_error"
 """The column of the errors of a regression."""
 
+OF_TASK = {"detection": "_detection", "ranking": "_ranking", "multilabel": "_multilabel"}
+"""The columns of labelled rows of tasks whose predictions are more than one value, by task."""
+
 SCORES = "_scores"
 """The column of the score x prediction counts of all rows, labelled or not, of two classes: where a reference with labels
 and probabilities says what they mean."""
@@ -73,7 +79,7 @@ PILOT_ROWS = 1000
 SEGMENTS_WATCHED = 100
 """Segments of a model that are watched; each has as many watches as the whole."""
 
-LABELLED = frozenset({QUALITY, ERROR})
+LABELLED = frozenset({QUALITY, ERROR, *OF_TASK.values()})
 """The columns that are counted on rows whose label is known."""
 
 _MONITORED = ("prediction", "latency_s")
@@ -118,6 +124,10 @@ class Shape:
         told = self.grids.get("prediction")
         if told is None or LABELLED & set(self.grids):
             return dict(self.grids)
+        if is_structured(self.settings):
+            column = OF_TASK[self.settings.task or ""]
+            made = _grid_of_task(column, self.settings)
+            return dict(self.grids) if made is None else {column: made, **self.grids}
         if told.kind == "numeric":
             return {ERROR: error_grid([], [], ERROR), **self.grids}
         return {QUALITY: quality_grid(self.settings.classes or ("0", "1"), None, QUALITY), **self.grids}
@@ -147,7 +157,7 @@ def first_type(frame: pl.DataFrame, column: str) -> pl.DataType | None:
 
 def is_number(frame: pl.DataFrame, column: str, settings: Settings) -> bool:
     """True where the column is summarised as numbers: by its first type, predictions by the task."""
-    if column == "prediction":
+    if column == "prediction" and not is_structured(settings):
         return task_of(frame, settings) == "regression"
     kind = first_type(frame, column)
     return kind is not None and physical_of(kind).numeric
@@ -240,6 +250,8 @@ def infer_classes(frame: pl.DataFrame, settings: Settings) -> tuple[str, ...]:
 
 def labelled_column(frame: pl.DataFrame, settings: Settings) -> str:
     """The column in which labelled rows are counted, by the task."""
+    if is_structured(settings):
+        return OF_TASK[settings.task or ""]
     return ERROR if task_of(frame, settings) == "regression" else QUALITY
 
 
@@ -270,6 +282,8 @@ def grid_for(
 
     ``whole`` are the rows that tell further levels of a category (``known``, as against ``unseen``).
     """
+    if column in OF_TASK.values():
+        return _grid_of_task(column, settings)
     if column == ERROR:
         label, prediction = outcomes(pilot)
         return error_grid(label, prediction, ERROR) if np.isfinite(prediction - label).any() else None
@@ -303,6 +317,15 @@ def grid_for(
     return category_grid(
         column, dict(zip(counts["level"].to_list(), counts["n"].to_list(), strict=True)), known
     )
+
+
+def _grid_of_task(column: str, settings: Settings) -> Grid | None:
+    """The grid of labelled rows whose predictions are more than one value: it needs no pilot, but sets of labels their names."""
+    if column == OF_TASK["ranking"]:
+        return ranking_grid(column)
+    if column == OF_TASK["detection"]:
+        return detection_grid(column)
+    return multilabel_grid(settings.classes, column) if settings.classes else None
 
 
 def _pairs(start: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -376,6 +399,12 @@ def summarise_column(
     sign = frame["_sign"].to_numpy() if "_sign" in frame.columns else 1
     if grid.kind == "error":
         return summarise_error(grid, *outcomes(frame), windows, n_windows, sign)
+    if grid.column in OF_TASK.values():
+        names = [f"probability_{name}" for name in grid.classes]
+        pairs = [numbers(frame, name) for name in names if name in frame.columns]
+        every = [np.where(present, values, np.nan) for values, present in pairs]
+        given = np.stack(every, axis=1) if len(every) == len(names) and every else None
+        return summarise_outcomes(frame, grid, given, windows, n_windows, sign)
     label, prediction = label_text(frame, "label"), label_text(frame, "prediction")
     names = pl.concat([label, prediction.rename("label")]).drop_nulls().unique(maintain_order=True).to_list()
     return summarise_quality(
@@ -410,6 +439,7 @@ def increments(
     A column that has no grid yet (no reference, or a column that appeared) gets one cut on these rows. With ``only``
     the columns that have a grid and are not in it are left out. ``segments``: of each of ``shape.segments`` too.
     """
+    predictions = spread(predictions, shape.settings)
     grids = dict(shape.grids)
     made: dict[str, Grid] = {}
     found: list[Increment] = []
@@ -449,6 +479,8 @@ def increments(
             told.kind == "numeric" if told is not None else is_number(whole, "prediction", shape.settings)
         )
         column = ERROR if numeric else QUALITY
+        if is_structured(shape.settings):
+            column = OF_TASK[shape.settings.task or ""]
         for segment, rows in parts(whole):
             one = grid(column, rows)
             if one is not None:

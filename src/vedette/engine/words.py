@@ -74,7 +74,7 @@ def explained(
             fitting = [cause for cause in found if cause.startswith("missing") == (watch.kind == "missing")]
             if watch.column in swapped and not watch.segment and watch.kind in ("location", "spread"):
                 fitting = [swapped[watch.column]]
-            if watch.kind in ("location", "bias", "errors") and some.height:
+            if watch.kind in ("location", "bias", "errors", "quality") and some.height:
                 fitting += _in_own_unit(watch.kind, reference[watch.source], _worth(some, grid).merged())
             if watch.kind == "missing" and watch.column in changed:
                 fitting = [changed[watch.column]]
@@ -140,6 +140,8 @@ def _in_own_unit(kind: str, before: Summary, after: Summary) -> list[str]:
             return []
         return [f"mean absolute error went from {old:,.4g} to {new:,.4g}"]
     old, new = (float(one.grid.centre + one.total[0] / one.used[0]) for one in (before, after))
+    if kind == "quality":
+        return [f"mean F1 of a row went from {1 - old:.4g} to {1 - new:.4g}"]
     what = "mean error" if kind == "bias" else "mean norm" if before.grid.kind == "vector" else "mean"
     return [f"{what} went from {old:,.4g} to {new:,.4g}"]
 

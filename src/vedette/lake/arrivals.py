@@ -14,7 +14,7 @@ import polars as pl
 from vedette.capture.journal import Batch, Chunk, ProducerFolder, producers
 from vedette.capture.lost import Lost
 from vedette.errors import JournalError
-from vedette.lake.events import settings_from
+from vedette.lake.events import merged, settings_from, settings_json
 from vedette.lake.frames import POLARS, fields_of
 from vedette.lake.outcomes import ROW_BITS, STREAMS, batch_lost, identifier
 from vedette.lake.rows import base_of
@@ -163,10 +163,15 @@ class _Collector:
     def _change(self, kind: str, name: str, version: str, detail: Mapping[str, str]) -> None:
         self.changes.append({"kind": kind, "name": name, "version": version, "detail": json.dumps(detail)})
 
+    def _say(self, settings: Settings, version: str) -> None:
+        """What a producer said of the model: what another one gave, and this one did not, holds on."""
+        known = None if self.settings is None else settings_json(self.settings)
+        self.settings, self.version = merged(known, settings), version
+
     def take_chunk(self, producer: str, stream: str, chunk: Chunk, start: int) -> None:
         """The rows of one segment, and what became of its other slots."""
         if stream == "predictions":  # a process that only labels knows nothing of the rest
-            self.settings, self.version = chunk.settings, chunk.version
+            self._say(chunk.settings, chunk.version)
         entry = self.decided.setdefault((producer, stream), Decided(through=start))
         entry.through = chunk.next - 1
         entry.lost += chunk.lost
@@ -195,7 +200,7 @@ class _Collector:
         entry.lost += batch_lost(batch, rows.height)
         version = str(rows["version"][0])
         if batch.stream != "labels":
-            self.settings, self.version = settings_from(rows["_settings"][0]), version
+            self._say(settings_from(rows["_settings"][0]), version)
         rows, source = rows.drop("_settings"), identifier(producer, "batch")
         if batch.stream == "reference":
             self.references.append(Reference(version, rows.drop("version"), source, batch.number))

@@ -13,12 +13,14 @@ from typing import Any
 
 import polars as pl
 
+from vedette.capture.structured import OWN_COLUMNS
 from vedette.errors import DataError, SchemaError
 from vedette.lake.files import open_frame, open_table
 from vedette.lake.foreign import check_names, of_mapping, of_pandas
+from vedette.lake.structured import with_json
 from vedette.lake.types import UTC
 from vedette.lake.vectors import closed_vectors, lengths, spread_classes, unfit_vectors
-from vedette.records import RESERVED, Field, Physical, Role, check_feature_names, is_storable
+from vedette.records import RESERVED, STRUCTURED, Field, Physical, Role, check_feature_names, is_storable
 
 __all__ = [
     "POLARS",
@@ -33,6 +35,7 @@ __all__ = [
 
 log = logging.getLogger("vedette")
 
+_REFUSED = "_refused"  # why a row's prediction or label cannot be taken, while rows are looked at
 _YEAR_10000_US = 253_402_300_799_000_000
 _ISO = r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}|$)"  # other orders of day and month can only be guessed
 
@@ -248,13 +251,16 @@ def prediction_rows(
     future_s: float,
     columns: Mapping[str, str] | None = None,
     classes: Sequence[str] = (),
+    task: str | None = None,
 ) -> Rows:
     """Predictions as rows: ``id`` text, ``time`` UTC (default now), ``received``, and a column for each field.
 
     ``columns`` maps vedette's names to the frame's own; a column ``probability`` of lists has one number for each of
-    ``classes``. Rows whose time lies in the future are rejected, counted, and so are those with vectors that cannot be
+    ``classes``. Of a ``task`` with more than one value a row, predictions and labels become texts (``capture.structured``). Rows
+    whose time lies in the future are rejected, counted, and so are those with vectors that cannot be
     kept. A frame with none of the columns of a row is an error, not an empty row.
     """
+    data, refused = _as_texts(data, columns, task, classes)
     frame = _renamed(frame_of(data, [(columns or {}).get("id", "id")]), columns)
     frame = spread_classes(frame, classes)
     for name in ("version", "received"):
@@ -266,10 +272,26 @@ def prediction_rows(
         name for name in frame.columns if name not in RESERVED and not name.startswith("probability_")
     ]
     check_feature_names(features)
+    for name in OWN_COLUMNS.get(task or "", ()):
+        if name in features:
+            raise SchemaError(
+                f"column {name!r}: is read off the predictions of task {task!r}; rename or drop it"
+            )
     for name in frame.columns:
         if not is_storable(name):
             raise SchemaError(f"column {name[:80]!r}: must have no NUL in its name")
-    return _rows(frame, now_s, future_s)
+    return _rows(frame, now_s, future_s, refused=refused)
+
+
+def _as_texts(
+    data: Any, columns: Mapping[str, str] | None, task: str | None, classes: Sequence[str]
+) -> tuple[Any, Sequence[str | None]]:
+    """The data, of a task with more than one value a row with texts for them; and why rows are refused, () where none is."""
+    if task not in STRUCTURED:
+        return data, ()
+    if not isinstance(data, Mapping) and not hasattr(data, "iloc"):
+        data = frame_of(data, [(columns or {}).get("id", "id")])
+    return with_json(data, columns, task, classes)
 
 
 def drawn_rows(
@@ -289,8 +311,20 @@ def drawn_rows(
     return frame.with_columns(chance.alias("inclusion")).filter(stands_for > 0)
 
 
-def label_rows(data: Any, *, now_s: float, future_s: float, columns: Mapping[str, str] | None = None) -> Rows:
-    """Labels as rows: ``id`` and ``label`` must be there, ``time`` is when the label came to be known."""
+def label_rows(
+    data: Any,
+    *,
+    now_s: float,
+    future_s: float,
+    columns: Mapping[str, str] | None = None,
+    classes: Sequence[str] = (),
+    task: str | None = None,
+) -> Rows:
+    """Labels as rows: ``id`` and ``label`` must be there, ``time`` is when the label came to be known.
+
+    ``task`` and ``classes`` are as in ``prediction_rows``.
+    """
+    data, refused = _as_texts(data, columns, task, classes)
     frame = _renamed(frame_of(data, [(columns or {}).get("id", "id")]), columns)
     for name in ("id", "label"):
         if name not in frame.columns:
@@ -298,10 +332,16 @@ def label_rows(data: Any, *, now_s: float, future_s: float, columns: Mapping[str
                 f"labels need the columns 'id' and 'label'; the data has {', '.join(map(repr, frame.columns[:20]))}"
             )
     frame = frame.select([name for name in ("id", "time", "label") if name in frame.columns])
-    return _rows(frame, now_s, future_s, required=("id", "label"))
+    return _rows(frame, now_s, future_s, required=("id", "label"), refused=refused)
 
 
-def _rows(frame: pl.DataFrame, now_s: float, future_s: float, required: tuple[str, ...] = ()) -> Rows:
+def _rows(
+    frame: pl.DataFrame,
+    now_s: float,
+    future_s: float,
+    required: tuple[str, ...] = (),
+    refused: Sequence[str | None] = (),
+) -> Rows:
     now = pl.lit(round(now_s * 1e6), pl.Int64).cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
     columns = []
     for column in frame.get_columns():
@@ -336,6 +376,8 @@ def _rows(frame: pl.DataFrame, now_s: float, future_s: float, required: tuple[st
         closed_frame = closed_frame.with_columns(now.alias("time"))
     vectors = [column for column in columns if isinstance(column.dtype, pl.List)]
     lost: dict[str, pl.Series] = {}
+    reasons = pl.Series(_REFUSED, refused or [None] * closed_frame.height, dtype=pl.String)
+    closed_frame = closed_frame.with_columns(reasons)
     for reason, bad in (
         ("time in the future", pl.col("time") > now + pl.duration(microseconds=round(future_s * 1e6))),
         (
@@ -343,6 +385,10 @@ def _rows(frame: pl.DataFrame, now_s: float, future_s: float, required: tuple[st
             ~pl.col("time").dt.timestamp("us").is_between(0, _YEAR_10000_US),
         ),
         ("time missing", pl.col("time").is_null()),
+        *(
+            (reason, pl.col(_REFUSED) == reason)
+            for reason in reasons.drop_nulls().unique(maintain_order=True)
+        ),
         *((f"{name} missing", pl.col(name).is_null()) for name in required),
         *(
             (f"{name}: must be above 0 and at most 1", ~((pl.col(name) > 0) & (pl.col(name) <= 1)))
@@ -357,7 +403,7 @@ def _rows(frame: pl.DataFrame, now_s: float, future_s: float, required: tuple[st
             # a time that cannot be is none
             lost[reason] = times.clear(len(times)) if reason.startswith("time") else times
             closed_frame = closed_frame.filter(~mask)
-    closed_frame = closed_frame.drop(
+    closed_frame = closed_frame.drop(_REFUSED).drop(
         column.name for column in vectors if not closed_frame[column.name].count()
     )
     return Rows(closed_frame.with_columns(now.alias("received")), lost)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from vedette.statistics.grid import LABELLED_KINDS
 from vedette.statistics.summary import Summary
 
 __all__ = ["Estimates", "Reasons", "check_kind", "check_level", "reasons_of"]
@@ -82,7 +83,7 @@ def reasons_of(summary: Summary) -> Reasons:
     used = summary.used
     negative = (summary.rows < 0) | (summary.missing < 0) | (summary.counts < 0).any(axis=1)
     reasons.add(negative, "corrections without the rows that they correct")
-    labelled = summary.grid.kind in ("quality", "error")
+    labelled = summary.grid.kind in LABELLED_KINDS
     reasons.add(summary.rows == 0, "no labels" if labelled else "no rows")
     reasons.add(summary.missing == summary.rows, "no labels" if labelled else "all values missing")
     reasons.add((used == 0) & (summary.missing + summary.nan == summary.rows), "all values missing or NaN")

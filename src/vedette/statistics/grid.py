@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from vedette.statistics.sums import SUMS, direction_sums
+from vedette.statistics.sums import SUMS, direction_sums, multilabel_sums
 
 __all__ = [
     "CLASSES_MAX",
@@ -24,6 +24,7 @@ __all__ = [
     "DIRECTION_CELLS",
     "KINDS",
     "KNOWN_MAX",
+    "LABELLED_KINDS",
     "LEVELS_MAX",
     "Grid",
     "arrival_grid",
@@ -39,13 +40,19 @@ __all__ = [
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
-KINDS = ("numeric", "category", "quality", "scored", "error", "latency", "vector", "arrival", "directions")
-
 DIRECTIONS = "_directions."
 """What the column begins with in which a feature's vectors are counted by their directions; no feature starts so."""
 
 DIRECTION_CELLS = 18
 """Cells along each axis of a grid of directions."""
+
+KINDS = (
+    *("numeric", "category", "quality", "scored", "error", "latency", "vector", "arrival", "directions"),
+    *("detection", "ranking", "multilabel"),
+)
+
+LABELLED_KINDS = ("quality", "error", "detection", "ranking", "multilabel")
+"""The kinds of grid on which rows are counted whose label is known."""
 
 NUMERIC_CELLS = 128  # fine enough for Wasserstein and p99, a kilobyte a window
 TAIL_SHARES = np.array([1 / 256, 1 / 512, 1 / 1024])  # without them p99 and long tails have the widest cells
@@ -88,6 +95,7 @@ class Grid:
     arrival grid has one cell, of predictions whose label had come ``length`` windows later; the others are missing.
     A grid of directions has 18 cells along each of its axes, named in ``levels``, of vectors of ``length`` elements; ``basis``
     says where they lie (``direction_grid``).
+    Grids of detection, ranking and multilabel have the ``edges`` of what each labelled row lost: ``statistics.structured``.
 
     ``id`` is 16 hexadecimal digits (BLAKE2b over the content), ``cells`` the number of cells.
 
@@ -126,7 +134,7 @@ class Grid:
         for name, values, most in (
             ("levels", self.levels, LEVELS_MAX),
             ("known", self.known, KNOWN_MAX),
-            ("classes", self.classes, CLASSES_MAX),
+            ("classes", self.classes, KNOWN_MAX if self.kind == "multilabel" else CLASSES_MAX),
         ):
             if len(values) > most:
                 raise ValueError(f"{name}: {len(values)} names, at most {most} are kept apart")
@@ -190,6 +198,8 @@ class Grid:
         """The names of ``Summary.sums``, by the kind of the grid."""
         if self.kind == "directions":
             return direction_sums(len(self.levels))
+        if self.kind == "multilabel":
+            return multilabel_sums(len(self.classes))
         return SUMS.get(self.kind, ())
 
     @property

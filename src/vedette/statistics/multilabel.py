@@ -24,7 +24,16 @@ from vedette.statistics.estimates import check_level
 from vedette.statistics.intervals import share
 from vedette.statistics.measured import CONSERVATIVE, Measured, unknown
 
-__all__ = ["LABELS_CROSSED", "SUPPORT_MIN", "MultilabelSummary", "multilabel_figures", "summarise_multilabel"]
+__all__ = [
+    "LABELS_CROSSED",
+    "MULTILABEL",
+    "SUPPORT_MIN",
+    "MultilabelSummary",
+    "multilabel_figure",
+    "multilabel_figures",
+    "row_values",
+    "summarise_multilabel",
+]
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -38,6 +47,15 @@ SUPPORT_MIN = 5
 _BY_ROW = ("precision_samples", "recall_samples", "f1_samples", "jaccard_samples", "hamming_loss")
 _BY_SCORE = ("label_ranking_average_precision", "coverage_error")
 _SHARES = ("precision", "recall", "f1", "jaccard")
+
+MULTILABEL = (
+    "subset_accuracy",
+    *_BY_ROW,
+    *_BY_SCORE,
+    *(f"{which}_micro" for which in _SHARES),
+    *(f"{which}_{average}" for which in _SHARES for average in ("macro", "weighted")),
+)
+"""The names of the figures."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,18 +116,13 @@ def summarise_multilabel(
     if len(names) != n_labels or len(set(names)) < n_labels:
         raise ValueError(f"labels={list(names)!r}: must be {n_labels} different names")
     right = true & given
-    values = np.full((n, len(_BY_ROW) + len(_BY_SCORE)), np.nan)
-    both, own, others = (one.sum(axis=1) for one in (right, given, true))
-    values[:, 0] = both / np.maximum(own, 1)
-    values[:, 1] = both / np.maximum(others, 1)
-    values[:, 2] = 2 * both / np.maximum(own + others, 1)
-    values[:, 3] = both / np.maximum(own + others - both, 1)
-    values[:, 4] = (true != given).mean(axis=1) if n_labels else 0.0
+    score = None
     if scores is not None:
         score = np.asarray(scores, dtype=np.float64)
         if score.shape != true.shape:
             raise ValueError(f"scores of shape {score.shape}: must be {true.shape}")
-        values[:, 5], values[:, 6] = _by_score(true, score)
+    values = row_values(true, given, score)
+    both, own, others = (one.sum(axis=1) for one in (right, given, true))
     parts = np.concatenate([right, given, true], axis=1)
     crossed = None
     if n_labels <= LABELS_CROSSED:
@@ -124,6 +137,29 @@ def summarise_multilabel(
         (Clustered.of(both, own), Clustered.of(both, others), Clustered.of(both, own + others - both)),
         Powers.of(values),
     )
+
+
+def row_values(
+    true: npt.NDArray[np.bool_], given: npt.NDArray[np.bool_], score: Floats | None = None
+) -> Floats:
+    """Each row's own figures [N, 7], from what is true and what was given of its labels, [N, L] each.
+
+    Precision, recall, F1, the Jaccard index and the share of labels that are wrong; then, of rows with scores [N, L], label
+    ranking average precision and coverage, else NaN.
+
+    >>> row_values(np.array([[True, False]]), np.array([[True, True]])).round(3).tolist()[0][:5]
+    [0.5, 1.0, 0.667, 0.5, 0.5]
+    """
+    values = np.full((len(true), len(_BY_ROW) + len(_BY_SCORE)), np.nan)
+    both, own, others = (one.sum(axis=1) for one in (true & given, given, true))
+    values[:, 0] = both / np.maximum(own, 1)
+    values[:, 1] = both / np.maximum(others, 1)
+    values[:, 2] = 2 * both / np.maximum(own + others, 1)
+    values[:, 3] = both / np.maximum(own + others - both, 1)
+    values[:, 4] = (true != given).mean(axis=1)
+    if score is not None:
+        values[:, 5], values[:, 6] = _by_score(true, score)
+    return values
 
 
 def _signs(values: npt.ArrayLike, name: str) -> npt.NDArray[np.bool_]:
@@ -186,27 +222,31 @@ def multilabel_figures(summary: MultilabelSummary, level: float = 0.95) -> dict[
     Sources: G. Tsoumakas, I. Katakis and I. Vlahavas (2010), Data Mining and Knowledge Discovery Handbook, 667-685; G. Y. Zou
     and A. Donner (2008), Statistics in Medicine 27, 1693-1702.
     """
+    return {name: multilabel_figure(summary, name, level) for name in MULTILABEL}
+
+
+def multilabel_figure(summary: MultilabelSummary, name: str, level: float = 0.95) -> Measured:
+    """One of these figures; ``ValueError`` for a name that is none, or a level outside (0, 1)."""
     check_level(level)
-    n = summary.rows
-    out: dict[str, Measured] = {"subset_accuracy": _exact(summary, level)}
-    for place, name in enumerate((*_BY_ROW, *_BY_SCORE)):
+    if name not in MULTILABEL:
+        raise ValueError(f"name={name!r}: must be one of {', '.join(MULTILABEL)}")
+    if name == "subset_accuracy":
+        return _exact(summary, level)
+    if name in (*_BY_ROW, *_BY_SCORE):
         most = float(len(summary.labels)) if name == "coverage_error" else 1.0
-        found = summary.powers.mean(place, level, 0.0, most)
-        if not found.known:
-            what = "rows" if name in _BY_ROW else "rows with scores"
-            found = unknown(f"{found.reason} {what}", found.n)
-        out[name] = found
+        found = summary.powers.mean((*_BY_ROW, *_BY_SCORE).index(name), level, 0.0, most)
+        what = "rows" if name in _BY_ROW else "rows with scores"
+        return found if found.known else unknown(f"{found.reason} {what}", found.n)
+    which, _, average = name.partition("_")
+    if average != "micro":
+        return _over_labels(summary, which, average, level) if summary.rows else unknown("no rows")
     predicted, true, either = summary.clustered
-    out["precision_micro"] = predicted.share(level, "rows", "predicted labels")
-    out["recall_micro"] = true.share(level, "rows", "true labels")
-    out["jaccard_micro"] = either.share(level, "rows", "true or predicted labels")
-    out["f1_micro"] = jaccard_to_f1(out["jaccard_micro"], predicted.rows + true.rows)
-    for which in _SHARES:
-        for average in ("macro", "weighted"):
-            out[f"{which}_{average}"] = (
-                _over_labels(summary, which, average, level) if n else unknown("no rows")
-            )
-    return out
+    if which == "precision":
+        return predicted.share(level, "rows", "predicted labels")
+    if which == "recall":
+        return true.share(level, "rows", "true labels")
+    jaccard = either.share(level, "rows", "true or predicted labels")
+    return jaccard if which == "jaccard" else jaccard_to_f1(jaccard, predicted.rows + true.rows)
 
 
 def _exact(summary: MultilabelSummary, level: float) -> Measured:

@@ -22,7 +22,7 @@ A query of which nothing is relevant, or that has no candidates, has no answer: 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Iterable, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -35,10 +35,11 @@ from vedette.statistics.estimates import check_level
 from vedette.statistics.intervals import share
 from vedette.statistics.measured import Measured, unknown
 
-__all__ = ["MEASURES", "RankingSummary", "rank_lists", "rank_scores"]
+__all__ = ["MEASURES", "RankingSummary", "list_values", "rank_lists", "rank_scores"]
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
+Booleans = npt.NDArray[np.bool_]
 Gain = Literal["linear", "exponential"]
 Empty = Literal["skip", "zero"]
 
@@ -82,16 +83,20 @@ class RankingSummary:
         is of independent queries. ``ValueError`` for a level outside (0, 1).
         """
         check_level(level)
-        out = {}
-        for place, name in enumerate(self.names):
-            found = self.powers.mean(place, level)
-            out[name] = found if found.known else unknown(f"{found.reason} queries with an answer", found.n)
-        if self.queries:
+        return {name: self.figure(name, level) for name in (*self.names, "empty_queries")}
+
+    def figure(self, name: str, level: float = 0.95) -> Measured:
+        """One of these figures; ``ValueError`` for a name that is none, or a level outside (0, 1)."""
+        check_level(level)
+        if name == "empty_queries":
+            if not self.queries:
+                return unknown("no queries")
             low, high = share(self.empty, self.queries, level)
-            empty = Measured.of(self.empty / self.queries, float(low), float(high), self.queries)
-        else:
-            empty = unknown("no queries")
-        return {**out, "empty_queries": empty}
+            return Measured.of(self.empty / self.queries, float(low), float(high), self.queries)
+        if name not in self.names:
+            raise ValueError(f"name={name!r}: must be one of {', '.join(self.names)}, empty_queries")
+        found = self.powers.mean(self.names.index(name), level)
+        return found if found.known else unknown(f"{found.reason} queries with an answer", found.n)
 
 
 def rank_scores(
@@ -136,7 +141,9 @@ def rank_scores(
     order = np.lexsort((-order_by, query))
     ties = np.ones(len(flat), dtype=np.bool_)
     ties[1:] = (np.diff(query) != 0) | (order_by[order][1:] != order_by[order][:-1])
-    return _summary(flat[order], query, ties, size, (flat, query), _cuts(k), gain, empty)
+    _check_empty(empty)
+    names, values, none = _values(flat[order], query, ties, size, (flat, query), _cuts(k), gain)
+    return _summary(names, values, none, gain, empty)
 
 
 def rank_lists(
@@ -144,16 +151,39 @@ def rank_lists(
     relevant: Sequence[Collection[Hashable]],
     k: Iterable[int | None] | int | None = (1, 5, 10),
     *,
+    gain: Gain = "linear",
     empty: Empty = "skip",
 ) -> RankingSummary:
     """The summary of queries that were answered with a list, best first, as ``rank_scores`` has it.
 
     ``recommended`` has for each query the items in order, ``relevant`` those that would have been right, each of them counted
-    whether it was recommended or not. An item recommended twice is a ``ValueError``: the second cannot be right again.
+    whether it was recommended or not: a collection of items, or a mapping from item to relevance (0 or more). An item
+    recommended twice is a ``ValueError``: the second cannot be right again.
 
     >>> figures = rank_lists([["a", "b", "c"]] * 20, [{"b", "z"}] * 20, k=3).figures()
     >>> figures["recall@3"].value, figures["mrr@3"].value
     (0.5, 0.5)
+    >>> figures = rank_lists([["a", "b"]] * 20, [{"a": 1.0, "b": 3.0}] * 20, k=1).figures()
+    >>> round(figures["ndcg@1"].value, 4)     # a gain of 1 where 3 was to be had
+    0.3333
+    """
+    _check_empty(empty)
+    names, values, none = list_values(recommended, relevant, k, gain=gain)
+    return _summary(names, values, none, gain, empty)
+
+
+def list_values(
+    recommended: Sequence[Sequence[Hashable]],
+    relevant: Sequence[Collection[Hashable]],
+    k: Iterable[int | None] | int | None = (1, 5, 10),
+    *,
+    gain: Gain = "linear",
+) -> tuple[tuple[str, ...], Floats, Booleans]:
+    """What ``rank_lists`` adds up: the M names, each query's figures [Q, M], and which queries have no answer [Q].
+
+    >>> names, values, none = list_values([["a", "b"], ["c"]], [{"b"}, set()], k=2)
+    >>> float(values[0, names.index("mrr@2")]), none.tolist()
+    (0.5, [False, True])
     """
     if len(recommended) != len(relevant):
         raise ValueError(
@@ -163,17 +193,18 @@ def rank_lists(
     for place, (items, right) in enumerate(zip(recommended, relevant, strict=True)):
         if len(set(items)) < len(items):
             raise ValueError(f"recommended[{place}]: names an item twice")
-        wanted = set(right)
-        hits = np.array([item in wanted for item in items], dtype=np.float64)
-        flat.append(hits)
-        missed.append(len(wanted) - int(hits.sum()))
+        worth = dict(right) if isinstance(right, Mapping) else dict.fromkeys(right, 1.0)
+        flat.append(np.array([worth.pop(item, 0.0) for item in items], dtype=np.float64))
+        missed.append(np.array(list(worth.values()), dtype=np.float64))
     size = np.array([len(one) for one in flat], dtype=np.int64)
-    gains = np.concatenate([np.zeros(0), *flat])
+    gains, others = np.concatenate([np.zeros(0), *flat]), np.concatenate([np.zeros(0), *missed])
+    _check_relevance(gains)
+    _check_relevance(others)
     query = np.repeat(np.arange(len(size)), size)
-    every = np.concatenate([gains, np.ones(sum(missed))])
-    of = np.concatenate([query, np.repeat(np.arange(len(size)), np.array(missed, dtype=np.int64))])
+    every = np.concatenate([gains, others])
+    lacking = np.repeat(np.arange(len(size)), np.array([len(one) for one in missed], dtype=np.int64))
     alone = np.ones(len(gains), dtype=np.bool_)
-    return _summary(gains, query, alone, size, (every, of), _cuts(k), "linear", empty)
+    return _values(gains, query, alone, size, (every, np.concatenate([query, lacking])), _cuts(k), gain)
 
 
 def _lists(values: Sequence[npt.ArrayLike] | npt.ArrayLike, name: str) -> list[Floats]:
@@ -219,6 +250,19 @@ class _Ties:
 
 
 def _summary(
+    names: tuple[str, ...], values: Floats, none: Booleans, gain: Gain, empty: Empty
+) -> RankingSummary:
+    """The powers of the figures of queries, of those without an answer as ``empty`` has it."""
+    values[none] = 0.0 if empty == "zero" else np.nan
+    return RankingSummary(names, gain, empty == "zero", len(none), int(none.sum()), Powers.of(values))
+
+
+def _check_empty(empty: Empty) -> None:
+    if empty not in ("skip", "zero"):
+        raise ValueError(f"empty={empty!r}: must be 'skip' or 'zero'")
+
+
+def _values(
     relevance: Floats,
     query: Integers,
     first: npt.NDArray[np.bool_],
@@ -226,13 +270,11 @@ def _summary(
     every: tuple[Floats, Integers],
     cuts: tuple[int | None, ...],
     gain: Gain,
-    empty: Empty,
-) -> RankingSummary:
-    """The summary of candidates in order of query and place; ``first`` is where a tie begins, ``every`` all relevance."""
+) -> tuple[tuple[str, ...], Floats, Booleans]:
+    """The figures of queries, from candidates in order of query and place; ``first`` is where a tie begins, ``every`` all
+    relevance."""
     if gain not in ("linear", "exponential"):
         raise ValueError(f"gain={gain!r}: must be 'linear' or 'exponential'")
-    if empty not in ("skip", "zero"):
-        raise ValueError(f"empty={empty!r}: must be 'skip' or 'zero'")
     n_queries, starts = len(size), np.flatnonzero(first)
     relevant = np.bincount(every[1][every[0] > 0], minlength=n_queries)
     offset = np.cumsum(size) - size
@@ -272,10 +314,8 @@ def _summary(
         of_k = size if cut is None else np.full(n_queries, cut)
         out += [one(ties, k, n_queries, discount, best, of_k) for one in _WORK.values()]
     values = np.stack(out, axis=1) if n_queries else np.zeros((0, len(out)))
-    none = (relevant == 0) | (size == 0)
-    values[none] = 0.0 if empty == "zero" else np.nan
     names = tuple(f"{name}@{'all' if cut is None else cut}" for cut in cuts for name in _WORK)
-    return RankingSummary(names, gain, empty == "zero", n_queries, int(none.sum()), Powers.of(values))
+    return names, values, (relevant == 0) | (size == 0)
 
 
 def _gains(relevance: Floats, gain: Gain) -> Floats:

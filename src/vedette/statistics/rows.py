@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from vedette.statistics.estimates import Estimates, Reasons, check_kind, check_level
+from vedette.statistics.grid import LABELLED_KINDS
 from vedette.statistics.summary import Summary
 
 __all__ = ["Rows"]
@@ -31,6 +32,6 @@ class Rows:
         check_level(level)
         reasons = Reasons(len(current))
         reasons.add(current.rows < 0, "corrections without the rows that they correct")
-        labelled = current.grid.kind in ("quality", "error")
+        labelled = current.grid.kind in LABELLED_KINDS
         n = current.rows - current.missing if labelled else current.rows
         return Estimates.of(n, n, n, n, reasons)

@@ -31,6 +31,7 @@ import numpy.typing as npt
 from scipy import special
 
 from vedette.statistics.estimates import Estimates, Reasons
+from vedette.statistics.grid import LABELLED_KINDS
 from vedette.statistics.intervals import garwood
 from vedette.statistics.quantile import Quantile
 from vedette.statistics.summary import Summary
@@ -240,7 +241,7 @@ def _combined(
     mean = levels.sum_of(share * p)
     z = float(special.ndtri((1 + level) / 2))
     rows = np.maximum(levels.summary.rows, 1)
-    labelled = levels.summary.grid.kind in ("quality", "error")
+    labelled = levels.summary.grid.kind in LABELLED_KINDS
     part = apart.n / rows if levels.of_all and not labelled else np.zeros(len(own))
     between = levels.sum_of(
         share**2 * (p - mean[levels.window]) ** 2 * (1 - np.minimum(part, 1.0)) / np.maximum(apart.n, 1)
@@ -312,7 +313,7 @@ def _scale_of_quantile(levels: Levels, p: float) -> Floats:
 def _rows(levels: Levels, plain: Estimates, level: float) -> Estimates:
     """The rows that those kept stand for."""
     z = float(special.ndtri((1 + level) / 2))
-    labelled = levels.summary.grid.kind in ("quality", "error")
+    labelled = levels.summary.grid.kind in LABELLED_KINDS
     n = levels.summary.rows - levels.summary.missing if labelled else levels.summary.rows
     value = levels.sum_of(n * levels.weight)
     half = z * np.sqrt(np.maximum(levels.sum_of(n * levels.weight * (levels.weight - 1)), 0.0))

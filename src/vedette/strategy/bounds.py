@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+from vedette.statistics.structured import TASK_FIGURES
+
 __all__ = ["bounds_of"]
 
 _SHARES = frozenset(
@@ -51,7 +53,9 @@ def bounds_of(metric: str) -> tuple[float, float]:
     >>> bounds_of("accuracy"), bounds_of("mean")
     ((0.0, 1.0), (-inf, inf))
     """
-    if metric in _SHARES:
+    if metric == "coverage_error":
+        return 0.0, math.inf
+    if metric in _SHARES or any(metric in own for own in TASK_FIGURES.values()):
         return 0.0, 1.0
     if metric in _ABOVE_0:
         return 0.0, math.inf

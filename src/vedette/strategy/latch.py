@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import numpy as np
 
 from vedette.records import Status, Verdict
+from vedette.statistics.structured.ranking import HITS_AMONG
 from vedette.strategy.budget import PRIOR_WINDOWS
 from vedette.strategy.records import Bools, Floats, Ints, Measure, State
 from vedette.strategy.scores import reference_share
@@ -26,6 +27,7 @@ _MOVED = {
     "errors": ("errors are larger", "errors are smaller"),
     "direction": ("vectors moved along {axis}", "vectors moved back along {axis}"),
     "shape": ("vectors spread more along {axis}", "vectors spread less along {axis}"),
+    "quality": ("what rows lack of F1 grew", "what rows lack of F1 shrank"),
 }
 _WINDOWS_OPEN = (
     3  # an OK outlives its window by as many windows, or by twice the usual gap between judgements
@@ -155,8 +157,9 @@ def _change(kind: str, name: str, row: State, found: Effects) -> str:
         "slow": f"share over {name}",
         "late": f"share of predictions without a label after {name}",
         "accuracy": "accuracy",
+        "hits": f"hit rate among the first {HITS_AMONG}",
     }[kind]
-    if kind == "accuracy":
+    if kind in ("accuracy", "hits"):
         counted, after = 1.0 - counted, 1.0 - after
     return f"{what} went from {_percent(counted)} to {_percent(after)}"
 

@@ -26,7 +26,8 @@ from datetime import UTC, datetime
 
 from vedette.config import duration_s
 from vedette.records import Status
-from vedette.statistics import BREAKDOWNS, every_statistic
+from vedette.statistics import BREAKDOWNS, Statistic, every_statistic
+from vedette.statistics.structured import TASK_FIGURES
 from vedette.strategy.bounds import bounds_of
 from vedette.strategy.rule_records import COUNTS, RULE_ROWS_MIN, Reading, Rule, RuleState
 
@@ -48,7 +49,7 @@ _NEW = "no window has ended since the rule was made"
 _FOREVER = 50  # windows without rows, after which more of them tell nothing new
 
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?|[-+]?(?:nan|inf(?:inity)?)"
-_FIGURE = re.compile(r"\s*([A-Za-z_][\w]*)\s*(?:\(\s*(.*)\))?\s*")
+_FIGURE = re.compile(r"\s*([A-Za-z_][\w]*(?:@\w+)?)\s*(?:\(\s*(.*)\))?\s*")
 _COMPARED = re.compile(rf"(surely\s+)?(<=|>=|<|>)\s*({_NUMBER})\s*(%)?", re.IGNORECASE)
 _OUTSIDE = re.compile(
     rf"(surely\s+)?outside\s+({_NUMBER})\s*(%)?\s*(?:to|\.\.)\s*({_NUMBER})\s*(%)?", re.IGNORECASE
@@ -166,10 +167,18 @@ def _figure(metric: str, column: str) -> tuple[str, str]:
             raise ValueError("values: is said of a column, such as values(age)")
         return metric, column
     statistics = every_statistic()
-    if metric in BREAKDOWNS:
+    of_task = {kind: own[metric] for kind, own in TASK_FIGURES.items() if metric in own}
+    if of_task and metric not in statistics and all(isinstance(one, Statistic) for one in of_task.values()):
+        kind = next(iter(of_task))
+        if column:
+            raise ValueError(f"{metric}({column}): {metric} is said of the model, without a column")
+        return metric, f"_{kind}"
+    if metric in BREAKDOWNS or (of_task and metric not in statistics):
         raise ValueError(f"figure {metric!r}: tells of several classes; a rule needs one number")
     if metric not in statistics:
-        near = difflib.get_close_matches(metric, [*statistics, "values"], 3, 0.5)
+        near = difflib.get_close_matches(
+            metric, [*dict.fromkeys([*statistics, *_of_tasks()]), "values"], 3, 0.5
+        )
         hint = f"did you mean {' or '.join(near)}?" if near else "docs/statistics.md lists the figures"
         raise ValueError(f"figure {metric!r}: there is none of that name: {hint}")
     kinds = set(statistics[metric].kinds)
@@ -182,6 +191,11 @@ def _figure(metric: str, column: str) -> tuple[str, str]:
     if not column:
         raise ValueError(f"{metric}: is said of a column, such as {metric}(age)")
     return metric, column
+
+
+def _of_tasks() -> list[str]:
+    """The names of figures of boxes, rankings and sets of labels."""
+    return list(dict.fromkeys(name for own in TASK_FIGURES.values() for name in own))
 
 
 def _check_possible(rule: Rule) -> None:

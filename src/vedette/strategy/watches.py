@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from vedette.errors import GridError
 from vedette.statistics.grid import DIRECTION_CELLS, DIRECTIONS, Grid, merge_cells
+from vedette.statistics.structured.ranking import HITS_AMONG
 from vedette.statistics.summary import Summary
 from vedette.strategy.records import Ints, Measure, Step
 
@@ -44,8 +45,9 @@ _WINDOWS_AT_ONCE = 32  # a thousand rows of 32 cells: 8 MB
 class Watch:
     """One watched thing, a monitor of the false-alarm budget.
 
-    ``kind`` is location, spread, missing, mix, unseen, accuracy, bias, errors, slow, late, direction or shape. ``rows``
-    names its sub-monitor rows: levels of a mix, axes, the limit of ``slow``, the delay of ``late``, else the kind.
+    ``kind`` is location, spread, missing, mix, unseen, accuracy, bias, errors, quality, hits, slow, late, direction or
+    shape. ``rows`` names its sub-monitor rows: levels of a mix, axes, the limit of ``slow``, the delay of ``late``, else the
+    kind.
     """
 
     id: str
@@ -183,6 +185,9 @@ def plan(reference: Mapping[str, Summary], model: str, late: Collection[str] = (
     directions     ``<column>.direction`` (vectors, or texts by their n-grams, moved along an axis), ``<column>.shape`` (they
                    spread more or less along one)
     labels         ``labels.late`` (predictions without a label after a delay; only a rise counts)
+    detection      ``f1`` (of images, at an overlap and a score of 0.5; only a fall counts), so too
+    multilabel     ``f1`` (of rows)
+    ranking        ``hit_rate`` (queries with a relevant item among the first 10; only a fall counts)
     latency        ``latency.location``, ``latency.slow`` (over the reference's p95); only a rise counts
 
     Of sources that are ``late`` the grid was cut on the rows that are counted, those of a few windows: none is
@@ -309,6 +314,12 @@ def _watches(column: str, summary: Summary, prefix: str) -> Iterator[tuple[Watch
             groups = np.append(merge_cells(counts, BINS), -1)
             yield _single(f"{prefix}.location", column, "bias", 0, Measure.LOCATION, groups)
             yield _single(f"{prefix}.spread", column, "errors", 1, Measure.SPREAD, groups)
+        case "detection" | "multilabel":
+            groups = np.append(np.arange(grid.cells), -1)  # by what a row lost: 22 cells
+            yield _single("f1", column, "quality", 1, Measure.LOCATION, groups)
+        case "ranking":
+            missed = np.append(np.arange(grid.cells) >= HITS_AMONG, -1)
+            yield _single("hit_rate", column, "hits", 1, Measure.SHARE, missed)
         case "latency":
             groups = np.append(merge_cells(counts, BINS), -1)
             yield _single(f"{prefix}.location", column, "location", 1, Measure.LOCATION, groups)

@@ -16,7 +16,7 @@ SERIES_WINDOWS = 50
 SERIES_MAX = 50
 """Series of a model that are watched. Each keeps up to 100 kB of its past."""
 
-_FIRST = ("accuracy", "error", "error_rate", "latency", "latency_p95", "prediction")
+_FIRST = ("accuracy", "error", "error_rate", "f1", "hit_rate", "latency", "latency_p95", "prediction")
 
 
 def order_of(name: str) -> tuple[bool, str]:
