@@ -26,7 +26,7 @@ import numpy as np
 from scipy import signal, special
 
 from vedette.statistics import Grid, Summary, category_grid, numeric_grid, quality_grid
-from vedette.strategy import batch_numbers, inflation, plan
+from vedette.strategy import batch_numbers, inflation, of_reference, plan
 from vedette.strategy.advice import Course, History, Replays, advise, history, race
 from vedette.strategy.advice.race import RUNS, Runner, run
 
@@ -209,7 +209,15 @@ class Source:
         noise = inflation(watches, self.batches)
         start = np.arange(n_windows) * DAY_S + 4 * DAY_S  # day 0 is a Monday
         return history(
-            watches, reference, windows, start, inflation=noise, window_s=DAY_S, budget=budget, series=True
+            watches,
+            reference,
+            windows,
+            start,
+            inflation=noise,
+            window_s=DAY_S,
+            budget=budget,
+            series=True,
+            findings=of_reference(watches, self.batches),
         )
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -14,10 +16,11 @@ from vedette.engine import written
 from vedette.engine.alerts import alerts
 from vedette.engine.detecting import arrived
 from vedette.engine.false_alarms import measured
-from vedette.engine.judge import reference_plan
+from vedette.engine.judge import detectors_share, findings_of, reference_plan
 from vedette.engine.state import Kept, kept_row
 from vedette.engine.summarise import Shape
 from vedette.errors import DataError
+from vedette.lake.events import latest_reference
 from vedette.lake.tables import ModelTables
 from vedette.records import Status
 from vedette.strategy.advice import (
@@ -27,6 +30,8 @@ from vedette.strategy.advice import (
     Candidate,
     Course,
     History,
+    OfStrategy,
+    WithSeries,
     advise,
     history,
     race,
@@ -67,6 +72,8 @@ def advise_model(
     if kept is None or not kept.reference:
         raise DataError(f"model {model!r}: no reference: give one with monitor.reference(frame)")
     past, steps, n_left_out = _history(tables, kept)
+    if _rows_in_force(tables, kept):
+        past = replace(past, dependent=None)
     course = race(
         past,
         seed=_SEED,
@@ -79,14 +86,29 @@ def advise_model(
     return Advised(model, found, steps[0], steps[-1], n_left_out, measured(tables, alerts(tables)))
 
 
+def _rows_in_force(tables: ModelTables, kept: Kept) -> bool:
+    """True where the detector for independent rows judges the model now."""
+    said = kept.guarantee.splitlines()[-1:]
+    return written.in_force(tables).rows == "independent" and bool(said) and said[0].startswith("proved")
+
+
 def _in_force(tables: ModelTables, kept: Kept, course: Course) -> str:
-    """What judges the model now: with series beside it where these are on and could race."""
-    proved = kept.guarantee.splitlines()[-1:] and kept.guarantee.splitlines()[-1].startswith("proved")
-    rows = written.in_force(tables).rows == "independent"
-    name = strategy.EDetectorRows.name if rows and proved else strategy.EDetector.name
-    beside = {strategy.EDetectorRows.name: "series_rows", strategy.EDetector.name: "series"}[name]
-    raced = any(one.name == beside for one in course.runners)
-    return beside if course.track.history.series and raced else name
+    """What judges the model now: with series beside it where these are on and could race, and with the part of its budget
+    that is nearest to the one that is written.
+    """
+    raced = {one.name: one.candidate for one in course.runners}
+    beside = "series" if course.track.history.series else "e_detector"
+    if _rows_in_force(tables, kept):
+        return next(name for name in (f"{beside}_rows", "e_detector_rows", "e_detector") if name in raced)
+    beside = beside if beside in raced else "e_detector"
+    said = written.in_force(tables)
+    part = detectors_share(said) / detectors_share(replace(said, detectors_share=None))
+    parts = {
+        name: one.part
+        for name, one in raced.items()
+        if isinstance(one, OfStrategy | WithSeries) and name.startswith(beside) and not name.endswith("_rows")
+    }
+    return min(parts, key=lambda name: abs(math.log(parts[name] / part)))
 
 
 def clean_windows(tables: ModelTables, known: list[datetime], window: timedelta) -> list[datetime]:
@@ -122,7 +144,7 @@ def _history(tables: ModelTables, kept: Kept) -> tuple[History, list[datetime], 
         .drop("hashes")
         .collect()
     )
-    window = timedelta(seconds=shape.settings.window_s)
+    window, event = timedelta(seconds=shape.settings.window_s), latest_reference(tables)
     known = sorted(rows["known"].unique().to_list())
     clean = clean_windows(tables, known, window)[-_WINDOWS_MAX:]
     n_left_out = len(known) - len(clean) if len(clean) < _WINDOWS_MAX else 0
@@ -144,6 +166,7 @@ def _history(tables: ModelTables, kept: Kept) -> tuple[History, list[datetime], 
             budget=shape.settings.budget_per_month,
             weight=state.weight,
             series=written.in_force(tables).series is not False,
+            findings=findings_of(event[1]) if event is not None else None,
         )
     except ValueError as error:
         raise DataError(f"model {model!r}: {error}") from None

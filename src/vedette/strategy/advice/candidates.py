@@ -65,8 +65,16 @@ CANDIDATES: dict[str, Candidate] = {
     one.name: one
     for one in (
         OfStrategy("e_detector", "the e-detector alone", EDetector),
+        OfStrategy(
+            "e_detector_quarter", "the e-detector alone, with a quarter of its budget", EDetector, 1 / 4
+        ),
+        OfStrategy("e_detector_sixteenth", "the same, with a sixteenth of it", EDetector, 1 / 16),
         OfStrategy("e_detector_rows", "the e-detector for independent rows alone", EDetectorRows),
         WithSeries("series", "the e-detector, and the series of figures beside it", EDetector),
+        WithSeries(
+            "series_quarter", "the same, the e-detector with a quarter of its budget", EDetector, 1 / 4
+        ),
+        WithSeries("series_sixteenth", "the same, with a sixteenth of it", EDetector, 1 / 16),
         WithSeries(
             "series_rows", "the e-detector for independent rows, and the series beside it", EDetectorRows
         ),

@@ -18,11 +18,16 @@ __all__ = ["Detectors", "OfStrategy"]
 
 @dataclass(frozen=True, slots=True)
 class OfStrategy:
-    """A strategy as it judges a model; its limits are those of the budget, nothing is set on replays."""
+    """A strategy as it judges a model; its limits are those of the budget, nothing is set on replays.
+
+    ``part``: of the budget that detectors may use. A smaller one is for windows that hang together more than the strategy
+    allows for, which makes more false alarms than the budget: their number falls with the part, if not in proportion.
+    """
 
     name: str
     words: str
     make: Callable[[], EDetector]
+    part: float = 1.0
     runs: bool = True
 
     @property
@@ -30,9 +35,9 @@ class OfStrategy:
         """The strategy's own."""
         return self.make().guarantee
 
-    def unfit(self, _history: History) -> str | None:
-        """None: any history will do."""
-        return None
+    def unfit(self, history: History) -> str | None:
+        """None: any history will do; but for independent rows one that does not speak against these."""
+        return history.dependent if self.guarantee == "proved" else None
 
     def fit(self, history: History, calm: Mapping[str, Replays], share: float | None = None) -> Detectors:
         """The strategy with its state after the history, whose windows are clean: no alarm is left open.
@@ -41,10 +46,11 @@ class OfStrategy:
         """
         share = history.detectors if share is None else share
         del calm
-        detector, state = self.make(), replace(history.state, budget=share * history.state.budget)
+        detector, state = self.make(), replace(history.state, budget=self.part * share * history.state.budget)
         for window in range(len(history.start)):
             state = unlatched(detector.judge(history.step(window), state)[1])
-        rows = ('rows = "independent"',) if self.guarantee == "proved" else ()
+        rows: tuple[str, ...] = ('rows = "independent"',) if self.guarantee == "proved" else ()
+        rows += (f"detectors_share = {self.part * share:g}",) if self.part < 1.0 else ()
         lines = rows if history.detectors < 1.0 else (*rows, "series = false")
         return Detectors(self.make, state, history, lines)
 

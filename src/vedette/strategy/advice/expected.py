@@ -46,6 +46,7 @@ class WithSeries:
     name: str
     words: str
     make: Callable[[], EDetector]
+    part: float = 1.0
     runs: bool = True
 
     @property
@@ -53,20 +54,25 @@ class WithSeries:
         """Calibrated: the series are."""
         return "calibrated"
 
+    @property
+    def _strategy(self) -> OfStrategy:
+        return OfStrategy(self.name, self.words, self.make, self.part)
+
     def unfit(self, history: History) -> str | None:
-        """The number of windows where these are too few, or that there are no series."""
+        """The number of windows where these are too few, or that there are no series; else what the strategy says."""
         n = len(history.start)
         if n < SERIES_WINDOWS:
             return f"series need {SERIES_WINDOWS} windows of history; there are {n}"
         if not any(_known(history, column) for column in history.columns.values()):
             return f"no figure has the {SERIES_WINDOWS} windows of {ROWS_MIN} rows that a series needs"
-        return None
+        return self._strategy.unfit(history)
 
     def fit(self, history: History, calm: Mapping[str, Replays]) -> _Ready:
         """The detectors and the series after the history, whose windows are clean."""
-        own = OfStrategy(self.name, self.words, self.make).fit(history, calm, 1.0 - SERIES_SHARE)
+        own = self._strategy.fit(history, calm, 1.0 - SERIES_SHARE)
         series = {source: _begun(history, column) for source, column in history.columns.items()}
-        rows = ('rows = "independent"',) if own.make().guarantee == "proved" else ()
+        rows: tuple[str, ...] = ('rows = "independent"',) if own.make().guarantee == "proved" else ()
+        rows += (f"detectors_share = {self.part * (1.0 - SERIES_SHARE):g}",) if self.part < 1.0 else ()
         return _Ready(
             own, {source: one for source, one in series.items() if one is not None}, (*rows, "series = true")
         )

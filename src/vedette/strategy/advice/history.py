@@ -10,6 +10,7 @@ import numpy as np
 from vedette.statistics.grid import Grid
 from vedette.statistics.summary import Summary
 from vedette.strategy.budget import begin
+from vedette.strategy.dependence import Finding, conclude
 from vedette.strategy.detector import EDetector
 from vedette.strategy.records import Floats, Ints, Measure, State, Step
 from vedette.strategy.season import NO_SEASON, OF_DAY, OF_WEEK, seasons
@@ -20,6 +21,9 @@ __all__ = ["WINDOWS_MIN", "Column", "History", "history"]
 
 WINDOWS_MIN = 14
 """Clean windows that a history must have: two weeks of days, and a variance known to 40 %."""
+
+_NOTHING = Finding(1, 1.0, "")
+"""A test that says nothing against independence."""
 
 _SEASON_LEVEL = 0.01  # of all rows together; a wave that is replayed costs nothing where there is none
 
@@ -60,7 +64,8 @@ class History:
     these windows. ``period`` is the number of phases that repeat: 1 without a season, 7 where weekdays differ, 24 or 168
     where hours do. ``share`` is the part of the budget
     that the watches of ``columns`` have, where these are not all. ``series``: whether series of figures are watched beside
-    the detectors.
+    the detectors. ``dependent`` says why rows are not taken as independent, though they were declared so; None where they
+    are: the tests of dependence decide which detector is in force.
     """
 
     plan: Plan
@@ -72,6 +77,7 @@ class History:
     period: int
     share: float = 1.0
     series: bool = False
+    dependent: str | None = None
 
     @property
     def budget(self) -> float:
@@ -121,11 +127,13 @@ def history(
     budget: float,
     weight: Floats | None = None,
     series: bool = False,
+    findings: tuple[Finding, Finding, Finding] | None = None,
 ) -> History:
     """The history of clean windows: ``windows`` has for each source of the plan a summary over the W windows.
 
     ``inflation`` [S] is that of the reference, ``weight`` [K] each watch's share of the budget (default equal shares),
-    ``series`` whether series are watched beside the detectors.
+    ``series`` whether series are watched beside the detectors, ``findings`` what the tests of dependence said of the
+    reference (default: nothing against independent rows).
     Raises ``ValueError`` where there are fewer than 14 windows of 50 rows, or nothing is watched.
     """
     if not plan.watches:
@@ -148,7 +156,13 @@ def history(
         if plan.rows_of(source).stop > plan.rows_of(source).start
     }
     found = History(plan, reference, state, np.asarray(start, dtype=np.float64), window_s, columns, 1)
-    return replace(found, period=_period(found), series=series)
+    judged = _judged(found)
+    return replace(
+        found,
+        period=_period(judged),
+        series=series,
+        dependent=_dependent(plan, judged, findings or (_NOTHING,) * 3),
+    )
 
 
 def _column(plan: Plan, source: str, reference: Summary, windows: Summary | None, n_windows: int) -> Column:
@@ -208,14 +222,29 @@ def _values(grid: Grid, reference: Summary) -> Floats:
     return middle
 
 
-def _period(found: History) -> int:
-    """The phases that repeat, by the tests of ``season`` over the whole history."""
-    phases = found.state.phases
-    if phases.week == 1:
-        return 1
+def _judged(found: History) -> State:
+    """The state after the whole history, all of it taken as clean."""
     state, detector = found.state, EDetector()
     for window in range(len(found.start)):
         state = replace(detector.judge(found.step(window), state)[1], latched=np.zeros_like(state.latched))
+    return state
+
+
+def _dependent(plan: Plan, state: State, findings: tuple[Finding, Finding, Finding]) -> str | None:
+    """Why a detector for independent rows would not be in force, by the tests that decide it; None where it would."""
+    found = conclude(findings, plan, state, independent=True)
+    if found.guarantee == "proved":
+        return None
+    tests = (found.serial, found.batches, found.windows, found.judged)
+    against = [words for one, words in zip(tests, found.words, strict=False) if one.rejects]
+    return "; ".join(["it would not be in force", *(against or [found.words[-1].partition(": ")[2]])])
+
+
+def _period(state: State) -> int:
+    """The phases that repeat, by the tests of ``season`` over the whole history."""
+    phases = state.phases
+    if phases.week == 1:
+        return 1
     own = np.flatnonzero(state.measure != Measure.SPREAD)
     of_day, of_week = seasons(state, own)
     if bool((state.season == OF_WEEK).any()) or float(of_week.min(initial=1.0)) * len(own) < _SEASON_LEVEL:

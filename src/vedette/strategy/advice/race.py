@@ -48,6 +48,8 @@ _CALIBRATION_MONTHS = 240.0
 _CALIBRATION_RUNS = (100, 400)
 _HORIZON = (20, 72)
 _ROUNDS_MIN = 4
+_LASTING = 0.3  # autocorrelation of levels from which on
+_UNSURE_PART = 0.7  # of the budget is what the upper limit must keep
 _LEVEL = 0.05
 _ALIKE = 0.02  # delays that differ by less are as good as each other
 _SURELY = (
@@ -91,10 +93,18 @@ class Track:
 
     @property
     def limit(self) -> float:
-        """False alarms a month that the upper limit of a rate must not exceed: the budget; half of it where the phases of a
-        season are known from few windows, so that replays may be too calm.
+        """False alarms a month that the upper limit of a rate must not exceed: the budget; 0.7 of it where the history may
+        be too calm (``unsure``).
         """
-        return self.history.budget * (0.5 if _short(self.history) else 1.0)
+        return self.history.budget * (_UNSURE_PART if self.unsure else 1.0)
+
+    @property
+    def unsure(self) -> bool:
+        """True where the history tells little of how windows differ: of a season it has few windows of each phase, or
+        levels hang together, so that it has seen few of them.
+        """
+        lasting = max((one.lasting for one in self.noises.values()), default=0.0)
+        return _short(self.history) or lasting > _LASTING
 
     def calm(self, n_runs: int, random: np.random.Generator) -> dict[str, Replays]:
         """Replays of each column without a fault; all columns in the same order of windows."""
@@ -176,7 +186,9 @@ def race(
     most there are, and what is done.
     """
     random = np.random.default_rng(seed)
-    track = Track.of(history, CAUTION if _short(history) else FAIR)
+    track = Track.of(history)
+    if track.unsure:
+        track = Track.of(history, CAUTION)
 
     def said(done: int, what: str) -> None:
         if tell is not None:
