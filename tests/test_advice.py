@@ -471,7 +471,7 @@ def test_series_have_a_fifth_of_the_budget_and_detectors_the_rest(long) -> None:
     """The limit of the series is T/B of its share; the detectors' budget is 0.8, and all of it without series."""
     own, ready, replays = long
     assert ready.detectors.state.budget[0] == pytest.approx(0.8)
-    assert ready.series["x"].state.limit[0] == pytest.approx(30.0 / (0.2 * 0.9))
+    assert ready.series.state.limit[0] == pytest.approx(30.0 / (0.2 * 0.9))
     assert CANDIDATES["e_detector"].fit(own, replays).state.budget[0] == 1.0
     assert ready.lines == ("series = true",)
     assert CANDIDATES["e_detector"].fit(own, replays).lines == ("series = false",)

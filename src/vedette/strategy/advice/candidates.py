@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
-from vedette.strategy.advice.detectors import OfStrategy
-from vedette.strategy.advice.expected import WithSeries
+from vedette.strategy.advice.detectors import Detectors, OfStrategy
+from vedette.strategy.advice.expected import Series, WithSeries
 from vedette.strategy.advice.history import Column, History
 from vedette.strategy.advice.plain import Plain
 from vedette.strategy.advice.replays import Replays, Told
@@ -28,6 +28,14 @@ class Ready(Protocol):
     @property
     def lines(self) -> tuple[str, ...]:
         """What to write into the model's table of ``vedette.toml``, that it be in force; none where nothing is needed."""
+
+    @property
+    def detectors(self) -> Detectors | None:
+        """The detectors that it judges with, which are judged together with those of others; None without any."""
+
+    @property
+    def series(self) -> Series | None:
+        """The series that it watches, which are judged once for all who do; None without any."""
 
     def opens(self, column: Column, replays: Replays) -> Told:
         """Where alarms open, and stand, in replays of a column: bool [R, T, K] by its watches."""

@@ -9,6 +9,7 @@ import numpy as np
 
 from vedette.statistics.grid import Grid
 from vedette.statistics.summary import Summary
+from vedette.strategy.advice.copies import unlatched
 from vedette.strategy.budget import begin
 from vedette.strategy.dependence import Finding, conclude
 from vedette.strategy.detector import EDetector
@@ -17,10 +18,13 @@ from vedette.strategy.season import NO_SEASON, OF_DAY, OF_WEEK, seasons
 from vedette.strategy.series.shares import SERIES_SHARE, SERIES_WINDOWS
 from vedette.strategy.watches import BINS, ROWS_MIN, Plan, Watch, with_missing
 
-__all__ = ["WINDOWS_MIN", "Column", "History", "history"]
+__all__ = ["NEVER", "WINDOWS_MIN", "Column", "History", "history", "unlimited_after"]
 
 WINDOWS_MIN = 14
 """Clean windows that a history must have: two weeks of days, and a variance known to 40 %."""
+
+NEVER = 1e-250
+"""False alarms a month with which a detector has no limits: such evidence is never reached."""
 
 _NOTHING = Finding(1, 1.0, "")
 """A test that says nothing against independence."""
@@ -65,7 +69,8 @@ class History:
     where hours do. ``share`` is the part of the budget
     that the watches of ``columns`` have, where these are not all. ``series``: whether series of figures are watched beside
     the detectors. ``dependent`` says why rows are not taken as independent, though they were declared so; None where they
-    are: the tests of dependence decide which detector is in force.
+    are: the tests of dependence decide which detector is in force. ``after`` is the state of the default detector after the
+    windows, had it no limits, and ``peak`` [K] the most log evidence of each watch.
     """
 
     plan: Plan
@@ -78,6 +83,8 @@ class History:
     share: float = 1.0
     series: bool = False
     dependent: str | None = None
+    after: State | None = None
+    peak: Floats | None = None
 
     @property
     def budget(self) -> float:
@@ -156,9 +163,11 @@ def history(
         if plan.rows_of(source).stop > plan.rows_of(source).start
     }
     found = History(plan, reference, state, np.asarray(start, dtype=np.float64), window_s, columns, 1)
-    judged = _judged(found)
+    judged, peak = unlimited_after(found, EDetector())
     return replace(
         found,
+        after=judged,
+        peak=peak,
         period=_period(judged),
         series=series,
         dependent=_dependent(plan, judged, findings or (_NOTHING,) * 3),
@@ -222,12 +231,13 @@ def _values(grid: Grid, reference: Summary) -> Floats:
     return middle
 
 
-def _judged(found: History) -> State:
-    """The state after the whole history, all of it taken as clean."""
-    state, detector = found.state, EDetector()
+def unlimited_after(found: History, detector: EDetector) -> tuple[State, Floats]:
+    """The state of a detector after the whole history, had it no limits, and the most log evidence [K] of each watch."""
+    state, peak = replace(found.state, budget=np.full(1, NEVER)), np.full(len(found.state.first), -np.inf)
     for window in range(len(found.start)):
-        state = replace(detector.judge(found.step(window), state)[1], latched=np.zeros_like(state.latched))
-    return state
+        evidence, state = detector.judge(found.step(window), state)
+        peak = np.where(evidence.judged, np.maximum(peak, evidence.log_evidence), peak)
+    return replace(unlatched(state), budget=found.state.budget), peak
 
 
 def _dependent(plan: Plan, state: State, findings: tuple[Finding, Finding, Finding]) -> str | None:

@@ -118,6 +118,8 @@ class _Ready:
     history: History
     scales: Mapping[str, _Scale]
     threshold: float
+    detectors: None = None
+    series: None = None
 
     def opens(self, column: Column, replays: Replays) -> Told:
         """Where the rule opens and stands in replays of a column."""

@@ -10,15 +10,19 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
 from vedette.strategy.advice.bootstrap import CAUTION, FAIR, Noise, draw, length_of, noises_of, orders
 from vedette.strategy.advice.candidates import CANDIDATES, Candidate, Ready
+from vedette.strategy.advice.detectors import Detectors
+from vedette.strategy.advice.expected import judge_series
 from vedette.strategy.advice.faults import faults_of, inject
 from vedette.strategy.advice.history import Column, History
 from vedette.strategy.advice.replays import Replays
 from vedette.strategy.advice.survival import poisson_limits
+from vedette.strategy.advice.together import judge_together
 from vedette.strategy.records import Bools, Floats, Ints
 
 __all__ = [
@@ -42,6 +46,7 @@ RUNS = 16
 """Replays in a round."""
 
 _OF_PHASE_MIN = 8  # windows of a phase: of fewer it is not known how the days of a weekday differ, and limits are cautious
+_TOGETHER_MAX = 3000  # struck replays that are judged side by side: some 20 MiB, and about a second between looks at the clock
 _CALM_MONTHS = 12.0  # of a round: where windows are short, more calm replays than struck ones
 _CALM_RUNS_MAX = 128
 _CALIBRATION_MONTHS = 240.0
@@ -276,34 +281,124 @@ def run(
     cells: Sequence[Cell],
     calm: Mapping[str, Replays],
     random: np.random.Generator,
-) -> None:
-    """Let those who are in the race run over calm replays of each column, and over the same with each fault."""
+    go_on: Callable[[], bool] = lambda: True,
+) -> tuple[str, ...] | None:
+    """Let those who are in the race run over calm replays of each column, and over the same with each fault.
+
+    ``go_on`` is asked between the parts of it. Where it says that there is no more time nothing is entered, and what comes
+    back are the columns that were through; None where all were.
+    """
     n_runs = next(iter(calm.values())).counts.shape[0]
     onset: Ints = np.asarray(random.integers(0, track.lead, n_runs), dtype=np.int64)
     racing = [one for one in runners if one.out is None]
-    total = {one.name: np.zeros((n_runs, len(cells))) for one in racing}
-    times = np.zeros(len(cells))
+    found: dict[str, _Told] = {}
+    for part in _parts(track, n_runs):
+        struck = {
+            source: _struck(track, track.history.columns[source], calm[source], onset, random)
+            for source in part
+        }
+        own = {source: calm[source] for source in part}
+        if not (go_on() and _together(track, racing, own, struck, onset, go_on)):
+            return tuple(found)
+        for source in part:
+            if not go_on():
+                return tuple(found)
+            found[source] = _Told.of(track, racing, source, calm[source], struck.pop(source), onset)
+            calm[source].forget()
+    _enter(racing, cells, found, n_runs, track)
+    return None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Told:
+    """What those in the race told of the replays of a column: false alarms of each, and of each cell time and whether it was
+    seen [R].
+    """
+
+    false_alarms: Mapping[str, int]
+    delays: Mapping[str, Mapping[Cell, tuple[Floats, Bools]]]
+
+    @classmethod
+    def of(
+        cls, track: Track, racing: Sequence[Runner], source: str, calm: Replays, struck: Replays, onset: Ints
+    ) -> _Told:
+        column, n_runs = track.history.columns[source], len(onset)
+        faults = faults_of(track.history, column)
+        false_alarms, found = {}, {}
+        for runner in racing:
+            false_alarms[runner.name] = int(runner.ready.opens(column, calm).opens.sum())
+            own: dict[Cell, tuple[Floats, Bools]] = {}
+            if faults:
+                told = runner.ready.opens(column, struck)
+                for at, (fault, size) in enumerate(faults):
+                    some = slice(at * n_runs, (at + 1) * n_runs)
+                    own[fault.name, size] = delays(told.opens[some], told.stands[some], onset, track.horizon)
+            found[runner.name] = own
+        return cls(false_alarms, found)
+
+
+def _enter(
+    racing: Sequence[Runner], cells: Sequence[Cell], found: Mapping[str, _Told], n_runs: int, track: Track
+) -> None:
+    """Enter what was told of all columns into the books of those in the race."""
     place = {cell: at for at, cell in enumerate(cells)}
     for runner in racing:
+        total, times = np.zeros((n_runs, len(cells))), np.zeros(len(cells))
         runner.windows += n_runs * track.n_windows
-    for source, column in track.history.columns.items():
-        faults = faults_of(track.history, column)
-        struck = _struck(track, column, calm[source], onset, random)
-        for fault, size in faults:
-            times[place[fault.name, size]] += 1
-        for runner in racing:
-            runner.false_alarms += int(runner.ready.opens(column, calm[source]).opens.sum())
-            if not faults:
-                continue
-            told = runner.ready.opens(column, struck)
-            for at, (fault, size) in enumerate(faults):
-                own = slice(at * n_runs, (at + 1) * n_runs)
-                time, seen = delays(told.opens[own], told.stands[own], onset, track.horizon)
-                cell = fault.name, size
+        for told in found.values():
+            runner.false_alarms += told.false_alarms[runner.name]
+            for cell, (time, seen) in told.delays[runner.name].items():
                 runner.add(cell, time, seen)
-                total[runner.name][:, place[cell]] += np.where(seen, time, track.horizon)
+                total[:, place[cell]] += np.where(seen, time, track.horizon)
+                times[place[cell]] += 1
+        runner.losses.append(total / np.maximum(times, 1))
+
+
+def _parts(track: Track, n_runs: int) -> list[list[str]]:
+    """The columns in parts that are judged together, of so many struck replays at most."""
+    parts: list[list[str]] = [[]]
+    size = 0
+    for source, column in track.history.columns.items():
+        own = n_runs * max(len(faults_of(track.history, column)), 1)
+        if parts[-1] and size + own > _TOGETHER_MAX:
+            parts.append([])
+            size = 0
+        parts[-1].append(source)
+        size += own
+    return parts
+
+
+def _together(
+    track: Track,
+    racing: Sequence[Runner],
+    calm: Mapping[str, Replays],
+    struck: Mapping[str, Replays],
+    onset: Ints,
+    go_on: Callable[[], bool] = lambda: True,
+) -> bool:
+    """Let the detectors of those in the race judge replays, those of a kind together; False where time is over."""
+    kinds: dict[Any, list[Detectors]] = {}
     for runner in racing:
-        runner.losses.append(total[runner.name] / times)
+        if runner.ready.detectors is not None:
+            kinds.setdefault(runner.ready.detectors.make, []).append(runner.ready.detectors)
+    for make, some in kinds.items():
+        if not go_on():
+            return False
+        limited = [one.limited for one in some]
+        told = judge_together(make, track.history, limited, calm, struck, onset, track.horizon)
+        for one, by_source in zip(some, told, strict=True):
+            for source, (of_calm, of_struck) in by_source.items():
+                calm[source].told[one] = of_calm
+                struck[source].told[one] = of_struck
+    columns = track.history.columns
+    for series in {one.ready.series: None for one in racing if one.ready.series is not None}:
+        if not go_on():
+            return False
+        judge_series(series, {source: (columns[source], one) for source, one in calm.items()})
+        judge_series(
+            series, {source: (columns[source], one) for source, one in struck.items()}, onset, track.horizon
+        )
+    return True
 
 
 def watch(track: Track, runners: Sequence[Runner], n_runs: int, random: np.random.Generator) -> None:
@@ -311,13 +406,15 @@ def watch(track: Track, runners: Sequence[Runner], n_runs: int, random: np.rando
     if n_runs <= 0:
         return
     calm = track.calm(n_runs, random)
-    for runner in runners:
-        if runner.out is None:
-            runner.windows += n_runs * track.n_windows
-            runner.false_alarms += sum(
-                int(runner.ready.opens(column, calm[source]).opens.sum())
-                for source, column in track.history.columns.items()
-            )
+    racing = [one for one in runners if one.out is None]
+    nothing = {source: Replays(one.counts[:0], one.start) for source, one in calm.items()}
+    _together(track, racing, calm, nothing, np.full(n_runs, track.n_windows))
+    for runner in racing:
+        runner.windows += n_runs * track.n_windows
+        runner.false_alarms += sum(
+            int(runner.ready.opens(column, calm[source]).opens.sum())
+            for source, column in track.history.columns.items()
+        )
 
 
 def _more_calm(track: Track) -> int:
