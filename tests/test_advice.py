@@ -367,7 +367,7 @@ def test_rules_fire_after_so_many_windows_in_a_row() -> None:
 
 
 def test_thresholds_keep_the_budget_on_calm_replays() -> None:
-    """The rule's threshold opens half the budget's alarms on what it was set on, and not many more on other replays."""
+    """The rule's threshold opens 0.4 of the budget's alarms on what it was set on, and not many more on other replays."""
     own = past(13, 40, 300)
     track = Track.of(own)
     set_on, other = (track.calm(150, np.random.default_rng(seed)) for seed in (1, 2))
@@ -499,7 +499,7 @@ def test_a_race_with_series_says_what_they_are_worth(long) -> None:
     said = str(Advised("m", replace(advice, choice=entries["e_detector"], sure=True), START, START, 0, None))
     assert "e_detector is advised instead of series" in said
     assert "series = false" in said
-    assert "from the next reference on" in said
+    assert "from the next round on" in said
 
 
 @pytest.fixture(scope="module")

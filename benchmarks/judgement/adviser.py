@@ -6,7 +6,7 @@ set, runs over fresh windows of the same law, calm ones for false alarms and str
 is the fastest of those that vedette can run and whose fresh false alarms are within the budget (told beside it: with their
 whole 95 % interval); "broken" means that those of the choice are over it, "surely" with their whole interval.
 
-    python benchmarks/judgement/adviser.py --series 40 --rounds 10        about ten minutes on one core
+    python benchmarks/judgement/adviser.py --series 40 --rounds 10        twenty minutes on one core
     python benchmarks/judgement/adviser.py --case iid --case season --series 2 --verbose
 
 Cases: independent normal rows (iid), autocorrelated by .5 (ar), a level of its own for each day of .1 sd (day), levels
@@ -305,7 +305,7 @@ def main() -> None:
     parser.add_argument(
         "--rounds", type=int, default=10, help="of 16 fresh runs of 36 days, for the hindsight"
     )
-    parser.add_argument("--race-rounds", type=int, default=8, help="at most, for the advice")
+    parser.add_argument("--race-rounds", type=int, default=20, help="at most, for the advice")
     parser.add_argument("--budget", type=float, default=1.0, help="false alarms a month")
     parser.add_argument("--seed", type=int, default=20261128)
     parser.add_argument("--verbose", action="store_true")

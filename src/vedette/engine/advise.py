@@ -25,10 +25,10 @@ from vedette.lake.tables import ModelTables
 from vedette.records import Status
 from vedette.strategy.advice import (
     CANDIDATES,
+    COLUMNS_MAX,
     WINDOWS_MIN,
     Advised,
     Candidate,
-    Course,
     History,
     OfStrategy,
     WithSeries,
@@ -43,6 +43,8 @@ SECONDS = 60.0
 """How long a race may take where nobody says."""
 
 _ROUNDS_MAX = 200
+_COLUMNS_A_SECOND = 1.0  # that are replayed at most: to make ready and replay one takes about half of it
+_FIRST_ROUND = 0.1  # more of the time, before the first round is left in the midst of it
 _WINDOWS_MAX = 1000
 _SEED = 20260101  # the same history and rounds give the same advice
 
@@ -58,31 +60,43 @@ def advise_model(
     clock: Callable[[], float] = time.monotonic,
     candidates: Mapping[str, Candidate] = CANDIDATES,
 ) -> Advised:
-    """Race the strategies on the clean history of a model, for so many seconds at most (one round in any case).
+    """Race the strategies on the clean history of a model, for so many seconds at most.
 
-    Nothing is written. Clean are the windows that were judged since the reference in force without an open alarm; those of
-    alerts that were marked as false are clean. ``stop`` ends the race after the round that is running; ``candidates`` are
-    who races. Raises ``ValueError`` for an impossible number of seconds, ``DataError`` where there is no reference or too
-    little history.
+    Where they are few, fewer columns and candidates race, which the advice says; of a round of replays that they do not last
+    for, what was through counts. Nothing is written. Clean are the windows that were judged since the reference in force
+    without an open alarm; those of alerts that were marked as false are clean. ``stop`` ends the race after the round that is
+    running; ``candidates`` are who races. Raises ``ValueError`` for an impossible number of seconds, ``DataError`` where there
+    is no reference, too little history, or so little time that nothing could be told.
     """
     if not seconds > 0:
         raise ValueError(f"seconds={seconds}: must be greater than 0")
-    model, until = tables.path.name, clock() + seconds
+    model, begun = tables.path.name, clock()
     kept = kept_row(tables)
     if kept is None or not kept.reference:
         raise DataError(f"model {model!r}: no reference: give one with monitor.reference(frame)")
     past, steps, n_left_out = _history(tables, kept)
     if _rows_in_force(tables, kept):
         past = replace(past, dependent=None)
-    course = race(
-        past,
-        seed=_SEED,
-        candidates=candidates,
-        rounds_max=_ROUNDS_MAX,
-        go_on=lambda: clock() < until and not stop(),
-        tell=tell,
+    name = _in_force(
+        tables, kept, {name: one for name, one in candidates.items() if one.unfit(past) is None}, past
     )
-    found = advise(course, seed=_SEED, in_force=_in_force(tables, kept, course))
+    try:
+        course = race(
+            past,
+            seed=_SEED,
+            candidates={name: candidates[name], **candidates},
+            rounds_max=_ROUNDS_MAX,
+            columns_max=max(min(round(seconds * _COLUMNS_A_SECOND), COLUMNS_MAX), 1),
+            go_on=lambda: clock() < begun + seconds and not stop(),
+            late=lambda first: clock() > begun + seconds * (1.0 + first * _FIRST_ROUND),
+            tell=tell,
+        )
+    except TimeoutError:
+        raise DataError(
+            f"model {model!r}: could not tell more in the time: {seconds:g} s were over before one column had been replayed; "
+            f"give it more with --seconds ({SECONDS:g} is usual)"
+        ) from None
+    found = advise(course, seed=_SEED, in_force=name)
     return Advised(model, found, steps[0], steps[-1], n_left_out, measured(tables, alerts(tables)))
 
 
@@ -92,23 +106,18 @@ def _rows_in_force(tables: ModelTables, kept: Kept) -> bool:
     return written.in_force(tables).rows == "independent" and bool(said) and said[0].startswith("proved")
 
 
-def _in_force(tables: ModelTables, kept: Kept, course: Course) -> str:
-    """What judges the model now: with series beside it where these are on and could race, and with the part of its budget
-    that is nearest to the one that is written.
+def _in_force(tables: ModelTables, kept: Kept, able: Mapping[str, Candidate], past: History) -> str:
+    """What judges the model now, of those who can race: with series beside it where these are on, and with the part of its
+    budget that is nearest to the one that is written.
     """
-    raced = {one.name: one.candidate for one in course.runners}
-    beside = "series" if course.track.history.series else "e_detector"
-    if _rows_in_force(tables, kept):
-        return next(name for name in (f"{beside}_rows", "e_detector_rows", "e_detector") if name in raced)
-    beside = beside if beside in raced else "e_detector"
+    make = strategy.EDetectorRows if _rows_in_force(tables, kept) else strategy.EDetector
     said = written.in_force(tables)
     part = detectors_share(said) / detectors_share(replace(said, detectors_share=None))
-    parts = {
-        name: one.part
-        for name, one in raced.items()
-        if isinstance(one, OfStrategy | WithSeries) and name.startswith(beside) and not name.endswith("_rows")
-    }
-    return min(parts, key=lambda name: abs(math.log(parts[name] / part)))
+    for kind in (WithSeries, OfStrategy) if past.series else (OfStrategy,):
+        parts = {name: one.part for name, one in able.items() if isinstance(one, kind) and one.make is make}
+        if parts:
+            return min(parts, key=lambda name: abs(math.log(parts[name] / part)))
+    return strategy.EDetector.name
 
 
 def clean_windows(tables: ModelTables, known: list[datetime], window: timedelta) -> list[datetime]:

@@ -48,6 +48,7 @@ FAIR = 0.5
 _BLOCK_MIN = 7
 _DIRECTIONS = 6
 _LASTING_MAX = 0.95
+_MORE_LEVEL = 0.05
 _DIFFER_LEVEL = 0.01  # of a direction's dispersion, over all of a column: where levels differ at all
 
 
@@ -255,7 +256,11 @@ def _limits(d: Floats, free: float, caution: float) -> Floats:
 
 
 def _limit(d: float, free: float, caution: float) -> float:
-    """The upper limit of a dispersion by chi-square, at least 1."""
+    """The upper limit of a dispersion by chi-square, at least 1; 1 where no caution is asked for and nothing speaks for more,
+    at 5 %: that windows do not differ at all is likely beforehand.
+    """
+    if caution <= FAIR and float(special.chdtrc(free, free * d)) > _MORE_LEVEL:
+        return 1.0
     return max(1.0, d * free / (2.0 * float(special.gammaincinv(free / 2.0, 1.0 - caution))))
 
 

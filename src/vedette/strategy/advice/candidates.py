@@ -86,6 +86,18 @@ CANDIDATES: dict[str, Candidate] = {
         WithSeries(
             "series_rows", "the e-detector for independent rows, and the series beside it", EDetectorRows
         ),
+        OfStrategy(
+            "e_detector_rows_quarter",
+            "the e-detector for independent rows alone, with a quarter of its budget",
+            EDetectorRows,
+            1 / 4,
+        ),
+        WithSeries(
+            "series_rows_quarter",
+            "the e-detector for independent rows with a quarter of its budget, and the series beside it",
+            EDetectorRows,
+            1 / 4,
+        ),
         Plain("limits", "limits on each window's figures", "figure"),
         Plain("limits_2", "the same, for 2 windows in a row", "figure", windows=2),
         Plain("limits_3", "the same, for 3 windows in a row", "figure", windows=3),

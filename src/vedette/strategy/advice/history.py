@@ -29,6 +29,10 @@ NEVER = 1e-250
 _NOTHING = Finding(1, 1.0, "")
 """A test that says nothing against independence."""
 
+_JUDGED_LEVEL = 0.1
+"""Of the test of the windows judged, where independent rows are advised and not declared: what speaks against them at 10 %
+in the history will at 1 % in some months more."""
+
 _SEASON_LEVEL = 0.01  # of all rows together; a wave that is replayed costs nothing where there is none
 
 
@@ -211,7 +215,7 @@ def _column(plan: Plan, source: str, reference: Summary, windows: Summary | None
 def _coarse(counts: Ints, onto: Floats) -> Ints:
     found = counts.reshape(-1, counts.shape[-1]).astype(np.float64) @ onto  # whole numbers, exact below 2^53
     whole: Ints = found.astype(np.int64)
-    return whole.reshape(*counts.shape[:-1], -1, BINS)
+    return whole.reshape(*counts.shape[:-1], onto.shape[1] // BINS, BINS)
 
 
 def _values(grid: Grid, reference: Summary) -> Floats:
@@ -243,11 +247,17 @@ def unlimited_after(found: History, detector: EDetector) -> tuple[State, Floats]
 def _dependent(plan: Plan, state: State, findings: tuple[Finding, Finding, Finding]) -> str | None:
     """Why a detector for independent rows would not be in force, by the tests that decide it; None where it would."""
     found = conclude(findings, plan, state, independent=True)
-    if found.guarantee == "proved":
+    judged = found.judged.tested > 0 and found.judged.p_value < _JUDGED_LEVEL
+    if found.guarantee == "proved" and not judged:
         return None
-    tests = (found.serial, found.batches, found.windows, found.judged)
-    against = [words for one, words in zip(tests, found.words, strict=False) if one.rejects]
-    return "; ".join(["it would not be in force", *(against or [found.words[-1].partition(": ")[2]])])
+    tests = (found.serial.rejects, found.batches.rejects, found.windows.rejects, judged)
+    against = [words for told, words in zip(tests, found.words, strict=False) if told]
+    if judged and not found.judged.rejects:
+        against[-1] = (
+            f"windows judged so far may differ more than rows do, {found.judged.watch} most (p {found.judged.p_value:.2g})"
+        )
+    soon = "" if found.guarantee != "proved" else " for long"
+    return "; ".join([f"it would not be in force{soon}", *(against or [found.words[-1].partition(": ")[2]])])
 
 
 def _period(state: State) -> int:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -48,7 +49,7 @@ class _Copies:
 
     @property
     def n_rows(self) -> int:
-        return self.column.rows.stop - self.column.rows.start
+        return int(self.column.rows.stop - self.column.rows.start)
 
     @property
     def n_watches(self) -> int:
@@ -91,11 +92,11 @@ def judge_together(
         )
         for at, column in enumerate(columns):
             known = bool(one.alike[column.at].all())
-            crossed, later = (found >= needed[column.at] for found in free[at])
-            first = _first(crossed.any(axis=2))
+            crossed, later = (np.asarray(found >= needed[column.at]) for found in free[at])
+            first = _first(np.any(crossed, axis=2))
             alone = np.flatnonzero((first < crossed.shape[1]) | (not known))
             before = np.flatnonzero((first < onset) | (not known))
-            opens = later & (np.arange(later.shape[1]) == _first(later.any(axis=2))[:, None])[:, :, None]
+            opens = later & (np.arange(later.shape[1]) == _first(np.any(later, axis=2))[:, None])[:, :, None]
             none = np.zeros_like(crossed)
             told[column.source] = Told(none, none.copy()), Told(opens, opens.copy())
             faults = np.arange(len(later) // n_runs)[:, None] * n_runs
@@ -113,9 +114,9 @@ def judge_together(
     return out
 
 
-def _first(some: Bools) -> Ints:
+def _first(some: Any) -> Ints:
     """int64[N]: the first window [N, T] of each; T where there is none."""
-    return np.where(some.any(axis=1), some.argmax(axis=1), some.shape[1])
+    return np.asarray(np.where(some.any(axis=1), some.argmax(axis=1), some.shape[1]))
 
 
 def _evidence(
