@@ -44,6 +44,7 @@ SECONDS = 60.0
 
 _ROUNDS_MAX = 200
 _COLUMNS_A_SECOND = 1.0  # that are replayed at most: to make ready and replay one takes about half of it
+_COLUMNS_MIN = 2
 _FIRST_ROUND = 0.1  # more of the time, before the first round is left in the midst of it
 _WINDOWS_MAX = 1000
 _SEED = 20260101  # the same history and rounds give the same advice
@@ -86,7 +87,7 @@ def advise_model(
             seed=_SEED,
             candidates={name: candidates[name], **candidates},
             rounds_max=_ROUNDS_MAX,
-            columns_max=max(min(round(seconds * _COLUMNS_A_SECOND), COLUMNS_MAX), 1),
+            columns_max=max(min(round(seconds * _COLUMNS_A_SECOND), COLUMNS_MAX), _COLUMNS_MIN),
             go_on=lambda: clock() < begun + seconds and not stop(),
             late=lambda first: clock() > begun + seconds * (1.0 + first * _FIRST_ROUND),
             tell=tell,
