@@ -3,7 +3,8 @@
 Each series has a law: columns, how levels of windows come about, how rows do. A reference of 5,000 rows and a history of 30,
 60 or 90 windows are drawn from it; the adviser sees these alone. Then every candidate, with the thresholds that the adviser
 set, runs over fresh windows of the same law, calm ones for false alarms and struck ones for delays. The best in hindsight
-is the fastest of those that vedette can run and whose fresh false alarms are within the budget (told beside it: with their
+is the fastest of those that vedette can run (detectors for independent rows where no test of dependence speaks against them)
+and whose fresh false alarms are within the budget (told beside it: with their
 whole 95 % interval); "broken" means that those of the choice are over it, "surely" with their whole interval.
 
     python benchmarks/judgement/adviser.py --series 40 --rounds 10        twenty minutes on one core
@@ -302,6 +303,7 @@ def main() -> None:
     )
     parser.add_argument("--case", action="append", choices=LAWS, help="default all, in turn")
     parser.add_argument("--series", type=int, default=40)
+    parser.add_argument("--first", type=int, default=0, help="number of the first series, to share them out")
     parser.add_argument(
         "--rounds", type=int, default=10, help="of 16 fresh runs of 36 days, for the hindsight"
     )
@@ -311,7 +313,7 @@ def main() -> None:
     parser.add_argument("--verbose", action="store_true")
     options = parser.parse_args()
     cases, found, clock = options.case or list(LAWS), [], time.process_time()
-    for number in range(options.series):
+    for number in range(options.first, options.first + options.series):
         one = outcome(cases[number % len(cases)], number // len(cases), options)
         found.append(one)
         print(
