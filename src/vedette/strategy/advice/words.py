@@ -99,6 +99,9 @@ def _choice(advised: Advised) -> str:
             + "."
         )
     new = choice.name != advice.in_force
+    shared = any(line.startswith("detectors_share = ") for line in choice.lines)
+    if new and not shared and advice.in_force.endswith(("_quarter", "_sixteenth")):
+        words += " Without detectors_share, which is to be taken out."
     if any(line.startswith("rows = ") for line in choice.lines):
         words += " vedette uses it as long as no test of dependence speaks against it."
     elif any(line.startswith("rules.") for line in choice.lines):
