@@ -367,7 +367,7 @@ def test_rules_fire_after_so_many_windows_in_a_row() -> None:
 
 
 def test_thresholds_keep_the_budget_on_calm_replays() -> None:
-    """The rule's threshold opens half the budget's alarms on what it was set on, and not many more on other replays."""
+    """The rule's threshold opens 0.4 of the budget's alarms on what it was set on, and not many more on other replays."""
     own = past(13, 40, 300)
     track = Track.of(own)
     set_on, other = (track.calm(150, np.random.default_rng(seed)) for seed in (1, 2))
@@ -471,7 +471,7 @@ def test_series_have_a_fifth_of_the_budget_and_detectors_the_rest(long) -> None:
     """The limit of the series is T/B of its share; the detectors' budget is 0.8, and all of it without series."""
     own, ready, replays = long
     assert ready.detectors.state.budget[0] == pytest.approx(0.8)
-    assert ready.series["x"].state.limit[0] == pytest.approx(30.0 / (0.2 * 0.9))
+    assert ready.series.state.limit[0] == pytest.approx(30.0 / (0.2 * 0.9))
     assert CANDIDATES["e_detector"].fit(own, replays).state.budget[0] == 1.0
     assert ready.lines == ("series = true",)
     assert CANDIDATES["e_detector"].fit(own, replays).lines == ("series = false",)
@@ -499,7 +499,7 @@ def test_a_race_with_series_says_what_they_are_worth(long) -> None:
     said = str(Advised("m", replace(advice, choice=entries["e_detector"], sure=True), START, START, 0, None))
     assert "e_detector is advised instead of series" in said
     assert "series = false" in said
-    assert "from the next reference on" in said
+    assert "from the next round on" in said
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ import pytest
 
 import vedette
 from tests.world import DAY, START
-from vedette import cli
+from vedette import cli, config, strategy
 from vedette.engine import alerts as engine
 from vedette.engine import cycle
 from vedette.engine.advise import advise_model
@@ -227,8 +227,12 @@ def test_what_cannot_be_replayed_is_said(tables: ModelTables) -> None:
         replay_model(tables)
     with pytest.raises(ValueError, match=r"must be START\.\.END"):
         replay_model(tables, ["accuracy < 0.5"], incidents=["yesterday"])
-    with pytest.raises(ValueError, match=r"must be START\.\.END"):
+    with pytest.raises(
+        ValueError, match=r"it ends before it begins: must be START\.\.END, with END after START"
+    ):
         replay_model(tables, ["accuracy < 0.5"], incidents=["2026-01-03..2026-01-02"])
+    with pytest.raises(ValueError, match="it ends when it begins"):
+        replay_model(tables, ["accuracy < 0.5"], incidents=["2026-01-03..2026-01-03"])
     with pytest.raises(ValueError, match="outside the possible"):
         replay_model(tables, ["accuracy < 7"])
     with pytest.raises(ValueError, match="must be in this order"):
@@ -261,6 +265,9 @@ def test_the_dry_run_on_the_command_line(
     assert code == 0
     assert "would have caught 1 of" in out
     assert "would have fired once" in out
+    _, out, _ = inside(capsys, monkeypatch, *words, "--since", "2027-01-01", "--until", "2027-02-01")
+    said = "m: no windows with rows from 2027-01-01 and before 2027-02-01; there are some from 2026-01-01 to"
+    assert said in " ".join(out.split())
     told = json.loads(inside(capsys, monkeypatch, *words, "--json")[1])
     assert told["rules"][0]["false"] == 0
     assert told["rules"][0]["firings"][0]["opened"].startswith("2026-01-18")
@@ -293,6 +300,35 @@ def test_advice_on_the_command_line(
     assert signal.getsignal(signal.SIGINT) is before
     told = inside(capsys, monkeypatch, "advise", "m", "--seconds", "7", "--lake", str(folder), "--json")[1]
     assert json.loads(told)["choice"]["name"] == raced[0].advice.choice.name
+
+
+def test_too_little_time_is_an_error_that_says_so(tables: ModelTables) -> None:
+    """A clock that is late at once: nothing could be told, and how to get more. Looks within a round keep to the time."""
+    ticks = iter(range(100))
+    with pytest.raises(DataError, match=r"could not tell more in the time: 2 s were over .* --seconds"):
+        advise_model(tables, seconds=2, clock=lambda: float(next(ticks)), candidates=SOME)
+    assert next(ticks) < 8
+
+
+def test_detectors_use_the_share_that_is_written(folder: Path, tmp_path: Path) -> None:
+    """A share of the budget goes with the next windows that are judged, is in the history, and is what is in force."""
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    lake, random = Lake.at(tmp_path), np.random.default_rng(1)
+    tables = lake.model("m")
+    now = [(START + (DAYS + 2) * DAY).timestamp()]
+    monitor = vedette.Monitor("m", lake=tmp_path, clock=lambda: now[0], resources=False)
+    label = random.integers(0, 2, 100)
+    monitor.log_many(
+        {"x": random.normal(size=100), "prediction": label, "label": label, "time": [now[0] - 90_000.0] * 100}
+    )
+    monitor.close()
+    cycle.once(lake, models=["m"], written=config.Config(models={"m": {"detectors_share": 0.25}}))
+    kept = kept_row(tables)
+    assert kept is not None
+    assert strategy.State.from_bytes(kept.block).budget[0] == pytest.approx(0.25)
+    assert any("detectors_share" in str(one) for one in audit(tables))
+    some = {name: CANDIDATES[name] for name in ("e_detector", "e_detector_quarter", "limits")}
+    assert advise_model(tables, stop=lambda: True, candidates=some).advice.in_force == "e_detector_quarter"
 
 
 def test_the_code_of_the_page_runs(monkeypatch: pytest.MonkeyPatch) -> None:

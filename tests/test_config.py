@@ -71,6 +71,12 @@ def test_a_file_gives_the_settings_of_a_model(tmp_path: Path) -> None:
         ("[models.m.rules]\nlow = { when = 'rows < 1', pages = true }", "rules.low: unknown key 'pages'"),
         ("[models.m]\nsampler = 2", "sampler=2: must be a rate above 0 and at most 1, or the name"),
         ("[models.m]\nsampler = true", "sampler=True: must be a rate"),
+        (
+            "[models.m]\ndetectors_share = 0",
+            "detectors_share=0: must be above 0 and at most 1, a share of the budget",
+        ),
+        ("[models.m]\ndetectors_share = true", "detectors_share=True: must be above 0"),
+        ("[models.m]\ndetectors_share = 1.5", "detectors_share=1.5: must be above 0"),
         ("lake = 3", "lake=3: must be text"),
         ("recording = 3", "recording=3: must be a table"),
         (

@@ -114,6 +114,7 @@ MODEL_KEYS = {
     "sampler": "which rows are kept: a rate such as 0.01, or the name of a sampler such as auto",
     "rows": "independent, where each row is known to be independent of the others; dependent",
     "series": "whether figures are held against what was expected of them by hour, day and trend: true or false",
+    "detectors_share": "share of the budget that the detectors use, where that is less than they may: above 0, at most 1",
     "holidays": "days, by the model's timezone, that are like no others: nothing is expected of them",
     "events": "times of known events, such as deployments, after which figures may have another level",
     "tolerance": "changes that do not matter, by column or watch, in the data's own unit",
@@ -131,7 +132,7 @@ RULE_KEYS = {
 }
 TASKS = ("classification", "regression", *STRUCTURED)
 ROWS = ("dependent", "independent")
-JUDGING = ("rules", "tolerance", "rows", "series", "holidays", "events")
+JUDGING = ("rules", "tolerance", "rows", "series", "detectors_share", "holidays", "events")
 """Keys that whoever judges reads, again in every round; the others are settings that a producer gives."""
 
 
@@ -193,6 +194,11 @@ def read(path: Path | None = None) -> Config:
                 raise ValueError(f"rows={table['rows']!r}: must be one of {', '.join(ROWS)}")
             if not isinstance(table.get("series", True), bool):
                 raise ValueError(f"series={table['series']!r}: must be true or false")
+            share = table.get("detectors_share", 1.0)
+            if isinstance(share, bool) or not isinstance(share, int | float) or not 0 < share <= 1:
+                raise ValueError(
+                    f"detectors_share={share!r}: must be above 0 and at most 1, a share of the budget"
+                )
             for key in ("holidays", "events"):
                 _check_times(key, table.get(key, []))
         except ValueError as error:

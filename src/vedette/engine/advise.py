@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -14,19 +16,22 @@ from vedette.engine import written
 from vedette.engine.alerts import alerts
 from vedette.engine.detecting import arrived
 from vedette.engine.false_alarms import measured
-from vedette.engine.judge import reference_plan
+from vedette.engine.judge import detectors_share, findings_of, reference_plan
 from vedette.engine.state import Kept, kept_row
 from vedette.engine.summarise import Shape
 from vedette.errors import DataError
+from vedette.lake.events import latest_reference
 from vedette.lake.tables import ModelTables
 from vedette.records import Status
 from vedette.strategy.advice import (
     CANDIDATES,
+    COLUMNS_MAX,
     WINDOWS_MIN,
     Advised,
     Candidate,
-    Course,
     History,
+    OfStrategy,
+    WithSeries,
     advise,
     history,
     race,
@@ -38,6 +43,9 @@ SECONDS = 60.0
 """How long a race may take where nobody says."""
 
 _ROUNDS_MAX = 200
+_COLUMNS_A_SECOND = 1.0  # that are replayed at most: to make ready and replay one takes about half of it
+_COLUMNS_MIN = 2
+_FIRST_ROUND = 0.1  # more of the time, before the first round is left in the midst of it
 _WINDOWS_MAX = 1000
 _SEED = 20260101  # the same history and rounds give the same advice
 
@@ -53,40 +61,64 @@ def advise_model(
     clock: Callable[[], float] = time.monotonic,
     candidates: Mapping[str, Candidate] = CANDIDATES,
 ) -> Advised:
-    """Race the strategies on the clean history of a model, for so many seconds at most (one round in any case).
+    """Race the strategies on the clean history of a model, for so many seconds at most.
 
-    Nothing is written. Clean are the windows that were judged since the reference in force without an open alarm; those of
-    alerts that were marked as false are clean. ``stop`` ends the race after the round that is running; ``candidates`` are
-    who races. Raises ``ValueError`` for an impossible number of seconds, ``DataError`` where there is no reference or too
-    little history.
+    Where they are few, fewer columns and candidates race, which the advice says; of a round of replays that they do not last
+    for, what was through counts. Nothing is written. Clean are the windows that were judged since the reference in force
+    without an open alarm; those of alerts that were marked as false are clean. ``stop`` ends the race after the round that is
+    running; ``candidates`` are who races. Raises ``ValueError`` for an impossible number of seconds, ``DataError`` where there
+    is no reference, too little history, or so little time that nothing could be told.
     """
     if not seconds > 0:
         raise ValueError(f"seconds={seconds}: must be greater than 0")
-    model, until = tables.path.name, clock() + seconds
+    model, begun = tables.path.name, clock()
     kept = kept_row(tables)
     if kept is None or not kept.reference:
         raise DataError(f"model {model!r}: no reference: give one with monitor.reference(frame)")
     past, steps, n_left_out = _history(tables, kept)
-    course = race(
-        past,
-        seed=_SEED,
-        candidates=candidates,
-        rounds_max=_ROUNDS_MAX,
-        go_on=lambda: clock() < until and not stop(),
-        tell=tell,
+    if _rows_in_force(tables, kept):
+        past = replace(past, dependent=None)
+    name = _in_force(
+        tables, kept, {name: one for name, one in candidates.items() if one.unfit(past) is None}, past
     )
-    found = advise(course, seed=_SEED, in_force=_in_force(tables, kept, course))
+    try:
+        course = race(
+            past,
+            seed=_SEED,
+            candidates={name: candidates[name], **candidates},
+            rounds_max=_ROUNDS_MAX,
+            columns_max=max(min(round(seconds * _COLUMNS_A_SECOND), COLUMNS_MAX), _COLUMNS_MIN),
+            go_on=lambda: clock() < begun + seconds and not stop(),
+            late=lambda first: clock() > begun + seconds * (1.0 + first * _FIRST_ROUND),
+            tell=tell,
+        )
+    except TimeoutError:
+        raise DataError(
+            f"model {model!r}: could not tell more in the time: {seconds:g} s were over before one column had been replayed; "
+            f"give it more with --seconds ({SECONDS:g} is usual)"
+        ) from None
+    found = advise(course, seed=_SEED, in_force=name)
     return Advised(model, found, steps[0], steps[-1], n_left_out, measured(tables, alerts(tables)))
 
 
-def _in_force(tables: ModelTables, kept: Kept, course: Course) -> str:
-    """What judges the model now: with series beside it where these are on and could race."""
-    proved = kept.guarantee.splitlines()[-1:] and kept.guarantee.splitlines()[-1].startswith("proved")
-    rows = written.in_force(tables).rows == "independent"
-    name = strategy.EDetectorRows.name if rows and proved else strategy.EDetector.name
-    beside = {strategy.EDetectorRows.name: "series_rows", strategy.EDetector.name: "series"}[name]
-    raced = any(one.name == beside for one in course.runners)
-    return beside if course.track.history.series and raced else name
+def _rows_in_force(tables: ModelTables, kept: Kept) -> bool:
+    """True where the detector for independent rows judges the model now."""
+    said = kept.guarantee.splitlines()[-1:]
+    return written.in_force(tables).rows == "independent" and bool(said) and said[0].startswith("proved")
+
+
+def _in_force(tables: ModelTables, kept: Kept, able: Mapping[str, Candidate], past: History) -> str:
+    """What judges the model now, of those who can race: with series beside it where these are on, and with the part of its
+    budget that is nearest to the one that is written.
+    """
+    make = strategy.EDetectorRows if _rows_in_force(tables, kept) else strategy.EDetector
+    said = written.in_force(tables)
+    part = detectors_share(said) / detectors_share(replace(said, detectors_share=None))
+    for kind in (WithSeries, OfStrategy) if past.series else (OfStrategy,):
+        parts = {name: one.part for name, one in able.items() if isinstance(one, kind) and one.make is make}
+        if parts:
+            return min(parts, key=lambda name: abs(math.log(parts[name] / part)))
+    return strategy.EDetector.name
 
 
 def clean_windows(tables: ModelTables, known: list[datetime], window: timedelta) -> list[datetime]:
@@ -122,7 +154,7 @@ def _history(tables: ModelTables, kept: Kept) -> tuple[History, list[datetime], 
         .drop("hashes")
         .collect()
     )
-    window = timedelta(seconds=shape.settings.window_s)
+    window, event = timedelta(seconds=shape.settings.window_s), latest_reference(tables)
     known = sorted(rows["known"].unique().to_list())
     clean = clean_windows(tables, known, window)[-_WINDOWS_MAX:]
     n_left_out = len(known) - len(clean) if len(clean) < _WINDOWS_MAX else 0
@@ -144,6 +176,7 @@ def _history(tables: ModelTables, kept: Kept) -> tuple[History, list[datetime], 
             budget=shape.settings.budget_per_month,
             weight=state.weight,
             series=written.in_force(tables).series is not False,
+            findings=findings_of(event[1]) if event is not None else None,
         )
     except ValueError as error:
         raise DataError(f"model {model!r}: {error}") from None

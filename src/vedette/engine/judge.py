@@ -37,7 +37,7 @@ from vedette.lake.tables import ModelTables
 from vedette.records import Status, Verdict
 from vedette.statistics.summary import Summary
 
-__all__ = ["accept", "judge", "reference_plan"]
+__all__ = ["accept", "detectors_share", "findings_of", "judge", "reference_plan"]
 
 
 def reference_plan(
@@ -187,7 +187,7 @@ def _opening(
         return None
     plan, reference, arrival = found
     told: set[tuple[str, str]] = set()
-    budget = shape.settings.budget_per_month * (1.0 if said.series is False else 1.0 - SERIES_SHARE)
+    budget = shape.settings.budget_per_month * detectors_share(said)
     if kept is None or renewed:
         mark, state = _begin(kept, plan, reference, (name, detail), arrival, shape, budget)
     else:
@@ -198,7 +198,13 @@ def _opening(
             state = replace(state, budget=np.array([budget]))
         alarms = {key_of(one) for one in json.loads(kept.verdicts) if one["verdict"] == Status.ALARM}
         told = alarms & {(watch.id, watch.segment) for watch in plan.watches}
-    return mark, arrival, Detection(plan, state, reference, told, _findings(detail))
+    return mark, arrival, Detection(plan, state, reference, told, findings_of(detail))
+
+
+def detectors_share(said: written.Written) -> float:
+    """The share of the budget that detectors have: what is left of it beside the series, or less where that is written."""
+    most = 1.0 if said.series is False else 1.0 - SERIES_SHARE
+    return most if said.detectors_share is None else min(said.detectors_share, most)
 
 
 def _verdict_rows(
@@ -229,10 +235,10 @@ def _verdict_rows(
     return found + [row_of(one) | {"told": one.evidence} for one in rest]
 
 
-def _findings(
+def findings_of(
     detail: Mapping[str, Any],
 ) -> tuple[strategy.Finding, strategy.Finding, strategy.Finding]:
-    """What the tests on the reference said; nothing was tested where there is none."""
+    """What the tests of dependence on the reference said, of the detail of its event; nothing was tested where there is none."""
     nothing = {"tested": 0, "p_value": None, "watch": ""}
     first, second, third = (
         strategy.Finding(

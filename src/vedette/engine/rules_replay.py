@@ -88,7 +88,10 @@ class RuleReplay:
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """Rules over windows from ``first`` to ``last`` (their starts; None without any), and the incidents known there."""
+    """Rules over windows from ``first`` to ``last`` (their starts; None without any), and the incidents known there.
+
+    ``since`` and ``until`` are what was asked for, ``there`` the first and the last window that there are at all.
+    """
 
     model: str
     first: datetime | None
@@ -96,6 +99,9 @@ class Replayed:
     window_s: float
     incidents: tuple[Incident, ...]
     rules: tuple[RuleReplay, ...]
+    since: datetime | None = None
+    until: datetime | None = None
+    there: tuple[datetime, datetime] | None = None
 
 
 def replay_model(
@@ -121,11 +127,9 @@ def replay_model(
     window = timedelta(seconds=shape.settings.window_s)
     live = (pl.col("part") == "live") & (pl.col("segment") == "")
     rows = tables["summaries"].scan().filter(live).drop("hashes").collect()
-    steps = sorted(
-        one
-        for one in rows["known"].unique().to_list()
-        if (begin is None or one >= begin) and (end is None or one < end)
-    )
+    every = sorted(rows["known"].unique().to_list())
+    there = (every[0], every[-1]) if every else None
+    steps = [one for one in every if (begin is None or one >= begin) and (end is None or one < end)]
     rows = rows.filter(pl.col("known").is_in(steps))
     reference = {}
     if latest_reference(tables) is not None:
@@ -141,7 +145,7 @@ def replay_model(
             spans, n_unknown, reason = _judged(tables, shape, name, rule, came, reference)
         out.append(_compared(name, rule, spans, known, window, (len(steps), n_unknown, reason)))
     first, last = (steps[0], steps[-1]) if steps else (None, None)
-    return Replayed(model, first, last, shape.settings.window_s, tuple(known), tuple(out))
+    return Replayed(model, first, last, shape.settings.window_s, tuple(known), tuple(out), begin, end, there)
 
 
 def _chosen(tables: ModelTables, said: Sequence[str]) -> dict[str, Rule]:
@@ -172,8 +176,11 @@ def _span(text: str) -> Incident:
         begun, ended = (moment(one or None, "incident") for one in (start, end))
     except ValueError:
         begun = ended = None
-    if not dots or begun is None or (end and ended is None) or (ended is not None and not begun < ended):
+    if not dots or begun is None or (end and ended is None):
         raise ValueError(f"incident={text!r}: must be START..END, such as 2026-03-01..2026-03-04")
+    if ended is not None and not begun < ended:
+        told = "it ends before it begins" if ended < begun else "it ends when it begins"
+        raise ValueError(f"incident={text!r}: {told}: must be START..END, with END after START")
     return Incident(text, begun, ended)
 
 

@@ -29,7 +29,7 @@ _OF_PROBES = {"changed": "values(changed) outside 0 to 0"}  # where nobody says 
 class Written:
     """Rules by name as they were written, tolerances by column or watch, and what is said of the rows and of time.
 
-    ``series`` is None where nobody says; ``holidays`` are days and ``events`` times, as ISO text.
+    ``series`` and ``detectors_share`` are None where nobody says; ``holidays`` are days and ``events`` times, as ISO text.
     """
 
     rules: Mapping[str, Any] = field(default_factory=dict)
@@ -38,6 +38,7 @@ class Written:
     series: bool | None = None
     holidays: tuple[str, ...] = ()
     events: tuple[str, ...] = ()
+    detectors_share: float | None = None
 
     def __post_init__(self) -> None:
         for name in ("holidays", "events"):  # JSON gives lists
@@ -53,8 +54,8 @@ class Written:
         """All that is said, by name: ``rules.low``, ``tolerance.age``, ``rows``."""
         found = {f"rules.{name}": said for name, said in self.rules.items()}
         found |= {f"tolerance.{name}": said for name, said in self.tolerance.items()}
-        plain = {"rows": self.rows, "series": self.series, "holidays": self.holidays, "events": self.events}
-        usual = {"rows": "dependent", "series": None, "holidays": (), "events": ()}
+        usual = {"rows": "dependent", "series": None, "holidays": (), "events": (), "detectors_share": None}
+        plain = {name: getattr(self, name) for name in usual}
         return found | {name: said for name, said in plain.items() if said != usual[name]}
 
 

@@ -27,7 +27,7 @@ def print_replayed(found: Any, *, as_json: bool = False) -> None:
         return
     console = Terminal()
     if found.first is None:
-        console.print(f"{found.model}: no windows with rows in that time", highlight=False, markup=False)
+        console.print(f"{found.model}: {_nothing(found)}", highlight=False, markup=False)
         return
     console.print(
         f"{found.model}: windows from {_time(found.first)} to {_time(found.last)} UTC, {len(found.incidents)} known incidents",
@@ -40,6 +40,21 @@ def print_replayed(found: Any, *, as_json: bool = False) -> None:
         )
         for words in _lines(one, len(found.incidents)):
             console.print(f"  {visible(words, 400)}", highlight=False, markup=False)
+
+
+def _nothing(found: Any) -> str:
+    """That there are no windows, or none in the span that was asked for."""
+    if found.there is None:
+        return "no windows with rows yet"
+    asked = [
+        f"{word} {_time(one)}"
+        for word, one in (("from", found.since), ("before", found.until))
+        if one is not None
+    ]
+    return (
+        f"no windows with rows {' and '.join(asked)}; there are some from {_time(found.there[0])} "
+        f"to {_time(found.there[1])} UTC"
+    )
 
 
 def _lines(one: Any, n_incidents: int) -> list[str]:

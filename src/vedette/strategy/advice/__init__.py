@@ -13,15 +13,18 @@ from __future__ import annotations
 
 from vedette.strategy.advice.advice import Advice, Entry, Sight, advise
 from vedette.strategy.advice.candidates import CANDIDATES, Candidate, Ready
+from vedette.strategy.advice.detectors import OfStrategy
+from vedette.strategy.advice.expected import WithSeries
 from vedette.strategy.advice.faults import FAULTS, Fault, faults_of, inject
 from vedette.strategy.advice.history import WINDOWS_MIN, Column, History, history
-from vedette.strategy.advice.race import Course, race
+from vedette.strategy.advice.race import COLUMNS_MAX, Course, race
 from vedette.strategy.advice.replays import Replays, Told
 from vedette.strategy.advice.survival import Delay
 from vedette.strategy.advice.words import Advised
 
 __all__ = [
     "CANDIDATES",
+    "COLUMNS_MAX",
     "FAULTS",
     "WINDOWS_MIN",
     "Advice",
@@ -33,10 +36,12 @@ __all__ = [
     "Entry",
     "Fault",
     "History",
+    "OfStrategy",
     "Ready",
     "Replays",
     "Sight",
     "Told",
+    "WithSeries",
     "advise",
     "faults_of",
     "history",

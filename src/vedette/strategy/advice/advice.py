@@ -29,7 +29,7 @@ class Entry:
 
     ``rate``, ``rate_low`` and ``rate_high`` are false alarms a month over everything watched, with exact 95 % limits;
     ``delay`` is the mean delay in windows over the faults that count, ``delay_low`` and ``delay_high`` its 95 % interval.
-    ``within`` is True where the upper limit is within the budget, or half of it (``Track.limit``).
+    ``within`` is True where the upper limit is within the budget, or a part of it (``Track.limit_of``).
     ``left`` says why it left the race, ``lines`` what to write into vedette.toml, that it be in force, ``runs`` whether
     vedette can run it.
     """
@@ -161,7 +161,7 @@ def _entry(course: Course, runner: Runner) -> Entry:
         mean,
         mean - half,
         mean + half,
-        high <= course.track.limit and runner.out != "over the budget",
+        high <= course.track.limit_of(runner) and runner.out != "over the budget",
         runner.out,
         tuple(runner.ready.lines),
     )

@@ -6,17 +6,25 @@ drawn anew. That alone would let windows differ by sampling twice, so a window i
 phi_j (of numbers the six first polynomials of the mid-rank, orthonormal under the shares p of all: location, spread,
 and so on), and its shares are::
 
-    p_w = p (1 + sum_j (c_j + o_j + s_j m_j) phi_j),    s_j^2 = (D_j+ - 1) / D_j  W/(W - P)
+    p_w = p (1 + sum_j (c_j + o_j + s_j l_jw) phi_j)
+    l_jw = a l_j,w-1 + e_jv,    e_jv = m_jv - a m_j,v-1,    s_j^2 = (D_j+ - 1)(1 - a^2) / mean(n e_j^2)
 
 with c_j the mean of its phase, m_j beside it, D_j the dispersion of the windows about their P phases (variance of m_j
 over that of independent rows) and D_j+ the upper limit of it that is in force. For independent rows s is about 0 and a
-replay is a new sample, tails and all; where days differ s is about 1 and a replay has the days that were. The phases'
-means are known from few windows: o_j is drawn for each replay, the mean over the phase of windows drawn in blocks as above.
+replay is a new sample, tails and all; where days differ s is about 1 and a replay has the days that were.
+
+Levels that hang together do so beyond the end of a block, and a short history shows too little of it, since its own mean
+is taken off. So blocks are those of the innovations e, of the windows v that were drawn, and the levels l are made of them
+(prewhitening and post-blackening: Davison and Hinkley 1997, "Bootstrap Methods and their Application", section 8.2.3); a is
+the autocorrelation of levels (``lasting``), 0 where windows do not differ, and then l = m in blocks of neighbours. The
+phases' means are known from few windows: o_j is drawn for each replay, the mean over the phase of levels made as above, and of
+as many rows.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -39,13 +47,16 @@ FAIR = 0.5
 
 _BLOCK_MIN = 7
 _DIRECTIONS = 6
+_LASTING_MAX = 0.95
+_MORE_LEVEL = 0.05
+_DIFFER_LEVEL = 0.01  # of a direction's dispersion, over all of a column: where levels differ at all
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Noise:
     """How windows of a column differ: ``shares`` [cells + 1] of all, ``basis`` [J, cells + 1] the directions, ``centre``
     [P, J] the mean scores of each phase, ``own`` [W, J] those of each window beside it, ``dispersion`` and ``limit`` [J]
-    their D and D+, ``rows`` [W] the rows of each window.
+    their D and D+, ``rows`` [W] the rows of each window; ``lasting`` is the autocorrelation of the column's levels.
     """
 
     shares: Floats
@@ -55,6 +66,7 @@ class Noise:
     dispersion: Floats
     limit: Floats
     rows: Ints
+    lasting: float = 0.0
 
 
 def block_length(series: Floats) -> float:
@@ -157,6 +169,8 @@ def noises_of(history: History, caution: float = FAIR) -> dict[str, Noise]:
     phase = history.phase(history.start)
     free = float(max(len(phase) - len(np.unique(phase)), 1))
     found = {source: _measured(history, one) for source, one in history.columns.items()}
+    lasting = _lasting(history, found, free, caution)
+    found = {source: _unbiased(one, lasting[source], history.period) for source, one in found.items()}
     limits = {source: np.ones(len(one.dispersion)) for source, one in found.items()}
     kinds: dict[tuple[str, int], list[str]] = {}
     for source, one in found.items():
@@ -170,9 +184,62 @@ def noises_of(history: History, caution: float = FAIR) -> dict[str, Noise]:
     for (name, j), sources in kinds.items():
         at = -1 if name == "missing" else j
         d = np.array([found[source].dispersion[at] for source in sources])
-        for source, limit in zip(sources, _limits(d, free, caution).tolist(), strict=True):
+        a = max(found[source].lasting for source in sources)
+        known = (
+            free * (1.0 - a * a) / (1.0 + a * a)
+        )  # a variance of levels that hang together is known as of fewer
+        for source, limit in zip(sources, _limits(d, max(known, 1.0), caution).tolist(), strict=True):
             limits[source][at] = limit
     return {source: replace(one, limit=limits[source]) for source, one in found.items()}
+
+
+def _lasting(history: History, noises: Mapping[str, Noise], free: float, caution: float) -> dict[str, float]:
+    """The autocorrelation of the levels of each column's windows, halfway between its own and that of all columns.
+
+    Of the scores x = m sqrt(n), which are levels and sampling of variance 1, where the dispersion D is surely above 1::
+
+        a = sum x_w x_w-1 / sum (D - 1),    raised by (1 + 3 a)/W
+
+    since it is too low in so short a series (Kendall 1954, Biometrika 41, 403-404; for each phase alone without the
+    series' own mean, by 2 a/W); and up to the upper limit of level ``caution``, of a normal law of variance (1 - a^2)/W.
+    """
+    begun = history.start
+    joined = np.flatnonzero(np.diff(begun) < 1.5 * history.window_s) + 1
+    together: list[tuple[float, float]] = []
+    own: dict[str, tuple[float, float]] = {}
+    for source, one in noises.items():
+        x = one.own * np.sqrt(one.rows)[:, None]
+        differ = special.chdtrc(free, free * one.dispersion) < _DIFFER_LEVEL / max(len(one.dispersion), 1)
+        product = float((x[joined] * x[joined - 1])[:, differ].sum()) / max(len(joined), 1)
+        own[source] = product, float((one.dispersion[differ] - 1.0).sum())
+        together.append(own[source])
+    whole = np.sum(together, axis=0)
+    n = float(len(begun))
+
+    def of(product: float, power: float) -> float:
+        if not power > 0:
+            return 0.0
+        a = min(max(product / power, 0.0), _LASTING_MAX)
+        a += (1.0 + 3.0 * a if history.period == 1 else 2.0 * a) / n
+        a += float(special.ndtri(caution)) * math.sqrt(max(1.0 - a * a, 0.0) / n)
+        return min(max(a, 0.0), _LASTING_MAX)
+
+    middle = of(*whole.tolist())
+    return {source: 0.5 * (middle + of(*one)) if one[1] > 0 else 0.0 for source, one in own.items()}
+
+
+def _unbiased(noise: Noise, lasting: float, period: int) -> Noise:
+    """The noise with what the mean of few windows that hang together takes off their dispersion: D - 1 is too small by
+    the factor 1 - (1 + a)/(1 - a)/W, without which it is taken of independent windows.
+    """
+    n = len(noise.rows)
+    if not lasting > 0.0 or period > 1:
+        return replace(noise, lasting=lasting)
+    part = min((1.0 + lasting) / (1.0 - lasting) / n, 0.5)
+    more = np.maximum(noise.dispersion - 1.0, 0.0) * (1.0 - 1.0 / n) / (1.0 - part)
+    return replace(
+        noise, lasting=lasting, dispersion=np.where(noise.dispersion > 1.0, 1.0 + more, noise.dispersion)
+    )
 
 
 def _limits(d: Floats, free: float, caution: float) -> Floats:
@@ -189,7 +256,11 @@ def _limits(d: Floats, free: float, caution: float) -> Floats:
 
 
 def _limit(d: float, free: float, caution: float) -> float:
-    """The upper limit of a dispersion by chi-square, at least 1."""
+    """The upper limit of a dispersion by chi-square, at least 1; 1 where no caution is asked for and nothing speaks for more,
+    at 5 %: that windows do not differ at all is likely beforehand.
+    """
+    if caution <= FAIR and float(special.chdtrc(free, free * d)) > _MORE_LEVEL:
+        return 1.0
     return max(1.0, d * free / (2.0 * float(special.gammaincinv(free / 2.0, 1.0 - caution))))
 
 
@@ -248,17 +319,35 @@ def draw(history: History, noise: Noise, order: Ints, again: Ints, random: np.ra
     n_runs, n_windows = order.shape
     phase = history.phase(history.start[-1] + history.window_s * (1 + np.arange(n_windows)))
     have = history.phase(history.start)
-    free = len(have) / max(len(have) - len(np.unique(have)), 1)
-    weight = np.zeros((n_runs * history.period, len(have)))
-    np.add.at(weight, (np.arange(n_runs)[:, None] * history.period + have[again], again), 1.0)
-    weight /= np.maximum(weight.sum(axis=1, keepdims=True), 1.0)
-    offset = (weight @ noise.own).reshape(n_runs, history.period, -1) * math.sqrt(free)
-    s = np.sqrt(free * np.maximum(noise.limit - 1.0, 0.0) / np.maximum(noise.dispersion, 1e-9))
-    scores = (noise.centre + offset)[:, phase] + s * noise.own[order]
-    shares = np.maximum(noise.shares * (1.0 + scores.reshape(-1, len(s)) @ noise.basis), 0.0)
+    levels = np.concatenate([_levels(history, noise, one) for one in (again, order)], axis=1)
+    past, levels = levels[:, : len(have)], levels[:, len(have) :]
+    offset = np.zeros((n_runs, history.period, past.shape[2]))
+    for one in np.unique(have):
+        own = have == one
+        rows = max(float(noise.rows[own].sum()), 1.0)
+        offset[:, one] = past[:, own].mean(axis=1) + random.normal(size=offset[:, one].shape) / math.sqrt(
+            rows
+        )
+    scores = (noise.centre + offset)[:, phase] + levels
+    shares = np.maximum(noise.shares * (1.0 + scores.reshape(-1, len(noise.basis)) @ noise.basis), 0.0)
     shares /= shares.sum(axis=1, keepdims=True)
     found = random.multinomial(noise.rows[order.ravel()], shares)
     return np.asarray(found, dtype=np.int64).reshape(n_runs, n_windows, -1)
+
+
+def _levels(history: History, noise: Noise, order: Ints) -> Floats:
+    """float64[R, T, J]: levels of windows, made of the innovations of the windows ``order`` [R, T]."""
+    a, own = noise.lasting, noise.own
+    innovation = own * math.sqrt(1.0 - a * a)  # where no window is before it
+    joined = np.flatnonzero(np.diff(history.start) < 1.5 * history.window_s) + 1
+    innovation[joined] = own[joined] - a * own[joined - 1]
+    power = (noise.rows[:, None] * np.square(innovation)).mean(axis=0)
+    scale = np.sqrt(np.maximum(noise.limit - 1.0, 0.0) * (1.0 - a * a) / np.maximum(power, 1e-9))
+    found = innovation[order] * scale
+    found[:, 0] /= math.sqrt(1.0 - a * a)  # the first has no past: a level of its own
+    for t in range(1, order.shape[1] if a > 0.0 else 0):
+        found[:, t] += a * found[:, t - 1]
+    return np.asarray(found)
 
 
 def _series(column: Column) -> Floats:

@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
-from vedette.strategy.advice.detectors import OfStrategy
-from vedette.strategy.advice.expected import WithSeries
+from vedette.strategy.advice.detectors import Detectors, OfStrategy
+from vedette.strategy.advice.expected import Series, WithSeries
 from vedette.strategy.advice.history import Column, History
 from vedette.strategy.advice.plain import Plain
 from vedette.strategy.advice.replays import Replays, Told
@@ -28,6 +28,14 @@ class Ready(Protocol):
     @property
     def lines(self) -> tuple[str, ...]:
         """What to write into the model's table of ``vedette.toml``, that it be in force; none where nothing is needed."""
+
+    @property
+    def detectors(self) -> Detectors | None:
+        """The detectors that it judges with, which are judged together with those of others; None without any."""
+
+    @property
+    def series(self) -> Series | None:
+        """The series that it watches, which are judged once for all who do; None without any."""
 
     def opens(self, column: Column, replays: Replays) -> Told:
         """Where alarms open, and stand, in replays of a column: bool [R, T, K] by its watches."""
@@ -65,10 +73,30 @@ CANDIDATES: dict[str, Candidate] = {
     one.name: one
     for one in (
         OfStrategy("e_detector", "the e-detector alone", EDetector),
+        OfStrategy(
+            "e_detector_quarter", "the e-detector alone, with a quarter of its budget", EDetector, 1 / 4
+        ),
+        OfStrategy("e_detector_sixteenth", "the same, with a sixteenth of it", EDetector, 1 / 16),
         OfStrategy("e_detector_rows", "the e-detector for independent rows alone", EDetectorRows),
         WithSeries("series", "the e-detector, and the series of figures beside it", EDetector),
         WithSeries(
+            "series_quarter", "the same, the e-detector with a quarter of its budget", EDetector, 1 / 4
+        ),
+        WithSeries("series_sixteenth", "the same, with a sixteenth of it", EDetector, 1 / 16),
+        WithSeries(
             "series_rows", "the e-detector for independent rows, and the series beside it", EDetectorRows
+        ),
+        OfStrategy(
+            "e_detector_rows_quarter",
+            "the e-detector for independent rows alone, with a quarter of its budget",
+            EDetectorRows,
+            1 / 4,
+        ),
+        WithSeries(
+            "series_rows_quarter",
+            "the e-detector for independent rows with a quarter of its budget, and the series beside it",
+            EDetectorRows,
+            1 / 4,
         ),
         Plain("limits", "limits on each window's figures", "figure"),
         Plain("limits_2", "the same, for 2 windows in a row", "figure", windows=2),

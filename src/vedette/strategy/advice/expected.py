@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 
@@ -24,7 +25,7 @@ from vedette.strategy.series.splicing import taken
 from vedette.strategy.series.watch import SeriesWatch, WatchState
 from vedette.strategy.watches import ROWS_MIN, column_and_segment
 
-__all__ = ["WithSeries", "figures_of", "series_of"]
+__all__ = ["Series", "WithSeries", "figures_of", "judge_series", "series_of"]
 
 _SERIES = {
     "numeric": (("{}", "mean"),),
@@ -36,6 +37,7 @@ _SERIES = {
 """Series by the kind of column: names (``{}`` is the column's) and figures."""
 
 _QUALITY = "_quality"
+_LEFT = 0.9  # share of replays still watched, from which on the others are dropped: to copy what is left costs too
 _JUDGED_MAX = 200  # the last windows of a history that are judged one by one; those before are learned from
 
 
@@ -46,6 +48,7 @@ class WithSeries:
     name: str
     words: str
     make: Callable[[], EDetector]
+    part: float = 1.0
     runs: bool = True
 
     @property
@@ -53,30 +56,35 @@ class WithSeries:
         """Calibrated: the series are."""
         return "calibrated"
 
+    @property
+    def _strategy(self) -> OfStrategy:
+        return OfStrategy(self.name, self.words, self.make, self.part)
+
     def unfit(self, history: History) -> str | None:
-        """The number of windows where these are too few, or that there are no series."""
+        """The number of windows where these are too few, or that there are no series; else what the strategy says."""
         n = len(history.start)
         if n < SERIES_WINDOWS:
             return f"series need {SERIES_WINDOWS} windows of history; there are {n}"
         if not any(_known(history, column) for column in history.columns.values()):
             return f"no figure has the {SERIES_WINDOWS} windows of {ROWS_MIN} rows that a series needs"
-        return None
+        return self._strategy.unfit(history)
 
     def fit(self, history: History, calm: Mapping[str, Replays]) -> _Ready:
         """The detectors and the series after the history, whose windows are clean."""
-        own = OfStrategy(self.name, self.words, self.make).fit(history, calm, 1.0 - SERIES_SHARE)
-        series = {source: _begun(history, column) for source, column in history.columns.items()}
-        rows = ('rows = "independent"',) if own.make().guarantee == "proved" else ()
-        return _Ready(
-            own, {source: one for source, one in series.items() if one is not None}, (*rows, "series = true")
-        )
+        own = self._strategy.fit(history, calm, 1.0 - SERIES_SHARE)
+        rows: tuple[str, ...] = ('rows = "independent"',) if own.make().guarantee == "proved" else ()
+        rows += (f"detectors_share = {self.part * (1.0 - SERIES_SHARE):g}",) if self.part < 1.0 else ()
+        return _Ready(own, _begun(history), (*rows, "series = true"))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Series:
-    """The series of a column: their figures, and what was learned of them."""
+class Series:
+    """The series of a model: which figures each column has, by source, at which places of the ``state`` that was learned of
+    them, and the false alarms a month that all of them may make.
+    """
 
-    metrics: tuple[str, ...]
+    metrics: Mapping[str, tuple[str, ...]]
+    places: Mapping[str, Ints]
     state: WatchState
     budget: float
 
@@ -84,18 +92,17 @@ class _Series:
 @dataclass(frozen=True, slots=True, eq=False)
 class _Ready:
     detectors: Detectors
-    series: Mapping[str, _Series]
+    series: Series
     lines: tuple[str, ...]
 
     def opens(self, column: Column, replays: Replays) -> Told:
         """What the detectors tell, and after it what the series do."""
         told = self.detectors.opens(column, replays)
-        own = self.series.get(column.source)
-        if own is None:
+        if column.source not in self.series.places:
             return told
-        if "series" not in replays.figures:
-            replays.figures["series"] = _run(own, column, replays)
-        more: Told = replays.figures["series"]
+        if self.series not in replays.told:
+            judge_series(self.series, {column.source: (column, replays)})
+        more = replays.told[self.series]
         return Told(*(np.concatenate(both, axis=2) for both in zip(told, more, strict=True)))
 
 
@@ -159,45 +166,99 @@ def _known(history: History, column: Column) -> tuple[tuple[str, Floats], ...]:
     return tuple((metric, one) for metric, one in found if np.isfinite(one).sum() >= SERIES_WINDOWS)
 
 
-def _begun(history: History, column: Column) -> _Series | None:
-    """The series of a column after the history; None where it has none."""
-    known = _known(history, column)
-    if not known:
-        return None
-    values = np.column_stack([one for _, one in known])
+@lru_cache(maxsize=1)
+def _begun(history: History) -> Series:
+    """The series after the history; those who race on the same have the same."""
+    known = {source: _known(history, column) for source, column in history.columns.items()}
+    known = {source: some for source, some in known.items() if some}
+    values = np.column_stack([one for some in known.values() for _, one in some])
     finite = np.isfinite(values).cumsum(axis=0)
     first = int(np.argmax((finite >= SERIES_WINDOWS).all(axis=1))) + 1
     first = max(first, len(values) - _JUDGED_MAX)
-    budget = SERIES_SHARE * FIRST_SHARE * history.budget * len(known) / len(_watched(history))
-    watch = SeriesWatch(_names(len(known)), budget_per_month=budget)
+    n = values.shape[1]
+    budget = SERIES_SHARE * FIRST_SHARE * history.budget * n / len(_watched(history))
+    watch = SeriesWatch(_names(n), budget_per_month=budget)
     state = watch.begin(values[:first], history.start[:first])
     for window in range(first, len(values)):
         state = watch.advance(state, values[window], history.start[window])[1]
     nothing = np.zeros_like(state.quiet)  # clean windows leave no alarm open
     state = replace(state, quiet=nothing, alarmed=nothing.astype(np.bool_))
-    return _Series(tuple(metric for metric, _ in known), state, budget)
+    metrics = {source: tuple(metric for metric, _ in some) for source, some in known.items()}
+    ends = np.cumsum([len(some) for some in metrics.values()])
+    places = {
+        source: np.arange(end - len(metrics[source]), end)
+        for source, end in zip(metrics, ends.tolist(), strict=True)
+    }
+    return Series(metrics, places, state, budget)
 
 
-def _run(own: _Series, column: Column, replays: Replays) -> Told:
-    """Where alarms of the series open and stand in replays, [R, T, series]; all replays side by side."""
-    n_runs, n_windows = replays.counts.shape[:2]
-    n = len(own.metrics)
-    shape = (n_runs, n_windows, n)
-    opens, stands = np.zeros(shape, dtype=np.bool_), np.zeros(shape, dtype=np.bool_)
-    if not n_runs:
-        return Told(opens, stands)
-    values = np.stack([figures_of(column, replays.counts, metric) for metric in own.metrics], axis=2)
-    watch = SeriesWatch(_names(n_runs * n), budget_per_month=own.budget * n_runs)  # the same for each run
-    state = taken(own.state, np.tile(np.arange(n), n_runs))
-    open_now = np.zeros(n_runs * n, dtype=np.bool_)
-    for t in range(n_windows):
-        value = values[:, t].reshape(-1)
-        judged, state = watch.advance(state, value, float(replays.start[t]))
+def judge_series(
+    series: Series,
+    replays: Mapping[str, tuple[Column, Replays]],
+    onset: Ints | None = None,
+    horizon: int = 0,
+) -> None:
+    """Judge the series of replays side by side, those of all columns, and keep with these where alarms open and stand.
+
+    With ``onset`` [R] they are struck, R of each fault, and watched for ``horizon`` windows from then on: what comes after the
+    first alarm of a series does not count, and is not judged.
+    """
+    some = {
+        source: both for source, both in replays.items() if source in series.places and len(both[1].counts)
+    }
+    values, places, begin = [], [], []
+    for source, (column, one) in some.items():
+        n_runs, n_windows = one.counts.shape[:2]
+        found = np.stack(
+            [figures_of(column, one.counts, metric) for metric in series.metrics[source]], axis=2
+        )
+        values.append(found.swapaxes(1, 2).reshape(-1, n_windows))
+        places.append(np.tile(series.places[source], n_runs))
+        number = np.full(n_runs, n_windows) if onset is None else np.tile(onset, n_runs // len(onset))
+        begin.append(np.repeat(number, len(series.metrics[source])))
+    for source, (_, one) in replays.items():
+        if source in series.places and not len(one.counts):
+            shape = (*one.counts.shape[:2], len(series.places[source]))
+            one.told[series] = Told(np.zeros(shape, dtype=np.bool_), np.zeros(shape, dtype=np.bool_))
+    if not some:
+        return
+    start = next(iter(some.values()))[1].start
+    told = _run(series, np.concatenate(values), np.concatenate(places), np.concatenate(begin), horizon, start)
+    low = 0
+    for source, (_, one) in some.items():
+        n_runs, n_windows = one.counts.shape[:2]
+        n = len(series.places[source])
+        own = (part[low : low + n_runs * n].reshape(n_runs, n, n_windows).swapaxes(1, 2) for part in told)
+        one.told[series] = Told(*own)
+        low += n_runs * n
+
+
+def _run(series: Series, values: Floats, places: Ints, begin: Ints, horizon: int, start: Floats) -> Told:
+    """Where alarms open and stand, [N, T], of series of the values [N, T] that go on from the ``places`` [N] of the state; one
+    is left at its first alarm from the window ``begin`` [N] on, or ``horizon`` windows later.
+    """
+    opens, stands = np.zeros(values.shape, dtype=np.bool_), np.zeros(values.shape, dtype=np.bool_)
+    state, at = taken(series.state, places), np.arange(len(values))
+    share = series.budget / len(series.state.seen)
+    watch = SeriesWatch(_names(len(at)), budget_per_month=share * len(at))  # the same for each series
+    open_now, through = np.zeros(len(at), dtype=np.bool_), np.zeros(len(at), dtype=np.bool_)
+    for t in range(values.shape[1]):
+        value = values[at, t]
+        judged, state = watch.advance(state, value, float(start[t]))
         alarm = np.array(judged.verdict) == "ALARM"
-        opens[:, t] = (judged.fired & ~open_now).reshape(n_runs, n)
+        told = judged.fired & ~open_now
+        opens[at, t] = told
         # an open alarm stays so while the verdict says it, and over windows without a figure
         open_now = judged.fired | (open_now & (alarm | np.isnan(value)))
-        stands[:, t] = open_now.reshape(n_runs, n)
+        stands[at, t] = open_now
+        through[at] |= (t >= begin[at]) & (told | (t + 1 >= begin[at] + horizon))
+        stays = ~through[at]
+        if stays.sum() < _LEFT * len(at):
+            if not stays.any():
+                break
+            kept = np.flatnonzero(stays)
+            state, at, open_now = taken(state, kept), at[kept], open_now[kept]
+            watch = SeriesWatch(_names(len(at)), budget_per_month=share * len(at))
     return Told(opens, stands)
 
 

@@ -9,17 +9,29 @@ import numpy as np
 
 from vedette.statistics.grid import Grid
 from vedette.statistics.summary import Summary
+from vedette.strategy.advice.copies import unlatched
 from vedette.strategy.budget import begin
+from vedette.strategy.dependence import Finding, conclude
 from vedette.strategy.detector import EDetector
 from vedette.strategy.records import Floats, Ints, Measure, State, Step
 from vedette.strategy.season import NO_SEASON, OF_DAY, OF_WEEK, seasons
 from vedette.strategy.series.shares import SERIES_SHARE, SERIES_WINDOWS
 from vedette.strategy.watches import BINS, ROWS_MIN, Plan, Watch, with_missing
 
-__all__ = ["WINDOWS_MIN", "Column", "History", "history"]
+__all__ = ["NEVER", "WINDOWS_MIN", "Column", "History", "history", "unlimited_after"]
 
 WINDOWS_MIN = 14
 """Clean windows that a history must have: two weeks of days, and a variance known to 40 %."""
+
+NEVER = 1e-250
+"""False alarms a month with which a detector has no limits: such evidence is never reached."""
+
+_NOTHING = Finding(1, 1.0, "")
+"""A test that says nothing against independence."""
+
+_JUDGED_LEVEL = 0.1
+"""Of the test of the windows judged, where independent rows are advised and not declared: what speaks against them at 10 %
+in the history will at 1 % in some months more."""
 
 _SEASON_LEVEL = 0.01  # of all rows together; a wave that is replayed costs nothing where there is none
 
@@ -60,7 +72,9 @@ class History:
     these windows. ``period`` is the number of phases that repeat: 1 without a season, 7 where weekdays differ, 24 or 168
     where hours do. ``share`` is the part of the budget
     that the watches of ``columns`` have, where these are not all. ``series``: whether series of figures are watched beside
-    the detectors.
+    the detectors. ``dependent`` says why rows are not taken as independent, though they were declared so; None where they
+    are: the tests of dependence decide which detector is in force. ``after`` is the state of the default detector after the
+    windows, had it no limits, and ``peak`` [K] the most log evidence of each watch.
     """
 
     plan: Plan
@@ -72,6 +86,9 @@ class History:
     period: int
     share: float = 1.0
     series: bool = False
+    dependent: str | None = None
+    after: State | None = None
+    peak: Floats | None = None
 
     @property
     def budget(self) -> float:
@@ -121,11 +138,13 @@ def history(
     budget: float,
     weight: Floats | None = None,
     series: bool = False,
+    findings: tuple[Finding, Finding, Finding] | None = None,
 ) -> History:
     """The history of clean windows: ``windows`` has for each source of the plan a summary over the W windows.
 
     ``inflation`` [S] is that of the reference, ``weight`` [K] each watch's share of the budget (default equal shares),
-    ``series`` whether series are watched beside the detectors.
+    ``series`` whether series are watched beside the detectors, ``findings`` what the tests of dependence said of the
+    reference (default: nothing against independent rows).
     Raises ``ValueError`` where there are fewer than 14 windows of 50 rows, or nothing is watched.
     """
     if not plan.watches:
@@ -148,7 +167,15 @@ def history(
         if plan.rows_of(source).stop > plan.rows_of(source).start
     }
     found = History(plan, reference, state, np.asarray(start, dtype=np.float64), window_s, columns, 1)
-    return replace(found, period=_period(found), series=series)
+    judged, peak = unlimited_after(found, EDetector())
+    return replace(
+        found,
+        after=judged,
+        peak=peak,
+        period=_period(judged),
+        series=series,
+        dependent=_dependent(plan, judged, findings or (_NOTHING,) * 3),
+    )
 
 
 def _column(plan: Plan, source: str, reference: Summary, windows: Summary | None, n_windows: int) -> Column:
@@ -188,7 +215,7 @@ def _column(plan: Plan, source: str, reference: Summary, windows: Summary | None
 def _coarse(counts: Ints, onto: Floats) -> Ints:
     found = counts.reshape(-1, counts.shape[-1]).astype(np.float64) @ onto  # whole numbers, exact below 2^53
     whole: Ints = found.astype(np.int64)
-    return whole.reshape(*counts.shape[:-1], -1, BINS)
+    return whole.reshape(*counts.shape[:-1], onto.shape[1] // BINS, BINS)
 
 
 def _values(grid: Grid, reference: Summary) -> Floats:
@@ -208,14 +235,36 @@ def _values(grid: Grid, reference: Summary) -> Floats:
     return middle
 
 
-def _period(found: History) -> int:
+def unlimited_after(found: History, detector: EDetector) -> tuple[State, Floats]:
+    """The state of a detector after the whole history, had it no limits, and the most log evidence [K] of each watch."""
+    state, peak = replace(found.state, budget=np.full(1, NEVER)), np.full(len(found.state.first), -np.inf)
+    for window in range(len(found.start)):
+        evidence, state = detector.judge(found.step(window), state)
+        peak = np.where(evidence.judged, np.maximum(peak, evidence.log_evidence), peak)
+    return replace(unlatched(state), budget=found.state.budget), peak
+
+
+def _dependent(plan: Plan, state: State, findings: tuple[Finding, Finding, Finding]) -> str | None:
+    """Why a detector for independent rows would not be in force, by the tests that decide it; None where it would."""
+    found = conclude(findings, plan, state, independent=True)
+    judged = found.judged.tested > 0 and found.judged.p_value < _JUDGED_LEVEL
+    if found.guarantee == "proved" and not judged:
+        return None
+    tests = (found.serial.rejects, found.batches.rejects, found.windows.rejects, judged)
+    against = [words for told, words in zip(tests, found.words, strict=False) if told]
+    if judged and not found.judged.rejects:
+        against[-1] = (
+            f"windows judged so far may differ more than rows do, {found.judged.watch} most (p {found.judged.p_value:.2g})"
+        )
+    soon = "" if found.guarantee != "proved" else " for long"
+    return "; ".join([f"it would not be in force{soon}", *(against or [found.words[-1].partition(": ")[2]])])
+
+
+def _period(state: State) -> int:
     """The phases that repeat, by the tests of ``season`` over the whole history."""
-    phases = found.state.phases
+    phases = state.phases
     if phases.week == 1:
         return 1
-    state, detector = found.state, EDetector()
-    for window in range(len(found.start)):
-        state = replace(detector.judge(found.step(window), state)[1], latched=np.zeros_like(state.latched))
     own = np.flatnonzero(state.measure != Measure.SPREAD)
     of_day, of_week = seasons(state, own)
     if bool((state.season == OF_WEEK).any()) or float(of_week.min(initial=1.0)) * len(own) < _SEASON_LEVEL:

@@ -22,7 +22,7 @@ from vedette.strategy.watches import ROWS_MIN
 
 __all__ = ["AIM", "Plain", "opened"]
 
-AIM = 0.5
+AIM = 0.4
 """Share of the budget that thresholds aim at: they are set on one history, and the next months are others."""
 
 _HALVINGS = 24
@@ -59,7 +59,7 @@ class Plain:
         return None
 
     def fit(self, history: History, calm: Mapping[str, Replays]) -> _Ready:
-        """Scales from the history, and the least threshold at which the calm replays open half the budget's alarms."""
+        """Scales from the history, and the least threshold at which the calm replays open 0.4 of the budget's alarms."""
         scales = {source: _scale(self, column) for source, column in history.columns.items()}
         made = _Ready(self, history, scales, self.fixed if self.fixed is not None else 0.0)
         if self.fixed is not None:
@@ -118,6 +118,8 @@ class _Ready:
     history: History
     scales: Mapping[str, _Scale]
     threshold: float
+    detectors: None = None
+    series: None = None
 
     def opens(self, column: Column, replays: Replays) -> Told:
         """Where the rule opens and stands in replays of a column."""

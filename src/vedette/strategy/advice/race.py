@@ -10,20 +10,27 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
 
 import numpy as np
 
 from vedette.strategy.advice.bootstrap import CAUTION, FAIR, Noise, draw, length_of, noises_of, orders
 from vedette.strategy.advice.candidates import CANDIDATES, Candidate, Ready
+from vedette.strategy.advice.detectors import Detectors
+from vedette.strategy.advice.expected import judge_series
 from vedette.strategy.advice.faults import faults_of, inject
 from vedette.strategy.advice.history import Column, History
 from vedette.strategy.advice.replays import Replays
 from vedette.strategy.advice.survival import poisson_limits
+from vedette.strategy.advice.together import judge_together
+from vedette.strategy.detector import EDetectorRows
 from vedette.strategy.records import Bools, Floats, Ints
 
 __all__ = [
     "COLUMNS_MAX",
     "RUNS",
+    "TIME_OVER",
     "Cell",
     "Course",
     "Runner",
@@ -41,18 +48,26 @@ COLUMNS_MAX = 24
 RUNS = 16
 """Replays in a round."""
 
+TIME_OVER = "the time was over"
+"""Why a race stopped that was not decided."""
+
 _OF_PHASE_MIN = 8  # windows of a phase: of fewer it is not known how the days of a weekday differ, and limits are cautious
+_TOGETHER_MAX = 3000  # struck replays that are judged side by side: some 20 MiB, and about a second between looks at the clock
 _CALM_MONTHS = 12.0  # of a round: where windows are short, more calm replays than struck ones
 _CALM_RUNS_MAX = 128
 _CALIBRATION_MONTHS = 240.0
 _CALIBRATION_RUNS = (100, 400)
 _HORIZON = (20, 72)
 _ROUNDS_MIN = 4
+_LASTING = 0.3  # autocorrelation of levels from which on
+_WORTH_MIN = 20.0
+_UNSURE_PART = 0.7  # of the budget, where such a history is too short to say how levels hang together
 _LEVEL = 0.05
 _ALIKE = 0.02  # delays that differ by less are as good as each other
 _SURELY = (
     0.998  # of the interval by which a candidate leaves for its false alarms; it is looked at each round
 )
+
 
 Cell = tuple[str, float]
 """A fault by name, at a size."""
@@ -71,9 +86,9 @@ class Track:
     horizon: int
 
     @classmethod
-    def of(cls, history: History, caution: float = FAIR) -> Track:
+    def of(cls, history: History, caution: float = FAIR, columns_max: int = COLUMNS_MAX) -> Track:
         """The track of a history; of many columns some."""
-        some = _sampled(history)
+        some = _sampled(history, columns_max)
         low, high = _HORIZON
         horizon = int(min(max(round(1.0 / history.months), low), high))
         return cls(
@@ -91,10 +106,31 @@ class Track:
 
     @property
     def limit(self) -> float:
-        """False alarms a month that the upper limit of a rate must not exceed: the budget; half of it where the phases of a
-        season are known from few windows, so that replays may be too calm.
+        """False alarms a month that the upper limit of a rate must not exceed: the budget; 0.7 of it where levels hang
+        together and the history is worth fewer than 20 windows of independent ones, W (1 - a)/(1 + a).
         """
-        return self.history.budget * (0.5 if _short(self.history) else 1.0)
+        worth = len(self.history.start) * (1.0 - self.lasting) / (1.0 + self.lasting)
+        few = self.history.period == 1 and self.lasting > _LASTING and worth < _WORTH_MIN
+        return self.history.budget * (_UNSURE_PART if few else 1.0)
+
+    def limit_of(self, runner: Runner) -> float:
+        """The same of one in the race: of detectors for independent rows 0.7 of the budget at most, since days that differ
+        a little, which no test can see, cost these much.
+        """
+        rows = runner.ready.detectors is not None and runner.ready.detectors.make is EDetectorRows
+        return min(self.limit, _UNSURE_PART * self.history.budget) if rows else self.limit
+
+    @property
+    def lasting(self) -> float:
+        """The most autocorrelation a of levels of a column."""
+        return max((one.lasting for one in self.noises.values()), default=0.0)
+
+    @property
+    def unsure(self) -> bool:
+        """True where the history tells little of how windows differ: of a season it has few windows of each phase, or
+        levels hang together, so that it has seen few of them.
+        """
+        return _short(self.history) or self.lasting > _LASTING
 
     def calm(self, n_runs: int, random: np.random.Generator) -> dict[str, Replays]:
         """Replays of each column without a fault; all columns in the same order of windows."""
@@ -167,28 +203,37 @@ def race(
     seed: int,
     candidates: Mapping[str, Candidate] = CANDIDATES,
     rounds_max: int = 40,
+    columns_max: int = COLUMNS_MAX,
     go_on: Callable[[], bool] = lambda: True,
+    late: Callable[[bool], bool] = lambda _first: False,
     tell: Callable[[int, int, str], None] | None = None,
 ) -> Course:
     """Race candidates on replays of a history, for as many rounds as it takes, at most ``rounds_max``.
 
-    ``go_on`` is asked before each round but the first, and says whether there is time; ``tell`` gets the rounds done, the
-    most there are, and what is done.
+    ``go_on`` is asked before each round but the first, and says whether there is time; ``late`` within a round, whether it is
+    to be left: it gets True where it is the first. What is left has not been, but of the first round the columns count that
+    were through. Those who were not ready in time are left out, from the last one back. ``tell`` gets the rounds done, the
+    most there are, and what is done. Raises ``TimeoutError`` where not even one column was through.
     """
     random = np.random.default_rng(seed)
-    track = Track.of(history, CAUTION if _short(history) else FAIR)
+    track = Track.of(history, columns_max=columns_max)
+    if track.unsure:
+        track = Track.of(history, CAUTION, columns_max)
 
     def said(done: int, what: str) -> None:
         if tell is not None:
             tell(done, rounds_max, what)
 
     said(0, "setting thresholds")
-    calm = Track.of(history, CAUTION).calm(_calibration_runs(track), random)
-    runners = []
+    calm = Track.of(history, CAUTION, columns_max).calm(_calibration_runs(track), random)
+    runners: list[Runner] = []
     reasons = {name: one.unfit(track.history) for name, one in candidates.items()}
     left_out = {name: why for name, why in reasons.items() if why is not None}
     for name, one in candidates.items():
         if name in left_out:
+            continue
+        if runners and late(True):
+            left_out[name] = "the time was over before it was ready"
             continue
         said(0, f"setting {name}")
         runners.append(Runner(name, one, one.fit(track.history, calm)))
@@ -198,16 +243,39 @@ def race(
     done, stopped = 0, "the rounds were over"
     while done < rounds_max:
         if done and not go_on():
-            stopped = "the time was over"
+            stopped = TIME_OVER
             break
         said(done, f"{sum(one.out is None for one in runners)} in the race")
-        run(track, runners, cells, track.calm(RUNS, random), random)
+        first = done == 0
+        through = run(
+            track,
+            runners,
+            cells,
+            track.calm(RUNS, random),
+            random,
+            partial(late, first),
+            keep=first,
+        )
+        if len(through) < len(track.history.columns):
+            stopped = TIME_OVER
+            if first:
+                track, cells, done = (
+                    replace(track, history=_restricted(track.history, through)),
+                    _run_of(runners, cells),
+                    1,
+                )
+            break
         watch(track, runners, _more_calm(track), random)
         done += 1
         if done >= _ROUNDS_MIN and _decided(track, runners, cells):
             stopped = "it was decided"
             break
     return Course(track, tuple(runners), cells, done, stopped, left_out)
+
+
+def _run_of(runners: Sequence[Runner], cells: Sequence[Cell]) -> tuple[Cell, ...]:
+    """Those of the cells that were run."""
+    return tuple(one for one in cells if one in runners[0].times)
 
 
 def confidence_sequence(x: Floats, level: float = 1.0 - _LEVEL, n_best: int = 200) -> tuple[float, float]:
@@ -242,13 +310,18 @@ def _short(history: History) -> bool:
     return history.period > 1 and len(history.start) < _OF_PHASE_MIN * history.period
 
 
-def _sampled(history: History) -> History:
+def _sampled(history: History, columns_max: int) -> History:
     """The history, or so many of its columns, evenly spread."""
-    if len(history.columns) <= COLUMNS_MAX:
+    if len(history.columns) <= columns_max:
         return history
     sources = list(history.columns)
-    chosen = [sources[at] for at in np.linspace(0, len(sources) - 1, COLUMNS_MAX).round().astype(int)]
-    columns = {source: history.columns[source] for source in chosen}
+    chosen = [sources[at] for at in np.linspace(0, len(sources) - 1, columns_max).round().astype(int)]
+    return _restricted(history, chosen)
+
+
+def _restricted(history: History, sources: Sequence[str]) -> History:
+    """The history with these of its columns, and their share of the budget."""
+    columns = {source: history.columns[source] for source in sources}
     weight = sum(float(history.state.weight[one.at].sum()) for one in columns.values())
     return replace(history, columns=columns, share=weight / float(history.state.weight.sum()))
 
@@ -264,34 +337,130 @@ def run(
     cells: Sequence[Cell],
     calm: Mapping[str, Replays],
     random: np.random.Generator,
-) -> None:
-    """Let those who are in the race run over calm replays of each column, and over the same with each fault."""
+    late: Callable[[], bool] = lambda: False,
+    *,
+    keep: bool = False,
+) -> tuple[str, ...]:
+    """Let those who are in the race run over calm replays of each column, and over the same with each fault.
+
+    ``late`` is asked between the parts of it, and whether to leave it. Then nothing is entered, or with ``keep`` what there is
+    of the columns that were through; these are returned. Raises ``TimeoutError`` where there is nothing to keep.
+    """
     n_runs = next(iter(calm.values())).counts.shape[0]
     onset: Ints = np.asarray(random.integers(0, track.lead, n_runs), dtype=np.int64)
     racing = [one for one in runners if one.out is None]
-    total = {one.name: np.zeros((n_runs, len(cells))) for one in racing}
-    times = np.zeros(len(cells))
+    found: dict[str, _Told] = {}
+    for part in _parts(track, n_runs):
+        struck = {
+            source: _struck(track, track.history.columns[source], calm[source], onset, random)
+            for source in part
+        }
+        own = {source: calm[source] for source in part}
+        if late() or not _together(track, racing, own, struck, onset, late):
+            break
+        for source in part:
+            if late():
+                break
+            found[source] = _Told.of(track, racing, source, calm[source], struck.pop(source), onset)
+            calm[source].forget()
+    if len(found) == len(track.history.columns) or (keep and found):
+        struck_by = {cell for told in found.values() for own in told.delays.values() for cell in own}
+        _enter(racing, [one for one in cells if one in struck_by], found, n_runs, track)
+    elif keep:
+        raise TimeoutError("the time was over before a column was replayed")
+    return tuple(found)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Told:
+    """What those in the race told of the replays of a column: false alarms of each, and of each cell time and whether it was
+    seen [R].
+    """
+
+    false_alarms: Mapping[str, int]
+    delays: Mapping[str, Mapping[Cell, tuple[Floats, Bools]]]
+
+    @classmethod
+    def of(
+        cls, track: Track, racing: Sequence[Runner], source: str, calm: Replays, struck: Replays, onset: Ints
+    ) -> _Told:
+        column, n_runs = track.history.columns[source], len(onset)
+        faults = faults_of(track.history, column)
+        false_alarms, found = {}, {}
+        for runner in racing:
+            false_alarms[runner.name] = int(runner.ready.opens(column, calm).opens.sum())
+            own: dict[Cell, tuple[Floats, Bools]] = {}
+            if faults:
+                told = runner.ready.opens(column, struck)
+                for at, (fault, size) in enumerate(faults):
+                    some = slice(at * n_runs, (at + 1) * n_runs)
+                    own[fault.name, size] = delays(told.opens[some], told.stands[some], onset, track.horizon)
+            found[runner.name] = own
+        return cls(false_alarms, found)
+
+
+def _enter(
+    racing: Sequence[Runner], cells: Sequence[Cell], found: Mapping[str, _Told], n_runs: int, track: Track
+) -> None:
+    """Enter what was told of all columns into the books of those in the race."""
     place = {cell: at for at, cell in enumerate(cells)}
     for runner in racing:
+        total, times = np.zeros((n_runs, len(cells))), np.zeros(len(cells))
         runner.windows += n_runs * track.n_windows
-    for source, column in track.history.columns.items():
-        faults = faults_of(track.history, column)
-        struck = _struck(track, column, calm[source], onset, random)
-        for fault, size in faults:
-            times[place[fault.name, size]] += 1
-        for runner in racing:
-            runner.false_alarms += int(runner.ready.opens(column, calm[source]).opens.sum())
-            if not faults:
-                continue
-            told = runner.ready.opens(column, struck)
-            for at, (fault, size) in enumerate(faults):
-                own = slice(at * n_runs, (at + 1) * n_runs)
-                time, seen = delays(told.opens[own], told.stands[own], onset, track.horizon)
-                cell = fault.name, size
+        for told in found.values():
+            runner.false_alarms += told.false_alarms[runner.name]
+            for cell, (time, seen) in told.delays[runner.name].items():
                 runner.add(cell, time, seen)
-                total[runner.name][:, place[cell]] += np.where(seen, time, track.horizon)
+                total[:, place[cell]] += np.where(seen, time, track.horizon)
+                times[place[cell]] += 1
+        runner.losses.append(total / np.maximum(times, 1))
+
+
+def _parts(track: Track, n_runs: int) -> list[list[str]]:
+    """The columns in parts that are judged together, of so many struck replays at most."""
+    parts: list[list[str]] = [[]]
+    size = 0
+    for source, column in track.history.columns.items():
+        own = n_runs * max(len(faults_of(track.history, column)), 1)
+        if parts[-1] and size + own > _TOGETHER_MAX:
+            parts.append([])
+            size = 0
+        parts[-1].append(source)
+        size += own
+    return parts
+
+
+def _together(
+    track: Track,
+    racing: Sequence[Runner],
+    calm: Mapping[str, Replays],
+    struck: Mapping[str, Replays],
+    onset: Ints,
+    late: Callable[[], bool] = lambda: False,
+) -> bool:
+    """Let the detectors of those in the race judge replays, those of a kind together; False where time is over."""
+    kinds: dict[Any, list[Detectors]] = {}
     for runner in racing:
-        runner.losses.append(total[runner.name] / times)
+        if runner.ready.detectors is not None:
+            kinds.setdefault(runner.ready.detectors.make, []).append(runner.ready.detectors)
+    for make, some in kinds.items():
+        if late():
+            return False
+        limited = [one.limited for one in some]
+        told = judge_together(make, track.history, limited, calm, struck, onset, track.horizon)
+        for one, by_source in zip(some, told, strict=True):
+            for source, (of_calm, of_struck) in by_source.items():
+                calm[source].told[one] = of_calm
+                struck[source].told[one] = of_struck
+    columns = track.history.columns
+    for series in {one.ready.series: None for one in racing if one.ready.series is not None}:
+        if late():
+            return False
+        judge_series(series, {source: (columns[source], one) for source, one in calm.items()})
+        judge_series(
+            series, {source: (columns[source], one) for source, one in struck.items()}, onset, track.horizon
+        )
+    return True
 
 
 def watch(track: Track, runners: Sequence[Runner], n_runs: int, random: np.random.Generator) -> None:
@@ -299,13 +468,15 @@ def watch(track: Track, runners: Sequence[Runner], n_runs: int, random: np.rando
     if n_runs <= 0:
         return
     calm = track.calm(n_runs, random)
-    for runner in runners:
-        if runner.out is None:
-            runner.windows += n_runs * track.n_windows
-            runner.false_alarms += sum(
-                int(runner.ready.opens(column, calm[source]).opens.sum())
-                for source, column in track.history.columns.items()
-            )
+    racing = [one for one in runners if one.out is None]
+    nothing = {source: Replays(one.counts[:0], one.start) for source, one in calm.items()}
+    _together(track, racing, calm, nothing, np.full(n_runs, track.n_windows))
+    for runner in racing:
+        runner.windows += n_runs * track.n_windows
+        runner.false_alarms += sum(
+            int(runner.ready.opens(column, calm[source]).opens.sum())
+            for source, column in track.history.columns.items()
+        )
 
 
 def _more_calm(track: Track) -> int:
@@ -360,7 +531,10 @@ def _decided(track: Track, runners: Sequence[Runner], cells: Sequence[Cell]) -> 
         return True
     visible = _visible(runners, cells)
     losses = {one.name: _loss(one, visible) for one in racing}
-    within = [one for one in racing if _upper(track, one) <= track.limit]
+    # what cannot be run is no measure of what can, nor what may yet turn out to be over the budget
+    within = [
+        one for one in racing if one.candidate.runs and _upper(track, one, _SURELY) <= track.limit_of(one)
+    ]
     if not within:
         return False
     leader = min(within, key=lambda one: float(losses[one.name].mean()))
@@ -377,6 +551,6 @@ def _decided(track: Track, runners: Sequence[Runner], cells: Sequence[Cell]) -> 
     return alike
 
 
-def _upper(track: Track, runner: Runner) -> float:
+def _upper(track: Track, runner: Runner, level: float) -> float:
     history = track.history
-    return poisson_limits(runner.false_alarms, runner.windows * history.months * history.share)[1]
+    return poisson_limits(runner.false_alarms, runner.windows * history.months * history.share, level)[1]

@@ -15,12 +15,19 @@ __all__ = ["Replays", "Told"]
 class Replays:
     """``counts`` int64 [R, T, cells + 1] of R replays of T windows, which start at ``start`` [T].
 
-    ``figures`` keeps what candidates read off them, by name, so that those who read the same do it once.
+    ``figures`` keeps what candidates read off them, by name, so that those who read the same do it once; ``told`` what
+    detectors say of them that were judged together (``together``).
     """
 
     counts: Ints
     start: Floats
     figures: dict[str, Any] = field(default_factory=dict)
+    told: dict[Any, Told] = field(default_factory=dict)
+
+    def forget(self) -> None:
+        """Keep nothing of what was read off them."""
+        self.figures.clear()
+        self.told.clear()
 
     def coarse(self, column: Column) -> Ints:
         """int64[R, T, S, 32]: the coarse counts of the column's rows."""

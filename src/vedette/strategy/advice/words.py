@@ -8,7 +8,7 @@ from datetime import datetime
 
 from vedette.records import FalseAlarms
 from vedette.strategy.advice.advice import Advice, Entry, Sight
-from vedette.strategy.advice.race import COLUMNS_MAX
+from vedette.strategy.advice.race import TIME_OVER
 
 __all__ = ["Advised", "length", "paragraphs", "sentence"]
 
@@ -77,9 +77,10 @@ def _choice(advised: Advised) -> str:
     advice, choice = advised.advice, advised.advice.choice
     rate = f"{choice.rate:.2f} false alarms a month (at most {choice.rate_high:.2f}; the budget is {advice.budget:g})"
     if not advice.sure:
+        short = "could not tell more in the time: " if advice.stopped == TIME_OVER else ""
         return (
-            f"{advised.model}: in the time there was nothing was shown to keep the budget, so what is in force stays: "
-            f"{choice.words} made {rate}. More time (--seconds) or more history may show it."
+            f"{advised.model}: {short}nothing was shown to keep the budget, so what is in force stays: {choice.words} made "
+            f"{rate}. More time (--seconds) or more history may show it."
         )
     stays = (
         " and in force"
@@ -98,12 +99,15 @@ def _choice(advised: Advised) -> str:
             + "."
         )
     new = choice.name != advice.in_force
+    shared = any(line.startswith("detectors_share = ") for line in choice.lines)
+    if new and not shared and advice.in_force.endswith(("_quarter", "_sixteenth")):
+        words += " Without detectors_share, which is to be taken out."
     if any(line.startswith("rows = ") for line in choice.lines):
         words += " vedette uses it as long as no test of dependence speaks against it."
     elif any(line.startswith("rules.") for line in choice.lines):
         words += " What is in force goes on beside such rules."
     if new and any(line.startswith("series = ") for line in choice.lines):
-        words += " Detectors have the share of the budget that this leaves them from the next reference on."
+        words += " Detectors have the share of the budget that this leaves them from the next round on."
     return words
 
 
@@ -164,7 +168,7 @@ def _ground(advised: Advised) -> str:
     left = f", {advised.n_left_out} windows of open alarms left out" if advised.n_left_out else ""
     some = ""
     if advice.columns_raced < advice.columns:
-        some = f" Of {advice.columns} columns {advice.columns_raced} (at most {COLUMNS_MAX}) were replayed."
+        some = f" Of {advice.columns} columns {advice.columns_raced} were replayed."
     period = {1: "without a season"}.get(advice.period, f"with a season of {advice.period} windows")
     return (
         f"This rests on {advice.n_windows} clean windows from {advised.first:%Y-%m-%d %H:%M} to {advised.last:%Y-%m-%d %H:%M} "
