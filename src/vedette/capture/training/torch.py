@@ -6,11 +6,11 @@ that are looked at: one in ``timed_every`` for its stages, one in ``every`` for 
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from vedette.capture.training.nan_events import NanEvents
 from vedette.capture.training.protocol import TrainingRun
 from vedette.capture.training.told import Told, need
 from vedette.capture.training.torch_activations import Activations
@@ -130,8 +130,7 @@ class TorchWatch:
         self._kinds = dict(activations) if isinstance(activations, Mapping) else {}
         self._activations: Activations | None = None
         self._compiled = _compiled(module)
-        self._fine: int | None = None  # the last step at which all was finite
-        self._broken = self._loss_broken = False
+        self._nan = NanEvents(run, self._prefix)
         self._told.guarded("architecture", lambda: run.event("architecture", **architecture(module)))
         if _sharded(module):
             self._told.say("parameters", "the module is sharded (FSDP): each rank has a part of it alone")
@@ -168,7 +167,7 @@ class TorchWatch:
 
     def _plan(self) -> None:
         """Put on the module the hooks that the next step needs."""
-        self._due = (self.step + 1) % self._every == 0 or self._fine is None
+        self._due = (self.step + 1) % self._every == 0 or self._nan.fine is None
         self._timed = self._to_be_timed()
         self._looking = self._due or self._timed
         if self._looking and self._optimizer is not None:
@@ -325,7 +324,7 @@ class TorchWatch:
         figures, step = self._figures, self.step
         scalars, outputs = self._activations.taken() if self._activations is not None else ([], None)
         if self._capturing() or not (figures.scalars or scalars):
-            self._fine = self.step if self._fine is None else self._fine
+            self._nan.fine = self.step if self._nan.fine is None else self._nan.fine
             return
         with self._torch.no_grad():
             if self._late:
@@ -336,13 +335,13 @@ class TorchWatch:
         def arrived(values: list[float]) -> None:
             told, bad = figures.read(values[:n])
             more, bad_outputs = outputs(values[n:]) if outputs is not None else ({}, {})
-            self._judge(step, bad, bad_outputs)
+            self._nan.layers(step, bad, bad_outputs)
             named = {self._named(key): value for key, value in {**told, **more}.items()}
             self._run.log(step, **named)
 
         own, figures.scalars = figures.scalars, []
         self._figures = ParameterFigures(self._torch, figures._most, self._told.say)
-        self._fine = step - 1 if self._fine is None else self._fine
+        self._nan.fine = step - 1 if self._nan.fine is None else self._nan.fine
         self._pending.ask([*own, *scalars], arrived)
 
     def _named(self, key: str) -> str:
@@ -351,34 +350,6 @@ class TorchWatch:
             f"{metric}/{self._prefix}{layer}"
             if layer
             else (f"{metric}/{self._prefix[:-1]}" if self._prefix else metric)
-        )
-
-    def _judge(self, step: int, bad: Mapping[str, tuple[float, float]], outputs: Mapping[str, float]) -> None:
-        """Tell, once, in which layer numbers are none, and at which step that was seen first.
-
-        Where the step before was fine the layer is the one in which it began (``certain``); later all others have caught it.
-        """
-        if self._broken:
-            return
-        found = (
-            [("output", name, share) for name, share in outputs.items() if share]
-            or [("weights", name, both[1]) for name, both in bad.items() if both[1]]
-            # a gradient goes backward: the last layer that has a bad one is where it came from
-            or [("gradient", name, both[0]) for name, both in reversed(list(bad.items())) if both[0]]
-        )
-        if not found:
-            self._fine = step
-            return
-        self._broken = True
-        where, layer, share = found[0]
-        self._run.event(
-            "nan",
-            layer=f"{self._prefix}{layer}",
-            where=where,
-            share=share,
-            step=step,
-            last_finite_step=self._fine,
-            certain=self._fine == step - 1,
         )
 
     def _read_marks(self) -> None:
@@ -424,11 +395,8 @@ class TorchWatch:
         self._pending.ask([one.reshape(()) for one in later.values()], arrived)
 
     def _look_closer(self, metrics: Mapping[str, Any]) -> None:
-        loss = metrics.get("loss")
-        if not isinstance(loss, float) or math.isfinite(loss) or self._broken or self._loss_broken:
+        if not self._nan.loss(self.step, metrics.get("loss")):
             return
-        self._loss_broken = True
-        self._run.event("nan", where="loss", value=str(loss), step=self.step, last_finite_step=self._fine)
         if self._due or self._closed or self._optimizer is None:
             return
         self._due = True
