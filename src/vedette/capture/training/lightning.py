@@ -7,7 +7,7 @@ from typing import Any
 
 from vedette.capture.training.protocol import TrainingRun
 from vedette.capture.training.told import Told, need
-from vedette.capture.training.torch import TorchWatch
+from vedette.capture.training.torch import TorchWatch, rows_in
 
 __all__ = ["callback"]
 
@@ -44,11 +44,20 @@ def callback(
         def on_train_start(self, trainer: Any, pl_module: Any) -> None:
             told.guarded("module", watching.begins, trainer, pl_module)
 
+        def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, *_: Any) -> None:  # noqa: ARG002
+            told.guarded("stages", watching.batch_begins, batch)
+
+        def on_before_backward(self, *_: Any) -> None:
+            told.guarded("stages", watching.stage, "forward_ends")
+
+        def on_after_backward(self, *_: Any) -> None:
+            told.guarded("stages", watching.stage, "backward_ends")
+
         def on_train_batch_end(self, trainer: Any, *_: Any) -> None:
             told.guarded("metrics", watching.batch_ends, trainer)
 
         def on_validation_end(self, trainer: Any, pl_module: Any) -> None:  # noqa: ARG002
-            told.guarded("metrics", watching.told_by_epoch, trainer)
+            told.guarded("metrics", watching.validation_ends, trainer)
 
         def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:  # noqa: ARG002
             told.guarded("metrics", watching.epoch_ends, trainer)
@@ -86,6 +95,7 @@ class _Watching:
         self._run, self._told, self._options = run, told, options
         self.watch: TorchWatch | None = None
         self._seen: dict[str, Any] = {}
+        self._home: dict[str, str] = {}
 
     def begins(self, trainer: Any, module: Any) -> None:
         """The training begins: its module and its optimizers are there."""
@@ -102,37 +112,50 @@ class _Watching:
             module,
             optimizers[0] if optimizers else None,
             step=trainer.global_step,
+            marks_stages=False,
             **self._options,
         )
 
-    def _changed(self, metrics: Mapping[str, Any]) -> dict[str, Any]:
-        """The metrics that are new since they were last seen: the trainer hands out the old ones too."""
-        found = {name: one for name, one in metrics.items() if self._seen.get(name) is not one}
-        self._seen.update(found)
-        return found
+    def _log(self, trainer: Any, of: str) -> None:
+        """Keep what is new among the metrics that the trainer hands out, the old ones too.
+
+        It makes new tensors of old values between batches, validations and epochs: a metric is kept where it came first.
+        """
+        if self.watch is None:
+            return
+        changed = {
+            name: one for name, one in trainer.logged_metrics.items() if self._seen.get(name) is not one
+        }
+        self._seen.update(changed)
+        changed.pop("epoch", None)
+        found = {name: one for name, one in changed.items() if self._home.setdefault(name, of) == of}
+        more = {"epoch": trainer.current_epoch + 1} if of == "epoch" else {}
+        if found or more:
+            self.watch.log(**{_plain(name): one for name, one in found.items()}, **more)
+
+    def batch_begins(self, batch: Any) -> None:
+        """The data of a batch is there."""
+        if self.watch is not None:
+            self.watch.stage("forward_begins", rows_in(need("torch"), (batch,), {}))
+
+    def stage(self, mark: str) -> None:
+        """A stage of a step has ended."""
+        if self.watch is not None:
+            self.watch.stage(mark)
 
     def batch_ends(self, trainer: Any) -> None:
         """A batch has been trained; what the module has logged of it is kept."""
-        if self.watch is None or trainer.fit_loop._should_accumulate():
-            return
-        found = self._changed(trainer.logged_metrics)
-        found.pop("epoch", None)
-        if found:
-            self.watch.log(**{_plain(name): one for name, one in found.items()})
+        if not trainer.fit_loop._should_accumulate():
+            self._log(trainer, "batch")
 
-    def told_by_epoch(self, trainer: Any) -> None:
+    def validation_ends(self, trainer: Any) -> None:
         """A validation has ended."""
-        if self.watch is None or trainer.sanity_checking:
-            return
-        found = self._changed(trainer.logged_metrics)
-        found.pop("epoch", None)
-        if found:
-            self.watch.log(**{_plain(name): one for name, one in found.items()})
+        if not trainer.sanity_checking:
+            self._log(trainer, "validation")
 
     def epoch_ends(self, trainer: Any) -> None:
-        """An epoch has ended; its means are the trainer's only after this, and are kept with the next batch or the end."""
-        if self.watch is not None:
-            self.watch.log(epoch=trainer.current_epoch + 1)
+        """An epoch has ended; its means are there."""
+        self._log(trainer, "epoch")
 
     def close(self) -> None:
         """The training has ended."""

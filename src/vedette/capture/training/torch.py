@@ -18,7 +18,7 @@ from vedette.capture.training.torch_parameters import ParameterFigures, layer_of
 from vedette.capture.training.torch_pending import Pending
 from vedette.capture.training.torch_times import StageMarks, StepTimes
 
-__all__ = ["TorchWatch", "architecture", "watch"]
+__all__ = ["TorchWatch", "architecture", "rows_in", "watch"]
 
 _LAYERS_TOLD = 500  # of an architecture; a list of more is nothing that anybody reads
 
@@ -101,6 +101,7 @@ class TorchWatch:
         updates_bytes_max: int = 1 << 30,
         name: str = "",
         step: int = 0,
+        marks_stages: bool = True,
     ) -> None:
         torch = need("torch")
         if not isinstance(module, torch.nn.Module):
@@ -109,6 +110,9 @@ class TorchWatch:
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
                 raise ValueError(f"{label}={value!r}: must be a whole number, {least} or more")
         self._torch, self._run, self._module = torch, run, module
+        self._marks_stages = (
+            marks_stages  # False: a trainer calls ``stage``, whose module is not called itself
+        )
         self._optimizer = None if optimizer is None else _own(torch, optimizer)
         self._every, self._timed_every = every, timed_every
         self._patterns, self._prefix = layers, f"{name}." if name else ""
@@ -182,7 +186,18 @@ class TorchWatch:
         # half-way between the steps whose gradients are looked at: hooks within the module would be timed too
         return (self.step + 1) % self._timed_every == self._timed_every // 2
 
+    def stage(self, mark: str, samples: int = 0) -> None:
+        """A trainer says that ``forward_begins``, ``forward_ends`` or ``backward_ends``; only steps that are timed take note."""
+        if not self._timed or self._closed:
+            return
+        if mark == "forward_begins":
+            self._told.guarded(mark, self._times.forward_begins, samples)
+        else:
+            self._told.guarded(mark, getattr(self._times, mark))
+
     def _attach_stages(self) -> None:
+        if not self._marks_stages:
+            return
         if _compiled_in_place(self._module):
             self._told.say(
                 "forward_s", "module.compile() compiles its hooks too; torch.compile(module) does not"
@@ -245,7 +260,7 @@ class TorchWatch:
             if not self._torch.is_grad_enabled():
                 self._times.leave_data_out()
                 return
-            self._times.forward_begins(_rows(self._torch, args, kwargs))
+            self._times.forward_begins(rows_in(self._torch, args, kwargs))
         except Exception as error:  # noqa: BLE001 - the training must not feel it
             self._told.failed("forward_s", error)
 
@@ -469,13 +484,13 @@ def _learning_rates(optimizer: Any) -> dict[str, float]:
     return {name: one for name, one in zip(names, found, strict=True) if one is not None}
 
 
-def _rows(torch: Any, args: Any, kwargs: Any) -> int:
+def rows_in(torch: Any, args: Any, kwargs: Any) -> int:
     """How many rows a forward pass was given: the length of the first tensor."""
     for one in (*args, *kwargs.values()):
         if isinstance(one, torch.Tensor) and one.ndim:
             return int(one.shape[0])
         if isinstance(one, Mapping):
-            return _rows(torch, (), one)
+            return rows_in(torch, (), one)
         if isinstance(one, tuple | list) and one:
-            return _rows(torch, one, {})
+            return rows_in(torch, one, {})
     return 0

@@ -29,8 +29,9 @@ class StepTimes:
         self._event = event
         self._parts: list[tuple[str, Any, Any]] = []
         self._open: dict[str, Any] = {}
-        self._forwards = 0
         self._in_optimizer = False
+        self._before = 0
+        self._open_before: set[str] = set()
         self.steps: list[float] = []
         self.samples = 0
         self._last: float | None = None
@@ -82,17 +83,20 @@ class StepTimes:
 
     def optimizer_begins(self) -> None:
         """The optimizer's step begins."""
-        self._open.pop("data_s", None)
+        self._open.pop("data_s", None)  # what lies between the backward pass and this is the loop's own
         self._open["optimizer_s"] = self.mark()
         self._in_optimizer = True
-        self._before = len(self._parts)
+        self._before, self._open_before = len(self._parts), set(self._open) - {"optimizer_s"}
 
     def optimizer_ends(self) -> None:
         """The optimizer's step has ended."""
         if "optimizer_s" in self._open:
-            self._parts.append(("optimizer_s", self._open.pop("optimizer_s"), self.mark()))
-            inner = self._parts[self._before : -1]
-            self._parts += [("-optimizer_s", start, end) for _, start, end in inner]
+            inner, begun = self._parts[self._before :], self._open.pop("optimizer_s")
+            self._parts.append(("optimizer_s", begun, self.mark()))
+            for stage, start, end in inner:
+                # a forward pass that began before the step ends within it where the closure is all of the training
+                self._parts.append(("-optimizer_s", begun if stage in self._open_before else start, end))
+                self._open_before.discard(stage)
         self._in_optimizer = False
 
     def step_ends(self) -> float:
