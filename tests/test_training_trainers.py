@@ -177,7 +177,9 @@ def test_lightning_tells_what_the_module_logs(lightning: Any, tmp_path: Path) ->
     assert run.history["val_loss"][-1] == pytest.approx(
         float(torch.nn.functional.cross_entropy(twin(torch.tensor(X)), torch.tensor(Y))), rel=1e-5
     )
-    assert {"grad_norm/net.0", "dead_share/net.1", "forward_s", "backward_s", "data_s", "lr"} <= set(run.history)
+    assert {"grad_norm/net.0", "dead_share/net.1", "forward_s", "backward_s", "data_s", "lr"} <= set(
+        run.history
+    )
     assert all(one >= 0 for one in run.history["optimizer_s"])
     assert all(not one._forward_hooks for one in module.modules())
     assert trainer.callbacks == [] or all("Watching" not in type(one).__name__ for one in trainer.callbacks)

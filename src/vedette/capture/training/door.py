@@ -18,8 +18,8 @@ __all__ = ["TrainingDoor"]
 class TrainingDoor:
     """A part of a run: each method loads what it needs when it is called, and nothing before.
 
-    ``evaluator`` is what makes figures of labels and predictions, given by whoever makes the run: statistics are a room that
-    this one does not know.
+    ``evaluator`` is what makes figures of labels and predictions (``statistics.evaluation.evaluate``), put into a run by
+    whoever makes it: statistics are a room that this one does not know.
     """
 
     evaluator: Callable[..., dict[str, tuple[float, float, float, int, str | None]]] | None = None
@@ -64,6 +64,7 @@ class TrainingDoor:
         probability: Any = None,
         task: str = "",
         classes: Sequence[Any] | None = None,
+        metrics: Sequence[str] | None = None,
         step: int | None = None,
         level: float = 0.95,
     ) -> dict[str, tuple[float, float, float, int, str | None]]:
@@ -75,8 +76,9 @@ class TrainingDoor:
         """
         if self.evaluator is None:
             raise RuntimeError("evaluate: the run was made without a Monitor, which knows of statistics")
-        figures = type(self).evaluator or self.evaluator
-        found = figures(y_true, y_pred, probability=probability, task=task, classes=classes, level=level)
+        found = self.evaluator(
+            y_true, y_pred, probability=probability, task=task, classes=classes, metrics=metrics, level=level
+        )
         row: dict[str, float] = {}
         for name, (value, low, high, _, reason) in found.items():
             if reason is None:

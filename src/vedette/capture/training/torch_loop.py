@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from vedette.capture.training.checkpoints import Checkpoints
 from vedette.capture.training.protocol import TrainingRun
 from vedette.capture.training.told import need
 from vedette.capture.training.torch import watch
@@ -28,6 +29,7 @@ def fit(
     seed: int = 0,
     scheduler: Any = None,
     metrics: dict[str, Callable[[Any, Any], Any]] | None = None,
+    checkpoints: Checkpoints | None = None,
     **watched: Any,
 ) -> Any:
     """Train a module and return it.
@@ -36,7 +38,8 @@ def fit(
     output and the targets: without it mean squared error for targets that are fractions, cross-entropy for whole numbers.
     ``optimizer`` is one of ``torch.optim``, Adam at 1e-3 by default; ``scheduler`` takes a step after each epoch; ``metrics`` are
     functions like ``loss``. What is logged: ``batch/loss`` by step, ``loss``, ``val_loss`` and the metrics by epoch, and what
-    ``watch`` sees (``watched`` are its arguments). Raises ``ValueError`` for numbers under 1 and lengths that differ.
+    ``watch`` sees (``watched`` are its arguments). ``checkpoints`` are saved after each epoch, and end the training where a
+    number is none. Raises ``ValueError`` for numbers under 1 and lengths that differ.
     """
     torch = need("torch")
     for name, value in (("epochs", epochs), ("batch_size", batch_size)):
@@ -72,6 +75,11 @@ def fit(
             if held is not None:
                 row.update({f"val_{name}": one for name, one in _judged(torch, module, held, judged).items()})
             watching.log(**row)
+            if checkpoints is not None:
+                figures = {name: float(one) for name, one in row.items()}
+                checkpoints.save(module, watching.step, figures, optimizer=optimizer)
+                if checkpoints.stop:
+                    break
     return module
 
 
