@@ -262,7 +262,7 @@ def test_a_kill_while_saving_leaves_whole_checkpoints(tmp_path: Path) -> None:
     root = Path(__file__).parent.parent
     for _ in range(2):
         process = subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-c", code, str(tmp_path)],
+            [sys.executable, "-W", "ignore", "-c", code, tmp_path / "kept", tmp_path / "model"],
             stdout=subprocess.PIPE,
             text=True,
             cwd=root,

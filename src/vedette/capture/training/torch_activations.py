@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -36,6 +37,7 @@ class Activations:
         failed: Callable[[str, BaseException], None],
     ) -> None:
         self._torch, self._failed = torch, failed
+        self._nothing = torch.zeros((), dtype=torch.int64)
         self._layers: list[tuple[str, Any, str | None, bool]] = []
         channels_first = False
         named = set()
@@ -96,7 +98,11 @@ class Activations:
         self, out: Any, name: str, kind: str | None, bounds: tuple[float, float] | None, first: bool
     ) -> list[tuple[str, Any, float]]:
         count = self._torch.count_nonzero
-        found = [("", count(~self._torch.isfinite(out)), float(out.numel()))]
+        if out.is_cpu and math.isfinite(out.sum().item()):  # a sum is finite only where all of it is
+            bad = self._nothing
+        else:
+            bad = count(~self._torch.isfinite(out))
+        found = [("", bad, float(out.numel()))]
         if kind == "relu" and out.ndim > 1:
             unit = 1 if first or out.ndim != 3 else 2
             rest = [one for one in range(out.ndim) if one != unit]
