@@ -30,7 +30,7 @@ import numpy as np
 
 from vedette.capture.training.door import TrainingDoor
 
-LIMITS = {"torch stages": 0.01, "torch every 50": 0.05, "torch log": 0.01}
+LIMITS = {"torch stages": 0.01, "torch every 50": 0.05, "torch log": 0.01, "keras every 50": 0.05}
 
 
 class ListRun(TrainingDoor):
@@ -107,6 +107,34 @@ def measure_torch(
     return bare, watched
 
 
+def measure_keras(
+    blocks: int, steps: int, run: TrainingDoor, **arguments: Any
+) -> tuple[list[float], list[float]]:
+    """Seconds a batch by ``fit`` of one epoch, without and with the callback."""
+    import keras
+    import torch
+
+    torch.set_num_threads(1)
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(32 * steps, 32)).astype("float32")
+    y = x[:, :1].copy()
+    models = []
+    for _ in range(2):
+        layers = [keras.layers.Dense(160, activation="relu"), keras.layers.Dense(160, activation="relu")]
+        model = keras.Sequential([keras.layers.Input((32,)), *layers, keras.layers.Dense(1)])
+        model.compile(optimizer=keras.optimizers.SGD(1e-3), loss="mse")
+        model.fit(x, y, batch_size=32, verbose=0)
+        models.append(model)
+    call = run.callback("keras", **arguments)
+    bare, watched = [], []
+    for number in range(2 * blocks):
+        with_hooks = (number + number // 2) % 2
+        begun = time.process_time()
+        models[with_hooks].fit(x, y, batch_size=32, verbose=0, callbacks=[call] if with_hooks else [])
+        (watched if with_hooks else bare).append((time.process_time() - begun) / steps)
+    return bare, watched
+
+
 def told(name: str, bare: list[float], watched: list[float]) -> dict[str, Any]:
     """What the hooks add, as microseconds and as a share of the step."""
     ratios = [two / one - 1 for one, two in zip(bare, watched, strict=True)]
@@ -146,6 +174,9 @@ def main() -> None:
         ),
         "torch log": lambda run: measure_torch(
             arguments.blocks, arguments.steps, run, True, every=10**9, activations=False
+        ),
+        "keras every 50": lambda run: measure_keras(
+            arguments.blocks // 4, 4 * arguments.steps, run, every=50
         ),
         "torch every 50": lambda run: measure_torch(arguments.blocks, arguments.steps, run, True, every=50),
     }

@@ -48,7 +48,7 @@ class Numbers:
     def __init__(self, values: list[float], kind: str = "cuda") -> None:
         self.values, self.device, self.dtype, self.shape = (
             values,
-            SimpleNamespace(type=kind),
+            Device(kind),
             "float",
             len(values),
         )

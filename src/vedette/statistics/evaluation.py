@@ -112,7 +112,7 @@ def _quality(labels: Any, predictions: Any, probability: Any, classes: Sequence[
             raise ValueError(
                 f"probability of shape {scores.shape}: must have a column for each of the classes {', '.join(names[:10])}"
             )
-        unknown = np.isnan(scores).any(axis=1).tolist()
+        unknown: list[bool] = np.asarray(np.isnan(scores).any(axis=1)).tolist()
         pairs = zip(scores.argmax(axis=1).tolist(), unknown, strict=True)
         likeliest: list[str | None] = [None if gone else names[place] for place, gone in pairs]
         scores = scores[:, 1] if len(names) == 2 else scores

@@ -1,7 +1,7 @@
 """Training: what a framework says while it trains comes in, metrics and events of a run go out.
 
 A callback is given to the framework's own ``fit`` or trainer (``CALLBACKS``), hooks are put on a PyTorch module
-(``torch.watch``), and ``fit.fit`` does the one or the other by what the model is. All stand on ``protocol.TrainingRun``.
+(``torch.TorchWatch``), and ``fit.fit`` does the one or the other by what the model is. All stand on ``protocol.TrainingRun``.
 Nothing here raises into a training: what cannot be watched is told once, as an event ``not_watched`` with the reason.
 
 To add a framework, write a file with ``callback(run, **arguments)`` that imports it when it is called, and put its name into

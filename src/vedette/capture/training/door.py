@@ -35,10 +35,10 @@ class TrainingDoor:
         return self._keep(callback(self._run(), framework, **arguments))
 
     def watch(self, module: Any, optimizer: Any = None, **arguments: Any) -> TorchWatch:
-        """Watch a PyTorch module in a loop that one writes oneself, see ``capture.training.torch.watch``."""
-        from vedette.capture.training.torch import watch
+        """Watch a PyTorch module in a loop that one writes oneself, see ``capture.training.torch.TorchWatch``."""
+        from vedette.capture.training.torch import TorchWatch
 
-        found: TorchWatch = self._keep(watch(self._run(), module, optimizer, **arguments))
+        found: TorchWatch = self._keep(TorchWatch(self._run(), module, optimizer, **arguments))
         return found
 
     def fit(

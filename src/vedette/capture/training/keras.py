@@ -6,7 +6,9 @@ The x axis is the number of batches trained so far. A metric has the name that K
 
 from __future__ import annotations
 
+import threading
 import time
+from collections import deque
 from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import Any
@@ -45,6 +47,9 @@ def callback(
     class Watching(base):  # type: ignore[misc] # Keras ships no types
         """Hands what Keras says to the run. Nothing of it raises into ``fit``."""
 
+        # without it Keras waits for the device after each batch, to have its metrics for this callback
+        async_safe = True
+
         def __init__(self) -> None:
             super().__init__()
             self.watching = _Watching(run, keras, every, weights, layers, updates_bytes_max, step)
@@ -57,7 +62,7 @@ def callback(
             self._guarded("epoch", self.watching.epoch_begins)
 
         def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002
-            self._guarded("batch", self.watching.batch_begins)
+            self._guarded("batch", self.watching.batch_begins, batch)
 
         def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
             self._guarded("batch", self.watching.batch_ends, batch, logs)
@@ -100,12 +105,14 @@ class _Watching:
         self._model: Any = None
         self._layers: KerasLayers | None = None
         self._due = False
-        self._waiting: tuple[int, dict[str, Any]] | None = None
+        self._logs: deque[tuple[int, Mapping[str, Any]]] = deque()
         self._steps: list[float] = []
         self._data: list[float] = []
         self._samples: float | None = None
-        self._ended = self._begun = self._epoch_begun = 0.0
-        self._trained_s = 0.0
+        self._open: tuple[int, float] | None = None
+        self._stride, self._last, self._thread = 1, 0, 0
+        self._ended: float | None = None
+        self._epoch_begun = self._paused = 0.0
 
     def begins(self, model: Any) -> None:
         """A training begins; its model is known."""
@@ -115,20 +122,31 @@ class _Watching:
 
     def epoch_begins(self) -> None:
         """An epoch begins; the batches of it are counted from here."""
-        self._base = self.step
-        self._epoch_begun = self._ended = time.perf_counter()
-        self._trained_s, self._samples = 0.0, None
-        self._steps.clear()
-        self._data.clear()
+        self._base, self._last = self.step, 0
+        self._epoch_begun, self._paused, self._samples = time.perf_counter(), 0.0, None
+        self._open, self._ended = None, self._epoch_begun
+        self._thread = threading.get_ident()
 
-    def batch_begins(self) -> None:
-        """The data of a batch is there."""
-        self._begun = time.perf_counter()
-        self._data.append(self._begun - self._ended)
-        self._due = (self.step + 1) % self._every == 0 or self._nan.fine is None
+    def batch_begins(self, batch: int) -> None:
+        """The data of a batch is there; the batch before has ended."""
+        now = time.perf_counter()
+        if self._ended is not None:
+            self._data.append(now - self._ended)
+            self._ended = None
+        if self._open is not None:
+            self._stride = max(batch - self._open[0], 1)
+            self._close(batch, now)
+            now = time.perf_counter()
+        before = self._base + batch
+        self._due = self._hits(before + self._stride) or self._nan.fine is None
         if self._due and self._weights:
             self.told.guarded("weights", self._look)
-            self._begun = time.perf_counter()
+            now = time.perf_counter()
+        self._open = batch, now
+
+    def _hits(self, step: int) -> bool:
+        """True where a call of the backend that ends with this step goes over a multiple of ``every``."""
+        return step // self._every > (step - self._stride) // self._every
 
     def _look(self) -> None:
         if self._layers is None:  # a model that is not built has no layers before its first batch
@@ -140,20 +158,28 @@ class _Watching:
         self._layers.before()
 
     def batch_ends(self, batch: int, logs: Mapping[str, Any] | None) -> None:
-        """A batch, or the last of several that are one call of the backend, has been trained."""
-        now = time.perf_counter()
+        """Keras has the metrics of a batch: here, or in a thread of its own some time after."""
         step = self._base + batch + 1
-        many, self.step = max(step - self.step, 1), step
-        self._steps.append((now - self._begun) / many)
-        if self._due or (many > 1 and step // self._every > (step - many) // self._every):
-            self._tell(step, dict(logs or {}))
-            now = time.perf_counter()
-        self._ended = now
+        self._last = max(self._last, batch + 1)
+        if threading.get_ident() == self._thread:
+            self._ended = time.perf_counter()
+        if self._hits(step) or step == 1:
+            self._logs.append((step, dict(logs or {})))
 
-    def _tell(self, step: int, logs: dict[str, Any]) -> None:
+    def _close(self, batches: int, now: float) -> None:
+        """So many batches of the epoch have been trained by now."""
+        assert self._open is not None
+        begun_with, begun = self._open
+        self._open = None
+        self.step = self._base + batches
+        ended = now if self._ended is None else self._ended
+        self._steps.append((ended - begun) / max(batches - begun_with, 1))
+        if self._due:
+            self._tell(self.step)
+
+    def _tell(self, step: int) -> None:
         self._log_waiting()
-        self._waiting = step, logs
-        if self._layers is not None and self._due:
+        if self._layers is not None:
 
             def arrived(figures: dict[str, float], bad: dict[str, tuple[float, float]]) -> None:
                 self._nan.layers(step, bad, {})
@@ -162,27 +188,28 @@ class _Watching:
             self.told.guarded("weights", self._layers.after, arrived)
         if self._nan.fine is None:
             self._nan.fine = step - 1
-        times = {}
+        times: dict[str, float] = {}
         if len(self._steps) > 1:  # the first call of a backend compiles
-            times = {"step_s": median(self._steps), "data_s": median(self._data)}
-        self._run.log(step, **times, **self._rate())
+            times["step_s"] = median(self._steps)
+            if self._data:
+                times["data_s"] = median(self._data)
+        self._run.log(step, **times)
         self._steps.clear()
         self._data.clear()
 
     def _log_waiting(self) -> None:
-        """Log the metrics of the last look: a device has them by now."""
-        if self._waiting is None:
-            return
-        (step, logs), self._waiting = self._waiting, None
-        found = {name: _number(self._keras, value) for name, value in logs.items()}
-        self._run.log(step, **{f"batch/{name}": value for name, value in found.items()})
-        self._nan.loss(step, found.get("loss"))
+        """Log the metrics of batches that Keras has by now."""
+        while self._logs:
+            step, logs = self._logs.popleft()
+            found = {name: _number(self._keras, value) for name, value in logs.items()}
+            self._run.log(step, **{f"batch/{name}": value for name, value in found.items()})
+            self._nan.loss(step, found.get("loss"))
 
     def training_pauses(self) -> None:
         """A validation within the epoch begins, or whatever else is tested."""
-        if self._epoch_begun and self._samples is None:
-            self._trained_s = time.perf_counter() - self._epoch_begun
-            self._samples = self._seen()
+        if self._epoch_begun and not self._paused:
+            self._paused = time.perf_counter()
+            self._samples = self.told.guarded("samples_per_s", self._seen)
 
     def _seen(self) -> float:
         """The rows that the loss of this epoch is a mean of."""
@@ -192,6 +219,8 @@ class _Watching:
     def epoch_ends(self, epoch: int, logs: Mapping[str, Any] | None) -> None:
         """An epoch has ended, its validation too."""
         self.training_pauses()
+        if self._open is not None:
+            self._close(self._last, self._paused)
         self._log_waiting()
         found = {name: _number(self._keras, value) for name, value in (logs or {}).items()}
         row: dict[str, float] = {
@@ -199,8 +228,8 @@ class _Watching:
             "epoch_s": time.perf_counter() - self._epoch_begun,
             **self._rate(),
         }
-        if self._samples and self._samples > 0 and self._trained_s > 0:
-            row["samples_per_s"] = self._samples / self._trained_s
+        if self._samples is not None and self._samples > 0 and self._paused > self._epoch_begun:
+            row["samples_per_s"] = self._samples / (self._paused - self._epoch_begun)
         self._run.log(self.step, **{**row, **found})
         self._nan.loss(self.step, found.get("loss"))
         if self._layers is None and self._weights and self._model.built:

@@ -7,7 +7,8 @@ from typing import Any
 
 from vedette.capture.training.protocol import TrainingRun
 from vedette.capture.training.told import Told, need
-from vedette.capture.training.torch import TorchWatch, rows_in
+from vedette.capture.training.torch import TorchWatch
+from vedette.capture.training.torch_modules import rows_in
 
 __all__ = ["callback"]
 
@@ -24,7 +25,7 @@ def callback(
     """A ``lightning.pytorch.Callback``; with ``pytorch_lightning`` loaded and not ``lightning``, one of its.
 
     What the module gives to ``self.log`` is kept with the name and the step (``trainer.global_step``) that it has there. The
-    arguments are those of ``capture.training.torch.watch``. Only the process of rank 0 logs.
+    arguments are those of ``capture.training.torch.TorchWatch``. Only the process of rank 0 logs.
     """
     lightning = _loaded()
     base: Any = lightning.Callback

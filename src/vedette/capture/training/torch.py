@@ -7,85 +7,43 @@ that are looked at: one in ``timed_every`` for its stages, one in ``every`` for 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from vedette.capture.training.nan_events import NanEvents
 from vedette.capture.training.protocol import TrainingRun
 from vedette.capture.training.told import Told, need
 from vedette.capture.training.torch_activations import Activations
-from vedette.capture.training.torch_parameters import ParameterFigures, layer_of, named_layers
+from vedette.capture.training.torch_modules import (
+    Hook,
+    architecture,
+    is_compiled,
+    is_compiled_in_place,
+    is_sharded,
+    learning_rates,
+    own_optimizer,
+    rows_in,
+)
+from vedette.capture.training.torch_parameters import ParameterFigures, named_layers
 from vedette.capture.training.torch_pending import Pending
 from vedette.capture.training.torch_times import StageMarks, StepTimes
 
-__all__ = ["TorchWatch", "architecture", "rows_in", "watch"]
-
-_LAYERS_TOLD = 500  # of an architecture; a list of more is nothing that anybody reads
+__all__ = ["TorchWatch"]
 
 
-def watch(
-    run: TrainingRun,
-    module: Any,
-    optimizer: Any = None,
-    *,
-    every: int = 50,
-    timed_every: int = 50,
-    activations: bool | Mapping[str, str] = True,
-    layers: Sequence[str] | None = None,
-    updates_bytes_max: int = 1 << 30,
-    name: str = "",
-    step: int = 0,
-) -> TorchWatch:
-    """Watch a module while it is trained; ``close`` takes all hooks off again.
+class TorchWatch:
+    """Watches a module while it is trained; ``close`` takes all hooks off again, and so does the end of a ``with``.
 
     ``optimizer`` is the one that trains it; without it the first that steps one of the module's parameters. ``every`` so many
     steps gradients, weights and activations are looked at, ``timed_every`` so many the stages of a step. ``activations``:
     False for none, or which layers are followed by an activation that is a function, see
     ``torch_activations.Activations``. ``layers`` are patterns (``encoder.*``) of the layers that are told, all by default.
     ``updates_bytes_max``: of larger modules no copy is made for ``update_ratio``. ``name`` stands before the names of layers,
-    for a second module of the same run. ``step`` is the number of steps that a training which goes on has behind it.
+    for a second module of the same run. ``step`` is the number of steps that a training which goes on has behind it, and
+    counts on as the optimizer does. With ``marks_stages`` False no hook of the module tells its stages: its trainer, which may
+    call another method than the module itself, calls :meth:`stage`. ``told`` says what could not be watched, and why.
 
     Raises ``TypeError`` where the module or the optimizer is none of PyTorch's, ``ValueError`` for numbers that cannot be.
-    """
-    return TorchWatch(
-        run,
-        module,
-        optimizer,
-        every=every,
-        timed_every=timed_every,
-        activations=activations,
-        layers=layers,
-        updates_bytes_max=updates_bytes_max,
-        name=name,
-        step=step,
-    )
-
-
-class _Hook:
-    """A hook that stays behind where its module is pickled or copied."""
-
-    def __init__(self, call: Callable[..., None]) -> None:
-        self._call = call
-
-    def __call__(self, *args: Any) -> None:
-        self._call(*args)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _no_hook, ()
-
-
-def _no_hook() -> Callable[..., None]:
-    return _nothing
-
-
-def _nothing(*_: Any) -> None:
-    """Does nothing."""
-
-
-class TorchWatch:
-    """The hooks on one module and its optimizer. ``step`` is the number of the optimizer's steps so far.
-
-    It is a context manager that closes itself; ``told`` says what could not be watched, and why.
     """
 
     def __init__(
@@ -110,10 +68,8 @@ class TorchWatch:
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
                 raise ValueError(f"{label}={value!r}: must be a whole number, {least} or more")
         self._torch, self._run, self._module = torch, run, module
-        self._marks_stages = (
-            marks_stages  # False: a trainer calls ``stage``, whose module is not called itself
-        )
-        self._optimizer = None if optimizer is None else _own(torch, optimizer)
+        self._marks_stages = marks_stages
+        self._optimizer = None if optimizer is None else own_optimizer(torch, optimizer)
         self._every, self._timed_every = every, timed_every
         self._patterns, self._prefix = layers, f"{name}." if name else ""
         self._told = Told(run, f"torch{f' {name}' if name else ''}")
@@ -133,10 +89,10 @@ class TorchWatch:
         self._figures = ParameterFigures(torch, updates_bytes_max, self._told.say)
         self._kinds = dict(activations) if isinstance(activations, Mapping) else {}
         self._activations: Activations | None = None
-        self._compiled = _compiled(module)
+        self._compiled = is_compiled(module)
         self._nan = NanEvents(run, self._prefix)
         self._told.guarded("architecture", lambda: run.event("architecture", **architecture(module)))
-        if _sharded(module):
+        if is_sharded(module):
             self._told.say("parameters", "the module is sharded (FSDP): each rank has a part of it alone")
             self._patterns = []
         if self._compiled and activations:
@@ -177,7 +133,7 @@ class TorchWatch:
         if self._looking and self._optimizer is not None:
             self._stage_handles.append(self._optimizer.register_step_pre_hook(self._before))
         if self._due and self._activations is not None:
-            self._activations.attach(_Hook, self._home)
+            self._activations.attach(Hook, self._home)
         if self._timed:
             self._attach_stages()
             self._times.begin()
@@ -198,21 +154,21 @@ class TorchWatch:
     def _attach_stages(self) -> None:
         if not self._marks_stages:
             return
-        if _compiled_in_place(self._module):
+        if is_compiled_in_place(self._module):
             self._told.say(
                 "forward_s", "module.compile() compiles its hooks too; torch.compile(module) does not"
             )
         else:
             self._stage_handles += [
-                self._module.register_forward_pre_hook(_Hook(self._forward_begins), with_kwargs=True),
-                self._module.register_forward_hook(_Hook(self._forward_ends)),
+                self._module.register_forward_pre_hook(Hook(self._forward_begins), with_kwargs=True),
+                self._module.register_forward_hook(Hook(self._forward_ends)),
             ]
         if self._first is None or not self._first.requires_grad:
             self._first = next((one for one in self._module.parameters() if one.requires_grad), None)
         first = self._first
         if first is not None and hasattr(first, "register_post_accumulate_grad_hook"):
             self._marked = first, first._post_accumulate_grad_hooks
-            self._stage_handles.append(first.register_post_accumulate_grad_hook(_Hook(self._backward_ends)))
+            self._stage_handles.append(first.register_post_accumulate_grad_hook(Hook(self._backward_ends)))
 
     def _detach(self) -> None:
         if self._activations is not None:
@@ -320,6 +276,7 @@ class TorchWatch:
         except Exception as error:  # noqa: BLE001 - as above
             self._looking = self._due = self._timed = False
             self._told.failed("step", error)
+            self._told.guarded("step", self._detach)
 
     def _looked(self, optimizer: Any) -> None:
         """A step that was looked at has ended."""
@@ -330,7 +287,7 @@ class TorchWatch:
         if self._due:
             self._told.guarded("gradients", self._ask)
         if self._timed:
-            self._marks.append((self.step, _learning_rates(optimizer), self._times.taken()))
+            self._marks.append((self.step, learning_rates(optimizer), self._times.taken()))
             self._told.guarded("times", self._read_marks)
         self._plan()
 
@@ -419,78 +376,4 @@ class TorchWatch:
             self._looking = True
             self._stage_handles.append(self._optimizer.register_step_pre_hook(self._before))
         if self._activations is not None:
-            self._activations.attach(_Hook, self._home)
-
-
-def architecture(module: Any) -> dict[str, Any]:
-    """The layers of a module with their kinds and parameters, and how many parameters there are in all.
-
-    The first 500 layers are told; ``layers_left_out`` is the number of the others.
-    """
-    layers = []
-    for path, layer in module.named_modules():
-        own = list(layer.parameters(recurse=False))
-        if own or next(layer.children(), None) is None:
-            layers.append(
-                {
-                    "layer": layer_of(path),
-                    "kind": type(layer).__name__,
-                    "parameters": sum(one.numel() for one in own),
-                }
-            )
-    every = list(module.parameters())
-    return {
-        "framework": "torch",
-        "model": type(module).__name__,
-        "parameters": sum(one.numel() for one in every),
-        "trained_parameters": sum(one.numel() for one in every if one.requires_grad),
-        "layers": layers[:_LAYERS_TOLD],
-        "layers_left_out": max(len(layers) - _LAYERS_TOLD, 0),
-    }
-
-
-def _own(torch: Any, optimizer: Any) -> Any:
-    """The optimizer that takes the steps, within what Accelerate or Lightning put around it."""
-    for _ in range(3):
-        inner = getattr(optimizer, "optimizer", None)
-        if isinstance(inner, torch.optim.Optimizer):
-            optimizer = inner
-    if not isinstance(optimizer, torch.optim.Optimizer):
-        raise TypeError(
-            f"watch: optimizer of type {type(optimizer).__name__}: must be a torch.optim.Optimizer"
-        )
-    return optimizer
-
-
-def _compiled(module: Any) -> bool:
-    return any(type(one).__name__ == "OptimizedModule" or _compiled_in_place(one) for one in module.modules())
-
-
-def _compiled_in_place(module: Any) -> bool:
-    return getattr(module, "_compiled_call_impl", None) is not None
-
-
-def _sharded(module: Any) -> bool:
-    return any(type(one).__name__ == "FullyShardedDataParallel" for one in module.modules())
-
-
-def _learning_rates(optimizer: Any) -> dict[str, float]:
-    """The rates of the groups of parameters, ``lr`` where there is one; tensors on a device are not waited for."""
-    rates = [group.get("lr") for group in optimizer.param_groups]
-    found = [
-        float(one) if getattr(getattr(one, "device", None), "type", "cpu") == "cpu" else None for one in rates
-    ]
-    names = ["lr"] if len(found) == 1 else ["lr", *(f"lr/{place}" for place in range(1, len(found)))]
-    return {name: one for name, one in zip(names, found, strict=True) if one is not None}
-
-
-def rows_in(torch: Any, args: Any, kwargs: Any) -> int:
-    """How many rows a forward pass was given: the length of the first tensor."""
-    for one in (*args, *kwargs.values()):
-        if isinstance(one, torch.Tensor) and one.ndim:
-            return int(one.shape[0])
-        if isinstance(one, Mapping):
-            return rows_in(torch, (), one)
-        if isinstance(one, tuple | list) and one:
-            return rows_in(torch, one, {})
-    return 0
+            self._activations.attach(Hook, self._home)

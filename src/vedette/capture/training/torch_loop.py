@@ -9,7 +9,7 @@ from typing import Any
 from vedette.capture.training.checkpoints import Checkpoints
 from vedette.capture.training.protocol import TrainingRun
 from vedette.capture.training.told import need
-from vedette.capture.training.torch import watch
+from vedette.capture.training.torch import TorchWatch
 
 __all__ = ["fit"]
 
@@ -38,7 +38,7 @@ def fit(
     output and the targets: without it mean squared error for targets that are fractions, cross-entropy for whole numbers.
     ``optimizer`` is one of ``torch.optim``, Adam at 1e-3 by default; ``scheduler`` takes a step after each epoch; ``metrics`` are
     functions like ``loss``. What is logged: ``batch/loss`` by step, ``loss``, ``val_loss`` and the metrics by epoch, and what
-    ``watch`` sees (``watched`` are its arguments). ``checkpoints`` are saved after each epoch, and end the training where a
+    a watch sees (``watched`` are its arguments). ``checkpoints`` are saved after each epoch, and end the training where a
     number is none. Raises ``ValueError`` for numbers under 1 and lengths that differ.
     """
     torch = need("torch")
@@ -51,7 +51,7 @@ def fit(
     optimizer = optimizer if optimizer is not None else torch.optim.Adam(module.parameters(), lr=1e-3)
     loss = loss if loss is not None else _loss_for(torch, data)
     judged = {"loss": loss, **(metrics or {})}
-    with watch(run, module, optimizer, **watched) as watching:
+    with TorchWatch(run, module, optimizer, **watched) as watching:
         for epoch in range(1, epochs + 1):
             module.train()
             begun, n, sums = time.perf_counter(), 0, dict.fromkeys(judged, 0.0)

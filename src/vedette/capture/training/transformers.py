@@ -27,7 +27,7 @@ def callback(
 
     What the trainer logs is kept at its step: ``loss``, ``lr``, ``epoch``, ``eval_...`` as ``val_...``, and the norm of the
     gradients before they were clipped as ``grad_norm_before_clipping``. The arguments are those of
-    ``capture.training.torch.watch``. Only the process of rank 0 logs.
+    ``capture.training.torch.TorchWatch``. Only the process of rank 0 logs.
     """
     transformers = need("transformers")
     base: Any = transformers.TrainerCallback
