@@ -40,12 +40,16 @@ class KerasLayers:
                 "gradients", f"a compiled step of Keras on {backend} keeps no gradients; weights are told"
             )
         self._figures: ParameterFigures | None = None
+        self._known: list[tuple[str, Any]] | None = None
         self._scale: Any = None
         self._copies: list[Any] | None = None
         self._asked: tuple[Callable[..., None], list[Any]] | None = None
 
     def _variables(self) -> list[tuple[str, Any]]:
-        found = []
+        """The variables that are trained, with their layers: Keras itself fixes them when it begins to train."""
+        if self._known is not None:
+            return self._known
+        found = self._known = []
         for variable in self._model.trainable_variables:
             layer = variable.path.rpartition("/")[0].removeprefix(f"{self._model.name}/").replace("/", ".")
             if wanted(layer, self._patterns):
