@@ -299,6 +299,39 @@ def test_a_scaled_gradient_is_told_unscaled() -> None:
     )
 
 
+def test_a_step_that_a_scaler_leaves_out_is_none() -> None:
+    """Its gradients overflow; the next one, at half the scale, is the first."""
+    module, run = made(), MemoryRun()
+    optimizer = sgd(module)
+    scaler = torch.amp.GradScaler("cpu", init_scale=2.0**127)
+    x, y = batch()
+    counted = []
+    with run.watch(module, optimizer, every=1) as watch:
+        for _ in range(6):
+            optimizer.zero_grad()
+            scaler.scale(100 * nn.functional.mse_loss(module(x), y)).backward()
+            scaler.step(optimizer)
+            scaler.update()
+            counted.append(watch.step)
+    assert counted[0] == 0
+    assert run.steps["grad_norm"] == list(range(1, counted[-1] + 1))
+    assert run.of("nan") == []
+
+
+def test_an_optimizer_that_steps_within_the_backward_pass_is_refused() -> None:
+    """Its steps go on as they were, and it is told."""
+    module, run = made(), MemoryRun()
+    first = next(module.parameters())
+    optimizer = torch.optim.SGD([first], lr=0.1)
+    first.register_post_accumulate_grad_hook(lambda _: optimizer.step())
+    with run.watch(module, optimizer, every=1, timed_every=1) as watch:
+        before = first.detach().clone()
+        for _ in range(3):
+            module(batch()[0]).sum().backward()
+    assert watch.told["steps"] == "the optimizer takes its steps within the backward pass"
+    assert not torch.equal(first, before)
+
+
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("when", ["before", "after", "in place"])
 def test_a_compiled_module_is_watched_by_its_parameters(when: str) -> None:

@@ -188,11 +188,13 @@ def _norms(torch: Any, tensors: list[Any]) -> list[Any]:
     for place, one in enumerate(tensors):
         groups.setdefault((one.device, one.dtype), []).append(place)
     for (_, dtype), places in groups.items():
-        small = dtype in (torch.float16, torch.bfloat16)
-        more = {"dtype": torch.float32} if small else {}
-        for place, norm in zip(
-            places, torch._foreach_norm([tensors[p] for p in places], 2, **more), strict=True
-        ):
+        some = [tensors[place] for place in places]
+        if dtype in (torch.float16, torch.bfloat16):
+            # one by one: the call for all of them takes no type before PyTorch 2.5
+            norms = [torch.linalg.vector_norm(one, dtype=torch.float32) for one in some]
+        else:
+            norms = torch._foreach_norm(some, 2)
+        for place, norm in zip(places, norms, strict=True):
             found[place] = norm
     return found
 
