@@ -1,0 +1,110 @@
+"""Hugging Face's Trainer: a callback for ``Trainer(callbacks=[...])``. The model is watched as any of PyTorch's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from vedette.capture.training.protocol import TrainingRun
+from vedette.capture.training.told import Told, need
+from vedette.capture.training.torch import TorchWatch
+
+__all__ = ["callback"]
+
+_NAMES = {"learning_rate": "lr", "grad_norm": "grad_norm_before_clipping"}
+
+
+def callback(
+    run: TrainingRun,
+    *,
+    every: int = 50,
+    timed_every: int = 50,
+    activations: bool | Mapping[str, str] = True,
+    layers: Sequence[str] | None = None,
+    updates_bytes_max: int = 1 << 30,
+) -> Any:
+    """A ``transformers.TrainerCallback``.
+
+    What the trainer logs is kept at its step: ``loss``, ``lr``, ``epoch``, ``eval_...`` as ``val_...``, and the norm of the
+    gradients before they were clipped as ``grad_norm_before_clipping``. The arguments are those of
+    ``capture.training.torch.TorchWatch``. Only the process of rank 0 logs.
+    """
+    transformers = need("transformers")
+    base: Any = transformers.TrainerCallback
+    told = Told(run, "transformers")
+    options = {
+        "every": every,
+        "timed_every": timed_every,
+        "activations": activations,
+        "layers": layers,
+        "updates_bytes_max": updates_bytes_max,
+    }
+    watching = _Watching(run, options)
+
+    class Watching(base):  # type: ignore[misc] # its class is known only when it is loaded
+        """Hands what the trainer says to the run; nothing of it raises."""
+
+        def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            del control
+            told.guarded("module", watching.begins, args, state, kwargs)
+
+        def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
+            del args, control, kwargs
+            told.guarded("metrics", watching.logs, state, dict(logs or {}))
+
+        def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            del args, state, control, kwargs
+            told.guarded("module", watching.close)
+
+        @property
+        def told(self) -> dict[str, str]:
+            """What could not be watched, and why."""
+            return {**told.reasons, **(watching.watch.told if watching.watch is not None else {})}
+
+        def close(self) -> None:
+            """Take the hooks off the model."""
+            told.guarded("module", watching.close)
+
+    return Watching()
+
+
+class _Watching:
+    """What the callback does, apart from the trainer's class."""
+
+    def __init__(self, run: TrainingRun, options: dict[str, Any]) -> None:
+        self._run, self._options = run, options
+        self.watch: TorchWatch | None = None
+
+    def begins(self, args: Any, state: Any, kwargs: Mapping[str, Any]) -> None:
+        """The training begins: its model and its optimizer are there."""
+        if not state.is_world_process_zero:
+            return
+        self.close()
+        self._run.params(
+            {
+                name: value
+                for name, value in args.to_dict().items()
+                if isinstance(value, str | int | float | bool)
+            }
+            if hasattr(args, "to_dict")
+            else {}
+        )
+        self.watch = TorchWatch(
+            self._run, kwargs["model"], kwargs.get("optimizer"), step=state.global_step, **self._options
+        )
+
+    def logs(self, state: Any, logs: Mapping[str, Any]) -> None:
+        """The trainer logs."""
+        if not state.is_world_process_zero:
+            return
+        row = {_named(name): value for name, value in logs.items() if isinstance(value, int | float)}
+        self._run.log(state.global_step, **row)
+
+    def close(self) -> None:
+        """The training has ended."""
+        if self.watch is not None:
+            self.watch.close()
+
+
+def _named(name: str) -> str:
+    return f"val_{name[5:]}" if name.startswith("eval_") else _NAMES.get(name, name)
