@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from vedette import config
 from vedette.capture.footprint import footprint
@@ -39,7 +39,7 @@ from vedette.records import (
 if TYPE_CHECKING:
     import polars as pl
 
-    from vedette.capture.runs import Run
+    from vedette.capture.runs import Run, RunRecorder
     from vedette.capture.shipping.shipping import Shipping
     from vedette.engine.rules_replay import Replayed
     from vedette.lake.tables import Lake
@@ -153,7 +153,9 @@ class Monitor:
     ) -> None:
         self.model = check_model_name(model)
         if model.endswith(f".{RUN}") and not isinstance(self, _Beside):
-            raise ValueError(f"model={model!r}: training runs of a model are kept under such a name: take another")
+            raise ValueError(
+                f"model={model!r}: training runs of a model are kept under such a name: take another"
+            )
         if not isinstance(version, str) or not version or len(version) > 128 or not is_storable(version):
             raise ValueError(
                 f"version={version!r}: must be text of 1 to 128 characters, without NUL or half of a surrogate pair"
@@ -211,13 +213,16 @@ class Monitor:
             _writable(folder, f"journal={str(folder)!r}", 0o700)
             self._shipping = _shipping(model, folder, url, written)
         self._given = {"journal": journal, **recording}  # as those beside this one are made
-        self._recorder = Recorder(
+        self._recorder = self._records_with()(
             folder, model, version, self.settings, clock=clock, segment_bytes=self._segment_bytes, **recording
         )
         if chosen is not None:
             self._recorder.sample(chosen)
         self.log = self._recorder.log
         self.label = self._recorder.label
+
+    def _records_with(self) -> type[Recorder]:
+        return Recorder
 
     # --- what goes in -------------------------------------------------------------------------------------------
 
@@ -464,7 +469,7 @@ class Monitor:
         self._beside_run(name)
         recording = self._kin[RUN]
         return Run(
-            recording.recorder,
+            cast("RunRecorder", recording.recorder),
             name,
             self.version,
             _RunStore(self),
@@ -474,7 +479,7 @@ class Monitor:
             params=params,
             environment=environment_of(diff=diff) if environment else None,
             synchronise=synchronise,
-            batch=recording._rows,  # noqa: SLF001 - of one's own kind
+            batch=recording._rows,
         )
 
     def _beside_run(self, name: str) -> None:
@@ -825,6 +830,11 @@ class _BesideRun(_Beside):
 
     _segment_bytes = (2**18, 2**25)
 
+    def _records_with(self) -> type[Recorder]:
+        from vedette.capture.runs import RunRecorder
+
+        return RunRecorder
+
 
 class _RunStore:
     """Reads the points of a monitor's runs back."""
@@ -836,13 +846,13 @@ class _RunStore:
         """Steps and values of one metric."""
         from vedette.engine.runs import RunStore
 
-        return RunStore(self._monitor._lake(), self._monitor.model).points(run, metric)  # noqa: SLF001
+        return RunStore(self._monitor._lake(), self._monitor.model).points(run, metric)
 
     def metrics(self, run: str) -> Sequence[str]:
         """The metrics that a run has."""
         from vedette.engine.runs import RunStore
 
-        return RunStore(self._monitor._lake(), self._monitor.model).metrics(run)  # noqa: SLF001
+        return RunStore(self._monitor._lake(), self._monitor.model).metrics(run)
 
 
 def _writable(folder: Path, said: str, mode: int) -> None:

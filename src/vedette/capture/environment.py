@@ -92,8 +92,8 @@ def seeds() -> dict[str, Any]:
 def _git(folder: Path, *arguments: str) -> str | None:
     """What git says; None where it is missing, slow, or this is no repository."""
     try:
-        done = subprocess.run(  # noqa: S603 - no shell, and fixed words
-            ["git", "--no-optional-locks", "-C", str(folder), *arguments],  # noqa: S607 - the user's own git
+        done = subprocess.run(
+            ["git", "--no-optional-locks", "-C", str(folder), *arguments],
             capture_output=True,
             timeout=_GIT_S,
             check=False,

@@ -25,9 +25,10 @@ from vedette.capture.metrics import Names, number_of
 from vedette.capture.recorder import Recorder
 from vedette.capture.values import TEXT_BYTES_MAX, Rejected
 
-__all__ = ["History", "Run", "Store", "check_run_name", "new_name", "process_identity"]
+__all__ = ["History", "Run", "RunRecorder", "Store", "check_run_name", "new_name", "process_identity"]
 
 STATUSES = ("finished", "failed", "stopped")
+_LOWEST, _HIGHEST = -(2**63), 2**63 - 2
 LEVELS = ("info", "warn", "error")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@+=-]{0,127}")
 _logger = logging.getLogger("vedette")
@@ -61,7 +62,9 @@ def process_identity(pid: int | None = None) -> dict[str, Any]:
     try:
         found["boot"] = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
         state = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
-        found["start"] = "" if state[0] in (b"Z", b"X") else state[19].decode()  # a dead one waits for its parent
+        found["start"] = (
+            "" if state[0] in (b"Z", b"X") else state[19].decode()
+        )  # a dead one waits for its parent
     except (OSError, IndexError):
         pass
     return found
@@ -106,6 +109,22 @@ class History(Mapping[str, list[float]]):
         return len(self._store.metrics(self._run))
 
 
+class RunRecorder(Recorder):
+    """The recorder of one training run: what is not usual in a row of metrics is made so first, or counted."""
+
+    tidy: Callable[[Any, Any], tuple[dict[str, float], int] | None] | None = None
+    """What makes a row of floats, and its step, of what a call gave; None where nothing of it can be kept."""
+
+    def _general(self, features: Any, prediction: Any, *rest: Any) -> None:
+        try:
+            row = (features, prediction) if self.tidy is None else self.tidy(features, prediction)
+        except Exception as error:  # noqa: BLE001 - the edge: the training must not feel our faults or the caller's
+            self.reject("predictions", f"recording raised {type(error).__name__}")
+            return
+        if row is not None:
+            super()._general(*row, *rest)
+
+
 class Run:
     """One training run. :meth:`vedette.Monitor.run` makes it; use it in a ``with`` statement, or call :meth:`end`.
 
@@ -113,9 +132,15 @@ class Run:
     statement by an exception makes the run failed, with its type and message; by ``KeyboardInterrupt`` stopped.
     """
 
+    log: Callable[..., None]
+    """``run.log(step, loss=0.3)``, ``run.log(loss=0.3)`` or ``run.log(step, {"val/loss": 0.4})`` records metrics of one step.
+
+    Without a step it is that of the last call and one more, from 0. Never raises and never waits: what is no number is
+    counted in the ledger, with the reason, and the other metrics of the call are kept. None is no value."""
+
     def __init__(
         self,
-        recorder: Recorder,
+        recorder: RunRecorder,
         name: str,
         version: str,
         store: Store,
@@ -126,16 +151,16 @@ class Run:
         params: Mapping[str, Any] | None = None,
         environment: Mapping[str, Any] | None = None,
         synchronise: bool = False,
-        batch: Callable[[Sequence[int], Mapping[str, Any]], int] | None = None,
+        batch: Callable[[Any, Mapping[str, Any]], int] | None = None,
     ) -> None:
         self.name, self.version, self.status = name, version, "running"
         self.history = History(name, store)
         self.summary: dict[str, Any] = {}
         self._params: dict[str, Any] = {}
         self._recorder, self._clock, self._batch = recorder, clock, batch
-        self._put = recorder.log
-        self._names, self._last, self._synchronise = Names(), last_step, synchronise
-        self._plain = self._names.plain
+        self._names, self._synchronise = Names(), synchronise
+        recorder.tidy = self._tidy
+        self.log, self._at = _log_of(recorder.log, last_step)
         self._pid = os.getpid()
         self.event("run_resumed" if resumed else "run_started", **process_identity())
         if environment is not None:
@@ -143,26 +168,6 @@ class Run:
         if params:
             self.params(params)
         atexit.register(self._left)
-
-    def log(self, step: Any = None, metrics: Mapping[str, Any] | None = None, **values: Any) -> None:
-        """Record metrics of one step: ``run.log(step, loss=0.3)``, ``run.log(loss=0.3)``, ``run.log(step, {"val/loss": 0.4})``.
-
-        Without a step it is that of the last call and one more, from 0. Never raises and never waits: what is no number
-        is counted in the ledger, with the reason, and the other metrics of the call are kept.
-        """
-        try:
-            if metrics is None and (step is None or step.__class__ is int):
-                for value in values.values():
-                    if value.__class__ is not float:
-                        break
-                else:
-                    if values.keys() <= self._plain:
-                        self._last = step = self._last + 1 if step is None else step
-                        self._put(values, step)
-                        return
-            self._general(step, metrics, values)
-        except Exception as error:  # noqa: BLE001 - the edge: the training must not feel our faults or the caller's
-            self._refuse(f"recording raised {type(error).__name__}")
 
     def log_many(self, steps: Any, metrics: Mapping[str, Any]) -> int:
         """Record many steps at once: ``steps`` are whole numbers, ``metrics`` arrays or lists of as many numbers.
@@ -190,7 +195,7 @@ class Run:
             return 0
         if self._batch is None:
             raise ValueError("log_many: this run has no way to take batches")
-        self._last = int(at[-1])
+        self._at(int(at[-1]))
         return self._batch(at.astype(np.int64), columns)
 
     def params(self, params: Mapping[str, Any]) -> None:
@@ -202,7 +207,7 @@ class Run:
         """Record something that happened, with any details that JSON can say (others as text). Never raises."""
         try:
             now = self._clock()
-            document = {"kind": str(kind), "version": self.version, "step": self._last, "detail": detail}
+            document = {"kind": str(kind), "version": self.version, "step": self._at(), "detail": detail}
             text = json.dumps(document, default=_plainly)
             if len(text.encode()) > TEXT_BYTES_MAX:
                 cut = {name: _cut(value) for name, value in detail.items()}
@@ -252,41 +257,41 @@ class Run:
         if os.getpid() == self._pid:
             self.end("stopped", reason="the process ended without run.end()")
 
-    def _general(self, step: Any, metrics: Any, values: dict[str, Any]) -> None:
-        """Record values of any kind: what can be kept of a call is."""
-        if metrics is None and isinstance(step, Mapping):
-            step, metrics = None, step
-        if metrics is not None:
-            values = {**metrics, **values}
+    def _tidy(self, given: Any, step: Any) -> tuple[dict[str, float], int] | None:
+        """Values of any kind as a row: what can be kept of a call is."""
+        if isinstance(given, tuple):  # metrics, and further ones by name
+            given = {name: value for part in given for name, value in part.items()}
         at = self._step(step)
         if at is None:
-            return
+            return None
+        self._at(at)
         row: dict[str, float] = {}
-        for metric, value in values.items():
+        for metric, value in given.items():
+            if value is None:
+                continue
             try:
                 column = self._names.column(metric)
-                if value.__class__ is not float:
-                    try:
-                        value = number_of(value, synchronise=self._synchronise)
-                    except Rejected as reason:
-                        raise Rejected(f"{str(metric)[:80]}: {reason}") from None
-                    except Exception as error:  # noqa: BLE001 - a value of the user's that raises
-                        raise Rejected(f"{str(metric)[:80]}: reading it raised {type(error).__name__}") from None
-                row[column] = value
             except Rejected as reason:
                 self._refuse(str(reason))
-        self._last = at
-        if row:
-            self._put(row, at)
+                continue
+            try:
+                row[column] = (
+                    value if value.__class__ is float else number_of(value, synchronise=self._synchronise)
+                )
+            except Rejected as reason:
+                self._refuse(f"{metric[:80]}: {reason}")
+            except Exception as error:  # noqa: BLE001 - a value of the user's that raises
+                self._refuse(f"{metric[:80]}: reading it raised {type(error).__name__}")
+        return (row, at) if row else None
 
     def _step(self, step: Any) -> int | None:
         if step is None:
-            return self._last + 1
+            return self._at() + 1
         if isinstance(step, bool) or not hasattr(step, "__index__"):
             self._refuse(f"step of type {type(step).__name__}: must be a whole number")
             return None
         at = step.__index__()
-        if not -(2**63) <= at < 2**63:
+        if not _LOWEST <= at <= _HIGHEST:
             self._refuse("step: must lie in 64 bits")
             return None
         return int(at)
@@ -296,6 +301,30 @@ class Run:
             self._recorder.reject(stream, reason)
         except Exception:  # noqa: BLE001 - there is nobody left to tell but the log
             _logger.debug("run %s: %s", self.name, reason)
+
+
+def _log_of(put: Callable[..., None], last_step: int) -> tuple[Callable[..., None], Callable[..., int]]:
+    """A run's ``log``, and what tells (or sets) its last step; a closure, since a method would cost half as much again."""
+    last = last_step
+
+    def log(step: Any = None, metrics: Any = None, **values: Any) -> None:
+        """Record metrics of one step."""
+        nonlocal last
+        if metrics is None and (step is None or (step.__class__ is int and _LOWEST <= step <= _HIGHEST)):
+            last = step = last + 1 if step is None else step
+            put(values, step)
+        elif isinstance(step, Mapping):
+            put((step, metrics or {}, values), None)
+        else:
+            put((metrics or {}, values), step)
+
+    def at(step: int | None = None) -> int:
+        nonlocal last
+        if step is not None:
+            last = step
+        return last
+
+    return log, at
 
 
 def _plainly(value: Any) -> Any:

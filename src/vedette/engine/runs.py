@@ -152,7 +152,7 @@ def runs(lake: Lake, model: str, now_s: float | None = None) -> pl.DataFrame:
         }
         for one in found.values()
     ]  # fmt: skip
-    schema = {
+    schema: dict[str, Any] = {
         "name": pl.String, "version": pl.String, "started": UTC, "ended": UTC, "status": pl.String,
         "reason": pl.String, "resumed": pl.Int64, "steps": pl.Int64, "last_step": pl.Int64,
     }  # fmt: skip
@@ -170,7 +170,9 @@ def _column(kind: str, name: str, values: list[Any]) -> pl.Series:
     """A column of numbers where all are, else of texts."""
     there = [value for value in values if value is not None]
     if all(type(value) in (int, float) for value in there):
-        return pl.Series(f"{kind}.{name}", [None if v is None else float(v) for v in values], dtype=pl.Float64)
+        return pl.Series(
+            f"{kind}.{name}", [None if v is None else float(v) for v in values], dtype=pl.Float64
+        )
     texts = [v if v is None or isinstance(v, str) else json.dumps(v) for v in values]
     return pl.Series(f"{kind}.{name}", texts, dtype=pl.String)
 
@@ -217,7 +219,9 @@ def curve_frame(steps: np.ndarray, values: np.ndarray, n: int) -> pl.DataFrame:
     ).rename({"low": "min", "high": "max"})  # fmt: skip
 
 
-def curves(lake: Lake, model: str, names: Sequence[str], metric: str | None, n: int) -> dict[str, dict[str, pl.DataFrame]]:
+def curves(
+    lake: Lake, model: str, names: Sequence[str], metric: str | None, n: int
+) -> dict[str, dict[str, pl.DataFrame]]:
     """Thinned curves by metric and run, of all metrics or of one; raises ``DataError`` for a run that is not there."""
     kept = read(lake, runs_of(model))
     known = set(records(kept, time.time()))
@@ -264,7 +268,9 @@ def begin(lake: Lake, model: str, name: str | None, *, resume: bool) -> tuple[st
     if name is None:
         if not resume:
             return None, -1, False
-        name = next((o.name for o in reversed(found.values()) if o.status not in ("finished", "running")), None)
+        name = next(
+            (o.name for o in reversed(found.values()) if o.status not in ("finished", "running")), None
+        )
     if name is None or name not in found:
         return name, -1, False
     one = found[name]

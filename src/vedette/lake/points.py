@@ -31,12 +31,14 @@ log = logging.getLogger("vedette")
 _TRIES = 8
 _COMPACT_EVERY = 64  # commits to the table of points
 _KEYS = ("run", "step", "time")
+_OWN = tuple(SCHEMAS["points"])
+_EVENT_COLUMNS = {**SCHEMAS["events"], "_producer": pl.String(), "_sequence": pl.Int64()}
 _POINTS, _EVENTS = ("predictions", "batch"), ("labels",)
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What is kept of a model's runs: ``points`` (run, step, time and a column a metric) and ``events``, both as of one moment."""
+    """What is kept of a model's runs as of one moment: ``points`` (run, step, time, a column a metric) and ``events``."""
 
     points: pl.LazyFrame
     events: pl.DataFrame
@@ -44,16 +46,14 @@ class Kept:
     @property
     def columns(self) -> list[str]:
         """The columns of the metrics, of all runs together."""
-        return [name for name in self.points.collect_schema().names() if name not in _KEYS]
+        return [name for name in self.points.collect_schema().names() if name not in _OWN]
 
     def metrics(self, run: str) -> list[str]:
         """The metrics of which a run has any value, by name."""
         columns = self.columns
         if not columns:
             return []
-        found = (
-            self.points.filter(pl.col("run") == run).select(pl.col(columns).is_not_null().any()).collect()
-        )
+        found = self.points.filter(pl.col("run") == run).select(pl.col(columns).is_not_null().any()).collect()
         return sorted(metric_of(name) for name in columns if found[name].item())
 
     def curve(self, run: str, metric: str) -> pl.DataFrame:
@@ -78,7 +78,7 @@ def append(tables: ModelTables, arrivals: Arrivals) -> int:
     old = ingest.watermarks(tables, "points", marks)
     new = {key: number for key, number in marks.items() if number > old[key]}
     if new:
-        known = [name for name in tables["points"].columns() if name not in _KEYS]
+        known = [name for name in tables["points"].columns() if name not in _OWN]
         rows = _wide(ingest.beyond(arrivals, "predictions", old), known)
         tables["points"].write(rows.sort(_KEYS, maintain_order=True), new)
         snapshot = tables["points"].snapshot()
@@ -109,7 +109,7 @@ def read(lake: Lake, model: str) -> Kept:
             for stream in streams
         }
         fresh = collect(lake, model, marks)
-        known = [name for name in points.columns(seen["points"]) if name not in _KEYS]
+        known = [name for name in points.columns(seen["points"]) if name not in _OWN]
         rows = _wide(fresh.predictions, known)
         old_events = events.scan(seen["events"]).select(list(SCHEMAS["events"])).collect()
         if not any(table.moved_on(seen[table.name]) for table in (points, events)):
@@ -118,7 +118,9 @@ def read(lake: Lake, model: str) -> Kept:
         raise LakeError(
             f"model {model!r}: the lake changed during each of {_TRIES} readings; ingest less often"
         )
-    said = pl.concat([old_events, _events(fresh.labels)]).sort("time", maintain_order=True)
+    said = pl.concat([old_events, _events(fresh.labels).select(list(SCHEMAS["events"]))]).sort(
+        "time", maintain_order=True
+    )
     if seen["points"] is None:
         return Kept(rows.lazy(), said)
     scan = points.scan(seen["points"])
@@ -135,7 +137,9 @@ def _wide(rows: pl.DataFrame, known: Sequence[str]) -> pl.DataFrame:
     return rows.select(
         pl.col("version").alias("run"),
         pl.col("prediction").cast(pl.Int64).alias("step"),
-        pl.col("time"),
+        "time",
+        "_producer",
+        "_sequence",
         *(pl.col(name).alias(folded.get(name.casefold(), name)) for name in metrics),
     )
 
@@ -143,14 +147,17 @@ def _wide(rows: pl.DataFrame, known: Sequence[str]) -> pl.DataFrame:
 def _events(labels: pl.DataFrame) -> pl.DataFrame:
     """Events as runs recorded them; what is no JSON of ours is left out and said."""
     if labels.is_empty():
-        return pl.DataFrame(schema=SCHEMAS["events"])
+        return pl.DataFrame(schema=_EVENT_COLUMNS)
     rows: list[dict[str, Any]] = []
-    for name, time, text in labels.select("id", "time", "label").iter_rows():
+    for name, time, text, producer, sequence in labels.select(
+        "id", "time", "label", "_producer", "_sequence"
+    ).iter_rows():
         try:
-            rows.append(_event(name, time, json.loads(text)))
+            row = _event(name, time, json.loads(text))
+            rows.append({**row, "_producer": producer, "_sequence": sequence})
         except (TypeError, ValueError, KeyError) as error:
             log.warning("run %s: an event is left out that cannot be read: %s", name, error)
-    return pl.DataFrame(rows, schema=SCHEMAS["events"])
+    return pl.DataFrame(rows, schema=_EVENT_COLUMNS)
 
 
 def _event(name: str, time: datetime, document: Mapping[str, Any]) -> dict[str, Any]:

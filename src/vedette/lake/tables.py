@@ -17,13 +17,20 @@ from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
 import polars as pl
-from deltalake import ColumnProperties, CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
+from deltalake import (
+    ColumnProperties,
+    CommitProperties,
+    DeltaTable,
+    Transaction,
+    WriterProperties,
+    write_deltalake,
+)
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from vedette.config import lake_folder
 from vedette.errors import LakeError
 from vedette.lake.types import UTC
-from vedette.records import check_model_name, is_model_name
+from vedette.records import RUN, check_model_name, is_model_name
 
 __all__ = ["SCHEMAS", "UTC", "Lake", "ModelTables", "Table"]
 
@@ -50,6 +57,8 @@ SCHEMAS: dict[str, dict[str, pl.DataType]] = {
         "run": pl.String(),
         "step": pl.Int64(),
         "time": UTC,
+        "_producer": pl.String(),
+        "_sequence": pl.Int64(),
     },
     # what happened: settings, schema changes, references; `detail` is JSON
     "events": {
@@ -215,7 +224,7 @@ def _writer_of_points(schema: Mapping[str, Any]) -> WriterProperties:
     except TypeError:  # an older delta-rs chooses for itself
         floats = rising = ColumnProperties(dictionary_enabled=False)
     columns = {name: floats for name, kind in schema.items() if kind == pl.Float64}
-    columns |= {name: rising for name in ("step", "time")}
+    columns |= dict.fromkeys(("step", "time", "_sequence"), rising)
     return WriterProperties(compression="ZSTD", compression_level=3, column_properties=columns)
 
 
@@ -351,9 +360,7 @@ class Table:
             table.optimize.compact(writer_properties=writer)
             self.opened[self.name] = DeltaTable(self.path)
             self._sync(self.opened[self.name])
-            self.opened[self.name].vacuum(
-                retention_hours=1, dry_run=False, enforce_retention_duration=False
-            )
+            self.opened[self.name].vacuum(retention_hours=1, dry_run=False, enforce_retention_duration=False)
         except (DeltaError, OSError) as error:
             raise LakeError(f"table {self.path}: cannot be compacted: {error}") from error
 
@@ -388,6 +395,11 @@ class ModelTables:
 
     path: Path
     _opened: dict[str, DeltaTable] = field(default_factory=dict, compare=False, repr=False)
+
+    def holding(self, stream: str) -> Table:
+        """The table that keeps the rows of a stream: of training runs the predictions are points, the labels events."""
+        of_runs = {"predictions": "points", "labels": "events"}
+        return self[of_runs[stream] if self.path.name.endswith(f".{RUN}") else stream]
 
     def __getitem__(self, name: str) -> Table:
         if name not in SCHEMAS:

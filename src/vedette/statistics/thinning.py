@@ -71,7 +71,8 @@ _ARRAYS = (
 
 
 def thin(steps: np.ndarray, values: np.ndarray, n: int) -> Thinned:
-    """A curve in at most ``n`` buckets of equal width, the narrowest that are so few.
+    """A curve in at most ``n`` buckets of equal width, the narrowest that are so few (2 where ``n`` is 1 and steps lie on
+    both sides of 0).
 
     ``steps`` are whole numbers that do not fall (int64 [N]), ``values`` float64 [N]; of equal steps all points count.
     Raises ``ValueError`` where they differ in length, fall, or ``n`` is not 1 or more.
@@ -82,7 +83,9 @@ def thin(steps: np.ndarray, values: np.ndarray, n: int) -> Thinned:
     """
     steps, values = np.asarray(steps, dtype=np.int64), np.asarray(values, dtype=np.float64)
     if steps.ndim != 1 or steps.shape != values.shape:
-        raise ValueError(f"steps, values: must be one row each of one length, got {steps.shape}, {values.shape}")
+        raise ValueError(
+            f"steps, values: must be one row each of one length, got {steps.shape}, {values.shape}"
+        )
     if n < 1:
         raise ValueError(f"n={n}: must be 1 or more buckets")
     if not len(steps):
