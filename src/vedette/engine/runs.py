@@ -210,13 +210,12 @@ def points(lake: Lake, model: str, run: str, metric: str, n: int = 2000) -> pl.D
 def curve_frame(steps: np.ndarray, values: np.ndarray, n: int) -> pl.DataFrame:
     """Thinned points as a frame."""
     found = thin(steps, values, n)
+    end = np.minimum(found.start + found.width, found.last_step[-1:] + 1)
+    whole = {"count": found.count, "nan": found.nan, "inf": found.inf}
+    band = {"min": found.low, "max": found.high, "mean": found.mean}
     return pl.DataFrame(
-        {
-            "step": found.start, "end": found.start + found.width, "first": found.first, "last": found.last,
-            "low": found.low, "high": found.high, "mean": found.mean,
-            "count": found.count, "nan": found.nan, "inf": found.inf,
-        }
-    ).rename({"low": "min", "high": "max"})  # fmt: skip
+        {"step": found.start, "end": end, "first": found.first, "last": found.last, **band, **whole}
+    )
 
 
 def curves(
