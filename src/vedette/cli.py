@@ -664,6 +664,43 @@ def series(
     series_console.print_series(found, as_json=json)
 
 
+@app.command()
+def runs(model: ModelArgument, lake: LakeOption = None, json: JsonOption = False) -> None:
+    """The training runs of a model, the newest first: how each stands, its parameters beside its results."""
+    from vedette.engine import runs_shown
+    from vedette.output import runs_console
+    from vedette.output.progress import told
+
+    with told(f"runs of {model}"):
+        frame = runs_shown.list_runs(_where(lake), model)
+    runs_console.print_runs(frame, as_json=json)
+
+
+@app.command()
+def run(
+    model: ModelArgument,
+    names: Annotated[list[str], typer.Argument(help="Runs; several are laid over each other.")],
+    metric: Annotated[
+        str | None, typer.Option(help="The metric to show; default all.", show_default=False)
+    ] = None,
+    follow: Annotated[bool, typer.Option("--follow", help="Draw anew until the runs have ended.")] = False,
+    page: Annotated[
+        str | None, typer.Option("--html", help="Write a page to this file too.", show_default=False)
+    ] = None,
+    lake: LakeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """The curves of training runs, train and validation laid over each other, with the band that each bucket spans."""
+    from vedette.engine import runs_shown
+    from vedette.output import runs_console
+
+    read = runs_shown.show_runs(_where(lake), model, names, metric)
+    runs_console.print_run(read, as_json=json, follow=follow)
+    if page is not None:
+        written = runs_shown.write_page(_where(lake), model, names, metric, Path(page))
+        print(f"written: {written}", file=sys.stderr)
+
+
 def _pairs(texts: list[str]) -> dict[str, str]:
     """``name=their`` texts as a mapping."""
     pairs = [text.partition("=") for text in texts]

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from vedette import config
 from vedette.capture.footprint import footprint
@@ -25,6 +25,7 @@ from vedette.records import (
     FUTURE_S,
     PROBE,
     PROCESS,
+    RUN,
     STRUCTURED,
     Health,
     Labels,
@@ -39,6 +40,7 @@ from vedette.records import (
 if TYPE_CHECKING:
     import polars as pl
 
+    from vedette.capture.runs import Run, RunRecorder
     from vedette.capture.shipping.shipping import Shipping
     from vedette.engine.rules_replay import Replayed
     from vedette.lake.tables import Lake
@@ -169,6 +171,10 @@ class Monitor:
         clock: Callable[[], float] = time_module.time,
     ) -> None:
         self.model = check_model_name(model)
+        if model.endswith(f".{RUN}") and not isinstance(self, _Beside):
+            raise ValueError(
+                f"model={model!r}: training runs of a model are kept under such a name: take another"
+            )
         if not isinstance(version, str) or not version or len(version) > 128 or not is_storable(version):
             raise ValueError(
                 f"version={version!r}: must be text of 1 to 128 characters, without NUL or half of a surrogate pair"
@@ -227,13 +233,16 @@ class Monitor:
             _writable(folder, f"journal={str(folder)!r}", 0o700)
             self._shipping = _shipping(model, folder, url, written)
         self._given = {"journal": journal, **recording}  # as those beside this one are made
-        self._recorder = Recorder(
+        self._recorder = self._records_with()(
             folder, model, version, self.settings, clock=clock, segment_bytes=self._segment_bytes, **recording
         )
         if chosen is not None:
             self._recorder.sample(chosen)
         self.log = self._recorder.log
         self.label = self._recorder.label
+
+    def _records_with(self) -> type[Recorder]:
+        return Recorder
 
     # --- what goes in -------------------------------------------------------------------------------------------
 
@@ -448,6 +457,79 @@ class Monitor:
         self._tied.append(made)
         return made
 
+    def run(
+        self,
+        name: str | None = None,
+        *,
+        params: Mapping[str, Any] | None = None,
+        resume: bool = False,
+        environment: bool = True,
+        diff: bool = True,
+        synchronise: bool = False,
+    ) -> Run:
+        """Begin a training run: ``with monitor.run("2026-11-22") as run: run.log(step, loss=0.3)`` (``docs/training.md``).
+
+        Without a name it gets one of the time, unlike any other. ``params`` are those it trains with. ``resume`` goes on with
+        a run of that name that was cut off (without a name: with the last one that was), and begins a new one where there
+        is none. ``environment`` keeps the git commit, the packages and the machine with it, ``diff`` what was changed since
+        the commit. ``synchronise`` lets ``run.log`` wait for tensors on a device; without it they are refused and counted.
+        Raises ``ValueError`` for a name that is taken, or a run that cannot go on.
+
+        >>> import tempfile
+        >>> monitor = Monitor("delays", lake=tempfile.mkdtemp())
+        >>> with monitor.run("first", params={"lr": 0.001}, environment=False) as run:
+        ...     run.log(loss=0.5)
+        ...     run.log(loss=0.25)
+        >>> run.history["loss"], run.history.steps("loss"), monitor.runs()["status"].to_list()
+        ([0.5, 0.25], [0, 1], ['finished'])
+        """
+        from vedette.capture.environment import environment_of
+        from vedette.capture.runs import Run, check_run_name, new_name
+
+        last, resumed = -1, False
+        if name is not None:
+            check_run_name(name)
+        if self._shipping is None and (name is not None or resume):
+            from vedette.engine.runs import begin
+
+            found, last, resumed = begin(self._lake(), self.model, name, resume=resume)
+            name = found
+        name = name or new_name(self._clock())
+        self._beside_run(name)
+        recording = self._kin[RUN]
+        return Run(
+            cast("RunRecorder", recording.recorder),
+            name,
+            self.version,
+            _RunStore(self),
+            clock=self._clock,
+            last_step=last,
+            resumed=resumed,
+            params=params,
+            environment=environment_of(diff=diff) if environment else None,
+            synchronise=synchronise,
+            batch=recording._rows,
+        )
+
+    def _beside_run(self, name: str) -> None:
+        """Have a monitor that records a run: rows of the model ``<model>.run``, with the run's name as version."""
+        if len(self.model) > _KIN_NAME_MAX:
+            raise ValueError(
+                f"model={self.model!r}: has over {_KIN_NAME_MAX} characters: no room for {self.model}.{RUN} beside it"
+            )
+        self._kin[RUN] = _BesideRun(
+            f"{self.model}.{RUN}", name, self._location, resources=False, clock=self._clock, **self._given
+        )
+
+    def _rows(self, steps: Any, metrics: Mapping[str, Any]) -> int:
+        """Write rows of a run as one batch."""
+        import polars as pl
+
+        now = pl.lit(round(self._clock() * 1e6), pl.Int64).cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
+        frame = pl.DataFrame({**metrics, "prediction": steps})
+        none = pl.lit(None, pl.String).alias("id")
+        return self._write("predictions", frame.with_columns(now.alias("time"), now.alias("received"), none))
+
     def _beside(self, kind: str, window_s: float | None) -> Monitor:
         """The monitor of what is recorded beside this model: of its process, or its probe."""
         if len(self.model) > _KIN_NAME_MAX:
@@ -608,6 +690,27 @@ class Monitor:
             since=since, until=until, as_of=as_of, estimate=estimate, iou=iou, score=score,
         )  # fmt: skip
 
+    def runs(self) -> pl.DataFrame:
+        """The training runs of this model, the newest first, with what is still in the journals.
+
+        Columns: ``name, version, started, ended, status, reason, resumed, steps, last_step``, and ``params.<name>``,
+        ``last.<metric>`` and ``summary.<name>`` of all runs together. ``status`` is running, finished, failed, stopped, killed
+        (its process is gone and said nothing) or unknown (it is on another machine, and nothing came for ten minutes).
+        """
+        from vedette.engine.runs import runs
+
+        return runs(self._lake(), self.model)
+
+    def points(self, run: str, metric: str, n: int = 2000) -> pl.DataFrame:
+        """A curve of a training run in at most ``n`` buckets of equal numbers of steps, those that have any point.
+
+        Columns: ``step`` and ``end`` (half-open), ``first, last, min, max, mean`` (the last three of finite values; NaN where
+        there is none), ``count``, and of these ``nan`` and ``inf``. Raises ``DataError`` where there is no such run or metric.
+        """
+        from vedette.engine.runs import points
+
+        return points(self._lake(), self.model, run, metric, n)
+
     def labels(self) -> Labels:
         """What became of the labels: how many count, repeat, correct or contradict others, wait for their prediction; how
         long they take; and whether late ones differ from early ones. Those in the journals are counted too.
@@ -754,6 +857,36 @@ class _Beside(Monitor):
     """The monitor of what is recorded beside a model: a row every few seconds needs little room, and takes none from it."""
 
     _segment_bytes = (2**16, 2**20)
+
+
+class _BesideRun(_Beside):
+    """The monitor of a training run, which may log as often as a model predicts."""
+
+    _segment_bytes = (2**18, 2**25)
+
+    def _records_with(self) -> type[Recorder]:
+        from vedette.capture.runs import RunRecorder
+
+        return RunRecorder
+
+
+class _RunStore:
+    """Reads the points of a monitor's runs back."""
+
+    def __init__(self, monitor: Monitor) -> None:
+        self._monitor = monitor
+
+    def points(self, run: str, metric: str) -> tuple[Sequence[int], Sequence[float]]:
+        """Steps and values of one metric."""
+        from vedette.engine.runs import RunStore
+
+        return RunStore(self._monitor._lake(), self._monitor.model).points(run, metric)
+
+    def metrics(self, run: str) -> Sequence[str]:
+        """The metrics that a run has."""
+        from vedette.engine.runs import RunStore
+
+        return RunStore(self._monitor._lake(), self._monitor.model).metrics(run)
 
 
 def _writable(folder: Path, said: str, mode: int) -> None:

@@ -89,9 +89,11 @@ STRUCTURED = ("detection", "ranking", "multilabel")
 _MODEL_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 
 
-PROCESS, PROBE = "process", "probe"
+PROCESS, PROBE, RUN = "process", "probe", "run"
 KIN = (PROCESS, PROBE)
-"""What is recorded beside a model ``m``, as models of their own: ``m.process`` and ``m.probe``."""
+"""What is recorded beside a model ``m``, as models of their own, and judged: ``m.process`` and ``m.probe``.
+
+Training runs are ``m.run``, whose rows are points of curves and are not judged by windows."""
 
 
 class Role(StrEnum):

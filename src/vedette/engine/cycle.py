@@ -21,6 +21,7 @@ from vedette.engine import written as judging
 from vedette.engine.contract import schema_events
 from vedette.engine.outputs import spread
 from vedette.engine.reference import take, write_grids
+from vedette.engine.runs import is_runs, round_of_runs
 from vedette.engine.segments_watched import with_segments
 from vedette.engine.stored import to_frame
 from vedette.engine.summarise import Shape, increments
@@ -50,6 +51,8 @@ def round_of(lake: Lake, model: str, now: datetime, written: config.Config | Non
     ``written`` is what ``vedette.toml`` says; without it the rules stay those that the lake has. The caller holds the
     work lock.
     """
+    if is_runs(model):
+        return round_of_runs(lake, model, now)
     tables = lake.model(model)
     if written is not None:
         judging.register(tables, written.models.get(model), people.user(), now)

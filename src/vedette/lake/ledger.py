@@ -34,7 +34,9 @@ def ledger(lake: Lake, model: str) -> Ledger:
     for _ in range(_TRIES):
         tables = lake.model(model)
         # in this order: rows of a table that the ledger has not come to are in the journals, which are read after it
-        before, *_ = (tables[name].snapshot() for name in ("ledger", *STREAMS))
+        before, *_ = (
+            table.snapshot() for table in (tables["ledger"], *(tables.holding(name) for name in STREAMS))
+        )
         found = books(tables, producers(lake.journal, model))
         tables_hold = pl.concat([_count(tables, stream, found) for stream in STREAMS])
         if not tables["ledger"].moved_on(before):
@@ -52,7 +54,12 @@ def _count(tables: ModelTables, stream: str, found: Books) -> pl.DataFrame:
         pl.col("_producer").replace_strict(limits, default=0, return_dtype=pl.Int64) if limits else pl.lit(0)
     )
     decided = pl.col("_sequence") <= bounds
-    rows = tables[stream].scan().select("time", "_producer", decided.fill_null(False).alias("decided"))
+    scan = tables.holding(stream).scan()
+    if "_sequence" not in scan.collect_schema():  # events before the first of a run
+        scan = scan.clear().with_columns(_producer=pl.lit("", pl.String), _sequence=pl.lit(0, pl.Int64))
+    rows = scan.filter(pl.col("_sequence").is_not_null()).select(
+        "time", "_producer", decided.fill_null(False).alias("decided")
+    )
     counts = [
         of_rows(rows.filter(pl.col("decided") == told), stream, "in_lake", found.window_us).with_columns(
             decided=pl.lit(told), stream=pl.lit(stream)

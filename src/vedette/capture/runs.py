@@ -1,0 +1,347 @@
+"""A training run as the training's process records it: a row of metrics for each step, and events beside them.
+
+The rows are those of the model ``<model>.run``, whose version is the name of the run, so that the journal, its ledger
+and what survives a kill are the same as for predictions; the events are its labels, each a JSON text with the run as
+id. The ingester makes tables of both.
+"""
+
+from __future__ import annotations
+
+import atexit
+import json
+import logging
+import os
+import re
+import socket
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol
+
+from vedette.capture.metrics import Names, number_of
+from vedette.capture.recorder import Recorder
+from vedette.capture.values import TEXT_BYTES_MAX, Rejected
+
+__all__ = ["History", "Run", "RunRecorder", "Store", "check_run_name", "new_name", "process_identity"]
+
+STATUSES = ("finished", "failed", "stopped")
+_LOWEST, _HIGHEST = -(2**63), 2**63 - 2
+LEVELS = ("info", "warn", "error")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@+=-]{0,127}")
+_logger = logging.getLogger("vedette")
+
+
+def check_run_name(name: str) -> str:
+    """The name of a run, or ``ValueError`` saying what it may be."""
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise ValueError(
+            f"run={name!r}: must be 1 to 128 letters, digits and any of . _ : @ + = -, and start with a letter or digit"
+        )
+    return name
+
+
+def new_name(now_s: float) -> str:
+    """A name for a run that starts now, unlike any other.
+
+    >>> new_name(0.0)[:16]
+    '19700101-000000-'
+    """
+    return f"{datetime.fromtimestamp(now_s, UTC):%Y%m%d-%H%M%S}-{os.urandom(3).hex()}"
+
+
+def process_identity(pid: int | None = None) -> dict[str, Any]:
+    """What tells a process from all others, those that get its number later too: host, boot, pid and start.
+
+    ``start`` is in the system's own unit since ``boot``; empty where the system does not tell, or there is no such process.
+    """
+    pid = os.getpid() if pid is None else pid
+    found = {"host": socket.gethostname(), "pid": pid, "boot": "", "start": ""}
+    try:
+        found["boot"] = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+        state = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+        found["start"] = (
+            "" if state[0] in (b"Z", b"X") else state[19].decode()
+        )  # a dead one waits for its parent
+    except (OSError, IndexError):
+        pass
+    return found
+
+
+class Store(Protocol):
+    """Where a run's points are read back from."""
+
+    def points(self, run: str, metric: str) -> tuple[Sequence[int], Sequence[float]]:
+        """Steps and values of one metric, in order of steps; empty where it has none."""
+
+    def metrics(self, run: str) -> Sequence[str]:
+        """The metrics that a run has."""
+
+
+class History(Mapping[str, list[float]]):
+    """What a run has recorded so far, read back from where it is kept: a list of values for each metric.
+
+    Of a step that was recorded twice, as after going back to a checkpoint, the later value counts.
+    """
+
+    def __init__(self, run: str, store: Store) -> None:
+        self._run, self._store = run, store
+
+    def __getitem__(self, metric: str) -> list[float]:
+        steps, values = self._store.points(self._run, metric)
+        if not len(steps):
+            raise KeyError(f"{metric!r}: run {self._run} has {', '.join(self) or 'no metrics yet'}")
+        return list(values)
+
+    def steps(self, metric: str) -> list[int]:
+        """The steps of a metric's values."""
+        steps, _ = self._store.points(self._run, metric)
+        if not len(steps):
+            raise KeyError(f"{metric!r}: run {self._run} has {', '.join(self) or 'no metrics yet'}")
+        return list(steps)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._store.metrics(self._run))
+
+    def __len__(self) -> int:
+        return len(self._store.metrics(self._run))
+
+
+class RunRecorder(Recorder):
+    """The recorder of one training run: what is not usual in a row of metrics is made so first, or counted."""
+
+    tidy: Callable[[Any, Any], tuple[dict[str, float], int] | None] | None = None
+    """What makes a row of floats, and its step, of what a call gave; None where nothing of it can be kept."""
+
+    def _general(self, features: Any, prediction: Any, *rest: Any) -> None:
+        try:
+            row = (features, prediction) if self.tidy is None else self.tidy(features, prediction)
+        except Exception as error:  # noqa: BLE001 - the edge: the training must not feel our faults or the caller's
+            self.reject("predictions", f"recording raised {type(error).__name__}")
+            return
+        if row is not None:
+            super()._general(*row, *rest)
+
+
+class Run:
+    """One training run. :meth:`vedette.Monitor.run` makes it; use it in a ``with`` statement, or call :meth:`end`.
+
+    What :meth:`log` was given is kept once it has returned, also where the process is killed. Leaving the ``with``
+    statement by an exception makes the run failed, with its type and message; by ``KeyboardInterrupt`` stopped.
+    """
+
+    log: Callable[..., None]
+    """``run.log(step, loss=0.3)``, ``run.log(loss=0.3)`` or ``run.log(step, {"val/loss": 0.4})`` records metrics of one step.
+
+    Without a step it is that of the last call and one more, from 0. Never raises and never waits: what is no number is
+    counted in the ledger, with the reason, and the other metrics of the call are kept. None is no value."""
+
+    def __init__(
+        self,
+        recorder: RunRecorder,
+        name: str,
+        version: str,
+        store: Store,
+        *,
+        clock: Callable[[], float] = time.time,
+        last_step: int = -1,
+        resumed: bool = False,
+        params: Mapping[str, Any] | None = None,
+        environment: Mapping[str, Any] | None = None,
+        synchronise: bool = False,
+        batch: Callable[[Any, Mapping[str, Any]], int] | None = None,
+    ) -> None:
+        self.name, self.version, self.status = name, version, "running"
+        self.history = History(name, store)
+        self.summary: dict[str, Any] = {}
+        self._params: dict[str, Any] = {}
+        self._recorder, self._clock, self._batch = recorder, clock, batch
+        self._names, self._synchronise = Names(), synchronise
+        recorder.tidy = self._tidy
+        self.log, self._at = _log_of(recorder.log, last_step)
+        self._pid = os.getpid()
+        self.event("run_resumed" if resumed else "run_started", **process_identity())
+        if environment is not None:
+            self.event("environment", **environment)
+        if params:
+            self.params(params)
+        atexit.register(self._left)
+
+    def log_many(self, steps: Any, metrics: Mapping[str, Any]) -> int:
+        """Record many steps at once: ``steps`` are whole numbers, ``metrics`` arrays or lists of as many numbers.
+
+        Returns the number of rows that were taken, 0 where there was no room (counted). Raises ``ValueError`` where the
+        lengths differ or it is no array of numbers.
+        """
+        import numpy as np
+
+        at = np.asarray(steps)
+        if at.ndim != 1 or (at.size and at.dtype.kind not in "iu"):
+            raise ValueError(f"steps: must be one row of whole numbers, got shape {at.shape} of {at.dtype}")
+        columns: dict[str, Any] = {}
+        for metric, given in metrics.items():
+            values = np.asarray(given)
+            if values.shape != at.shape or values.dtype.kind not in "biuf":
+                raise ValueError(
+                    f"metrics[{metric!r}]: must be {at.size} numbers, got shape {values.shape} of {values.dtype}"
+                )
+            try:
+                columns[self._names.column(metric)] = values.astype(np.float64)
+            except Rejected as reason:
+                raise ValueError(f"metrics[{metric!r}]: {reason}") from None
+        if not at.size or not columns:
+            return 0
+        if self._batch is None:
+            raise ValueError("log_many: this run has no way to take batches")
+        self._at(int(at[-1]))
+        return self._batch(at.astype(np.int64), columns)
+
+    def params(self, params: Mapping[str, Any]) -> None:
+        """Say with which parameters it trains; those said later are added to those said before."""
+        self._params |= {str(name): value for name, value in params.items()}
+        self.event("run_params", **self._params)
+
+    def event(self, kind: str, **detail: Any) -> None:
+        """Record something that happened, with any details that JSON can say (others as text). Never raises."""
+        try:
+            now = self._clock()
+            document = {"kind": str(kind), "version": self.version, "step": self._at(), "detail": detail}
+            text = json.dumps(document, default=_plainly)
+            if len(text.encode()) > TEXT_BYTES_MAX:
+                cut = {name: _cut(value) for name, value in detail.items()}
+                document["detail"] = cut | {"cut": True}
+                text = json.dumps(document, default=_plainly)
+            self._recorder.label(self.name, text, time=now)
+        except Exception as error:  # noqa: BLE001 - as above
+            self._refuse(f"an event raised {type(error).__name__}", "labels")
+
+    def alert(self, title: str, text: str = "", level: str = "warn") -> None:
+        """Tell people something about the run; ``level`` is info, warn or error. It is an event ``run_alert``."""
+        if level not in LEVELS:
+            raise ValueError(f"level={level!r}: must be {', '.join(LEVELS)}")
+        self.event("run_alert", title=str(title), text=str(text), level=level)
+
+    def stop(self, reason: str = "") -> None:
+        """End the run before it was through, as early stopping does; ``reason`` says why."""
+        self.end("stopped", reason=reason)
+
+    def end(self, status: str = "finished", **detail: Any) -> None:
+        """End the run: finished, failed or stopped. What is in :attr:`summary` is kept with it. Only the first end counts."""
+        if status not in STATUSES:
+            raise ValueError(f"status={status!r}: must be {', '.join(STATUSES)}")
+        if self.status != "running":
+            return
+        self.status = status
+        atexit.unregister(self._left)
+        self.event("run_ended", status=status, summary=dict(self.summary), **detail)
+        self._recorder.close()
+
+    def __enter__(self) -> Run:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None or error is None:
+            self.end()
+        elif issubclass(kind, (KeyboardInterrupt, SystemExit, GeneratorExit)):
+            self.end("stopped", reason=kind.__name__)
+        else:
+            last = "".join(traceback.format_tb(trace, limit=-8))
+            self.end("failed", type=kind.__name__, message=_text(error)[:2000], trace=last[-8000:])
+
+    def _left(self) -> None:
+        """The interpreter ends, and nobody has said that the run does."""
+        if os.getpid() == self._pid:
+            self.end("stopped", reason="the process ended without run.end()")
+
+    def _tidy(self, given: Any, step: Any) -> tuple[dict[str, float], int] | None:
+        """Values of any kind as a row: what can be kept of a call is."""
+        if isinstance(given, tuple):  # metrics, and further ones by name
+            given = {name: value for part in given for name, value in part.items()}
+        at = self._step(step)
+        if at is None:
+            return None
+        self._at(at)
+        row: dict[str, float] = {}
+        for metric, value in given.items():
+            if value is None:
+                continue
+            try:
+                column = self._names.column(metric)
+            except Rejected as reason:
+                self._refuse(str(reason))
+                continue
+            try:
+                row[column] = (
+                    value if value.__class__ is float else number_of(value, synchronise=self._synchronise)
+                )
+            except Rejected as reason:
+                self._refuse(f"{metric[:80]}: {reason}")
+            except Exception as error:  # noqa: BLE001 - a value of the user's that raises
+                self._refuse(f"{metric[:80]}: reading it raised {type(error).__name__}")
+        return (row, at) if row else None
+
+    def _step(self, step: Any) -> int | None:
+        if step is None:
+            return self._at() + 1
+        if isinstance(step, bool) or not hasattr(step, "__index__"):
+            self._refuse(f"step of type {type(step).__name__}: must be a whole number")
+            return None
+        at = step.__index__()
+        if not _LOWEST <= at <= _HIGHEST:
+            self._refuse("step: must lie in 64 bits")
+            return None
+        return int(at)
+
+    def _refuse(self, reason: str, stream: str = "predictions") -> None:
+        try:
+            self._recorder.reject(stream, reason)
+        except Exception:  # noqa: BLE001 - there is nobody left to tell but the log
+            _logger.debug("run %s: %s", self.name, reason)
+
+
+def _log_of(put: Callable[..., None], last_step: int) -> tuple[Callable[..., None], Callable[..., int]]:
+    """A run's ``log``, and what tells (or sets) its last step; a closure, since a method would cost half as much again."""
+    last = last_step
+
+    def log(step: Any = None, metrics: Any = None, **values: Any) -> None:
+        """Record metrics of one step."""
+        nonlocal last
+        if metrics is None and (step is None or (step.__class__ is int and _LOWEST <= step <= _HIGHEST)):
+            last = step = last + 1 if step is None else step
+            put(values, step)
+        elif isinstance(step, Mapping):
+            put((step, metrics or {}, values), None)
+        else:
+            put((metrics or {}, values), step)
+
+    def at(step: int | None = None) -> int:
+        nonlocal last
+        if step is not None:
+            last = step
+        return last
+
+    return log, at
+
+
+def _plainly(value: Any) -> Any:
+    """A value that JSON does not know: a number as a number, anything else as its text."""
+    try:
+        return number_of(value)
+    except Rejected:
+        return [*value] if isinstance(value, (set, frozenset, tuple)) else _text(value)[:2000]
+
+
+def _text(value: object) -> str:
+    try:
+        return str(value)
+    except Exception:  # noqa: BLE001 - a __str__ of the user's
+        return f"<{type(value).__name__}>"
+
+
+def _cut(value: Any) -> Any:
+    text = value if isinstance(value, str) else json.dumps(value, default=_plainly)
+    return value if len(text) <= 2000 else f"{text[:2000]}... ({len(text):,} characters)"

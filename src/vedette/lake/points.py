@@ -1,0 +1,166 @@
+"""Points of training runs: from the journals into tables exactly once, and read back with what the journals still hold.
+
+The table ``points`` has a row for each step that was logged and a column for each metric; a metric that was not logged
+at a step is null there, which is not NaN. A row shares its time and step among its metrics, so that a point takes
+about the room of its value. The events of runs are rows of the table ``events``, with the run as name.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import polars as pl
+
+from vedette.capture.journal import producers
+from vedette.capture.metrics import column_of, metric_of
+from vedette.errors import LakeError
+from vedette.lake import ingest
+from vedette.lake.arrivals import Arrivals, collect
+from vedette.lake.outcomes import identifier
+from vedette.lake.tables import SCHEMAS, UTC, Lake, ModelTables
+
+__all__ = ["Kept", "append", "read"]
+
+log = logging.getLogger("vedette")
+
+_TRIES = 8
+_COMPACT_EVERY = 64  # commits to the table of points
+_KEYS = ("run", "step", "time")
+_OWN = tuple(SCHEMAS["points"])
+_EVENT_COLUMNS = {**SCHEMAS["events"], "_producer": pl.String(), "_sequence": pl.Int64()}
+_POINTS, _EVENTS = ("predictions", "batch"), ("labels",)
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What is kept of a model's runs as of one moment: ``points`` (run, step, time, a column a metric) and ``events``."""
+
+    points: pl.LazyFrame
+    events: pl.DataFrame
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns of the metrics, of all runs together."""
+        return [name for name in self.points.collect_schema().names() if name not in _OWN]
+
+    def metrics(self, run: str) -> list[str]:
+        """The metrics of which a run has any value, by name."""
+        columns = self.columns
+        if not columns:
+            return []
+        found = self.points.filter(pl.col("run") == run).select(pl.col(columns).is_not_null().any()).collect()
+        return sorted(metric_of(name) for name in columns if found[name].item())
+
+    def curve(self, run: str, metric: str) -> pl.DataFrame:
+        """The points of one metric of one run in order of steps: step, time, value; of a step that came twice the later."""
+        wanted = column_of(metric)
+        column = next((one for one in self.columns if one.casefold() == wanted.casefold()), None)
+        if column is None:
+            return pl.DataFrame(schema={"step": pl.Int64, "time": UTC, "value": pl.Float64})
+        rows = self.points.filter((pl.col("run") == run) & pl.col(column).is_not_null())
+        frame = rows.select("step", "time", pl.col(column).alias("value")).collect()
+        if not frame["step"].is_sorted():
+            frame = frame.sort("step", "time", maintain_order=True)
+        twice = (frame["step"] == frame["step"].shift(-1)).fill_null(value=False)
+        if not twice.any():
+            return frame
+        return frame.sort("step", "time", maintain_order=True).filter(~twice)
+
+
+def append(tables: ModelTables, arrivals: Arrivals) -> int:
+    """Commit the rows and events of runs, each beyond its table's own watermark; returns the rows that came in."""
+    marks = ingest.through(arrivals, _POINTS)
+    old = ingest.watermarks(tables, "points", marks)
+    new = {key: number for key, number in marks.items() if number > old[key]}
+    if new:
+        known = [name for name in tables["points"].columns() if name not in _OWN]
+        rows = _wide(ingest.beyond(arrivals, "predictions", old), known)
+        tables["points"].write(rows.sort(_KEYS, maintain_order=True), new)
+        snapshot = tables["points"].snapshot()
+        if snapshot is not None and snapshot.version() % _COMPACT_EVERY == _COMPACT_EVERY - 1:
+            tables["points"].compact()
+    marks = ingest.through(arrivals, _EVENTS)
+    old = ingest.watermarks(tables, "events", marks)
+    new = {key: number for key, number in marks.items() if number > old[key]}
+    if new:
+        tables["events"].write(_events(ingest.beyond(arrivals, "labels", old)), new)
+    return arrivals.predictions.height + arrivals.labels.height
+
+
+def read(lake: Lake, model: str) -> Kept:
+    """The runs of a model (``<model>.run``) as they are now, with what the journals hold, each row once.
+
+    Raises ``LakeError`` where an ingester commits faster than one can read.
+    """
+    for _ in range(_TRIES):
+        tables = lake.model(model)
+        points, events = tables["points"], tables["events"]
+        seen = {table.name: table.snapshot() for table in (points, events)}
+        names = [folder.name for folder in producers(lake.journal, model)]
+        marks = {
+            identifier(name, stream): table.through(identifier(name, stream), seen[table.name])
+            for name in names
+            for table, streams in ((points, _POINTS), (events, _EVENTS))
+            for stream in streams
+        }
+        fresh = collect(lake, model, marks)
+        known = [name for name in points.columns(seen["points"]) if name not in _OWN]
+        rows = _wide(fresh.predictions, known)
+        old_events = events.scan(seen["events"]).select(list(SCHEMAS["events"])).collect()
+        if not any(table.moved_on(seen[table.name]) for table in (points, events)):
+            break
+    else:
+        raise LakeError(
+            f"model {model!r}: the lake changed during each of {_TRIES} readings; ingest less often"
+        )
+    said = pl.concat([old_events, _events(fresh.labels).select(list(SCHEMAS["events"]))]).sort(
+        "time", maintain_order=True
+    )
+    if seen["points"] is None:
+        return Kept(rows.lazy(), said)
+    scan = points.scan(seen["points"])
+    return Kept(scan if rows.is_empty() else pl.concat([scan, rows.lazy()], how="diagonal_relaxed"), said)
+
+
+def _wide(rows: pl.DataFrame, known: Sequence[str]) -> pl.DataFrame:
+    """Rows of the journal as those of the table; a metric that another run spells with other letters' case is the same."""
+    if rows.is_empty():
+        return pl.DataFrame(schema=SCHEMAS["points"])
+    folded = {name.casefold(): name for name in known}
+    own = {"version", "id", "time", "received", "prediction", "_producer", "_sequence"}
+    metrics = [name for name in rows.columns if name not in own and rows.schema[name] == pl.Float64]
+    return rows.select(
+        pl.col("version").alias("run"),
+        pl.col("prediction").cast(pl.Int64).alias("step"),
+        "time",
+        "_producer",
+        "_sequence",
+        *(pl.col(name).alias(folded.get(name.casefold(), name)) for name in metrics),
+    )
+
+
+def _events(labels: pl.DataFrame) -> pl.DataFrame:
+    """Events as runs recorded them; what is no JSON of ours is left out and said."""
+    if labels.is_empty():
+        return pl.DataFrame(schema=_EVENT_COLUMNS)
+    rows: list[dict[str, Any]] = []
+    for name, time, text, producer, sequence in labels.select(
+        "id", "time", "label", "_producer", "_sequence"
+    ).iter_rows():
+        try:
+            row = _event(name, time, json.loads(text))
+            rows.append({**row, "_producer": producer, "_sequence": sequence})
+        except (TypeError, ValueError, KeyError) as error:
+            log.warning("run %s: an event is left out that cannot be read: %s", name, error)
+    return pl.DataFrame(rows, schema=_EVENT_COLUMNS)
+
+
+def _event(name: str, time: datetime, document: Mapping[str, Any]) -> dict[str, Any]:
+    detail = json.dumps({"step": document["step"], "detail": document["detail"]})
+    version = str(document["version"])
+    return {"time": time, "kind": str(document["kind"]), "name": name, "version": version, "detail": detail}
