@@ -92,8 +92,9 @@ class Checkpoints:
     ) -> Checkpoint | None:
         """Keep a model of a step with its figures; None where it is not kept.
 
-        Figures that are left out are the last ones of the run's history. ``optimizer`` is one of ``torch.optim``, whose state is
-        kept beside. Raises ``TypeError`` for a model that has no format, ``OSError`` where the folder cannot be written.
+        Where ``figures`` are left out, that by which it is ranked and the loss are the last ones of the run's history.
+        ``optimizer`` is one of ``torch.optim``, whose state is kept beside. Raises ``TypeError`` for a model that has no format,
+        ``OSError`` where the folder cannot be written.
         """
         if isinstance(step, bool) or not isinstance(step, int) or step < 0:
             raise ValueError(f"step={step!r}: must be a whole number, 0 or more")
@@ -114,7 +115,12 @@ class Checkpoints:
         self._known[step] = found
         self._remove_others()
         self._run.event(
-            "checkpoint", step=step, path=str(made), by=self._by, value=value, best=self.best is found
+            "checkpoint",
+            step=step,
+            path=str(made),
+            by=self._by,
+            value=value if math.isfinite(value) else None,
+            best=self.best is found,
         )
         return found if step in self._known else None
 
@@ -157,7 +163,16 @@ class Checkpoints:
     # --- files ------------------------------------------------------------------------------------------------
 
     def _figures(self) -> dict[str, float]:
-        return {name: float(values[-1]) for name, values in self._run.history.items() if len(values)}
+        """The last values of what the models are ranked by, and of the loss; a history may have to be read from a disk."""
+        found: dict[str, float] = {}
+        for name in dict.fromkeys((self._by, "loss")):
+            try:
+                values = self._run.history[name]
+            except KeyError:
+                continue
+            if len(values):
+                found[name] = float(values[-1])
+        return found
 
     def _rank(self, one: Checkpoint) -> tuple[bool, float, int]:
         return (

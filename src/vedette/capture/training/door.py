@@ -85,7 +85,8 @@ class TrainingDoor:
                 row.update(
                     {f"{split}_{name}": value, f"{split}_{name}_low": low, f"{split}_{name}_high": high}
                 )
-        self._run().log(step, **row)
+        if row:
+            self._run().log(step, **row)
         detail = {name: {"n": n, "reason": reason} for name, (_, _, _, n, reason) in found.items()}
         self._run().event("evaluated", split=split, level=level, figures=detail)
         return found

@@ -193,7 +193,8 @@ class _Watching:
             times["step_s"] = median(self._steps)
             if self._data:
                 times["data_s"] = median(self._data)
-        self._run.log(step, **times)
+        if times:
+            self._run.log(step, **times)
         self._steps.clear()
         self._data.clear()
 

@@ -309,7 +309,8 @@ class TorchWatch:
             more, bad_outputs = outputs(values[n:]) if outputs is not None else ({}, {})
             self._nan.layers(step, bad, bad_outputs)
             named = {self._named(key): value for key, value in {**told, **more}.items()}
-            self._run.log(step, **named)
+            if named:
+                self._run.log(step, **named)
 
         own, figures.scalars = figures.scalars, []
         self._figures = ParameterFigures(self._torch, figures._most, self._told.say)

@@ -98,7 +98,8 @@ class _Watching:
         if not state.is_world_process_zero:
             return
         row = {_named(name): value for name, value in logs.items() if isinstance(value, int | float)}
-        self._run.log(state.global_step, **row)
+        if row:
+            self._run.log(state.global_step, **row)
 
     def close(self) -> None:
         """The training has ended."""
