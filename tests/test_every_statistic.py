@@ -25,8 +25,10 @@ from vedette.statistics import (
     summarise_error,
     summarise_numeric,
     summarise_quality,
+    summarise_vectors,
     vector_grid,
 )
+from vedette.statistics.direction_grid import directions_grid
 
 NAMES = ["no", "yes", "maybe"]
 LEVELS = ["a", "b", "c", "d"]
@@ -37,6 +39,7 @@ GRIDS = {
     "category": category_grid("c", {"a": 50, "b": 30, "c": 20}),
     "quality": quality_grid(("no", "yes")),
     "error": error_grid(*np.random.default_rng(1).normal(20, 3, (2, 800))),
+    "directions": directions_grid("d", np.random.default_rng(1).normal(size=(400, 3))),
 }
 CASES = [(name, kind) for name, statistic in STATISTICS.items() for kind in statistic.kinds]
 each = pytest.mark.parametrize(("name", "kind"), CASES, ids=lambda value: str(value))
@@ -52,6 +55,8 @@ def rows(kind, n, seed=0):
     if kind == "error":
         label = rng.normal(20, 3, n)
         return label, label + rng.normal(size=n)
+    if kind == "directions":
+        return (rng.normal(size=(n, 3)),)
     if kind == "category":
         return (rng.choice(4, n, p=[0.5, 0.3, 0.15, 0.05]),)
     return (rng.normal(size=n) if kind == "numeric" else rng.lognormal(-3, 1, n),)
@@ -71,6 +76,8 @@ def counted(kind, columns, window, n_windows):
             return summarise_quality(grid, label, prediction, NAMES, score, window, n_windows)
         case "error":
             return summarise_error(grid, *columns, window, n_windows)
+        case "directions":
+            return summarise_vectors(grid, columns[0], np.ones(len(columns[0]), bool), window, n_windows)
         case "category":
             return summarise_category(grid, columns[0], LEVELS, window, n_windows)
         case _:
@@ -90,7 +97,7 @@ def odd_windows(kind):
         "no rows": nothing,
         "one row": summary(kind, rows(kind, 1)),
         "two rows": summary(kind, rows(kind, 2)),
-        "all equal": summary(kind, [np.repeat(column, 300) for column in rows(kind, 1)]),
+        "all equal": summary(kind, [np.repeat(column, 300, axis=0) for column in rows(kind, 1)]),
         "all missing": dataclasses.replace(nothing, rows=nothing.rows + 300, missing=nothing.rows + 300),
         "taken away twice": dataclasses.replace(
             nothing, rows=-ordinary.rows, counts=-ordinary.counts, missing=-ordinary.missing

@@ -132,6 +132,9 @@ def test_without_a_name_it_is_the_alarm_with_most_evidence(lakes: dict[str, Lake
     assert found is not None
     assert found.verdict == "ALARM"
     assert found.watch.startswith("height")
+    assert "accuracy" in found.others
+    assert "accuracy" in str(found).rpartition("too: name one to see why")[0]
+    assert of(lakes, "segment", "accuracy").others == ()
 
 
 def test_the_rows_of_a_segment_are_those_of_the_lake(lakes: dict[str, Lake]) -> None:
@@ -206,9 +209,21 @@ def test_a_watch_that_there_is_not_is_refused(lakes: dict[str, Lake]) -> None:
     """The error names those that there are."""
     with pytest.raises(
         ValueError,
-        match=r"watch='nothing': is no watch of m that can be explained; it has accuracy, age\.location",
+        match=r"watch='nothing': is no watch of m that was judged; it has .*accuracy, age\.location",
     ):
         explain(lakes["segment"], "m", "nothing")
+
+
+def test_what_has_words_of_its_own_is_told_in_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rule that holds, where nothing else alarms: its evidence, and no search."""
+    path = tmp_path / "vedette.toml"
+    path.write_text('[models.m.rules]\nolder = "mean(age) > 10"\n', "utf-8")
+    monkeypatch.setenv("VEDETTE_CONFIG", str(path))
+    found = explain(made(tmp_path / "lake", "none"), "m")
+    assert found is not None
+    assert (found.watch, found.search) == ("rule:older", None)
+    assert "told in its own words" in str(found)
+    assert found.evidence in str(found)
 
 
 def test_an_alert_is_explained_by_its_id(lakes: dict[str, Lake]) -> None:

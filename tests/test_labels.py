@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 import vedette
 from vedette.cli import app
 from vedette.engine import cycle
+from vedette.engine.explain import explain
 from vedette.engine.health import health
 from vedette.engine.label_watch import ARRIVAL, count_arrivals, usual_delay
 from vedette.engine.summarise import Shape
@@ -359,6 +360,18 @@ def test_labels_that_come_later_are_an_alarm(tmp_path: Path) -> None:
     assert after is not None
     assert after.verdict == "ALARM"
     assert after.evidence.startswith("share of predictions without a label after ")
+    lake = Lake.at(tmp_path)
+    told = explain(lake, "m", "labels.late")
+    assert told is not None
+    assert told.search is not None
+    assert told.began is not None
+    tables = lake.model("m")
+    known = pl.col("known").dt.truncate("1d") - pl.col("time").dt.truncate("1d")
+    labels = tables["labels"].scan().select("id", pl.col("time").alias("known"))
+    rows = tables["predictions"].scan().join(labels, on="id", how="left").with_columns(known.alias("age"))
+    late = pl.col("age").is_null() | (pl.col("age") > DAY * int(after.evidence.split("after ")[1].split()[0]))
+    first = rows.filter(pl.col("time") < told.began.first).select(late.mean()).collect().item()
+    assert told.search.segments[0].before == pytest.approx(first)
 
 
 def test_labels_that_are_sent_late_are_not_late(tmp_path: Path) -> None:

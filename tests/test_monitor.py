@@ -405,6 +405,21 @@ def test_a_check_says_that_no_row_was_kept(tmp_path: Path) -> None:
     assert (verdict.verdict, verdict.reason) == ("UNKNOWN", reason)
 
 
+def test_a_check_says_that_some_rows_were_not_kept(tmp_path: Path) -> None:
+    """Beside the verdicts, with the commonest reason; and nothing where fewer than a hundredth were lost."""
+    with vedette.Monitor("m", lake=tmp_path) as monitor:
+        monitor.reference({"a": np.arange(100.0), "prediction": np.arange(100) % 2})
+        for i in range(9):
+            monitor.log({"a": float(i)}, 1)
+        monitor.log({"a": 1.0}, 1, id=1.5)
+        told = {one.watch: one for one in monitor.check().verdicts}["rows.kept"]
+        words = "1 of 10 rows of the last windows were not kept (1: id: type float: must be an integer, a text or a UUID)"
+        assert (told.verdict, told.evidence) == ("WARN", f"{words}: see vedette ledger m")
+        for i in range(200):
+            monitor.log({"a": float(i)}, 1)
+        assert "rows.kept" not in {one.watch for one in monitor.check().verdicts}
+
+
 def test_rows_for_which_no_folder_could_be_made_are_said(tmp_path: Path) -> None:
     """``flush`` returns only where all is in the lake; what is counted in the process alone is an error with its number."""
     with vedette.Monitor("m", lake=tmp_path) as monitor:

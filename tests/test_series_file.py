@@ -80,7 +80,7 @@ def test_rows_out_of_order_and_missing_numbers_are_taken(file: Path, tmp_path: P
         fraction=1.0, shuffle=True, seed=1
     ).write_parquet(path)
     found = judge_file(path, columns=["latency_ms"])
-    assert found.sorted_rows
+    assert "rows were put in the order of their times" in found.notes
     assert CHANGE <= found.watched.alarms[0].row <= CHANGE + 4
     assert int(np.isnan(found.values).sum()) == len(range(7, HOURS, 50))
 
@@ -119,6 +119,37 @@ def test_a_file_without_numbers_or_times_is_told(tmp_path: Path) -> None:
     told = CliRunner().invoke(app, ["series", str(numbers)])
     assert "rows are taken to be an hour apart" in told.output
     assert "looking back: no change of level" in told.output
+
+
+def test_what_is_not_as_it_should_be_is_said(tmp_path: Path) -> None:
+    """Numbers of rows are no series, times twice and those of 1970 are told, and so are numbers too large to square."""
+    random = np.random.default_rng(2)
+    frame = pl.DataFrame(
+        {
+            "row": np.arange(300),
+            "t": np.arange(300) // 2,
+            "x": random.normal(size=300),
+            "far": [1e300, 2.0] * 150,
+        }
+    )
+    frame.write_parquet(tmp_path / "odd.parquet")
+    found = judge_file(tmp_path / "odd.parquet", time="t")
+    assert found.names == ("x", "far")
+    assert found.notes == (
+        "150 rows have the time of another one",
+        "t: taken as seconds since 1970, which makes 1970-01-01 00:00 to 1970-01-01 00:02",
+        "row: numbers its rows, and is not judged; name it to have it judged",
+        "150 numbers that are infinite or beyond 1e+150 count as missing",
+    )
+    assert judge_file(tmp_path / "odd.parquet", columns=["row"]).names == ("row",)
+
+
+def test_so_few_rows_are_told(tmp_path: Path) -> None:
+    """Two rows are not judged, and one is refused in words."""
+    (tmp_path / "two.csv").write_text("v\n1\n2\n")
+    assert judge_file(tmp_path / "two.csv").watched.verdict.tolist() == [[""], ["UNKNOWN"]]
+    with pytest.raises(ValueError, match="values: 1 row: must be 2 or more"):
+        vedette.watch_series([1.0], [0.0])
 
 
 def test_the_face_has_both() -> None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from vedette.capture.frameworks.wsgi import WSGIMiddleware as WSGIMiddleware
     from vedette.capture.media import image as image
     from vedette.capture.media import text as text
+    from vedette.engine.splits import splits as splits
     from vedette.engine.two_files.run import report as report
     from vedette.errors import VedetteError as VedetteError
     from vedette.monitor import Monitor as Monitor
@@ -52,6 +53,7 @@ __all__ = [
     "image",
     "report",
     "sampling",
+    "splits",
     "text",
     "watch_series",
 ]
@@ -67,6 +69,7 @@ _HOME = {
     "image": "vedette.capture.media",
     "report": "vedette.engine.two_files.run",
     "sampling": "vedette.capture",
+    "splits": "vedette.engine.splits",
     "text": "vedette.capture.media",
     "watch_series": "vedette.strategy.series.watch",
 }

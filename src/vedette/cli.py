@@ -166,6 +166,12 @@ def labels(
     by: Annotated[
         str | None, typer.Option(help="A column whose values become segments, or a,b.", show_default=False)
     ] = None,
+    since: Annotated[
+        str | None, typer.Option(help="Delays of predictions of windows from here on.", show_default=False)
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option(help="Delays of predictions of windows up to here.", show_default=False)
+    ] = None,
     lake: LakeOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -175,7 +181,7 @@ def labels(
     from vedette.output.progress import told
 
     with told(f"labels of {model}"):
-        found, delays = questions.labels(_where(lake), model, by)
+        found, delays = questions.labels(_where(lake), model, by, since=since, until=until)
     labels_console.print_labels(found, delays, as_json=json)
 
 
@@ -547,6 +553,50 @@ def report(
             progress=progress,
         )
     print_comparison(found, as_json=json, html=html)
+
+
+@app.command()
+def splits(
+    train: Annotated[str, typer.Argument(help="Parquet, CSV or Arrow file, or Delta table.")],
+    validation: Annotated[
+        str | None, typer.Option(help="The set that choices are made by.", show_default=False)
+    ] = None,
+    test: Annotated[
+        str | None, typer.Option(help="The set that the last figures are of.", show_default=False)
+    ] = None,
+    target: Annotated[
+        str | None, typer.Option(help="The column that is learned.", show_default=False)
+    ] = None,
+    groups: Annotated[
+        str | None, typer.Option(help="A column whose values must lie in one set alone.", show_default=False)
+    ] = None,
+    time: Annotated[
+        str | None, typer.Option(help="A column by which the sets follow one another.", show_default=False)
+    ] = None,
+    ignore: Annotated[
+        list[str] | None,
+        typer.Option(help="A column that is not the model's; again for others.", show_default=False),
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """What training, validation and test sets share that they should not, and how they differ."""
+    from vedette.engine import splits as splits_module
+    from vedette.output.progress import told
+    from vedette.output.splits_console import print_splits
+
+    with told("splits"):
+        found = splits_module.splits(
+            train,
+            validation=validation,
+            test=test,
+            target=target,
+            groups=groups,
+            time=time,
+            ignore=ignore or (),
+        )
+    print_splits(found.document(), as_json=json)
+    if found.verdict == "ALARM":
+        raise typer.Exit(1)
 
 
 @app.command()

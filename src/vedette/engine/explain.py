@@ -13,6 +13,7 @@ import polars as pl
 
 from vedette import strategy
 from vedette.engine.coincident import coincident
+from vedette.engine.direction_columns import feature_of
 from vedette.engine.explained_rows import Around, around, outcome_words
 from vedette.engine.judge import reference_plan
 from vedette.engine.outputs import own_columns
@@ -49,6 +50,16 @@ _LABELLED_KINDS = ("accuracy", "bias", "errors", "quality", "hits")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class _Judged:
+    """The detectors as the last round left them."""
+
+    plan: strategy.Plan
+    state: strategy.State
+    reference: Mapping[str, Summary]
+    kept: Kept
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class _Target:
     """What is explained, and what is needed for it."""
 
@@ -75,14 +86,33 @@ def explain(lake: Lake, model: str, watch: str | None = None) -> Explanation | N
     """Why a watch fired, as the last round left it; None where nothing is asked for by name and nothing alarms.
 
     ``watch`` is the name of a watch, ``x.location`` or ``x.location [region=north]``, or the id of an alert; default is
-    the alarm with the most evidence. Rows of before and after the likeliest beginning are compared, 100,000 on either
-    side at most; the reference is kept as counts alone, so that where a change was there from the first window on, there
-    are no rows of before, and that is said. Raises ``ValueError`` for a watch that there is not.
+    the alarm with the most evidence, and the others are named. What has words of its own (a rule, a series, columns that
+    no longer come) is told in these, with what else happened then. Rows of before and after the likeliest beginning are
+    compared, 100,000 on either side at most; the reference is kept as counts alone, so that where a change was there from
+    the first window on, there are no rows of before, and that is said. Raises ``ValueError`` for a watch that there is not.
     """
     seen = view(lake, model, Query(metrics=("rows",)))
-    target = _target(seen, model, watch)
-    if target is None:
+    kept = kept_row(seen.tables, series=False)
+    if kept is None:
+        if watch is None:
+            return None
+        raise ValueError(f"watch={watch!r}: nothing of {model} was judged yet")
+    verdicts = {(row["watch"], row["segment"]): row for row in json.loads(kept.verdicts)}
+    alarms = [key for key, row in verdicts.items() if row["verdict"] == Status.ALARM]
+    if watch is None and not alarms:
         return None
+    judged = _judging(seen, kept)
+    names = (
+        {} if judged is None else {(one.id, one.segment): at for at, one in enumerate(judged.plan.watches)}
+    )
+    key = _strongest(judged, names, alarms) if watch is None else _named(seen, watch)
+    if key not in verdicts:
+        known = ", ".join(_shown(one) for one in verdicts) or "none"
+        raise ValueError(f"watch={watch!r}: is no watch of {model} that was judged; it has {known}")
+    others = tuple(_shown(one) for one in alarms if one != key) if watch is None else ()
+    if judged is None or key not in names:
+        return _in_own_words(seen, model, key, verdicts[key], others)
+    target = _target(judged, names[key], verdicts[key])
     window = timedelta(microseconds=seen.shape.window_us)
     series, found = _began(seen, target)
     notes: list[str] = []
@@ -124,15 +154,55 @@ def explain(lake: Lake, model: str, watch: str | None = None) -> Explanation | N
         faults=faults,
         events=events,
         notes=tuple(notes),
+        others=others,
     )
 
 
-def _target(seen: View, model: str, watch: str | None) -> _Target | None:
-    kept, planned = kept_row(seen.tables), reference_plan(seen.tables, seen.shape)
-    if kept is None or planned is None or not kept.block:
-        if watch is None:
-            return None
-        raise ValueError(f"watch={watch!r}: nothing of {model} was judged against a reference yet")
+def _in_own_words(
+    seen: View, model: str, key: tuple[str, str], verdict: Mapping[str, Any], others: tuple[str, ...]
+) -> Explanation:
+    """A verdict that is no detector's: its words, since when, and what happened about then."""
+    window = timedelta(microseconds=seen.shape.window_us)
+    since = None if verdict["since"] is None else datetime.fromisoformat(verdict["since"])
+    return Explanation(
+        model=model,
+        watch=key[0],
+        segment=key[1],
+        verdict=str(verdict["verdict"]),
+        evidence=str(verdict["evidence"] or verdict["reason"] or ""),
+        what="",
+        began=None,
+        search=None,
+        split=(),
+        decomposition=None,
+        concept=None,
+        features=(),
+        faults=(),
+        events=() if since is None else coincident(seen.tables, since, since + window, window),
+        notes=("it is told in its own words, and rows are not searched for it",),
+        others=others,
+    )
+
+
+def _shown(key: tuple[str, str]) -> str:
+    return f"{key[0]} [{key[1]}]" if key[1] else key[0]
+
+
+def _strongest(
+    judged: _Judged | None, names: Mapping[tuple[str, str], int], alarms: Sequence[tuple[str, str]]
+) -> tuple[str, str]:
+    """The alarm with the most evidence; one that can be taken apart before one that has its own words."""
+    apart = [key for key in alarms if key in names]
+    if judged is None or not apart:
+        return alarms[0]
+    return max(apart, key=lambda one: float(judged.state.log_evidence[names[one]]))
+
+
+def _judging(seen: View, kept: Kept) -> _Judged | None:
+    """What the detectors stand on; None before they have judged."""
+    planned = reference_plan(seen.tables, seen.shape)
+    if planned is None or not kept.block:
+        return None
     plan, reference, _ = planned
     state = strategy.State.from_bytes(kept.block)
     state = (
@@ -140,27 +210,15 @@ def _target(seen: View, model: str, watch: str | None) -> _Target | None:
         if np.array_equal(plan.key, state.key)
         else strategy.extend(state, plan, reference, np.ones(len(plan.key)))
     )
-    names = {(one.id, one.segment): number for number, one in enumerate(plan.watches)}
-    verdicts = {(row["watch"], row["segment"]): row for row in json.loads(kept.verdicts)}
-    if watch is None:
-        alarms = [key for key, row in verdicts.items() if row["verdict"] == Status.ALARM and key in names]
-        if not alarms:
-            return None
-        key = max(alarms, key=lambda one: float(state.log_evidence[names[one]]))
-    else:
-        key = _named(seen, watch)
-        if key not in names and key in verdicts:
-            said = verdicts[key]["evidence"] or verdicts[key]["verdict"]
-            raise ValueError(f"watch={watch!r}: is told in its own words, and not taken apart: {said}")
-        if key not in names or key not in verdicts:
-            known = ", ".join(f"{one} [{part}]" if part else one for one, part in names) or "none"
-            raise ValueError(f"watch={watch!r}: is no watch of {model} that can be explained; it has {known}")
-    number = names[key]
+    return _Judged(plan, state, reference, kept)
+
+
+def _target(judged: _Judged, number: int, verdict: Mapping[str, Any]) -> _Target:
+    plan, state = judged.plan, judged.state
     row = int(state.winner[number])
     own = plan.watches[number]
-    return _Target(
-        own, verdicts[key], own.rows[row - int(state.first[number])], plan, state, reference, kept, row
-    )
+    level = own.rows[row - int(state.first[number])]
+    return _Target(own, verdict, level, plan, state, judged.reference, judged.kept, row)
 
 
 def _named(seen: View, watch: str) -> tuple[str, str]:
@@ -307,7 +365,8 @@ def _features(
     )[:8]
 
 
-def _is_input(column: str) -> bool:
+def _is_input(name: str) -> bool:
+    column = feature_of(name)
     return column not in RESERVED and not column.startswith(("_", "probability"))
 
 

@@ -11,13 +11,24 @@ import numpy as np
 import polars as pl
 
 from vedette import strategy
+from vedette.engine.direction_columns import along, feature_of
 from vedette.engine.outputs import is_structured, loss_of, own_columns, spread
 from vedette.engine.segment_names import shown
 from vedette.engine.segments import labelled_rows, rows_of
-from vedette.engine.summarise import LABELLED, category_texts, codes, numbers, outcomes, row_weights, vectors
+from vedette.engine.summarise import (
+    LABELLED,
+    category_texts,
+    codes,
+    numbers,
+    outcomes,
+    row_weights,
+    vectors,
+    window_starts,
+)
 from vedette.engine.view import View
 from vedette.lake.rows import label_text, variants
 from vedette.records import RESERVED
+from vedette.statistics.direction_grid import basis_of
 from vedette.statistics.grid import Grid
 from vedette.statistics.structured.ranking import HITS_AMONG
 from vedette.statistics.summary import Summary
@@ -84,6 +95,8 @@ def around(
     if watch.column in LABELLED:
         every = pl.lit(True)
         rows = labelled_rows(seen, rows, within, every, tuple(grids)) if rows.height else rows
+    if watch.kind == "late" and rows.height:
+        rows = _with_lateness(seen, rows, reference[watch.source].grid.length)
     outcome = outcome_of(rows, watch, level, reference[watch.source]) if rows.height else np.zeros(0)
     is_after = (rows["time"] >= spans[1][0]).to_numpy() if rows.height else np.zeros(0, dtype=bool)
     columns: dict[str, Levels] = {}
@@ -122,13 +135,43 @@ def _is_feature(name: str, grid: Grid) -> bool:
     return not reserved and grid.kind in ("numeric", "category")
 
 
+def _with_lateness(seen: View, rows: pl.DataFrame, delay_windows: int) -> pl.DataFrame:
+    """The rows, and in ``_late`` whether no label of theirs was known so many windows after their own."""
+    ids = rows.lazy().select("id").drop_nulls().unique()
+    labels = rows_of(seen, "labels", ["label"], pl.lit(True), ids)
+    rows = rows.with_columns(pl.lit(True).alias("_late"))
+    if labels.is_empty():
+        return rows
+    came = labels.group_by("id").agg(pl.col("time").min().alias("_came"))
+    rows = rows.join(came, on="id", how="left", maintain_order="left")
+    window_us = seen.shape.window_us
+    there = rows["_came"].is_not_null().to_numpy()
+    late = np.ones(rows.height, dtype=bool)
+    own, known = (window_starts(rows[name].filter(there), window_us) for name in ("time", "_came"))
+    late[there] = (known - own) // window_us > delay_windows
+    return rows.with_columns(pl.Series("_late", late))
+
+
 def _needed(watch: strategy.Watch) -> tuple[str, ...]:
+    if watch.kind == "late":
+        return ()
+    if watch.kind in ("direction", "shape"):
+        return (feature_of(watch.column),)
     return ("label", "prediction") if watch.column in LABELLED else (watch.column,)
 
 
 def outcome_of(rows: pl.DataFrame, watch: strategy.Watch, level: str, reference: Summary) -> np.ndarray:
     """What a watch watches, for each row: 0 or 1 where it is a share, else a value; NaN where a row has none."""
     grid, kind = reference.grid, watch.kind
+    if kind == "late":
+        return _numbers(rows["_late"])
+    if kind in ("direction", "shape"):
+        directed, there = along(rows, watch.column, grid)
+        there = there & np.isfinite(directed).all(axis=1)
+        _, basis = basis_of(grid)
+        place = np.full(rows.height, np.nan)
+        place[there] = basis.features(directed[there])[:, max(grid.levels.index(level) if level else 0, 0)]
+        return np.abs(place) if kind == "shape" else place
     if kind == "accuracy":
         label, prediction = label_text(rows, "label"), label_text(rows, "prediction")
         return _numbers(label != prediction)
@@ -170,6 +213,9 @@ def outcome_words(watch: strategy.Watch, level: str) -> str:
         "hits": f"the share of queries without a hit among the first {HITS_AMONG}",
         "bias": "the mean error (prediction less label)",
         "errors": "the mean absolute error",
+        "direction": f"the mean place of {feature_of(column)} along {level}, in standard deviations,",
+        "shape": f"the mean distance of {feature_of(column)} along {level}, in standard deviations,",
+        "late": f"the share of predictions without a label after {watch.rows[0]}",
         "missing": f"the share of missing values of {column}",
         "unseen": f"the share of new levels of {column}",
         "mix": f"the share of {column}={level}" if level else f"the share of rare levels of {column}",

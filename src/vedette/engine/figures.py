@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 import polars as pl
 
+from vedette.engine.direction_columns import feature_of
 from vedette.engine.estimating import estimated
 from vedette.engine.image_figures import image_figures
 from vedette.engine.late_labels import bounded, dependence_of
@@ -215,7 +216,7 @@ def _check_kinds(query: Query, grids: Mapping[str, Grid]) -> None:
     if not set(query.features) <= set(grids):
         return  # without a value so far: of no kind yet
     kinds = ", ".join(f"{name!r} is of the kind {grids[name].kind}" for name in query.features)
-    others = sorted(replace(query, features=None).columns(grids) - LABELLED)
+    others = sorted({feature_of(one) for one in replace(query, features=None).columns(grids) - LABELLED})
     of_model = LABELLED & replace(query, features=None).columns(grids)
     right = "leave feature= out" if of_model else f"the model has {', '.join(others) or 'none'} for it"
     raise ValueError(f"{told} {kinds}: {right}")
@@ -238,7 +239,7 @@ class _Found:
         reference = reference_of(self.seen, column) if self.query.reference else None
         if reference is not None and reference.grid != grid:
             reference = None
-        feature = None if column in LABELLED else column
+        feature = None if column in LABELLED else feature_of(column)
         for cells in blocks:
             place = cells.segment, cells.start, _labelled(cells)
             for name, statistic in statistics.items():

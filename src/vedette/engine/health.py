@@ -7,7 +7,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import polars as pl
 
@@ -21,10 +21,18 @@ from vedette.lake.ledger import ledger
 from vedette.lake.tables import Lake, ModelTables
 from vedette.records import KIN, Health, Status, Verdict
 
-__all__ = ["NO_DATA", "health", "health_with_kin", "kin_of", "silences_of"]
+__all__ = ["NOT_KEPT", "NO_DATA", "health", "health_with_kin", "kin_of", "silences_of"]
 
 NO_DATA = "no_data"
 """What watches that rows come at all: it fires where they came by the wall's clock and have stopped."""
+
+
+NOT_KEPT = "rows.kept"
+"""What tells of rows that were seen and could not be kept."""
+
+_LOST_SHARE = 0.01  # of the rows of the last windows: from there on it is said beside the verdicts
+_LOST_WINDOWS = 10
+_LOST = ("rejected", "void", "dropped", "torn")
 
 
 def health(lake: Lake, model: str, now: datetime | None = None) -> Health:
@@ -56,6 +64,7 @@ def health(lake: Lake, model: str, now: datetime | None = None) -> Health:
             Verdict(row["watch"], row["segment"], status, since, row["evidence"], row["guarantee"], reason)
         )
     verdicts += _silence_verdicts(tables, kept, now)
+    verdicts += _losses(tables, kept, model)
     if not kept.reference:
         words = "no reference: rules alone are watched; give one with monitor.reference(frame)"
         verdicts.append(Verdict("model", "", Status.WARN, None, words, "rule"))
@@ -112,6 +121,28 @@ def _nothing_kept(lake: Lake, model: str) -> str:
         return "nothing was recorded yet"
     reason, n = reasons.most_common(1)[0]
     return f"none of {seen:,} rows was kept ({n:,}: {reason}): see vedette ledger {model}"
+
+
+def _losses(tables: ModelTables, kept: Kept, model: str) -> list[Verdict]:
+    """A warning where of the last windows' rows a hundredth and more were not kept, with the reason of most."""
+    since = kept.known - _LOST_WINDOWS * timedelta(seconds=settings_of(tables).window_s)
+    rows = (
+        tables["ledger"]
+        .scan()
+        .filter(pl.col("stream").str.ends_with("predictions") & (pl.col("window") >= since))
+        .group_by("part", "reason")
+        .agg(pl.col("n").sum(), pl.col("window").min())
+        .collect()
+    )
+    lost, seen = rows.filter(pl.col("part").is_in(_LOST)).sort("n", "part", "reason"), int(rows["n"].sum())
+    n = int(lost["n"].sum())
+    if not n or n < _LOST_SHARE * seen:
+        return []
+    most = lost.row(-1, named=True)
+    why = f"{most['n']:,}: {most['reason'] or most['part']}"
+    words = f"{n:,} of {seen:,} rows of the last windows were not kept ({why}): see vedette ledger {model}"
+    first: datetime = min(lost["window"].to_list())
+    return [Verdict(NOT_KEPT, "", Status.WARN, first, words, "rule")]
 
 
 def silences_of(tables: ModelTables, kept: Kept, now: datetime | None) -> dict[str, str | None]:

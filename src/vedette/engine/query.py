@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from vedette.engine.direction_columns import feature_of
 from vedette.engine.summarise import LABELLED, QUALITY, SCORES, window_starts
 from vedette.statistics import BREAKDOWNS, Breakdown, Statistic, every_statistic
 from vedette.statistics.grid import Grid
@@ -139,7 +140,7 @@ class Query:
 
     def of_column(self, column: str, grid: Grid) -> dict[str, Statistic | Breakdown]:
         """The statistics asked for that can be read off a column."""
-        if self.features is not None and column not in self.features:
+        if self.features is not None and feature_of(column) not in self.features:
             return {}
         if grid.kind in TASK_FIGURES:
             own = TASK_FIGURES[grid.kind]

@@ -52,10 +52,13 @@ def figures(
     )
 
 
-def labels(location: str, model: str, by: str | None) -> tuple[Labels, pl.DataFrame]:
+def labels(
+    location: str, model: str, by: str | None, *, since: str | None = None, until: str | None = None
+) -> tuple[Labels, pl.DataFrame]:
     """What became of a model's labels, and the delays within which they come; see ``Monitor.labels``."""
     lake = open_lake(location, model)
-    return labels_module.labels_of(lake, model), labels_module.label_delay_of(lake, model, by=_names(by))
+    delays = labels_module.label_delay_of(lake, model, by=_names(by), since=since, until=until)
+    return labels_module.labels_of(lake, model), delays
 
 
 def fairness(

@@ -38,7 +38,7 @@ from vedette.lake.events import latest_reference
 from vedette.lake.tables import UTC, ModelTables
 from vedette.records import RESERVED, Settings
 from vedette.statistics.counting_scores import scored_grid
-from vedette.statistics.grid import Grid, category_grid, numeric_grid, vector_grid
+from vedette.statistics.grid import DIRECTIONS, Grid, category_grid, numeric_grid, vector_grid
 
 __all__ = ["NOISE_ROWS", "REHEARSAL", "take", "write_grids"]
 
@@ -85,10 +85,12 @@ def take(tables: ModelTables, reference: Reference, arrival: int, now: datetime)
     if "label" in rows.columns and "prediction" in rows.columns:
         columns.append(labelled_column(rows, shape.settings))
     grids = dict(shape.grids)
+    columns += [f"{DIRECTIONS}{name}" for name in features]
     for column in columns:
         frame = rows
         if column not in grids or column in live:
-            new = grid_for(column, pilot, shape.settings, rows) or _blind(column, rows, shape.settings)
+            new = grid_for(column, pilot, shape.settings, rows)
+            new = new or _blind(column, rows, shape.settings)
             if new is None:
                 continue
             grids[column] = new
@@ -108,6 +110,8 @@ def take(tables: ModelTables, reference: Reference, arrival: int, now: datetime)
     named = names_of(tables, shape, rows, now) if shape.settings.segments else []
     kept = tell_segments(tables, shape.segments, named, now, "reference")
     for column, frame in rest_of.items():
+        if column.startswith(DIRECTIONS):
+            continue
         for segment, some in by_segment(frame, shape.settings.segments, kept):
             if column != segment.partition("=")[0]:
                 frames[column, segment] = some
@@ -187,7 +191,7 @@ def _noise(
 
 def _blind(column: str, rows: pl.DataFrame, settings: Settings) -> Grid | None:
     """The grid of a feature of which the reference has no value: it is watched for nothing, and said to be."""
-    if column in RESERVED or column in LABELLED or column.startswith("probability"):
+    if column in RESERVED or column in LABELLED or column.startswith(("probability", DIRECTIONS)):
         return None
     if is_vector(rows, column):
         return vector_grid(column, [], 0)

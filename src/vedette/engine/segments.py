@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 
+from vedette.engine.direction_columns import feature_of
 from vedette.engine.outputs import is_structured, spread
 from vedette.engine.query import Span
 from vedette.engine.segment_names import SEGMENTS_MAX, shown
@@ -48,7 +49,8 @@ class Segments:
                 f"by='prediction': of task {settings.task!r} it is no single value; name a feature"
             )
         read = ["prediction"] if is_structured(settings) else []
-        rows = rows_of(seen, "predictions", [*by, *grids, *read], within)
+        wanted = {*read, *(feature_of(one) for one in grids)}
+        rows = rows_of(seen, "predictions", [*by, *wanted], within)
         for name in by:
             if not variants(rows.columns, name):
                 columns = dict.fromkeys(
@@ -68,7 +70,7 @@ class Segments:
             "time",
             "_segment",
             *({"inclusion"} & set(rows.columns)),
-            *(one for one in rows.columns if base_of(one) in grids),
+            *(one for one in rows.columns if base_of(one) in wanted),
         ]
         rows = rows.select(list(dict.fromkeys(kept)))
         first_us = seen.extent[0] if seen.extent is not None else 0
@@ -90,7 +92,7 @@ class Segments:
         """The summaries of a column by segment and window, as many at once as memory is a small matter for."""
         told = column in LABELLED
         rows, index = (self.labelled, self.index_of_labelled) if told else (self.rows, self.index)
-        if not told and not variants(rows.columns, column):
+        if not told and not variants(rows.columns, feature_of(column)):
             return
         step = max(_COUNTS_MAX // grid.cells, 1)
         for begin in range(0, len(self.cells), step):

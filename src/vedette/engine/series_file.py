@@ -24,6 +24,8 @@ from vedette.strategy.series.watch import Watched, watch_series
 __all__ = ["judge_file"]
 
 _STEP_S = 3600.0  # of rows without a time: only seasons and the budget's month depend on it
+_LARGEST = 1e150  # of a number whose square is one
+_EARLY_S = 1e8  # in 1973: numbers before that are hardly times
 
 
 def judge_file(
@@ -43,10 +45,11 @@ def judge_file(
 ) -> SeriesFound:
     """Judge the numeric columns of a Parquet, CSV, Arrow or Delta table as series.
 
-    ``columns`` are those to judge (default: all numeric ones), ``time`` that of the times (default: the first one that holds
-    times). ``reference`` rows are learned from and not judged (default 15 %, at most 750). ``events`` are ISO times after
-    which the level may be another, ``holidays`` ISO days of which nothing is expected, by the clock of ``timezone``. With
-    ``above`` or ``below`` the chain tells in how many steps each series is expected to be beyond that.
+    ``columns`` are those to judge (default: all numeric ones but numbers of rows, which grow by one and the same step),
+    ``time`` that of the times (default: the first one that holds times). ``reference`` rows are learned from and not judged
+    (default 15 %, at most 750). ``events`` are ISO times after which the level may be another, ``holidays`` ISO days of
+    which nothing is expected, by the clock of ``timezone``. With ``above`` or ``below`` the chain tells in how many steps
+    each series is expected to be beyond that.
 
     Raises ``DataError`` where the file cannot be read or has no such series, ``ValueError`` for an impossible argument.
     """
@@ -76,11 +79,23 @@ def judge_file(
         )
     frame = table.read([*names, *([time] if time is not None else [])])
     times, ordered = _times(frame, time, table.path)
+    notes = [] if time is None else _notes_of_times(frame[time], times, ordered)
     if not ordered:
         order = np.argsort(times, kind="stable")
         frame, times = frame[order], times[order]
-    values = np.column_stack([as_floats(frame[name]).fill_null(np.nan).to_numpy() for name in names])
-    values = np.where(np.isfinite(values), values, np.nan)
+    given = {name: as_floats(frame[name]).fill_null(np.nan).to_numpy() for name in names}
+    if not columns:
+        counters = [name for name, one in given.items() if len(given) > 1 and _counts_rows(one)]
+        counters = counters if len(counters) < len(given) else []
+        names = [name for name in names if name not in counters]
+        notes += [
+            f"{name}: numbers its rows, and is not judged; name it to have it judged" for name in counters
+        ]
+    values = np.column_stack([given[name] for name in names])
+    far = int((np.abs(values) > _LARGEST).sum())
+    if far:
+        notes.append(f"{far:,} numbers that are infinite or beyond {_LARGEST:g} count as missing")
+    values = np.where(np.abs(values) <= _LARGEST, values, np.nan)
     calendar = Calendar(timezone, [_day(one) for one in holidays])
     watched = watch_series(
         values,
@@ -107,9 +122,31 @@ def judge_file(
         budget_per_month=float(budget_per_month),
         methods=tuple(METHODS) if methods is None else tuple(methods),
         timed=time is not None,
-        sorted_rows=not ordered,
         outlook=outlook,
+        notes=tuple(notes),
     )
+
+
+def _counts_rows(values: np.ndarray) -> bool:
+    """True for numbers that grow by one and the same step from row to row."""
+    steps = np.diff(values)
+    return len(steps) > 1 and bool((steps == steps[0]).all()) and steps[0] != 0
+
+
+def _notes_of_times(column: pl.Series, times: np.ndarray, ordered: bool) -> list[str]:
+    """What is to be known of the times that were given."""
+    notes = []
+    if not ordered:
+        notes.append("rows were put in the order of their times")
+    again = len(times) - len(np.unique(times))
+    if again:
+        notes.append(f"{again:,} rows have the time of another one")
+    if column.dtype.is_numeric() and len(times) and times.max() < _EARLY_S:
+        notes.append(
+            f"{column.name}: taken as seconds since 1970, which makes {datetime.fromtimestamp(times.min(), UTC):%Y-%m-%d %H:%M} "
+            f"to {datetime.fromtimestamp(times.max(), UTC):%Y-%m-%d %H:%M}"
+        )
+    return notes
 
 
 def _outlook(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from vedette.engine.direction_columns import along, derived, direction_grid_for
 from vedette.engine.outputs import is_structured, spread, summarise_outcomes
 from vedette.engine.segment_names import shown
 from vedette.engine.stored import Increment
@@ -24,9 +25,11 @@ from vedette.statistics import (
     summarise_error,
     summarise_numeric,
     summarise_quality,
+    summarise_vectors,
 )
 from vedette.statistics.counting_scores import summarise_scores
 from vedette.statistics.grid import (
+    DIRECTIONS,
     Grid,
     category_grid,
     error_grid,
@@ -292,6 +295,8 @@ def grid_for(
         return quality_grid(classes, score, QUALITY)
     if column == "latency_s":
         return latency_grid(column)
+    if column.startswith(DIRECTIONS):
+        return direction_grid_for(column, pilot)
     if not variants(pilot.columns, column):
         return None
     if is_vector(pilot, column):
@@ -383,6 +388,8 @@ def summarise_column(
     if grid.kind == "vector":
         values, present = vectors(frame, column, grid.length)
         return summarise_numeric(grid, values, present, windows, n_windows, kept=kept)
+    if grid.kind == "directions":
+        return summarise_vectors(grid, *along(frame, column, grid), windows, n_windows)
     if grid.kind == "category":
         code, names = codes(category_texts(frame, column))
         return summarise_category(grid, code, names, windows, n_windows, kept=kept)
@@ -453,6 +460,7 @@ def increments(
     for version, whole in versions_of(predictions, shape.expected):
         counted = [SCORES] if SCORES in shape.grids else []
         columns = dict.fromkeys([*columns_of(whole), *shape.expected, *counted])
+        columns |= dict.fromkeys(derived(columns, grids))
         for segment, rows in parts(whole):
             start = window_starts(rows["time"], shape.window_us)
             starts, known, weight, index = _triples(start, start, row_weights(rows))
@@ -460,7 +468,8 @@ def increments(
                 if only is not None and column in shape.grids and column not in only:
                     continue
                 one = grid(column, rows)
-                if one is None or (segment and column in (SCORES, segment.partition("=")[0])):
+                whole_only = column == SCORES or column.startswith(DIRECTIONS)
+                if one is None or (segment and (whole_only or column == segment.partition("=")[0])):
                     continue
                 summary = summarise_column(rows, column, one, index, len(starts))
                 found.append(Increment(version, column, starts, known, summary, segment, weight))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
-from typing import Any
+from typing import IO, Any
 
 import polars as pl
 from rich.console import Console
@@ -40,10 +41,19 @@ COLOURS = {Status.OK: "green", Status.WARN: "yellow", Status.ALARM: "bold red", 
 ROWS_SHOWN = 200
 QUIET_SHOWN = 12
 RESOLVED_SHOWN = 10
+PIPED_WIDTH = 200  # characters
 
 
 class Terminal(Console):
-    """A console whose reader may have had enough (``| head``): the rest is not printed, the exit code stays true."""
+    """A console whose reader may have had enough (``| head``): the rest is not printed, the exit code stays true.
+
+    What goes into a pipe or a file has no width of its own, unless ``COLUMNS`` says so: lines are not broken at 80.
+    """
+
+    def __init__(self, file: IO[str] | None = None) -> None:
+        super().__init__(file=file)
+        if not self.is_terminal and "COLUMNS" not in os.environ:
+            self.width = PIPED_WIDTH
 
     def on_broken_pipe(self) -> None:
         """Print no more."""
@@ -155,6 +165,9 @@ def print_figures(frame: pl.DataFrame, *, as_json: bool = False) -> None:
     by_figure: dict[str, list[dict[str, Any]]] = {}
     for row in frame.tail(ROWS_SHOWN).iter_rows(named=True):
         by_figure.setdefault(_figure(row), []).append(row)
+    shared = _shared_notes(by_figure)
+    for figure in shared:
+        by_figure[figure] = [row | {"note": None} for row in by_figure[figure]]
     if console.width >= _WIDE:
         table = Table(box=None, header_style="bold", padding=(0, 1))
         for name in ("figure", *_COLUMNS):
@@ -169,6 +182,8 @@ def print_figures(frame: pl.DataFrame, *, as_json: bool = False) -> None:
             console.print(Text(figure, "bold"), soft_wrap=True)
             for line in _lines(rows):
                 console.print(Text(_in_columns(line)), soft_wrap=True)
+    for figure, note in shared.items():
+        console.print(Text(f"{figure}: {note}", "dim"), soft_wrap=True)
     if frame.height > ROWS_SHOWN:
         console.print(
             f"the last {ROWS_SHOWN} of {frame.height:,} figures; --since, --metric and --feature narrow them, --json gives all"
@@ -177,6 +192,16 @@ def print_figures(frame: pl.DataFrame, *, as_json: bool = False) -> None:
 
 _WIDE = 100
 _COLUMNS = ("window", "value", "95 % interval", "n", "reason")
+
+
+def _shared_notes(by_figure: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, str]:
+    """By figure the note that all of its windows have, which is said once below."""
+    found = {}
+    for figure, rows in by_figure.items():
+        notes = {row.get("note") for row in rows}
+        if len(rows) > 1 and len(notes) == 1 and (note := notes.pop()):
+            found[figure] = note
+    return found
 
 
 def _figure(row: Mapping[str, Any]) -> str:

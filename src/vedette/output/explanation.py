@@ -28,6 +28,7 @@ __all__ = [
 _SEGMENTS_TOLD = 2
 _FEATURES_TOLD = 4
 _FAULTS_TOLD = 3
+_OTHERS_TOLD = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,8 @@ class Explanation:
 
     ``what`` is the figure that segments and parts are told in (a mean of rows). ``search`` are the segments, ``split``
     the columns over whose levels ``decomposition`` and ``concept`` are taken, ``features`` the watches that changed, in
-    nats. ``faults`` are those of the pipeline, ``events`` what coincided.
+    nats. ``faults`` are those of the pipeline, ``events`` what coincided, ``others`` the watches that alarm too where none
+    was asked for by name.
     """
 
     model: str
@@ -75,6 +77,7 @@ class Explanation:
     faults: tuple[str, ...]
     events: tuple[Coincidence, ...]
     notes: tuple[str, ...]
+    others: tuple[str, ...] = ()
 
     @property
     def is_share(self) -> bool:
@@ -110,6 +113,7 @@ def explanation_json(one: Explanation) -> dict[str, Any]:
         "faults": list(one.faults),
         "events": [asdict(event) for event in one.events],
         "notes": list(one.notes),
+        "others": list(one.others),
     }
     plain: dict[str, Any] = _plain(found)
     return plain
@@ -169,6 +173,10 @@ def paragraph(one: Explanation, *, lead: bool = True) -> str:
         named = ", ".join(f"{name} {nats:.1f}" for name, nats in one.features[:_FEATURES_TOLD])
         said.append(f"Inputs that changed most, in nats: {named}.")
     said += [f"{note[0].upper()}{note[1:]}." for note in one.notes]
+    if one.others:
+        more = f" and {len(one.others) - _OTHERS_TOLD} more" if len(one.others) > _OTHERS_TOLD else ""
+        verb = "alarms" if len(one.others) == 1 else "alarm"
+        said.append(f"{', '.join(one.others[:_OTHERS_TOLD])}{more} {verb} too: name one to see why.")
     return visible(" ".join(said))
 
 

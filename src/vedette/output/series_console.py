@@ -31,6 +31,7 @@ def series_json(found: SeriesFound) -> dict[str, Any]:
         "budget_per_month": found.budget_per_month,
         "methods": list(found.methods),
         "timed": found.timed,
+        "notes": list(found.notes),
         "unknown": _unknown(found),
         "guarantees": {name: dict(one) for name, one in found.watched.guarantees.items()},
         "alarms": [_alarm(one, found) for one in found.watched.alarms],
@@ -99,8 +100,8 @@ def print_series(found: SeriesFound, *, as_json: bool = False) -> None:
         f"{', '.join(found.methods)}; at most {found.budget_per_month:g} false alarms a month over all",
         highlight=False,
     )
-    if found.sorted_rows:
-        console.print("rows were put in the order of their times", highlight=False)
+    for note in found.notes:
+        console.print(visible(note, 3 * _NAME), highlight=False, markup=False)
     if not found.timed:
         console.print("no column of times: rows are taken to be an hour apart", highlight=False)
     console.print(Text(f"{len(alarms):,} alarms", "bold red" if alarms else "green"))

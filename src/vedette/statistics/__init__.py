@@ -38,6 +38,8 @@ from vedette.statistics.concept_shift import ConceptShift
 from vedette.statistics.counting import summarise_category, summarise_numeric
 from vedette.statistics.counting_error import summarise_error
 from vedette.statistics.counting_quality import summarise_quality
+from vedette.statistics.direction_figures import DirectionShift
+from vedette.statistics.direction_grid import summarise_vectors
 from vedette.statistics.distinct import Distinct
 from vedette.statistics.error_rate import ErrorRate
 from vedette.statistics.estimates import Estimates
@@ -98,6 +100,7 @@ __all__ = [
     "summarise_error",
     "summarise_numeric",
     "summarise_quality",
+    "summarise_vectors",
     "vector_grid",
 ]
 
@@ -170,6 +173,9 @@ STATISTICS: dict[str, Statistic] = {
         KolmogorovSmirnov(),
         ChiSquare(),
         TotalVariation(),
+        DirectionShift("mmd_sd"),
+        DirectionShift("mean_shift_sd"),
+        DirectionShift("covariance_change"),
         Accuracy(),
         BalancedAccuracy(),
         Precision(),
@@ -230,6 +236,7 @@ SUMMARISERS: dict[str, Callable[..., Summary]] = {
     "category": summarise_category,
     "quality": summarise_quality,
     "error": summarise_error,
+    "directions": summarise_vectors,
 }
 """What makes the summary of a column, by the kind of its grid."""
 

@@ -16,10 +16,12 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from vedette.statistics.sums import SUMS, multilabel_sums
+from vedette.statistics.sums import SUMS, direction_sums, multilabel_sums
 
 __all__ = [
     "CLASSES_MAX",
+    "DIRECTIONS",
+    "DIRECTION_CELLS",
     "KINDS",
     "KNOWN_MAX",
     "LABELLED_KINDS",
@@ -40,11 +42,17 @@ Integers = npt.NDArray[np.int64]
 
 KINDS = (
     *("numeric", "category", "quality", "scored", "error", "latency", "vector", "arrival"),
-    *("detection", "ranking", "multilabel"),
+    *("directions", "detection", "ranking", "multilabel"),
 )
 
 LABELLED_KINDS = ("quality", "error", "detection", "ranking", "multilabel")
 """The kinds of grid on which rows are counted whose label is known."""
+
+DIRECTIONS = "_directions."
+"""What the column begins with in which a feature's vectors are counted by their directions; no feature starts so."""
+
+DIRECTION_CELLS = 18
+"""Cells along each axis of a grid of directions."""
 
 NUMERIC_CELLS = 128  # fine enough for Wasserstein and p99, a kilobyte a window
 TAIL_SHARES = np.array([1 / 256, 1 / 512, 1 / 1024])  # without them p99 and long tails have the widest cells
@@ -86,6 +94,8 @@ class Grid:
     A vector grid has those of a numeric column of Euclidean norms, of vectors of ``length`` elements (0: not known). An
     arrival grid has one cell, of predictions whose label had come ``length`` windows later; the others are missing.
     Grids of detection, ranking and multilabel have the ``edges`` of what each labelled row lost: ``statistics.structured``.
+    A grid of directions has 18 cells along each of its axes, named in ``levels``, of vectors of ``length`` elements; ``basis``
+    says where they lie (``direction_grid``).
 
     ``id`` is 16 hexadecimal digits (BLAKE2b over the content), ``cells`` the number of cells.
 
@@ -107,6 +117,7 @@ class Grid:
     score_edges: Floats = field(default_factory=lambda: np.empty(0))
     label_centre: float = 0.0
     length: int = 0
+    basis: str = ""
     id: str = field(init=False)
     cells: int = field(init=False)
 
@@ -145,12 +156,16 @@ class Grid:
                 return self.row_cells + classes * bins * sides
             case "scored":
                 return self.shape[0] * self.shape[2]
+            case "directions":
+                return len(self.levels) * DIRECTION_CELLS
             case _:
                 return len(self.edges) + 1
 
     @property
     def row_cells(self) -> int:
         """The number of cells, the first of all, in which each row is counted once."""
+        if self.kind == "directions":
+            return DIRECTION_CELLS
         if self.kind != "quality":
             return self.cells
         scores, labels, predictions = self.shape
@@ -183,6 +198,8 @@ class Grid:
         """The names of ``Summary.sums``, by the kind of the grid."""
         if self.kind == "multilabel":
             return multilabel_sums(len(self.classes))
+        if self.kind == "directions":
+            return direction_sums(len(self.levels))
         return SUMS.get(self.kind, ())
 
     @property
@@ -208,8 +225,10 @@ class Grid:
         }
         if self.kind == "error":  # not in the others, whose ids are older than it
             content["label_centre"] = self.label_centre
-        if self.kind in ("vector", "arrival"):
+        if self.kind in ("vector", "arrival", "directions"):
             content["length"] = self.length
+        if self.kind == "directions":
+            content["basis"] = self.basis
         return json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
     @classmethod
@@ -229,6 +248,7 @@ class Grid:
                 score_edges=np.array(content["score_edges"], dtype=np.float64),
                 label_centre=content.get("label_centre", 0.0),
                 length=content.get("length", 0),
+                basis=content.get("basis", ""),
             )
         except (KeyError, TypeError) as error:
             raise ValueError(f"not the JSON of a grid: {text[:80]!r}") from error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vedette.statistics.estimates import Estimates, Reasons, check_level
+from vedette.statistics.estimates import Estimates, Reasons, check_kind, check_level
 from vedette.statistics.grid import LABELLED_KINDS
 from vedette.statistics.summary import Summary
 
@@ -27,7 +27,8 @@ class Rows:
     needs_reference = False
 
     def figures(self, current: Summary, reference: Summary | None = None, level: float = 0.95) -> Estimates:  # noqa: ARG002
-        """The count for each window; raises ``ValueError`` for a level outside (0, 1)."""
+        """The count for each window; raises ``ValueError`` for a level outside (0, 1), or another kind of summary."""
+        check_kind(self.name, self.kinds, current)
         check_level(level)
         reasons = Reasons(len(current))
         reasons.add(current.rows < 0, "corrections without the rows that they correct")

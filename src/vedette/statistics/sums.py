@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from functools import cache
 
-__all__ = ["CALIBRATION_BINS", "CROSSED_MAX", "RANKING_CUTS", "SCORES", "SUMS", "multilabel_sums"]
+__all__ = [
+    "CALIBRATION_BINS",
+    "CROSSED_MAX",
+    "RANKING_CUTS",
+    "SCORES",
+    "SUMS",
+    "direction_sums",
+    "multilabel_sums",
+]
 
 CALIBRATION_BINS = 10
 
@@ -82,3 +90,13 @@ SUMS: dict[str, tuple[str, ...]] = {
 Of detection: images with boxes there, these boxes and their squares; then, for each of ten overlaps and of ``SCORES``, images
 with boxes found, with either, and sums over images of right, found, and their products with one another and those there.
 """
+
+
+@cache
+def direction_sums(n_axes: int) -> tuple[str, ...]:
+    """Those of vectors by their directions: of each feature (places along axes, products of the first six, a cosine and a sine
+    of 64 frequencies) the total, and the total of its squares.
+    """
+    shaped = min(6, n_axes)
+    features = n_axes + shaped * (shaped + 1) // 2 + 2 * 64
+    return tuple(f"feature_{power}_{number}" for power in (1, 2) for number in range(features))

@@ -94,7 +94,7 @@ def causes(reference: Summary, current: Summary) -> tuple[str, ...]:
 
 def _missing(before: Summary, now: Summary) -> tuple[str, ...]:
     rows_before, rows = int(before.rows[0]), int(now.rows[0])
-    if min(rows_before, rows) < _ROWS_MIN or now.grid.kind in (*LABELLED_KINDS, "arrival"):
+    if min(rows_before, rows) < _ROWS_MIN or now.grid.kind in (*LABELLED_KINDS, "arrival", "directions"):
         return ()
     found = []
     for part, name in (("missing", "null"), ("nan", "NaN"), ("inf", "infinite")):

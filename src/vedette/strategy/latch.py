@@ -26,6 +26,8 @@ _MOVED = {
     "bias": ("predictions are higher against labels", "predictions are lower against labels"),
     "errors": ("errors are larger", "errors are smaller"),
     "quality": ("what rows lack of F1 grew", "what rows lack of F1 shrank"),
+    "direction": ("vectors moved along {axis}", "vectors moved back along {axis}"),
+    "shape": ("vectors spread more along {axis}", "vectors spread less along {axis}"),
 }
 _WINDOWS_OPEN = (
     3  # an OK outlives its window by as many windows, or by twice the usual gap between judgements
@@ -142,7 +144,8 @@ def _change(kind: str, name: str, row: State, found: Effects) -> str:
         return "nothing judged yet"
     value, low, high = float(found.value[0]), float(found.low[0]), float(found.high[0])
     if row.measure[0] != Measure.SHARE:
-        return f"{_MOVED[kind][value < 0]} by {value:+.2f} sd of its ranks ({low:+.2f} to {high:+.2f})"
+        moved = _MOVED[kind][value < 0].format(axis=name)
+        return f"{moved} by {value:+.2f} sd of its ranks ({low:+.2f} to {high:+.2f})"
     before = float(reference_share(row.reference)[0])
     deviation = np.sqrt(before * (1.0 - before))
     after = min(max(before + value * deviation, 0.0), 1.0)

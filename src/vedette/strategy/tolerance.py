@@ -16,7 +16,7 @@ from vedette.strategy.watches import Plan, Watch
 __all__ = ["minor", "said_of", "tolerances", "unknown_of"]
 
 _MOVED = ("location", "bias")  # kinds whose score follows a shift of the values
-_UNITLESS = ("spread", "errors")
+_UNITLESS = ("spread", "errors", "direction", "shape")
 
 
 def said_of(watch: Watch, said: Mapping[str, float]) -> float | None:

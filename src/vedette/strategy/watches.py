@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vedette.errors import GridError
-from vedette.statistics.grid import Grid, merge_cells
+from vedette.statistics.grid import DIRECTION_CELLS, DIRECTIONS, Grid, merge_cells
 from vedette.statistics.structured.ranking import HITS_AMONG
 from vedette.statistics.summary import Summary
 from vedette.strategy.records import Ints, Measure, Step
@@ -45,8 +45,9 @@ _WINDOWS_AT_ONCE = 32  # a thousand rows of 32 cells: 8 MB
 class Watch:
     """One watched thing, a monitor of the false-alarm budget.
 
-    ``kind`` is location, spread, missing, mix, unseen, accuracy, bias, errors, quality, hits, slow or late. ``rows`` names its
-    sub-monitor rows: levels of a mix, the limit of ``slow``, the delay of ``late``, else the kind.
+    ``kind`` is location, spread, missing, mix, unseen, accuracy, bias, errors, quality, hits, slow, late, direction or
+    shape. ``rows`` names its sub-monitor rows: levels of a mix, axes, the limit of ``slow``, the delay of ``late``, else
+    the kind.
     """
 
     id: str
@@ -181,6 +182,8 @@ def plan(reference: Mapping[str, Summary], model: str, late: Collection[str] = (
                    the pilot's levels: frozen by rows that are not counted, so old and new rows are alike)
     quality        ``accuracy`` (only a fall counts)
     error          ``error.location`` (predictions too high or too low), ``error.spread`` (only larger errors count)
+    directions     ``<column>.direction`` (vectors, or texts by their n-grams, moved along an axis), ``<column>.shape`` (they
+                   spread more or less along one)
     labels         ``labels.late`` (predictions without a label after a delay; only a rise counts)
     detection      ``f1`` (of images, at an overlap and a score of 0.5; only a fall counts), so too
     multilabel     ``f1`` (of rows)
@@ -299,6 +302,12 @@ def _watches(column: str, summary: Summary, prefix: str) -> Iterator[tuple[Watch
         case "arrival":
             watch = Watch("labels.late", column, "late", 1, (f"{grid.length} windows",))
             yield watch, [_Row(watch.rows[0], Measure.SHARE, _missing(grid))]
+        case "directions":
+            name = column.removeprefix(DIRECTIONS)
+            axes = grid.levels
+            for kind, measure in (("direction", Measure.LOCATION), ("shape", Measure.SPREAD)):
+                made = [_Row(axis, measure, _along(grid, number)) for number, axis in enumerate(axes)]
+                yield Watch(f"{name}.{kind}", column, kind, 0, axes), made
         case "quality":
             yield _single("accuracy", column, "accuracy", 1, Measure.SHARE, _wrong(grid))
         case "error":
@@ -325,6 +334,13 @@ def _single(
     name: str, column: str, kind: str, side: int, measure: Measure, cells: Ints
 ) -> tuple[Watch, list[_Row]]:
     return Watch(name, column, kind, side, (kind,)), [_Row(kind, measure, cells.astype(np.int64))]
+
+
+def _along(grid: Grid, axis: int) -> Ints:
+    """The cells of one axis of a grid of directions, which counts each row once along each."""
+    cells = np.full(grid.cells + 1, -1, dtype=np.int64)
+    cells[axis * DIRECTION_CELLS : (axis + 1) * DIRECTION_CELLS] = np.arange(DIRECTION_CELLS)
+    return cells
 
 
 def _missing(grid: Grid) -> Ints:

@@ -19,9 +19,9 @@ class SeriesFound:
     """What was found: names of the series, times in seconds since 1970 of the rows, the numbers [n, K], what the
     methods said row by row, and by name when each changed, without its ``seasons``.
 
-    ``timed`` is false where the file has no times: rows are taken to be an hour apart. ``sorted_rows`` is true where rows had
-    to be put in the order of their times. ``outlook`` has by name the steps expected until a series is beyond a limit, and
-    their 95 % interval.
+    ``timed`` is false where the file has no times: rows are taken to be an hour apart. ``outlook`` has by name the steps
+    expected until a series is beyond a limit, and their 95 % interval. ``notes`` say what was done with rows and columns
+    that are not as they should be.
     """
 
     names: tuple[str, ...]
@@ -34,5 +34,5 @@ class SeriesFound:
     budget_per_month: float
     methods: tuple[str, ...]
     timed: bool
-    sorted_rows: bool
     outlook: Mapping[str, tuple[float, float, float]]
+    notes: tuple[str, ...] = ()

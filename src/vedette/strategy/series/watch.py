@@ -395,7 +395,12 @@ def watch_series(
     chosen = tuple(names) if names is not None else tuple(_names(array.shape[1] if array.ndim == 2 else 1))
     array, at = _checked(array, times, len(chosen))
     n = len(array)
-    first = min(int(_REFERENCE_SHARE * n), _REFERENCE_ROWS) if reference is None else reference
+    if n < 2:
+        raise ValueError(
+            f"values: {n} row{'s' if n != 1 else ''}: must be 2 or more, of which the first are learned from"
+        )
+    usual = min(max(int(_REFERENCE_SHARE * n), 1), _REFERENCE_ROWS)
+    first = usual if reference is None else reference
     if not 0 < first < n:
         raise ValueError(f"reference={first}: must be 1 to {n - 1} rows, fewer than the {n} there are")
     watch = SeriesWatch(
