@@ -101,6 +101,24 @@ def test_the_change_of_covariance_is_relative_to_the_reference() -> None:
     assert found.low < 1.0 < found.high < 1.1
 
 
+@pytest.mark.parametrize(("n", "m"), [(600, 900), (1500, 300)])
+def test_the_noise_of_the_reference_counts_where_variances_grew(n: int, m: int) -> None:
+    """Of 100 intervals of one axis of four stretched by 2 (truth (4 - 1)/sqrt 4) at least 85 hold, also of a small reference."""
+    rng = np.random.default_rng(n)
+    stretch = np.array([2.0, 1.0, 1.0, 1.0])
+    basis = vector_basis(np.concatenate([rng.normal(size=(400, 4)) * stretch, rng.normal(size=(600, 4))]))
+    held, values = 0, []
+    for _ in range(100):
+        now = summarise_directions(basis, rng.normal(size=(n, 4)) * stretch)
+        found = direction_shifts(now, summarise_directions(basis, rng.normal(size=(m, 4))))[
+            "covariance_change"
+        ]
+        held += found.low < 1.5 < found.high
+        values.append(found.value)
+    assert held >= 85
+    assert np.mean(values) == pytest.approx(1.5, abs=0.06)
+
+
 def test_a_shift_is_told_in_deviations_of_the_main_axis() -> None:
     """The MMD of rows that all moved by 0.7 deviations along their main axis is told as a shift by 0.7."""
     rng = np.random.default_rng(6)

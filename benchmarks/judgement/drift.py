@@ -63,8 +63,18 @@ def vectors(length: int, heavy: bool = False, move: float = 0.0, stretch: float 
     return draw
 
 
-def of_vectors(runs: int, seed: int, now: Draw, before: Draw, changed: str, truth: float) -> dict[str, Told]:
-    """Both sides of 600 and 900 vectors; the truth of MMD and covariance is what far more rows say."""
+def of_vectors(
+    runs: int,
+    seed: int,
+    now: Draw,
+    before: Draw,
+    changed: str,
+    truth: float,
+    spread: float = 0.0,
+    rows: tuple[int, int] = (600, 900),
+) -> dict[str, Told]:
+    """Both sides of so many ``rows``. ``truth`` is that of the mean, ``spread`` that of the covariance; the truth of MMD is
+    what far more rows say."""
     random = np.random.default_rng(seed)
     told = {
         name: Told() for name in ("mmd", "mean", "covariance", "mmd_sd", "mean_shift_sd", "covariance_change")
@@ -73,14 +83,14 @@ def of_vectors(runs: int, seed: int, now: Draw, before: Draw, changed: str, trut
     if changed:
         many = [summarise_directions(basis, side(random, TRUTH_ROWS)) for side in (now, before)]
         found = direction_shifts(many[0], many[1])
-        told |= {name: Told(found[name].value) for name in ("mmd_sd", "covariance_change")}
+        told |= {"mmd_sd": Told(found["mmd_sd"].value), "covariance_change": Told(spread)}
         told["mean_shift_sd"] = Told(truth)
     else:
         told |= {name: Told(0.0) for name in ("mmd_sd", "mean_shift_sd", "covariance_change")}
     for _ in range(runs):
-        one, other = now(random, 600), before(random, 900)
+        one, other = now(random, rows[0]), before(random, rows[1])
         # axes are cut on rows of both files in a report too
-        own = basis if changed else vector_basis(np.concatenate([one[:400], other[:600]]))
+        own = basis if changed else vector_basis(np.concatenate([one[:400], other[: rows[1] * 2 // 3]]))
         sides = summarise_directions(own, one), summarise_directions(own, other)
         for name, p in direction_parts(*sides).items():
             told[name].p_values.append(1.0 if p is None else p)
@@ -176,7 +186,7 @@ CASES: dict[str, tuple[bool, float, Callable[[int, int], dict[str, Told]]]] = {
         1.0,
         lambda r, s: of_vectors(r, s, vectors(16, True), vectors(16, True), "", 0.0),
     ),
-    "vectors: 256 normal": (False, 0.5, lambda r, s: of_vectors(r, s, vectors(256), vectors(256), "", 0.0)),
+    "vectors: 256 normal": (False, 1.0, lambda r, s: of_vectors(r, s, vectors(256), vectors(256), "", 0.0)),
     "vectors: moved by 0.3": (
         True,
         1.0,
@@ -185,7 +195,12 @@ CASES: dict[str, tuple[bool, float, Callable[[int, int], dict[str, Told]]]] = {
     "vectors: stretched by 1.3": (
         True,
         1.0,
-        lambda r, s: of_vectors(r, s, vectors(4, stretch=1.3), vectors(4), "c", 0.0),
+        lambda r, s: of_vectors(r, s, vectors(4, stretch=1.3), vectors(4), "c", 0.0, (1.3**2 - 1) / 2),
+    ),
+    "vectors: stretched by 2, 1,500 of 300": (
+        True,
+        1.0,
+        lambda r, s: of_vectors(r, s, vectors(4, stretch=2.0), vectors(4), "c", 0.0, 1.5, (1500, 300)),
     ),
     "texts": (False, 1.0, of_texts),
     "domain: nothing": (False, 1.0, of_domain),

@@ -221,6 +221,32 @@ def fairness(
 
 
 @app.command()
+def domain(
+    model: ModelArgument,
+    since: Annotated[
+        str | None, typer.Option(help="Event time from which on, ISO.", show_default=False)
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option(help="Event time before which, ISO.", show_default=False)
+    ] = None,
+    against: Annotated[
+        str | None,
+        typer.Option(help="The span compared with: FROM/BEFORE, ISO; default the first.", show_default=False),
+    ] = None,
+    lake: LakeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """How well all columns together tell rows of one span from those of another, and which tell most."""
+    from vedette.engine import questions
+    from vedette.output.domain_console import print_domain
+    from vedette.output.progress import told
+
+    with told(f"rows of {model}"):
+        frame = questions.domain(_where(lake), model, since=since, until=until, against=against)
+    print_domain(frame, as_json=json)
+
+
+@app.command()
 def ledger(
     model: ModelArgument,
     windows: Annotated[

@@ -770,6 +770,29 @@ class Monitor:
             since=since, until=until, as_of=as_of,
         )  # fmt: skip
 
+    def domain(
+        self,
+        *,
+        since: datetime | str | None = None,
+        until: datetime | str | None = None,
+        against: str | Sequence[datetime | str] | None = None,
+    ) -> pl.DataFrame:
+        """How well a classifier over all columns tells rows of one span of time from those of another (``docs/drift.md``).
+
+        The rows of ``since`` to ``until`` are compared with those of ``against``, two moments or ``"2026-05-01/2026-05-08"``,
+        all half-open. By default the last seven days with rows are compared with the first seven (of under two weeks the
+        later half of the windows with the earlier one): rows of a reference are not kept, and those just after it are like it.
+        At most 4,096 rows of either side are drawn from all over it.
+
+        Columns: ``metric, feature, start, end, against_start, against_end, value, low, high, n, against_n, p_value, note,
+        reason``. The first row, ``domain_auc``, is the chance that a row of the span scores higher than one of ``against``, 0.5
+        where nothing tells them apart; ``p_value`` is that of so high a one without change. A row ``domain_share`` for each
+        of up to eight columns is the part it has in what tells them apart, the largest first.
+        """
+        from vedette.engine.domain import domain
+
+        return domain(self._lake(), self.model, since=since, until=until, against=against)
+
     def check(self, timeout_s: float = 120.0) -> Health:
         """Bring in what was recorded, judge it, and return a verdict for each thing watched."""
         from vedette.engine.health import health_with_kin

@@ -13,6 +13,7 @@ from typing import Any
 import polars as pl
 
 from vedette import config
+from vedette.engine import domain as domain_module
 from vedette.engine import explain as explain_module
 from vedette.engine import fairness as fairness_module
 from vedette.engine import figures as figures_module
@@ -24,7 +25,7 @@ from vedette.output.explanation import Explanation
 from vedette.records import Labels
 from vedette.strategy.advice import Advised
 
-__all__ = ["advise", "explain", "fairness", "figures", "labels", "replay_rules"]
+__all__ = ["advise", "domain", "explain", "fairness", "figures", "labels", "replay_rules"]
 
 
 def figures(
@@ -74,6 +75,13 @@ def fairness(
     length = None if window is None else 0.0 if window == "all" else config.duration_s(window)
     lake = open_lake(location, model)
     return fairness_module.fairness(lake, model, by, _names(metric), window_s=length, **rest)
+
+
+def domain(
+    location: str, model: str, *, since: str | None, until: str | None, against: str | None
+) -> pl.DataFrame:
+    """How well rows of two spans can be told apart; see ``Monitor.domain``."""
+    return domain_module.domain(open_lake(location, model), model, since=since, until=until, against=against)
 
 
 def explain(location: str, model: str, watch: str | None = None) -> Explanation | None:

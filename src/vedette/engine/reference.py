@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -40,7 +40,7 @@ from vedette.records import RESERVED, Settings
 from vedette.statistics.counting_scores import scored_grid
 from vedette.statistics.grid import DIRECTIONS, Grid, category_grid, numeric_grid, vector_grid
 
-__all__ = ["NOISE_ROWS", "REHEARSAL", "take", "write_grids"]
+__all__ = ["NOISE_ROWS", "REHEARSAL", "Counting", "counting", "pending", "take", "write_grids"]
 
 NOISE_ROWS = 100_000
 """Rows at most, in order of time, from which the dependence of the reference is read."""
@@ -53,20 +53,51 @@ STRETCHES, STRETCHES_MIN, PARTS = 200, 10, 30
 STRETCH_ROWS = 100
 
 
-def take(tables: ModelTables, reference: Reference, arrival: int, now: datetime) -> pl.DataFrame:
-    """Put the grids of a reference in force and say that it came; returns its counts for the table ``summaries``.
+@dataclass(frozen=True, slots=True)
+class Counting:
+    """A reference with the grids that it is counted on, before anything is written.
+
+    ``shape`` is what is in force with it; ``made`` are the grids that are not written yet, ``frames`` the rows of each column
+    that are counted. ``scored`` is the grid of scores that goes with labels and probabilities, None where there is none.
+    """
+
+    reference: Reference
+    rows: pl.DataFrame
+    features: tuple[str, ...]
+    shape: Shape
+    made: tuple[Grid, ...]
+    frames: Mapping[str, pl.DataFrame]
+    scored: Grid | None
+
+    @property
+    def name(self) -> str:
+        """Where it came from: what its grids are told apart by."""
+        return f"{self.reference.identifier}/{self.reference.number}"
+
+    def whole(self, only: Collection[str] | None = None) -> list[Increment]:
+        """The counts of all columns, or of those asked for, each over all rows."""
+        return [
+            _whole(column, "", frame, self.shape.grids[column], self.reference.version)
+            for column, frame in self.frames.items()
+            if only is None or column in only
+        ]
+
+    def rehearsal(self) -> list[Increment]:
+        """The labelled rows by stretches of time, where there are scores."""
+        if self.scored is None or QUALITY not in self.frames:
+            return []
+        frame, grid = self.frames[QUALITY], self.shape.grids[QUALITY]
+        return _stretches(frame, grid, self.reference.version, self.shape.window_us)
+
+
+def counting(tables: ModelTables, shape: Shape, reference: Reference) -> Counting:
+    """The grids that a reference puts in force and the rows that are counted on them; nothing is written.
 
     A column that has a grid keeps it, and all of its rows are counted; else the pilot cuts the grid and is left out.
     """
-    digest = _digest(reference)
-    if digest == _digest_in_force(tables):
-        return to_frame(
-            [], "reference", arrival
-        )  # the same again, from a service that starts anew: nothing changes
     rows = reference.rows.sort("time", maintain_order=True).with_columns(
         pl.lit(reference.version).alias("version")
     )
-    shape = Shape.of(tables)
     rows = spread(rows, shape.settings)
     name = f"{reference.identifier}/{reference.number}"
     ours = (
@@ -77,8 +108,8 @@ def take(tables: ModelTables, reference: Reference, arrival: int, now: datetime)
     source = dict(cut.rows())  # of the newest grid of each column
     live = [column for column, by in source.items() if by is None and column not in ours]
     pilot = rows.head(min(PILOT_ROWS, rows.height // 5))
-    made, found = [], []
-    rest_of: dict[str, pl.DataFrame] = {}
+    made = []
+    frames: dict[str, pl.DataFrame] = {}
     columns = columns_of(rows)
     outputs = {*RESERVED, *own_columns(shape.settings)}
     features = [name for name in columns if name not in outputs and not name.startswith("probability")]
@@ -100,16 +131,37 @@ def take(tables: ModelTables, reference: Reference, arrival: int, now: datetime)
             frame = rows.slice(pilot.height)
         if column in LABELLED:
             frame = frame.filter(class_names(frame["label"]).is_not_null())
-        rest_of[column] = frame
-        found.append(_whole(column, "", frame, grids[column], reference.version))
-    counted = scored_grid(grids[QUALITY], SCORES) if QUALITY in grids else None
-    if counted is not None and grids.get(SCORES) != counted:
-        made.append(counted)
-    write_grids(tables, made, now, source=name)
-    frames = {(column, ""): frame for column, frame in rest_of.items()}
-    named = names_of(tables, shape, rows, now) if shape.settings.segments else []
+        frames[column] = frame
+    scored = scored_grid(grids[QUALITY], SCORES) if QUALITY in grids else None
+    if scored is not None and grids.get(SCORES) != scored:
+        made.append(scored)
+        grids[SCORES] = scored
+    in_force = replace(shape, grids=grids, expected=tuple(features))
+    return Counting(reference, rows, tuple(features), in_force, tuple(made), frames, scored)
+
+
+def pending(tables: ModelTables, shape: Shape, references: Sequence[Reference]) -> Counting | None:
+    """The reference that the next round puts in force, the last that came; None where that is the one in force already."""
+    if not references or _digest(references[-1]) == _digest_in_force(tables):
+        return None
+    return counting(tables, shape, references[-1])
+
+
+def take(tables: ModelTables, reference: Reference, arrival: int, now: datetime) -> pl.DataFrame:
+    """Put the grids of a reference in force and say that it came; returns its counts for the table ``summaries``."""
+    digest = _digest(reference)
+    if digest == _digest_in_force(tables):
+        return to_frame(
+            [], "reference", arrival
+        )  # the same again, from a service that starts anew: nothing changes
+    shape = Shape.of(tables)
+    new = counting(tables, shape, reference)
+    found, grids = new.whole(), new.shape.grids
+    write_grids(tables, new.made, now, source=new.name)
+    frames = {(column, ""): frame for column, frame in new.frames.items()}
+    named = names_of(tables, shape, new.rows, now) if shape.settings.segments else []
     kept = tell_segments(tables, shape.segments, named, now, "reference")
-    for column, frame in rest_of.items():
+    for column, frame in new.frames.items():
         if column.startswith(DIRECTIONS):
             continue
         for segment, some in by_segment(frame, shape.settings.segments, kept):
@@ -122,19 +174,15 @@ def take(tables: ModelTables, reference: Reference, arrival: int, now: datetime)
     _say(
         tables,
         digest,
-        name,
+        new.name,
         reference.version,
-        features,
-        rows.height,
+        list(new.features),
+        new.rows.height,
         noise,
         findings,
         now,
     )
-    told = to_frame(found, "reference", arrival)
-    if counted is None or QUALITY not in rest_of:
-        return told
-    stretches = _stretches(rest_of[QUALITY], grids[QUALITY], reference.version, shape.window_us)
-    return pl.concat([told, to_frame(stretches, REHEARSAL, arrival)])
+    return pl.concat([to_frame(found, "reference", arrival), to_frame(new.rehearsal(), REHEARSAL, arrival)])
 
 
 def _stretches(frame: pl.DataFrame, grid: Grid, version: str, window_us: int) -> list[Increment]:

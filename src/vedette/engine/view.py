@@ -10,6 +10,7 @@ import polars as pl
 
 from vedette.capture.journal import producers
 from vedette.engine.query import Query, Span
+from vedette.engine.reference import REHEARSAL, Counting, pending
 from vedette.engine.stored import Increment, levels_of, of_frame, to_frame
 from vedette.engine.summarise import LABELLED, Shape, increments
 from vedette.errors import LakeError
@@ -24,6 +25,7 @@ from vedette.statistics.summary import Summary
 
 __all__ = ["Cells", "View", "Windows", "reference_of", "view", "windows"]
 
+_NEXT = 2**62  # the arrival of what the next round will take: after all that a lake holds
 _TRIES = 8  # reads of the lake before one gives up because an ingester commits faster than one can read
 
 
@@ -79,9 +81,16 @@ def view(lake: Lake, model: str, query: Query | None = None) -> View:
         shape = Shape.of(tables)
         if fresh.settings is not None:  # said since the last ingest, or never ingested yet
             shape = replace(shape, settings=merged(latest_settings(tables), fresh.settings))
+        given = pending(tables, shape, fresh.references)
+        if (
+            given is not None
+        ):  # in force from the next round on; what is asked before is told as it will be then
+            shape = given.shape
         found, made = _added(tables, shape, fresh, query)
         shape = replace(shape, grids={**shape.grids, **made})
         new = to_frame(found, "live", -1)
+        if given is not None:
+            new = pl.concat([new, _counted_reference(given, query)])
         rows, extent = _read(tables, new, shape, query)
         made_since = any(tables[name].moved_on(None) for name in absent)
         if not made_since and not tables["summaries"].moved_on(snapshot):
@@ -96,6 +105,17 @@ def view(lake: Lake, model: str, query: Query | None = None) -> View:
         old = tables["grids"].scan().filter(pl.col("grid").is_in(list(missing))).collect()
         grids |= {row["grid"]: Grid.from_json(row["definition"]) for row in old.iter_rows(named=True)}
     return View(tables, shape, rows, grids, fresh, extent)
+
+
+def _counted_reference(given: Counting, query: Query | None) -> pl.DataFrame:
+    """The counts of a reference that no round has taken yet, as far as a query needs them."""
+    if query is not None and not query.reference:
+        return to_frame([], "reference", _NEXT)
+    only = None if query is None else query.columns(given.shape.all_grids)
+    frames = [to_frame(given.whole(only), "reference", _NEXT)]
+    if query is not None and query.estimate:
+        frames.append(to_frame(given.rehearsal(), REHEARSAL, _NEXT))
+    return pl.concat(frames)
 
 
 def _added(
@@ -129,10 +149,12 @@ def _read(
     if query is None or query.reference:
         # the newest of all columns: one that it lacks has no reference, whatever an older one had
         of_reference = pl.col("part") == "reference"
-        arrival = scan.filter(of_reference).select(pl.col("arrival").max()).collect().item()
+        arrival = new.filter(of_reference)["arrival"].max()
+        if arrival is None:
+            arrival = scan.filter(of_reference).select(pl.col("arrival").max()).collect().item()
         if arrival is not None:
             if query is not None and query.estimate:
-                of_reference |= pl.col("part") == "rehearsal"
+                of_reference |= pl.col("part") == REHEARSAL
             wanted |= of_reference & (pl.col("arrival") == arrival)
     if query is not None:
         wanted &= pl.col("column").is_in(sorted(query.columns(shape.all_grids)))

@@ -147,23 +147,44 @@ def _whitener(covariance: Floats) -> Floats | None:
 
 
 def _covariance_change(current: Directions, reference: Directions, level: float) -> Shift:
-    s = reference.basis.shaped
+    """With S and T the covariances of reference and current, A = S^-1 T up to a rotation: |A - I|^2 over the dimensions.
+
+    An error dS of the reference's covariance changes A, seen where S = I, by T^(1/2) dS T^(1/2): its variance counts as
+    that of reference rows spread as the current ones are. Without that, intervals of variances that grew are too narrow, those
+    of variances that shrank too wide. The inverse of S is (m - 1)/(m - k - 2) times too large on average (normal rows).
+    The noise of a variance grows with it, so that what was seen by chance as too little looks too sure: the upper limit
+    is that on the scale of log(1 + |D|), which lies higher.
+    """
+    s, m = reference.basis.shaped, reference.moments.n
     one, other = np.triu_indices(s)
-    sides = [side.products_about(side.places.mean) for side in (current, reference)]
+    now, before = (side.products_about(side.places.mean) for side in (current, reference))
     full = np.zeros((s, s))
-    full[one, other] = full[other, one] = sides[1].mean
+    full[one, other] = full[other, one] = before.mean
     white = _whitener(full)
     if white is None:
         return Shift(np.nan, np.nan, np.nan, current.moments.n, "all vectors of the reference are alike")
-    twice = np.where(one == other, 1.0, 2.0)
-    # of a pair (a, b) of the scaled axes: sum over i <= j of the product (i, j), each pair off the diagonal both ways
-    up, down = np.triu_indices(len(white))
-    linear = (
-        (white[up][:, one] * white[down][:, other] + white[up][:, other] * white[down][:, one]) / 2 * twice
-    )
+    k = len(white)
+    white = white * np.sqrt((m - k - 2) / (m - 1))
+    full[one, other] = full[other, one] = now.mean
+    ratio = white @ full @ white.T  # A
+    size, vectors = np.linalg.eigh(ratio)
+    root = (vectors * np.sqrt(size.clip(0.0))) @ vectors.T
+    up, down = np.triu_indices(k)
     weight = np.where(up == down, 1.0, np.sqrt(2.0))  # |D|^2 counts what is off the diagonal twice
-    difference, variance = _difference(*(side.mapped(linear * weight[:, np.newaxis]) for side in sides))
-    value, low, high = (
-        float(np.sqrt(found / len(white))) for found in squared_length(difference, variance, level)
+    difference = (ratio - np.eye(k))[up, down] * weight
+    variance = (
+        now.mapped(_of_products(white, s) * weight[:, np.newaxis]).covariance / now.n
+        + before.mapped(_of_products(root @ white, s) * weight[:, np.newaxis]).covariance / m
     )
-    return Shift(value, low, high, current.moments.n)
+    value, low, high = (float(np.sqrt(found)) for found in squared_length(difference, variance, level))
+    high = (1 + value) * float(np.exp((high - value) / (1 + value))) - 1
+    return Shift(*(one / k**0.5 for one in (value, low, high)), current.moments.n)
+
+
+def _of_products(linear: Floats, axes: int) -> Floats:
+    """What gives the products of pairs of ``linear @ y`` from those of pairs of the ``axes`` elements of y."""
+    one, other = np.triu_indices(axes)
+    up, down = np.triu_indices(len(linear))
+    twice = np.where(one == other, 1.0, 2.0)  # each pair off the diagonal comes both ways
+    both = linear[up][:, one] * linear[down][:, other] + linear[up][:, other] * linear[down][:, one]
+    return np.asarray(both / 2 * twice)

@@ -27,7 +27,7 @@ from vedette.statistics.grid import category_grid
 from vedette.statistics.intervals import share
 from vedette.strategy import two_samples
 
-__all__ = ["compare_levels"]
+__all__ = ["compare_levels", "level_score"]
 
 LEVELS_MAX = 100_000
 TRUTHS = {"0": "false", "1": "true"}
@@ -53,7 +53,7 @@ def compare_levels(name: str, kind: str, sources: Sequence[Source]) -> Compared:
         for level in dict.fromkeys(level for levels, _ in found for level in levels)
     }
     order = sorted(table, key=lambda level: (-sum(table[level]), level))
-    inflated = dependence([_score(order, source) for source in sources])
+    inflated = dependence([level_score(order, names_of(one.stretch().drop_nulls())) for one in sources])
     if kind == "boolean":
         order = [TRUTHS.get(level, level) for level in order]
         table = {TRUTHS.get(level, level): counts for level, counts in table.items()}
@@ -117,13 +117,13 @@ def _drawn(
     )
 
 
-def _score(order: Sequence[str], source: Source) -> np.ndarray:
+def level_score(order: Sequence[str], levels: pl.Series) -> np.ndarray:
     """Of consecutive levels, a number for each such that neighbours are as alike as can be.
 
     With C the covariances of the indicators of the most frequent levels and D those of one row with the next, it is the
     combination of indicators with the greatest autocorrelation: the first eigenvector of D relative to C.
     """
-    names = names_of(source.stretch().drop_nulls()).drop_nulls()
+    names = levels.drop_nulls()
     known = pl.Series(list(order[:CONTRASTS]), dtype=pl.String)
     place = names.replace_strict(
         known, np.arange(len(known)), default=len(known), return_dtype=pl.Int64
