@@ -497,7 +497,7 @@ class Monitor:
         name = name or new_name(self._clock())
         self._beside_run(name)
         recording = self._kin[RUN]
-        return Run(
+        made = Run(
             cast("RunRecorder", recording.recorder),
             name,
             self.version,
@@ -510,6 +510,36 @@ class Monitor:
             synchronise=synchronise,
             batch=recording._rows,
         )
+        made.evaluator = _evaluate
+        return made
+
+    def fit(
+        self,
+        model: Any,
+        x: Any = None,
+        y: Any = None,
+        *,
+        validation_data: tuple[Any, Any] | None = None,
+        run: str | None = None,
+        **arguments: Any,
+    ) -> Run:
+        """Train a model by its own ``fit``, watched, as a run that ends with it; ``run.fitted`` is what its ``fit`` returned.
+
+        Models of Keras, PyTorch, Lightning, transformers, scikit-learn, XGBoost, LightGBM and CatBoost; ``arguments`` are those
+        of the framework (``docs/frameworks_training.md``). ``run`` is the name of the run. What the training raises is raised
+        here, and the run has failed by it.
+
+        >>> import tempfile
+        >>> from sklearn.neural_network import MLPClassifier
+        >>> monitor = Monitor("digits", lake=tempfile.mkdtemp())
+        >>> x, y = [[0.0], [1.0]] * 20, [0, 1] * 20
+        >>> run = monitor.fit(MLPClassifier(max_iter=5, random_state=0, solver="sgd"), x, y)
+        >>> run.status, len(run.history["loss"])
+        ('finished', 5)
+        """
+        with self.run(run) as made:
+            made.fitted = made.fit(model, x, y, validation_data=validation_data, **arguments)
+        return made
 
     def _beside_run(self, name: str) -> None:
         """Have a monitor that records a run: rows of the model ``<model>.run``, with the run's name as version."""
@@ -891,6 +921,13 @@ class _BesideRun(_Beside):
         from vedette.capture.runs import RunRecorder
 
         return RunRecorder
+
+
+def _evaluate(*arguments: Any, **named: Any) -> dict[str, tuple[float, float, float, int, str | None]]:
+    """Figures of a data set, for ``run.evaluate``; loaded when first asked for."""
+    from vedette.statistics.evaluation import evaluate
+
+    return evaluate(*arguments, **named)
 
 
 class _RunStore:

@@ -23,6 +23,7 @@ from typing import Any, Protocol
 
 from vedette.capture.metrics import Names, number_of
 from vedette.capture.recorder import Recorder
+from vedette.capture.training.door import TrainingDoor
 from vedette.capture.values import TEXT_BYTES_MAX, Rejected
 
 __all__ = ["History", "Run", "RunRecorder", "Store", "check_run_name", "new_name", "process_identity"]
@@ -125,7 +126,7 @@ class RunRecorder(Recorder):
             super()._general(*row, *rest)
 
 
-class Run:
+class Run(TrainingDoor):
     """One training run. :meth:`vedette.Monitor.run` makes it; use it in a ``with`` statement, or call :meth:`end`.
 
     What :meth:`log` was given is kept once it has returned, also where the process is killed. Leaving the ``with``
@@ -156,6 +157,7 @@ class Run:
         self.name, self.version, self.status = name, version, "running"
         self.history = History(name, store)
         self.summary: dict[str, Any] = {}
+        self.fitted: Any = None
         self._params: dict[str, Any] = {}
         self._recorder, self._clock, self._batch = recorder, clock, batch
         self._names, self._synchronise = Names(), synchronise
@@ -235,6 +237,7 @@ class Run:
             return
         self.status = status
         atexit.unregister(self._left)
+        self.close_callbacks()
         self.event("run_ended", status=status, summary=dict(self.summary), **detail)
         self._recorder.close()
 
