@@ -5,8 +5,8 @@
 Parts: ``cost`` (``run.log`` of five metrics against ``Monitor.log`` of one prediction, in turn in one process; the least
 of many short loops of each, since a neighbour only ever adds), ``storage`` (bytes a point of float32 values with noise,
 reading them back, drawing them), ``exact`` (float64 with noise in every bit come back bit for bit), ``kill`` (``kill -9``
-at random moments: points whose ``log`` returned and that are not there), ``peers`` (TensorBoard's writer as PyTorch has
-it, MLflow, and W&B offline, where the given Python has them: ``pip install tensorboard torch mlflow wandb``; the time
+at random moments: points whose ``log`` returned and that are not there), ``peers`` (TensorBoard's writer of PyTorch or of
+tensorboardX, MLflow, and W&B offline, where the given Python has them: ``pip install tensorboardX mlflow wandb``; the time
 of five metrics of one step). Limits are marked ok or MISS; with ``--check`` a miss makes the exit status 1.
 ``--full`` takes ten million points and fifty kills.
 """
@@ -53,7 +53,10 @@ while True:
 _PEERS = {
     "tensorboard": """
 import tempfile
-from torch.utils.tensorboard import SummaryWriter
+try:
+    from torch.utils.tensorboard import SummaryWriter
+except ImportError:
+    from tensorboardX import SummaryWriter
 writer = SummaryWriter(tempfile.mkdtemp())
 def log(i):
     for name in NAMES: writer.add_scalar(name, 0.3, i)
@@ -124,13 +127,13 @@ def cost(folder: Path, full: bool) -> list[Found]:
     prediction, run = monitor.log, monitor.run("cost", environment=False)
     log = run.log
 
-    def of_prediction(i: int) -> None:
+    def of_prediction(_: int) -> None:
         prediction(features, 1.0, probability=0.93, latency_s=0.004)
 
     def of_step(i: int) -> None:
         log(i, loss=0.3, accuracy=0.9, lr=0.1, norm=2.0, auc=0.5)
 
-    def nothing(i: int) -> None:
+    def nothing(_: int) -> None:
         pass
 
     rounds = [

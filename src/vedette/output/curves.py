@@ -139,7 +139,7 @@ def _draw(
     def place(values: np.ndarray) -> np.ndarray:
         # halves, since the span of two floats may be beyond them
         share = (values / 2 - low / 2) / (high / 2 - low / 2)
-        return np.round((1 - np.clip(share, 0, 1)) * (rows - 1))
+        return np.asarray(np.round((1 - np.clip(share, 0, 1)) * (rows - 1)))
 
     y_mean, y_low, y_high = (place(frame[name].to_numpy()) for name in ("mean", "min", "max"))
     before: tuple[int, int] | None = None
