@@ -43,7 +43,9 @@ SECONDS = 60.0
 """How long a race may take where nobody says."""
 
 _ROUNDS_MAX = 200
-_COLUMNS_A_SECOND = 1.0  # that are replayed at most: to make ready and replay one takes about half of it
+_COLUMNS_A_SECOND = (
+    0.5  # that are replayed at most: to make ready and replay one takes a second on a machine that is busy
+)
 _COLUMNS_MIN = 2
 _FIRST_ROUND = 0.1  # more of the time, before the first round is left in the midst of it
 _WINDOWS_MAX = 1000
