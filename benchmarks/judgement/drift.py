@@ -9,7 +9,8 @@ binomial), and an interval holds the truth at least as often as 93 % would by th
     python benchmarks/judgement/drift.py --case concept      # one of them
 
 Cases: vectors (16 and 256 elements, normal and Student's t on 3 degrees of freedom; moved, stretched), texts, the domain
-classifier (independent columns; a moved one; a correlation), labels by score (concept), and levels (1e5 of them).
+classifier (independent columns; a moved one; a correlation), spans of a model's life in a lake, labels by score (concept), and
+levels (1e5 of them).
 """
 
 from __future__ import annotations
@@ -18,11 +19,15 @@ import argparse
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from tempfile import TemporaryDirectory
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import signal, stats
 
+import vedette
 from vedette.statistics import STATISTICS, quality_grid, summarise_quality
 from vedette.statistics.direction_shift import Shift, direction_shifts
 from vedette.statistics.directions import summarise_directions, vector_basis
@@ -136,6 +141,37 @@ def of_domain(runs: int, seed: int, moved: float = 0.0, tie: float = 0.0) -> dic
     return {"auc": told}
 
 
+def of_spans(runs: int, seed: int, n: int, before: float, moved: float = 0.0) -> dict[str, Told]:
+    """``Monitor.domain`` of two weeks of ``n`` rows each: an autoregression ``before``, two numbers, a category, a prediction.
+
+    ``moved`` is a shift of one of the independent numbers; the truth is the mean AUC of all runs."""
+    random, told = np.random.default_rng(seed), Told(0.5 if not moved else float("nan"))
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    for _ in range(runs):
+        with TemporaryDirectory() as folder:
+            monitor = vedette.Monitor(
+                "m", lake=folder, clock=lambda: (start + timedelta(days=14)).timestamp()
+            )
+            for week in (0, 7):
+                at = pl.Series(((week + np.sort(random.random(n)) * 7) * 86_400e6).astype(np.int64))
+                columns = {
+                    "time": at.cast(pl.Duration("us")) + start,
+                    "x": signal.lfilter([1.0], [1.0, -before], random.normal(size=n)),
+                    "y": random.normal(moved if week else 0.0, 1.0, n),
+                    "z": random.standard_t(3, size=n),
+                    "c": random.choice(list("abcd"), n),
+                    "prediction": random.integers(0, 2, n),
+                }
+                monitor.log_many(pl.DataFrame(columns))
+            found = monitor.domain().row(0, named=True)
+            monitor.close()
+        told.intervals.append((found["value"], found["low"], found["high"]))
+        told.p_values.append(found["p_value"])
+    if np.isnan(told.truth):
+        told.truth = float(np.mean([value for value, _, _ in told.intervals]))
+    return {"domain_auc": told}
+
+
 def of_concept(runs: int, seed: int, n: int, shift: float, mean: float = -1.0) -> dict[str, Told]:
     """Labels of log-odds ``shift`` above those of the scores; 5,000 rows of reference, scores of log-odds -1 on average."""
     random, names = np.random.default_rng(seed), ("no", "yes")
@@ -206,6 +242,10 @@ CASES: dict[str, tuple[bool, float, Callable[[int, int], dict[str, Told]]]] = {
     "domain: nothing": (False, 1.0, of_domain),
     "domain: one moved by 0.5": (True, 1.0, lambda r, s: of_domain(r, s, moved=0.5)),
     "domain: correlation 0.6": (True, 1.0, lambda r, s: of_domain(r, s, tie=0.6)),
+    "spans: nothing, 2,000 rows": (False, 1.0, lambda r, s: of_spans(r, s, 2000, 0.0)),
+    "spans: nothing, 6,000 rows, autoregression 0.9": (False, 1.0, lambda r, s: of_spans(r, s, 6000, 0.9)),
+    "spans: nothing, 40,000 rows, autoregression 0.5": (False, 1.0, lambda r, s: of_spans(r, s, 40_000, 0.5)),
+    "spans: one moved by 0.5, 2,000 rows": (True, 1.0, lambda r, s: of_spans(r, s, 2000, 0.0, 0.5)),
     "concept: nothing, 300 rows": (False, 5.0, lambda r, s: of_concept(r, s, 300, 0.0)),
     "concept: nothing, 3,000 rows": (False, 5.0, lambda r, s: of_concept(r, s, 3000, 0.0)),
     "concept: scores moved, 3,000 rows": (False, 5.0, lambda r, s: of_concept(r, s, 3000, 0.0, 1.0)),

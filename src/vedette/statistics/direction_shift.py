@@ -178,8 +178,8 @@ def _covariance_change(current: Directions, reference: Directions, level: float)
     )
     value, low, high = (float(np.sqrt(found)) for found in squared_length(difference, variance, level))
     high = (1 + value) * float(np.exp((high - value) / (1 + value))) - 1
-    unit = float(np.sqrt(k))
-    return Shift(value / unit, low / unit, high / unit, current.moments.n)
+    size_of_one = float(np.sqrt(k))
+    return Shift(value / size_of_one, low / size_of_one, high / size_of_one, current.moments.n)
 
 
 def _of_products(linear: Floats, axes: int) -> Floats:
