@@ -20,7 +20,7 @@ __all__ = ["list_runs", "show_runs", "write_page"]
 
 _BUCKETS = 240  # of a curve in a terminal
 _PAGE_BUCKETS = 1000
-_OWN = ("run_started", "run_resumed", "run_params", "run_ended", "environment", "settings")
+_OWN = ("run_started", "run_resumed", "run_params", "run_ended", "environment", "settings", "evaluated")
 _EVENTS = 10  # shown, the last ones
 
 

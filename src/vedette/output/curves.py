@@ -28,6 +28,11 @@ class Panel:
     title: str
     curves: Mapping[str, pl.DataFrame]
 
+    @property
+    def moves(self) -> bool:
+        """True where any of them has more than one point: a single value is no curve, and stands among the results."""
+        return any(int(one["count"].sum()) > 1 for one in self.curves.values())
+
 
 def panels(curves: Mapping[str, Mapping[str, pl.DataFrame]]) -> list[Panel]:
     """Curves by metric and run, with those of training and validation laid over each other.

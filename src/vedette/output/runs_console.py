@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -19,11 +19,12 @@ from vedette.output.console import Terminal, print_json
 from vedette.output.curves import Panel, drawn, number_or_word
 from vedette.output.names import visible
 
-__all__ = ["RunsShown", "print_run", "print_runs", "run_json", "runs_json"]
+__all__ = ["RunsShown", "limited_by", "print_run", "print_runs", "results_of", "run_json", "runs_json"]
 
 _COLOURS = {"running": "bright_blue", "finished": "green", "failed": "bold red", "killed": "bold red"}
 _NAME, _VALUE, _REASON = 40, 24, 200
-_METRICS_SHOWN = 8
+_PARAMS_SHOWN, _RESULTS_SHOWN = 6, 8
+_LIMITS = ("_low", "_high")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +93,15 @@ def print_runs(frame: pl.DataFrame, *, as_json: bool = False) -> None:
         console.print("no runs yet")
         return
     table = Table(box=None, header_style="bold", padding=(0, 1))
-    params = [name for name in frame.columns if name.startswith("params.") and frame[name].n_unique() > 1]
-    results = [name for name in frame.columns if name.startswith(("last.", "summary."))][:_METRICS_SHOWN]
+    every = [name for name in frame.columns if name.startswith("params.")]
+    differ = [name for name in every if frame[name].drop_nulls().n_unique() > 1]
+    told = [name for name in results_of(frame.columns) if frame[name].null_count() < frame.height]
+    told.sort(key=lambda name: frame[name].null_count())  # those that most runs have come first
+    params, results = differ[:_PARAMS_SHOWN], told[:_RESULTS_SHOWN]
+    left, heads = console.width - 60, [*params, *results]
+    while heads and sum(min(len(name), _VALUE) for name in heads) > left:
+        heads.pop()  # a column of letters on end helps nobody
+    params, results = [one for one in params if one in heads], [one for one in results if one in heads]
     for head in ("run", "status", "started", "took", "steps"):
         table.add_column(head, justify="right" if head in ("took", "steps") else "left")
     for name in (*params, *results):
@@ -114,9 +122,31 @@ def print_runs(frame: pl.DataFrame, *, as_json: bool = False) -> None:
             *(Text(_shown(row[name])) for name in (*params, *results)),
         )
     console.print(table)
+    hidden = len(differ) + len(told) - len(params) - len(results)
+    if hidden:
+        console.print(f"{hidden} more parameters that differ, and results: --json has all", highlight=False)
     for row in frame.iter_rows(named=True):
         if row["reason"]:
             console.print(Text(f"{visible(row['name'], _NAME)}: {visible(row['reason'], _REASON)}", "dim"))
+
+
+def results_of(columns: Sequence[str]) -> list[str]:
+    """The columns of last values and summaries, without the limits of intervals, which stand beside their figure.
+
+    >>> results_of(["last.loss", "last.f1", "last.f1_low", "last.f1_high", "last.so_low", "params.lr"])
+    ['last.loss', 'last.f1', 'last.so_low']
+    """
+    found = [name for name in columns if name.startswith(("last.", "summary."))]
+    return [name for name in found if limited_by(name, found) is None]
+
+
+def limited_by(name: str, columns: Collection[str]) -> str | None:
+    """The figure whose limit a column is; None where it is none."""
+    for end in _LIMITS:
+        base = name.removesuffix(end)
+        if base != name and {base, *(base + one for one in _LIMITS)} <= set(columns):
+            return base
+    return None
 
 
 def _shown(value: Any) -> str:
@@ -183,6 +213,6 @@ def _picture(shown: RunsShown, width: int) -> Group:
         if said:
             parts.append(Text(visible("  ".join(said), 1000), "dim"))
     parts += [Text(visible(one, 300), "yellow") for one in shown.events]
-    for panel in shown.panels:
+    for panel in (one for one in shown.panels if one.moves):
         parts += [Text(""), *drawn(panel, min(width, 120))]
     return Group(*parts)

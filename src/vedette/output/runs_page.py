@@ -5,14 +5,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import polars as pl
 
 from vedette.output.comparison_svg import Axis
 from vedette.output.curves import Panel, extent, number_or_word
 from vedette.output.names import bidi, html
-from vedette.output.runs_console import RunsShown
+from vedette.output.runs_console import RunsShown, limited_by
 from vedette.output.theme import DARK, LIGHT
 
 __all__ = ["page"]
@@ -47,7 +47,7 @@ def page(shown: RunsShown) -> str:
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
         f"<title>{html(title, 80)}</title><style>{STYLE}</style></head><body><main>"
         f"<h1>{bidi(shown.model, 80)}: {bidi(title, 200)}</h1>{_table(shown)}{events}"
-        f"{''.join(map(_card, shown.panels))}</main></body></html>\n"
+        f"{''.join(map(_card, [one for one in shown.panels if one.moves]))}</main></body></html>\n"
     )
 
 
@@ -55,12 +55,20 @@ def _table(shown: RunsShown) -> str:
     """Each run as a column: status, parameters, results."""
     names = [name for name in shown.runs[0] if name != "name"] if shown.runs else []
     names = [name for name in names if any(row.get(name) not in (None, "") for row in shown.runs)]
+    names = [name for name in names if limited_by(name, names) is None]
     head = "".join(f"<th>{bidi(str(row['name']), 60)}</th>" for row in shown.runs)
     rows = "".join(
-        f"<tr><th>{html(name, 80)}</th>{''.join(f'<td>{html(_word(row.get(name)), 300)}</td>' for row in shown.runs)}</tr>"
+        f"<tr><th>{html(name, 80)}</th>{''.join(f'<td>{html(_cell(row, name), 300)}</td>' for row in shown.runs)}</tr>"
         for name in names
     )
     return f"<div class=card><table><tr><th></th>{head}</tr>{rows}</table></div>"
+
+
+def _cell(row: Mapping[str, object], name: str) -> str:
+    """A value, with its interval where there is one."""
+    low, high = row.get(f"{name}_low"), row.get(f"{name}_high")
+    interval = f" ({_word(low)} to {_word(high)})" if low is not None and high is not None else ""
+    return _word(row.get(name)) + interval
 
 
 def _word(value: object) -> str:
