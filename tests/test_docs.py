@@ -8,7 +8,9 @@ import pkgutil
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
+from sklearn.neural_network import MLPClassifier
 
 import vedette
 from tests.world import World
@@ -45,6 +47,9 @@ def test_the_code_of_the_readme_runs(world: World, tmp_path: Path, monkeypatch: 
         "reference": world.rows(400),
         "features": {"x": 0.5, "c": "a"},
         "prediction": 1,
+        "model": MLPClassifier(tol=1.0, n_iter_no_change=2),
+        **dict.fromkeys(("x", "xv"), np.arange(80.0).reshape(40, 2)),
+        **dict.fromkeys(("y", "yv", "y_test", "predicted"), np.arange(40) % 2),
     }
     for block in blocks("python"):
         exec(compile(block, "README.md", "exec"), names)
