@@ -156,6 +156,7 @@ class Run(TrainingDoor):
     ) -> None:
         self.name, self.version, self.status = name, version, "running"
         self.history = History(name, store)
+        self.steps_behind = max(last_step, 0) if resumed else 0
         self.summary: dict[str, Any] = {}
         self.fitted: Any = None
         self._params: dict[str, Any] = {}

@@ -24,6 +24,8 @@ class TrainingDoor:
 
     evaluator: Callable[..., dict[str, tuple[float, float, float, int, str | None]]] | None = None
 
+    steps_behind = 0  # of a run that was resumed: the steps that it had before
+
     def callback(self, framework: str, **arguments: Any) -> Any:
         """The callback of a framework that takes such: keras, lightning, transformers, xgboost, lightgbm, catboost.
 
@@ -32,12 +34,18 @@ class TrainingDoor:
         """
         from vedette.capture.training import callback
 
+        if framework == "keras":  # the others say themselves at which step they are
+            arguments.setdefault("step", self.steps_behind)
         return self._keep(callback(self._run(), framework, **arguments))
 
     def watch(self, module: Any, optimizer: Any = None, **arguments: Any) -> TorchWatch:
-        """Watch a PyTorch module in a loop that one writes oneself, see ``capture.training.torch.TorchWatch``."""
+        """Watch a PyTorch module in a loop that one writes oneself, see ``capture.training.torch.TorchWatch``.
+
+        In a run that was resumed steps count on from its last one, unless ``step`` says otherwise.
+        """
         from vedette.capture.training.torch import TorchWatch
 
+        arguments.setdefault("step", self.steps_behind)
         found: TorchWatch = self._keep(TorchWatch(self._run(), module, optimizer, **arguments))
         return found
 
