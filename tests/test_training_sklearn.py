@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from sklearn.datasets import make_classification, make_regression
 from sklearn.ensemble import (
-    AdaBoostClassifier,
     GradientBoostingClassifier,
     GradientBoostingRegressor,
     HistGradientBoostingClassifier,
@@ -19,6 +18,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.tree import DecisionTreeClassifier
 
 from tests.training_runs import BrokenRun, MemoryRun
 from vedette.capture.training.sklearn import cross_validate
@@ -81,12 +81,10 @@ def test_histogram_boosting_with_and_without_early_stopping() -> None:
 def test_a_search_has_a_step_for_each_candidate() -> None:
     """Scores in the order of the candidates, their parameters as events, the best one named."""
     run = MemoryRun()
-    search = GridSearchCV(
-        AdaBoostClassifier(n_estimators=3, random_state=0), {"learning_rate": [0.1, 1.0]}, cv=3
-    )
+    search = GridSearchCV(DecisionTreeClassifier(random_state=0), {"max_depth": [1, 3]}, cv=3)
     run.fit(search, X, Y, validation_data=(XV, YV))
     assert run.history["mean_val_score"] == pytest.approx(search.cv_results_["mean_test_score"])
-    assert [one["params"] for one in run.of("candidate")] == [{"learning_rate": 0.1}, {"learning_rate": 1.0}]
+    assert [one["params"] for one in run.of("candidate")] == [{"max_depth": 1}, {"max_depth": 3}]
     assert run.of("best_candidate")[0]["step"] == search.best_index_ + 1
 
 
