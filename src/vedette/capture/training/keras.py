@@ -178,7 +178,6 @@ class _Watching:
             self._tell(self.step)
 
     def _tell(self, step: int) -> None:
-        self._log_waiting()
         if self._layers is not None:
 
             def arrived(figures: dict[str, float], bad: dict[str, tuple[float, float]]) -> None:
@@ -186,6 +185,7 @@ class _Watching:
                 self._run.log(step, **figures)
 
             self.told.guarded("weights", self._layers.after, arrived)
+        self._log_waiting()  # after the layers: where the first one is known, the loss that follows is no news
         if self._nan.fine is None:
             self._nan.fine = step - 1
         times: dict[str, float] = {}
@@ -199,9 +199,11 @@ class _Watching:
         self._data.clear()
 
     def _log_waiting(self) -> None:
-        """Log the metrics of batches that Keras has by now."""
+        """Log the metrics of batches that Keras has by now; threads bring them in any order."""
+        waiting = []
         while self._logs:
-            step, logs = self._logs.popleft()
+            waiting.append(self._logs.popleft())
+        for step, logs in sorted(waiting, key=lambda one: one[0]):
             found = {name: _number(self._keras, value) for name, value in logs.items()}
             self._run.log(step, **{f"batch/{name}": value for name, value in found.items()})
             self._nan.loss(step, found.get("loss"))
