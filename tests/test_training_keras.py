@@ -73,9 +73,7 @@ def test_epochs_are_those_of_keras_own_history(keras: Any) -> None:
     assert all(one > 0 for name in ("samples_per_s", "step_s", "epoch_s") for one in run.history[name])
     assert sorted(run.steps["batch/loss"]) == [1, 2, 4, 6, 8, 10, 12]  # threads bring them
     at = dict(zip(run.steps["batch/loss"], run.history["batch/loss"], strict=True))
-    assert at[6] == pytest.approx(
-        history["loss"][0]
-    )  # the running mean at the epoch's end
+    assert at[6] == pytest.approx(history["loss"][0])  # the running mean at the epoch's end
 
 
 def test_gradients_and_updates_are_those_of_the_step(keras: Any) -> None:
