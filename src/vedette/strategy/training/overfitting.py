@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from vedette.records import Status
-from vedette.strategy.training.curves import difference, running_median, thinned
+from vedette.strategy.training.curves import rise_of, running_median, thinned
 from vedette.strategy.training.records import Finding, Training, unknown
 
 __all__ = ["Overfitting"]
@@ -20,7 +20,8 @@ class Overfitting:
     """The rise of ``val_loss`` from its lowest stretch to its last one, against what it had gained before.
 
     With v0 the first validation loss (or the chance loss where that is known and greater), m the lowest level and e the
-    last: lost = (e - m)/(v0 - m). The lowest of k stretches was chosen, so the test of ``e - m`` is at level/k.
+    last: lost = (e - m)/(v0 - m). The lowest of k stretches was chosen, so the test of ``e - m`` is at level/k. The noise
+    is that of the whole curve about its running median (robust), and three neighbours count as one evaluation.
     """
 
     name = "overfitting"
@@ -36,7 +37,7 @@ class Overfitting:
         low = values[max(0, at - width // 2) : at + width // 2 + 1]
         start = max(float(values[0]), training.chance_loss or 0.0)
         gained = start - float(low.mean())
-        rise = difference(low, values[-width:], level / max(len(values) // width, 1))
+        rise = rise_of(values, low, values[-width:], smooth, level / max(len(values) // width, 1))
         p = rise.above(LOST_WARN * gained) if gained > 0 else 1.0
         words = f"val_loss {low.mean():.4g} around step {steps[at]}, {values[-width:].mean():.4g} at the end"
         found = (rise.value, rise.low, rise.high, min(1.0, p * (len(values) // width)))

@@ -17,6 +17,9 @@ __all__ = ["RateTooHigh", "update_ratio"]
 RATIO = 0.1
 """A step that moves a layer by a tenth of its length: 1e-3 is the usual rule, and 1e-2 is common at the start."""
 
+LEAP = 2.0
+"""A step that moves a layer by twice its length leaves nothing of what was there: one such step ends a training."""
+
 SWING = 0.5
 """The standard deviation of losses from one to the next, in shares of the chance loss."""
 
@@ -36,8 +39,14 @@ def update_ratio(training: Training, level: float) -> tuple[float, float, float]
     return math.exp(middle.value), math.exp(max(middle.low, -700)), math.exp(min(middle.high, 700))
 
 
+def _leap(training: Training) -> float:
+    """The largest ``update_ratio`` of any layer and step; 0 without any."""
+    found = [float(one.max()) for _, one in training.layers("update_ratio").values()]
+    return max(found, default=0.0)
+
+
 class RateTooHigh:
-    """Trouble of the loss together with steps that move layers by a tenth of their length or more.
+    """Trouble of the loss together with steps that move layers by a tenth of their length or more, or one by twice that.
 
     Trouble is: it diverged or became NaN, it gained less than a fifth of the chance loss, it went above three times the
     chance loss, or it swings by half of it. Without ``update_ratio`` only the last two and divergence tell, as a WARN.
@@ -51,15 +60,19 @@ class RateTooHigh:
         steps, raw = training.raw("loss")
         found = progress(training, level / 2)
         broken = bool(len(raw)) and not np.isfinite(raw[-1])
-        if isinstance(found, str) and not (broken and low > RATIO):
+        if isinstance(found, str) and not (broken and (low > RATIO or _leap(training) > LEAP)):
             return unknown(self.name, found)
         said = [] if math.isnan(ratio) else [f"a step moves a layer by {ratio:.2g} of its length"]
+        leap = _leap(training)
+        if leap > LEAP:
+            said.append(f"a step moved a layer by {leap:.2g} times its length")
+        large = low > RATIO or leap > LEAP
         trouble, alone, since = ["loss is no longer finite"] if broken else [], False, None
         if not isinstance(found, str):
             trouble, alone, since = self._trouble(training, level, trouble)
         figures = (ratio, low, high)
-        if trouble and (low > RATIO or (alone and (math.isnan(ratio) or ratio > RATIO / 10))):
-            verdict = Status.ALARM if low > RATIO else Status.WARN
+        if trouble and (large or (alone and (math.isnan(ratio) or ratio > RATIO / 10))):
+            verdict = Status.ALARM if large else Status.WARN
             advice = "divide the learning rate by ten, or warm it up"
             first = int(steps[0]) if since is None else since
             return Finding(self.name, verdict, "; ".join([*said, *trouble]), advice, first, "", *figures)

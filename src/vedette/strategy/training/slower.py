@@ -7,8 +7,8 @@ import math
 import numpy as np
 
 from vedette.records import Status
-from vedette.strategy.training.curves import difference, thinned
-from vedette.strategy.training.records import Finding, Training, unknown
+from vedette.strategy.training.curves import difference
+from vedette.strategy.training.records import Finding, Floats, Training, unknown
 
 __all__ = ["Slower"]
 
@@ -16,8 +16,18 @@ SLOWER_WARN, SLOWER_ALARM = 1.2, 2.0
 """Times as long as before: machines differ by some per cent from one day to the next."""
 
 
+def _unhindered(logs: Floats) -> Floats:
+    """The lower quartiles of up to 48 stretches of a curve."""
+    number = min(max(len(logs) // 8, 4), 48)
+    return np.array([np.quantile(part, 0.25) for part in np.array_split(logs, number)])
+
+
 class Slower:
-    """The ratio of the geometric means of ``step_s`` of this run and the last, after the first tenth of each."""
+    """The ratio of what steps take when nothing is in their way, in this run and in the last, after the first tenth of each.
+
+    That is the geometric mean of the lower quartiles of stretches of ``step_s``: what else the machine does lengthens some
+    steps, and a step that has become slower lengthens all.
+    """
 
     name = "slower"
 
@@ -34,7 +44,7 @@ class Slower:
                     self.name, f"{len(values)} values of series step_s of {name} run: 20 are needed"
                 )
             rest = np.log(values[len(values) // 10 :])
-            logs.append(thinned(np.arange(len(rest)), rest)[1])
+            logs.append(_unhindered(rest))
         change = difference(logs[1], logs[0], level)
         value, low, high = (math.exp(float(np.clip(one, -50, 50))) for one in change[:3])
         words = f"a step lasts {value:.2f} times as long as in the last run ({low:.2f} to {high:.2f})"

@@ -41,8 +41,9 @@ def larger_is_better(name: str) -> bool:
     (True, False, False)
     """
     words = name.lower().replace("/", "_").replace("-", "_").split("_")
-    larger = any(word.startswith(known) for word in words for known in _LARGER)
-    smaller = any(word.startswith(known) for word in words for known in _SMALLER)
+    down = [word for word in words if word.startswith(_SMALLER)]
+    larger = any(word.startswith(_LARGER) for word in words if word not in down)  # mape is no mAP
+    smaller = bool(down)
     if larger == smaller:
         raise ValueError(
             f"name={name!r}: does not tell whether larger or smaller is better: say larger=True or False"
