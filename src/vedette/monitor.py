@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from vedette.lake.tables import Lake
     from vedette.output.explanation import Explanation
     from vedette.strategy.advice import Advised
+    from vedette.strategy.training import Finding
 
 __all__ = ["Monitor"]
 
@@ -740,6 +741,18 @@ class Monitor:
         from vedette.engine.runs import points
 
         return points(self._lake(), self.model, run, metric, n)
+
+    def diagnose(self, run: str) -> tuple[Finding, ...]:
+        """What is wrong with a training run, the gravest first: a finding for each diagnosis (``docs/diagnosis.md``).
+
+        Each has ``verdict`` (OK, WARN, ALARM, or UNKNOWN with a reason), ``evidence`` with an interval, the step since which,
+        the layer where there is one, and ``advice``. Of healthy trainings at most 2 % are to be named by any.
+
+        Raises ``DataError`` where there is no such run.
+        """
+        from vedette.engine.run_diagnosis import diagnose_run
+
+        return diagnose_run(self._lake(), self.model, run)
 
     def labels(self) -> Labels:
         """What became of the labels: how many count, repeat, correct or contradict others, wait for their prediction; how

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
+from vedette.engine.run_diagnosis import diagnose_run, finding_words
 from vedette.engine.runs import curves, runs, runs_of
 from vedette.errors import DataError, LakeError
 from vedette.lake.points import read
@@ -50,11 +51,20 @@ def show_runs(
         if missing:
             raise DataError(f"run={missing[0]!r}: not there; runs are {', '.join(rows) or 'none yet'}")
         found = curves(lake, model, names, metric, n)
-        return RunsShown(
-            model, tuple(rows[name] for name in names), tuple(panels(found)), _events(lake, model, names)
-        )
+        said = (*_wrong(lake, model, names), *_events(lake, model, names))
+        return RunsShown(model, tuple(rows[name] for name in names), tuple(panels(found)), said)
 
     return shown
+
+
+def _wrong(lake: Lake, model: str, names: Sequence[str]) -> tuple[str, ...]:
+    """What is wrong with the runs, in words."""
+    return tuple(
+        f"{f'{name}: ' if len(names) > 1 else ''}{finding_words(one)}"
+        for name in names
+        for one in diagnose_run(lake, model, name)
+        if one.named
+    )
 
 
 def _events(lake: Lake, model: str, names: Sequence[str]) -> tuple[str, ...]:

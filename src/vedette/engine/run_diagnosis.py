@@ -1,0 +1,103 @@
+"""What is wrong with a training run: its curves and evaluations out of the lake, judged by all diagnoses."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+
+import numpy as np
+import polars as pl
+
+from vedette.engine.runs import RunRecord, records, runs_of
+from vedette.errors import DataError
+from vedette.lake.points import Kept, read
+from vedette.lake.tables import Lake
+from vedette.strategy.training import LEVEL, Finding, Split, Training, diagnose
+
+__all__ = ["diagnose_run", "finding_words", "training_of"]
+
+POINTS_MAX = 200_000
+"""Points of a curve that are looked at: of a longer one so many at equal distances, and all that are no finite numbers."""
+
+_SPLITS = {"train": "train", "val": "validation", "validation": "validation", "test": "test"}
+_FIGURES = ("f1", "accuracy")  # by which splits are compared, the first that all of them have
+_OF_LAST = ("step_s",)  # what the run before is compared by
+
+
+def diagnose_run(lake: Lake, model: str, run: str, *, level: float = LEVEL) -> tuple[Finding, ...]:
+    """All findings of a run, the gravest first; see ``Monitor.diagnose``. ``DataError`` for a run that is not there."""
+    kept = read(lake, runs_of(model))
+    found = records(kept, time.time())
+    if run not in found:
+        raise DataError(f"run={run!r}: not there; runs are {', '.join(found) or 'none yet'}")
+    return diagnose(training_of(kept, found, run), level=level)
+
+
+def training_of(kept: Kept, found: dict[str, RunRecord], run: str) -> Training:
+    """What is known of a run: its curves, layers in the order of the architecture, its evaluations, and the run before."""
+    events = kept.events.filter(pl.col("name") == run)
+    names = _in_order(kept.metrics(run), _layers(events))
+    series = {name: _curve(kept, run, name) for name in names}
+    earlier = [one for one in found if found[one].status == "finished"]
+    earlier = earlier[: earlier.index(run)] if run in earlier else earlier
+    last = None
+    if earlier and earlier[-1] != run:
+        there = set(kept.metrics(earlier[-1]))
+        last = Training({name: _curve(kept, earlier[-1], name) for name in _OF_LAST if name in there})
+    finished = found[run].status != "running"
+    return Training(series, splits=_splits(events, series), last=last, finished=finished)
+
+
+def _curve(kept: Kept, run: str, name: str) -> tuple[np.ndarray, np.ndarray]:
+    frame = kept.curve(run, name)
+    steps, values = frame["step"].to_numpy(), frame["value"].to_numpy()
+    if len(steps) > POINTS_MAX:
+        some = np.zeros(len(steps), dtype=bool)
+        some[np.linspace(0, len(steps) - 1, POINTS_MAX).astype(np.int64)] = True
+        some |= ~np.isfinite(values)
+        steps, values = steps[some], values[some]
+    return steps.astype(np.int64), values.astype(np.float64)
+
+
+def _details(events: pl.DataFrame, kind: str) -> list[dict[str, object]]:
+    rows = events.filter(pl.col("kind") == kind).sort("time", maintain_order=True)
+    return [json.loads(text)["detail"] for text in rows["detail"].to_list()]
+
+
+def _layers(events: pl.DataFrame) -> list[str]:
+    """The names of the layers, in their order; none where no architecture was told."""
+    told = _details(events, "architecture")
+    layers = told[-1].get("layers") if told else None
+    return [str(one["layer"]) for one in layers if "layer" in one] if isinstance(layers, list) else []
+
+
+def _in_order(names: Sequence[str], layers: Sequence[str]) -> list[str]:
+    place = {layer: number for number, layer in enumerate(layers)}
+    return sorted(
+        names, key=lambda name: (name.partition("/")[0], place.get(name.partition("/")[2], len(place)))
+    )
+
+
+def _splits(events: pl.DataFrame, series: dict[str, tuple[np.ndarray, np.ndarray]]) -> dict[str, Split]:
+    """What the last evaluation of each set reached, by a figure that all sets have."""
+    told = {str(one.get("split")): one.get("figures") for one in _details(events, "evaluated")}
+    own = {name: figures for name, figures in told.items() if name in _SPLITS and isinstance(figures, dict)}
+    for figure in _FIGURES:
+        found = {}
+        for name, figures in own.items():
+            n = int(figures.get(figure, {}).get("n") or 0)
+            values = series.get(f"{name}_{figure}", (np.zeros(0), np.zeros(0)))[1]
+            if n and len(values) and 0 <= values[-1] <= 1:
+                found[_SPLITS[name]] = Split(float(values[-1]), n)
+        if len(found) == len(own):
+            return found
+    return {}
+
+
+def finding_words(one: Finding) -> str:
+    """A finding in a line: the verdict, what, where, since when, and the advice."""
+    where = f" in {one.layer}" if one.layer else ""
+    since = f", since step {one.since_step}" if one.since_step is not None else ""
+    advice = f": {one.advice}" if one.advice else ""
+    return f"{one.verdict.value} {one.diagnosis}{where}: {one.evidence}{since}{advice}"
