@@ -144,6 +144,24 @@ def test_nan_is_traced_to_the_first_layer_of_the_first_step() -> None:
     assert (found.layer, found.since_step) == ("", 3)
 
 
+def test_gradients_that_explode_before_the_training_breaks_off() -> None:
+    """Two steps are enough where gradients are far longer than the weights; without weights nothing is known."""
+    series = {"grad_norm/a": (np.arange(2), np.array([1e6, 1e9]))}
+    assert DIAGNOSES["exploding_gradients"]().judge(Training(series), OWN).verdict is Status.UNKNOWN
+    series["weight_norm/a"] = (np.arange(2), np.array([5.0, 5.0]))
+    assert DIAGNOSES["exploding_gradients"]().judge(Training(series), OWN).verdict is Status.ALARM
+
+
+def test_a_validation_loss_that_only_rises_is_overfitting() -> None:
+    """Where nothing was ever gained the rise is held against the start."""
+    steps = np.arange(40)
+    series = {
+        "val_loss": (steps, 0.7 + steps / 60 + 0.01 * np.sin(steps * 2.0)),
+        "loss": (steps, np.exp(-steps / 9)),
+    }
+    assert DIAGNOSES["overfitting"]().judge(Training(series), OWN).named
+
+
 def test_later_looks_have_less_of_the_level() -> None:
     """Looks share the level: what a first look names, a look at the ten-thousandth time may not."""
     splits = {"train": Split(0.9, 2000), "validation": Split(0.66, 250)}

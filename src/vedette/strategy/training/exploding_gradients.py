@@ -44,11 +44,12 @@ class ExplodingGradients:
                 words = f"the gradient of layer {layer} is infinite from step {first}"
                 return Finding(self.name, Status.ALARM, words, advice, first, layer)
             steps, values = steps[np.isfinite(values)], values[np.isfinite(values)]
-            if len(values) < _FIRST + _SEVERAL:
+            short = len(values) < _FIRST + _SEVERAL  # of a training that broke off the weights alone tell
+            if not len(values) or (short and layer not in weights):
                 continue
             base = float(np.median(values[:_FIRST]))
-            later = float(np.sort(values[_FIRST:])[-_SEVERAL])
-            ratio = later / base / TIMES if base > 0 else 0.0
+            later = float(values.max() if short else np.sort(values[_FIRST:])[-_SEVERAL])
+            ratio = later / base / TIMES if base > 0 and not short else 0.0
             bound = base * TIMES
             if layer in weights:
                 length = float(np.median(weights[layer][1]))

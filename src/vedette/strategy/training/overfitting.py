@@ -13,6 +13,9 @@ __all__ = ["Overfitting"]
 LOST_WARN, LOST_ALARM = 0.1, 0.5
 """Shares of what the validation loss had gained that are lost again: a tenth is worth an earlier stop."""
 
+OF_START = 0.5
+"""What was gained counts as this share of the start at least: a loss that only rises has gained nothing to lose."""
+
 _LEAST = 8  # evaluations: fewer have no level before and after
 
 
@@ -38,7 +41,8 @@ class Overfitting:
         start = max(float(values[0]), training.chance_loss or 0.0)
         gained = start - float(low.mean())
         rise = rise_of(values, low, values[-width:], smooth, level / max(len(values) // width, 1))
-        p = rise.above(LOST_WARN * gained) if gained > 0 else 1.0
+        scale = max(gained, OF_START * start)
+        p = rise.above(LOST_WARN * scale)
         words = f"val_loss {low.mean():.4g} around step {steps[at]}, {values[-width:].mean():.4g} at the end"
         found = (rise.value, rise.low, rise.high, min(1.0, p * (len(values) // width)))
         trained, losses = training.curve("loss")
@@ -49,10 +53,12 @@ class Overfitting:
             or float(np.mean(after[-max(len(after) // 4, 1) :]))
             < float(np.mean(before[-max(len(before) // 4, 1) :]))
         )
-        if gained <= 0 or not falling or rise.low <= LOST_WARN * gained or at + width >= len(values):
+        if not falling or rise.low <= LOST_WARN * scale or at + width >= len(values):
             return Finding(self.name, Status.OK, words, "", None, "", *found)
-        verdict = Status.ALARM if rise.low > LOST_ALARM * gained else Status.WARN
-        lost = f"{words}: {rise.value / gained:.0%} of what was gained is lost while the training loss fell"
+        verdict = Status.ALARM if rise.low > LOST_ALARM * scale else Status.WARN
+        lost = (
+            f"{words}: {rise.value:.3g} of {max(gained, 0.0):.3g} gained is lost while the training loss fell"
+        )
         advice = (
             f"take the checkpoint of about step {steps[at]}; more data, regularisation or an earlier stop"
         )
