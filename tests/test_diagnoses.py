@@ -98,9 +98,7 @@ def test_the_bootstrap_is_near_to_scipys() -> None:
     before = random.exponential(1, 300)
     now = before + random.normal(0.02, 0.2, 300)
     found = DIAGNOSES["worse_than_last"]().judge(Training(row_losses=now, last_row_losses=before), 0.05)
-    theirs = stats.bootstrap(
-        (now - before,), np.mean, n_resamples=9999, method="basic", rng=np.random.default_rng(1)
-    )
+    theirs = stats.bootstrap((now - before,), np.mean, n_resamples=9999, method="basic", random_state=1)
     limits = theirs.confidence_interval
     np.testing.assert_allclose(
         [found.low, found.high], [limits.low, limits.high], atol=0.05 * (limits.high - limits.low)

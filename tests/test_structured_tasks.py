@@ -122,7 +122,7 @@ class Shop:
     def round(self) -> None:
         cycle.once(Lake.at(self.folder), models=["m"], clock=lambda: self.now.timestamp())
 
-    def library(self, ids: list[str]) -> dict[str, Measured]:
+    def of_arrays(self, ids: list[str]) -> dict[str, Measured]:
         """What the functions of arrays say of these rows."""
         given, true = [self.given[one] for one in ids], [self.true[one] for one in ids]
         if self.task == "ranking":
@@ -194,16 +194,16 @@ def test_figures_of_the_lake_are_those_of_the_library(task: str, shop: Callable[
     """In the journals, in the lake, by window, by segment, and over all windows."""
     one = shop(task)
     first = one.day(60)
-    agree(one.monitor.figures(NAMES[task], window="all"), one.library(first), NAMES[task])
+    agree(one.monitor.figures(NAMES[task], window="all"), one.of_arrays(first), NAMES[task])
     one.round()
     second = one.day(80, wrong=0.4)
     one.round()
-    agree(one.monitor.figures(NAMES[task], window="all"), one.library(first + second), NAMES[task])
-    agree(one.monitor.figures(NAMES[task], since=START + DAY), one.library(second), NAMES[task])
+    agree(one.monitor.figures(NAMES[task], window="all"), one.of_arrays(first + second), NAMES[task])
+    agree(one.monitor.figures(NAMES[task], since=START + DAY), one.of_arrays(second), NAMES[task])
     apart = one.monitor.figures(NAMES[task], by="g", window="all")
     for group in "xy":
         own = [name for name in first + second if one.group[name] == group]
-        agree(apart.filter(pl.col("segment") == f"g={group}"), one.library(own), NAMES[task])
+        agree(apart.filter(pl.col("segment") == f"g={group}"), one.of_arrays(own), NAMES[task])
 
 
 @pytest.mark.parametrize("task", list(NAMES))
@@ -219,7 +219,7 @@ def test_late_and_corrected_labels_are_counted_as_of_any_day(task: str, shop: Ca
         one.monitor.label(name, one.true[name])
     one.now += DAY
     one.round()
-    before = one.library(told)
+    before = one.of_arrays(told)
     agree(one.monitor.figures(names, window="all"), before, names)
     for name in told[::3]:
         one.true[name] = one.truth()
@@ -228,7 +228,7 @@ def test_late_and_corrected_labels_are_counted_as_of_any_day(task: str, shop: Ca
     one.now += DAY
     for _ in range(2):  # in the journals, then in the lake
         after = one.monitor.figures(names, window="all")
-        agree(after, one.library(told), names)
+        agree(after, one.of_arrays(told), names)
         assert after["labelled"].unique().to_list() == [55 / 60]
         agree(one.monitor.figures(names, window="all", as_of=corrected_at), before, names)
         one.round()
@@ -265,7 +265,7 @@ def test_a_measure_of_rankings_at_all_cuts(shop: Callable[..., Shop]) -> None:
     one = shop("ranking")
     ids = one.day(40)
     found = dict(one.monitor.figures("ndcg", window="all").select("part", "value").iter_rows())
-    right = one.library(ids)
+    right = one.of_arrays(ids)
     assert list(found) == ["1", "3", "5", "10", "20", "50", "100", "all"]
     assert found["20"] == pytest.approx(right["ndcg@20"].value)
 
@@ -347,7 +347,7 @@ def test_many_rows_at_once_are_the_same_as_one_by_one(task: str, shop: Callable[
         assert many.monitor.log_many(predictions) == len(ids)
         assert many.monitor.label_many(labels) == len(ids)
         assert rows_of(many) == expected
-        agree(many.monitor.figures(names, window="all"), single.library(ids), names)
+        agree(many.monitor.figures(names, window="all"), single.of_arrays(ids), names)
 
 
 def test_rows_that_cannot_be_are_counted_in_batches_too(shop: Callable[..., Shop]) -> None:
@@ -546,7 +546,7 @@ def test_texts_that_only_look_like_documents_are_no_values(task: str, shop: Call
             other.label(f"good{number}", text)
     names = [name for name in NAMES[task] if name not in ("empty_queries", "found_per_image")]
     for _ in range(2):  # in the journals, where another process's settings come last; then in the lake
-        agree(one.monitor.figures(names, window="all"), one.library(ids), names)
+        agree(one.monitor.figures(names, window="all"), one.of_arrays(ids), names)
         one.round()
 
 
@@ -563,7 +563,7 @@ def test_a_process_that_does_not_know_the_task_does_no_harm(first: bool, shop: C
     one.round()
     ids += one.day(20)
     one.round()
-    agree(one.monitor.figures(["hit_rate@10"], window="all"), one.library(ids), ["hit_rate@10"])
+    agree(one.monitor.figures(["hit_rate@10"], window="all"), one.of_arrays(ids), ["hit_rate@10"])
     if first:  # else what is watched of predictions was settled before anyone said the task
         missing = one.monitor.figures("missing_share", feature="prediction", window="all")
         assert missing["value"][0] == pytest.approx(2 / 42)
