@@ -134,6 +134,9 @@ def figures(
     score: Annotated[
         float | None, typer.Option(help="Of boxes: the score from which on one is found.", show_default=False)
     ] = None,
+    against: Annotated[
+        str, typer.Option(help="What drift is measured from: reference, or training, the rows learned from.")
+    ] = "reference",
     lake: LakeOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -156,6 +159,7 @@ def figures(
             estimate=estimate,
             iou=iou,
             score=score,
+            against=against,
         )
     console.print_figures(frame, as_json=json)
 
