@@ -866,7 +866,7 @@ class Monitor:
         return health_with_kin(lake, self.model, now_of(time_module.time()))
 
     def alerts(self) -> pl.DataFrame:
-        """The alerts of this model, the newest first, as the last round left them: one row for each alarm.
+        """The alerts of this model and its runs, the newest first, as the last round left them: one row for each alarm.
 
         Columns: ``id, watch, segment, state, opened, closed, evidence, incident, by, reason, until, changed,
         false``. ``state``
@@ -877,8 +877,10 @@ class Monitor:
         from vedette.engine.alerts import alerts, frame_of_alerts
         from vedette.lake.ingest import now_of
 
-        tables = self._lake().model(self.model)
-        return frame_of_alerts(alerts(tables, now_of(time_module.time())))
+        lake, now = self._lake(), now_of(time_module.time())
+        names = [name for name in (self.model, f"{self.model}.{RUN}") if name in lake.models()]
+        found = [one for name in names for one in alerts(lake.model(name), now)]
+        return frame_of_alerts(sorted(found, key=lambda one: (one.opened, one.id), reverse=True))
 
     def explain(self, watch: str | None = None) -> Explanation | None:
         """Why something fired, as the last round left it; None where no watch is named and nothing alarms.
