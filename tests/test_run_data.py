@@ -10,8 +10,10 @@ import pytest
 from scipy import stats
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
+from typer.testing import CliRunner
 
 import vedette
+from vedette.cli import app
 from vedette.errors import DataError
 from vedette.statistics.evaluation import rows_of
 from vedette.statistics.row_losses import facts_of
@@ -121,6 +123,10 @@ def test_the_data_that_goes_in_is_told(monitor: vedette.Monitor) -> None:
     assert named(monitor, "clean") == {}
     clean = {one.diagnosis: one for one in monitor.diagnose("clean")}["leakage"]
     assert clean.verdict == "OK"
+    shown = CliRunner().invoke(app, ["run", "net", "leaks", "--lake", str(monitor._location)])
+    assert f"data: train {N:,}, validation {N + 400:,} rows; ALARM 400 of {N + 400:,} rows" in " ".join(
+        shown.output.split()
+    )
 
 
 def test_the_validation_set_becomes_the_reference_in_one_line(monitor: vedette.Monitor) -> None:
