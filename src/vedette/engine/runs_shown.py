@@ -15,12 +15,12 @@ from vedette.engine.runs import curves, runs, runs_of
 from vedette.errors import DataError, LakeError
 from vedette.lake.points import read
 from vedette.lake.tables import Lake
-from vedette.output import runs_page
+from vedette.output import runs_against, runs_page
 from vedette.output.curves import panels
 from vedette.output.runs_console import RunsShown
 from vedette.records import Status
 
-__all__ = ["list_runs", "show_runs", "write_page"]
+__all__ = ["list_runs", "show_runs", "write_list", "write_page"]
 
 _BUCKETS = 240  # of a curve in a terminal
 _PAGE_BUCKETS = 1000
@@ -43,6 +43,14 @@ def _lake(location: str, model: str) -> Lake:
 def list_runs(location: str, model: str) -> pl.DataFrame:
     """The runs of a model; see ``Monitor.runs``."""
     return runs(_lake(location, model), model)
+
+
+def write_list(location: str, model: str, metric: str | None, path: Path) -> Path:
+    """Write the page of all runs of a model, parameters against results; returns its path."""
+    frame = list_runs(location, model)
+    pictures = runs_against.cards(runs_against.against(frame, metric))
+    path.write_text(runs_page.list_page(model, list(frame.iter_rows(named=True)), pictures), "utf-8")
+    return path
 
 
 def show_runs(

@@ -19,6 +19,7 @@ from vedette.errors import SchemaError
 from vedette.lake.frames import frame_of
 from vedette.records import Status, in_order
 from vedette.statistics.intervals import share as share_limits
+from vedette.statistics.rank_correlation import rank_correlation
 from vedette.statistics.roc_auc import area_by_class
 
 __all__ = ["SplitFinding", "Splits", "areas", "splits"]
@@ -445,17 +446,10 @@ def _tells_by_level(own: pl.DataFrame) -> tuple[str, float, float, float] | None
 
 def _tells_number(own: pl.DataFrame) -> tuple[str, float, float, float] | None:
     """The share of the target's variance that one column's order explains, with Fisher's interval of Spearman's rho."""
-    x, y = (own[name].to_physical().cast(pl.Float64) for name in ("x", "y"))
-    there = x.is_finite() & y.is_finite()
-    x, y = x.filter(there).rank(), y.filter(there).rank()
-    n = len(x)
-    if n < _CLASS_ROWS_MIN or x.std() == 0 or y.std() == 0:
-        return None
-    rho = float(np.corrcoef(x.to_numpy(), y.to_numpy())[0, 1])
-    bound = min(abs(rho), 1 - 1e-12)
-    half = 1.96 * np.sqrt((1 + bound**2 / 2) / (n - 3))
-    low, high = (float(np.tanh(np.arctanh(bound) + side * half)) for side in (-1, 1))
-    if low < _AREA_MATTERS:
+    x, y = (own[name].to_physical().cast(pl.Float64).to_numpy() for name in ("x", "y"))
+    rho, *limits, n = rank_correlation(x, y, LEVEL)
+    low, high = sorted(abs(one) for one in limits)
+    if n < _CLASS_ROWS_MIN or not low >= _AREA_MATTERS:
         return None
     return f"orders the rows as the target does: rank correlation {rho:.4f}", abs(rho), low, high
 
