@@ -196,6 +196,34 @@ def test_keras_is_stopped_and_restored(tmp_path: Path) -> None:
     assert model.evaluate(*held, verbose=0) == pytest.approx(min(run.history["val_loss"]), rel=1e-4)
 
 
+def test_one_call_trains_stops_and_keeps_the_best(tmp_path: Path) -> None:
+    """``monitor.fit`` with the name of a figure and a folder, of a figure of which more is better."""
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    pytest.importorskip("safetensors", reason="safetensors is not installed")
+    module = net(torch)
+    held = (torch.as_tensor(SETS["xv"]), torch.as_tensor(KNOWN[120:]))
+
+    def accuracy(output: Any, targets: Any) -> Any:
+        return (output.argmax(dim=1) == targets).float().mean()
+
+    with vedette.Monitor("net", lake=tmp_path / "lake") as monitor:
+        run = monitor.fit(
+            module,
+            torch.as_tensor(SETS["x"]),
+            torch.as_tensor(KNOWN[:120]),
+            validation_data=held,
+            metrics={"accuracy": accuracy},
+            epochs=40,
+            early_stopping="val_accuracy",
+            checkpoints=tmp_path / "kept",
+        )
+    assert run.status == "finished"
+    assert float(accuracy(module(held[0]), held[1])) == pytest.approx(
+        max(run.history["val_accuracy"]), abs=1e-6
+    )
+    assert sorted(one.name for one in (tmp_path / "kept").iterdir())
+
+
 def test_lightning_is_stopped_and_restored(tmp_path: Path) -> None:
     """After the validation; the trainer's own callbacks stay as they were."""
     torch = pytest.importorskip("torch", reason="PyTorch is not installed")

@@ -543,8 +543,9 @@ class Monitor:
         """Train a model by its own ``fit``, watched, as a run that ends with it; ``run.fitted`` is what its ``fit`` returned.
 
         Models of Keras, PyTorch, Lightning, transformers, scikit-learn, XGBoost, LightGBM and CatBoost; ``arguments`` are those
-        of the framework (``docs/frameworks_training.md``). ``run`` is the name of the run. What the training raises is raised
-        here, and the run has failed by it.
+        of the framework (``docs/frameworks_training.md``); ``early_stopping="val_loss"`` ends it where that surely got worse or
+        is NaN, and ``checkpoints=folder`` beside it puts the best weights back. ``run`` is the name of the run. What the
+        training raises is raised here, and the run has failed by it.
 
         >>> import tempfile
         >>> from sklearn.neural_network import MLPClassifier

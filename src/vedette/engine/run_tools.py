@@ -38,6 +38,12 @@ class RunTools:
 
         return should_stop(values, name, **arguments)
 
+    def larger_is_better(self, name: str) -> bool:
+        """Whether larger values of a figure of this name are better."""
+        from vedette.strategy.training import larger_is_better
+
+        return larger_is_better(name)
+
     def curve(self, metric: str) -> tuple[list[int], list[float]]:
         """Steps and values of a metric so far; empty where there is none."""
         history = self._run.history

@@ -63,12 +63,17 @@ class TrainingDoor:
     ) -> Any:
         """Train a model by its own ``fit``, watched, and return what that returns, see ``capture.training.fit``.
 
-        ``early_stopping`` is one that :meth:`early_stopping` made, or the name of the figure that it stops by.
+        ``early_stopping`` is one that :meth:`early_stopping` made, or the name of the figure that it stops by; with a name
+        ``checkpoints`` may be a folder, in which the best models by that figure are kept, and from which the best is put back.
         """
         from vedette.capture.training.fit import fit
 
         if isinstance(early_stopping, str):
-            early_stopping = self.early_stopping(early_stopping)
+            kept = arguments.pop("checkpoints", None)
+            if isinstance(kept, str | Path):
+                larger = self._tools("fit").larger_is_better(early_stopping)
+                kept = self.checkpoints(kept, by=early_stopping, best="max" if larger else "min")
+            early_stopping = self.early_stopping(early_stopping, checkpoints=kept)
         return fit(
             self._run(),
             model,

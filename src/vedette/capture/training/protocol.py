@@ -42,6 +42,9 @@ class Tools(Protocol):
     def should_stop(self, values: Sequence[float], name: str, **arguments: Any) -> Any:
         """Whether a training should stop, see ``strategy.training.should_stop``."""
 
+    def larger_is_better(self, name: str) -> bool:
+        """Whether larger values of a figure of this name are better; ``ValueError`` where it does not tell."""
+
     def curve(self, metric: str) -> tuple[list[int], list[float]]:
         """Steps and values of a metric of this run so far, in order of steps; empty where it has none."""
 
