@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -387,3 +388,45 @@ def test_numbers_that_are_none_stop_at_once() -> None:
         assert early.broken
     early = EarlyStopping(MemoryRun(), should_stop)
     assert not early.see(3, {"loss": 1.0})
+
+
+def _rank(rank: int, port: int, folder: str) -> None:
+    """One of two processes that train together: only the first sees its figure get worse."""
+    import torch
+
+    torch.set_num_threads(1)
+    torch.distributed.init_process_group(
+        "gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=2
+    )
+    module = torch.nn.parallel.DistributedDataParallel(net(torch))
+    run = MemoryRun()
+    values = iter(
+        [*np.linspace(1, 0.1, 20), *np.linspace(0.2, 2, 80)] if rank == 0 else np.linspace(1, 0.1, 100)
+    )
+
+    def figure(output: Any, targets: Any) -> float:
+        return 0.0 if module.training else float(next(values))
+
+    held = (torch.as_tensor(SETS["xv"]), torch.as_tensor(KNOWN[120:]))
+    early = run.early_stopping("val_figure", larger=False, patience=4)
+    optimizer = torch.optim.SGD(module.parameters(), lr=0.01)
+    data = (torch.as_tensor(SETS["x"]), torch.as_tensor(KNOWN[:120]))
+    options = {"batch_size": 120, "epochs": 100, "metrics": {"figure": figure}, "optimizer": optimizer}
+    run.fit(module, *data, validation_data=held, early_stopping=early, **options)
+    Path(folder, str(rank)).write_text(f"{len(run.history['val_figure'])} {early.stopped}", "utf-8")
+    torch.distributed.destroy_process_group()
+
+
+def test_all_ranks_stop_when_one_does(tmp_path: Path) -> None:
+    """A rank that went on alone would wait for the others for ever."""
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    if not torch.distributed.is_available():
+        pytest.skip("this PyTorch has no torch.distributed")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    torch.multiprocessing.spawn(_rank, (port, str(tmp_path)), nprocs=2)
+    (first, stopped), (second, other) = ((tmp_path / str(rank)).read_text("utf-8").split() for rank in (0, 1))
+    assert first == second
+    assert 20 < int(first) < 100
+    assert (stopped, other) == ("True", "False")

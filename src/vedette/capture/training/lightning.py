@@ -167,14 +167,17 @@ class _Watching:
         self._log(trainer, "epoch")
 
     def judges(self, trainer: Any, module: Any, stopping: EarlyStopping) -> None:
-        """What is known of a validation or an epoch goes to what says when to stop; the same value only once."""
+        """What is known of a validation or an epoch goes to what says when to stop, and all ranks do what one of them says."""
+        own = self._told.guarded("early_stopping", self._judged_now, trainer, module, stopping)
+        trainer.should_stop |= bool(trainer.strategy.reduce_boolean_decision(bool(own), all=False))
+
+    def _judged_now(self, trainer: Any, module: Any, stopping: EarlyStopping) -> bool:
         new = {
             name: one for name, one in trainer.callback_metrics.items() if self._judged.get(name) is not one
         }
         self._judged.update(new)
         row = {_plain(name): float(one) for name, one in new.items()}
-        if row and self.watch is not None:
-            trainer.should_stop |= stopping.see(self.watch.step, row, module)
+        return bool(row) and self.watch is not None and stopping.see(self.watch.step, row, module)
 
     def close(self) -> None:
         """The training has ended."""

@@ -54,6 +54,7 @@ def fit(
     optimizer = optimizer if optimizer is not None else torch.optim.Adam(module.parameters(), lr=1e-3)
     loss = loss if loss is not None else _loss_for(torch, data)
     judged = {"loss": loss, **(metrics or {})}
+    ranks = torch.distributed.is_available() and torch.distributed.is_initialized()
     with TorchWatch(run, module, optimizer, **watched) as watching:
         for epoch in range(1, epochs + 1):
             module.train()
@@ -65,7 +66,7 @@ def fit(
                 value.backward()
                 optimizer.step()
                 watching.log(**{"batch/loss": value})
-                if watching.broken and early_stopping is not None:
+                if watching.broken and early_stopping is not None and not ranks:
                     early_stopping.breaks(
                         watching.step, "the loss of a batch, or a layer, is NaN or infinite"
                     )
@@ -90,9 +91,17 @@ def fit(
                     break
             if early_stopping is not None:
                 seen = {name: float(one) for name, one in row.items()}
-                if early_stopping.see(watching.step, seen, module, optimizer=optimizer):
+                over = early_stopping.see(watching.step, seen, module, optimizer=optimizer)
+                if _any(torch, over, home) if ranks else over:
                     break
     return module
+
+
+def _any(torch: Any, flag: bool, home: Any) -> bool:
+    """Whether any rank says so; one that left the loop alone would let the others wait for ever."""
+    found = torch.tensor([float(flag)], device=home)
+    torch.distributed.all_reduce(found, op=torch.distributed.ReduceOp.MAX)
+    return bool(found.item())
 
 
 class _Data:

@@ -102,11 +102,9 @@ class _Watching:
         )
 
     def logs(self, state: Any, logs: Mapping[str, Any]) -> dict[str, float]:
-        """The trainer logs; what is kept of it."""
-        if not state.is_world_process_zero:
-            return {}
+        """The trainer logs; what it says by the names that the run has, the same on every rank."""
         row = {_named(name): value for name, value in logs.items() if isinstance(value, int | float)}
-        if row:
+        if row and state.is_world_process_zero:
             self._run.log(state.global_step, **row)
         return row
 
