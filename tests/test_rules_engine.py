@@ -269,16 +269,16 @@ def test_a_crash_before_the_alert_is_made_good(world: World, monkeypatch: pytest
     said = {"r": "mean(x) < 10"}
     world.log_day(world.rows(200))
     judged(world, said)
-    write = engine._write
+    write = engine.add_steps
 
     def dying(*_: object) -> None:
         raise OSError("power")
 
-    monkeypatch.setattr(engine, "_write", dying)
+    monkeypatch.setattr(engine, "add_steps", dying)
     world.log_day(world.rows(200))
     with pytest.raises(OSError, match="power"):
         judged(world, said)
-    monkeypatch.setattr(engine, "_write", write)
+    monkeypatch.setattr(engine, "add_steps", write)
     judged(world, said)
     judged(world, said)
     steps = engine.history(world.lake.model("m"))

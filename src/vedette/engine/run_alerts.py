@@ -2,10 +2,10 @@
 
 Three kinds of watches, each with the run as segment. ``run.<level>`` is what a training said itself (``run.alert``);
 ``run.failed`` and ``run.killed`` are runs that broke; ``training.<diagnosis>`` is what is surely wrong with a run that ended,
-an ``ALARM`` of the diagnoses. All findings of it are kept as an event ``run_diagnosed``.
+an ``ALARM`` of the diagnoses. All findings of it are kept as an event ``run_diagnosed``, with the ending that it is of.
 
 An alert fires until it is acknowledged and closed, or until a run that began after it has finished: then it is history. A run
-that broke and went on is no longer broken.
+that went on is no longer broken, and what is wrong with it is found anew. What came and went between two rounds is told too.
 """
 
 from __future__ import annotations
@@ -19,31 +19,30 @@ from typing import Any
 import polars as pl
 
 from vedette.engine import alerts
-from vedette.engine.run_diagnosis import diagnose_run, finding_words
-from vedette.engine.runs import RunRecord, alive, tell
-from vedette.errors import DataError
+from vedette.engine.run_diagnosis import diagnose_runs, finding_words
+from vedette.engine.runs import DIAGNOSED, RunRecord, alive, tell
 from vedette.lake.tables import UTC, Lake, ModelTables
 from vedette.records import RUN, Alert, AlertState, Status
+from vedette.strategy.training import Finding
 
-__all__ = ["DIAGNOSED", "advance", "due"]
+__all__ = ["advance", "due"]
 
 log = logging.getLogger("vedette")
-
-DIAGNOSED = "run_diagnosed"
-"""The event that a run which ended was diagnosed, with its findings."""
 
 BROKEN = ("failed", "killed")
 _KINDS = ("run_started", "run_resumed", "run_ended", "run_alert", DIAGNOSED)
 _FRESH = timedelta(days=1)  # a run that ended before is no news any more
+_AT_ONCE = 20  # runs that are diagnosed in one round; the others in the next ones
 
 
 def advance(lake: Lake, model: str, now: datetime) -> None:
     """Write what came of the runs since (``model`` ends in ``.run``). The caller holds the work lock."""
-    tables = lake.model(model)
-    told = _Told(tables, now)
-    for run in told.undiagnosed():
-        _diagnose(lake, model, run, now)
-    alerts.add_steps(tables, (_Told(tables, now) if told.undiagnosed() else told).steps())
+    told = _Told(lake.model(model), now)
+    some = told.undiagnosed()[:_AT_ONCE]
+    if some:
+        _diagnose(lake, model, some, told)
+        told = _Told(lake.model(model), now)
+    alerts.add_steps(lake.model(model), told.steps())
 
 
 def due(tables: ModelTables, now: datetime) -> bool:
@@ -58,53 +57,75 @@ class _Told:
     def __init__(self, tables: ModelTables, now: datetime) -> None:
         self.now, self.tables = now, tables
         frame = tables["events"].scan().filter(pl.col("kind").is_in(_KINDS)).collect()
-        self.runs: dict[str, RunRecord] = {}
-        self.said: list[tuple[datetime, str, dict[str, Any]]] = []
-        self.findings: dict[str, tuple[datetime, list[dict[str, Any]]]] = {}
         frame = frame.sort("time", maintain_order=True)
+        self.runs: dict[str, RunRecord] = {}
+        self.went_on: dict[str, datetime] = {}
+        self.said: list[tuple[datetime, str, dict[str, Any]]] = []
+        self.findings: dict[str, tuple[datetime, dict[str, Any]]] = {}
         for when, kind, name, version, text in frame.select(
             "time", "kind", "name", "version", "detail"
         ).iter_rows():
             document = json.loads(text)
+            detail = document.get("detail")
+            if not isinstance(detail, dict):
+                continue
             if kind == "run_alert":
                 self.said.append((when, name, document))
             elif kind == DIAGNOSED:
-                self.findings[name] = when, document["detail"]["findings"]
+                if isinstance(detail.get("findings"), list) and "ending" in detail:
+                    self.findings[name] = when, detail
             else:
-                tell(self.runs.setdefault(name, RunRecord(name)), kind, when, version, document["detail"])
-        for one in self.runs.values():
-            if one.status == "running":
-                status, reason = alive(one.process, now, now.timestamp())
-                if status == "killed":  # of a process elsewhere nothing is known for sure
-                    one.status, one.reason = status, reason
+                tell(self.runs.setdefault(name, RunRecord(name)), kind, when, version, detail)
+                if kind == "run_resumed":
+                    self.went_on[name] = when
+        killed = [one for one in self.runs.values() if one.status == "running" and self._is_gone(one)]
+        last = self._last([one.name for one in killed])
+        for one in killed:
+            one.ended = last.get(one.name, one.started)
+
+    def _is_gone(self, one: RunRecord) -> bool:
+        """Whether its process is not there; of one on another machine nothing is known for sure."""
+        status, reason = alive(one.process, self.now, self.now.timestamp())
+        if status == "killed":
+            one.status, one.reason = status, reason
+        return status == "killed"
+
+    def _last(self, names: list[str]) -> dict[str, datetime]:
+        """When the last point of each run came."""
+        if not names or self.tables["points"].snapshot() is None:
+            return {}
+        rows = self.tables["points"].scan().filter(pl.col("run").is_in(names))
+        return dict(rows.group_by("run").agg(pl.col("time").max().cast(UTC)).collect().iter_rows())
+
+    def ending(self, run: str) -> str:
+        """What tells one ending of a run from another, which it has when it goes on after it."""
+        one = self.runs[run]
+        return f"{one.status} {one.process.get('start')} {one.resumed}"
 
     def undiagnosed(self) -> list[str]:
-        """The runs that ended of late and were not diagnosed since they began or went on."""
-        found = []
-        for name, one in self.runs.items():
-            ended = one.ended or self.now
-            if one.status == "running" or self.now - ended > _FRESH:
-                continue
-            before = self.findings.get(name)
-            if before is None or (one.ended is not None and before[0] < one.ended):
-                found.append(name)
-        return found
+        """The runs that ended of late, and whose ending was not diagnosed."""
+        return [
+            name
+            for name, one in self.runs.items()
+            if one.status != "running"
+            and self.now - (one.ended or self.now) <= _FRESH
+            and (name not in self.findings or self.findings[name][1]["ending"] != self.ending(name))
+        ]
 
     def steps(self) -> list[Alert]:
         """The alerts that open, and those that end."""
         every = alerts.alerts(self.tables)
         known = {one.id for one in every}
-        opened = [one for one in self._alerts() if one.id not in known and self._over(one) is None]
-        closed = []
-        for one in every:
+        found = [one for one in self._alerts() if one.id not in known]
+        for one in [*found, *every]:
             if one.state not in alerts.OPEN_STATES:
                 continue
             over = self._over(one)
             if over is not None:
-                closed.append(alerts.resolved(one, self.now, self.now, over))
+                found.append(alerts.resolved(one, self.now, self.now, over))
             elif alerts.silence_over(one, self.now):
-                closed.append(alerts.fires_again(one, self.now))
-        return [*opened, *closed]
+                found.append(alerts.fires_again(one, self.now))
+        return found
 
     def _alerts(self) -> list[Alert]:
         """All alerts that the events make, whether they are there yet or not."""
@@ -114,27 +135,24 @@ class _Told:
             level = str(detail.get("level", "warn"))
             at = "" if document.get("step", -1) < 0 else f" (step {document['step']})"
             words = ": ".join(str(detail[key]) for key in ("title", "text") if detail.get(key))
-            found.append(self._alert(f"{RUN}.{level}", name, when, f"{words}{at}"))
+            found.append(self._alert(f"{RUN}.{level}", name, when, f"{words}{at}", when.isoformat(), words))
         for name, one in self.runs.items():
             if one.status in BROKEN:
-                # of a process that is gone nobody knows when it went: it is told when it is found
-                when = one.ended or self.now
-                key = when.isoformat() if one.ended else str(one.process.get("start"))
-                found.append(self._alert(f"{RUN}.{one.status}", name, when, one.reason or one.status, key))
-        for name, (when, findings) in self.findings.items():
+                at_end = one.ended or self.now
+                words = one.reason or one.status
+                found.append(self._alert(f"{RUN}.{one.status}", name, at_end, words, self.ending(name)))
+        for name, (when, detail) in self.findings.items():
             found += [
-                self._alert(f"training.{one['diagnosis']}", name, when, one["words"])
-                for one in findings
-                if one["verdict"] == Status.ALARM
+                self._alert(f"training.{one['diagnosis']}", name, when, one["words"], detail["ending"])
+                for one in detail["findings"]
+                if one.get("verdict") == Status.ALARM
             ]
         return [one for one in found if self.now - one.opened <= _FRESH]
 
-    def _alert(self, watch: str, run: str, at: datetime, words: str, key: str | None = None) -> Alert:
+    def _alert(self, watch: str, run: str, at: datetime, words: str, *key: str) -> Alert:
         model = self.tables.path.name
-        parts = (at.isoformat(), words) if key is None else (key,)
-        name = alerts.identifier(model, watch, run, *parts)
         return Alert(
-            id=name,
+            id=alerts.identifier(model, watch, run, *key),
             incident=alerts.identifier(model, run, str(self.runs[run].started) if run in self.runs else ""),
             watch=watch,
             segment=run,
@@ -150,10 +168,17 @@ class _Told:
 
     def _over(self, alert: Alert) -> str | None:
         """Why an alert is history; None where it is not."""
-        own = self.runs.get(alert.segment)
-        broken = alert.watch in {f"{RUN}.{one}" for one in BROKEN}
-        if broken and own is not None and own.status not in BROKEN:
+        run = self.runs.get(alert.segment)
+        own = {f"{RUN}.{one}" for one in BROKEN}
+        went_on = self.went_on.get(alert.segment)
+        if (
+            (alert.watch in own or alert.watch.startswith("training."))
+            and went_on is not None
+            and went_on > alert.opened
+        ):
             return "the run went on"
+        if run is not None and run.status == "running":
+            return None
         for one in self.runs.values():
             later = one.started is not None and one.started > alert.opened
             if later and one.status == "finished" and one.name != alert.segment:
@@ -161,15 +186,29 @@ class _Told:
         return None
 
 
-def _diagnose(lake: Lake, model: str, run: str, now: datetime) -> None:
-    """Keep what the diagnoses say of a run that ended."""
+def _diagnose(lake: Lake, model: str, names: list[str], told: _Told) -> None:
+    """Keep what the diagnoses say of runs that ended; what cannot be diagnosed is said once, and keeps nobody from the rest."""
+    own = model.removesuffix(f".{RUN}")
+    found: dict[str, tuple[Finding, ...]] = {}
+    reasons: dict[str, str] = {}
     try:
-        found = diagnose_run(lake, model.removesuffix(f".{RUN}"), run)
-    except DataError as error:  # its events are here, and its points are not
-        log.warning("run %s: cannot be diagnosed: %s", run, error)
-        found = ()
-    findings = [{**asdict(one), "verdict": one.verdict.value, "words": finding_words(one)} for one in found]
-    text = json.dumps({"step": -1, "detail": {"findings": findings}}, default=str)
-    row = {"time": now, "kind": DIAGNOSED, "name": run, "version": "", "detail": text}
-    tables = lake.model(model)
-    tables["events"].write(pl.DataFrame([row], schema_overrides={"time": UTC}), {})
+        found = diagnose_runs(lake, own, names)
+    except Exception:  # noqa: BLE001 - one of them: which, is found one by one
+        for name in names:
+            try:
+                found |= diagnose_runs(lake, own, [name])
+            except (
+                Exception
+            ) as error:  # an event of the user's that looks like one of ours, or a fault of a diagnosis
+                log.exception("run %s: cannot be diagnosed", name)
+                reasons[name] = f"{type(error).__name__}: {error}"[:300]
+    rows = []
+    for name in names:
+        findings = [
+            {**asdict(one), "verdict": one.verdict.value, "words": finding_words(one)}
+            for one in found.get(name, ())
+        ]
+        detail = {"findings": findings, "ending": told.ending(name), "reason": reasons.get(name)}
+        text = json.dumps({"step": -1, "detail": detail}, default=str)
+        rows.append({"time": told.now, "kind": DIAGNOSED, "name": name, "version": "", "detail": text})
+    lake.model(model)["events"].write(pl.DataFrame(rows, schema_overrides={"time": UTC}), {})

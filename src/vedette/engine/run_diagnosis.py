@@ -16,7 +16,7 @@ from vedette.lake.points import Kept, read
 from vedette.lake.tables import Lake
 from vedette.strategy.training import LEVEL, Finding, Split, Training, diagnose
 
-__all__ = ["diagnose_run", "finding_words", "training_of"]
+__all__ = ["diagnose_run", "diagnose_runs", "finding_words", "training_of"]
 
 POINTS_MAX = 200_000
 """Points of a curve that are looked at: of a longer one so many at equal distances, and all that are no finite numbers."""
@@ -29,11 +29,19 @@ _OF_LAST = ("step_s",)  # what the run before is compared by
 
 def diagnose_run(lake: Lake, model: str, run: str, *, level: float = LEVEL) -> tuple[Finding, ...]:
     """All findings of a run, the gravest first; see ``Monitor.diagnose``. ``DataError`` for a run that is not there."""
+    return diagnose_runs(lake, model, [run], level=level)[run]
+
+
+def diagnose_runs(
+    lake: Lake, model: str, names: Sequence[str], *, level: float = LEVEL
+) -> dict[str, tuple[Finding, ...]]:
+    """The findings of several runs, which are read once."""
     kept = read(lake, runs_of(model))
     found = records(kept, time.time())
-    if run not in found:
-        raise DataError(f"run={run!r}: not there; runs are {', '.join(found) or 'none yet'}")
-    return diagnose(training_of(kept, found, run), level=level)
+    for run in names:
+        if run not in found:
+            raise DataError(f"run={run!r}: not there; runs are {', '.join(found) or 'none yet'}")
+    return {run: diagnose(training_of(kept, found, run), level=level) for run in names}
 
 
 def training_of(kept: Kept, found: dict[str, RunRecord], run: str) -> Training:
@@ -54,11 +62,12 @@ def training_of(kept: Kept, found: dict[str, RunRecord], run: str) -> Training:
 
 def _of_data(events: pl.DataFrame) -> dict[str, Any]:
     """What ``run.data`` found of the sets that went in."""
-    told = _details(events, "data")
+    told = _details(events, "run_data")
     if not told:
         return {}
     names = ("duplicates", "n_validation", "feature_auc", "n_positive", "n_negative")
-    return {name: told[-1][name] for name in names if told[-1].get(name) is not None}
+    found = {name: told[-1][name] for name in names if told[-1].get(name) is not None}
+    return found if isinstance(found.get("feature_auc", {}), dict) else {}
 
 
 def _of_classes(events: pl.DataFrame) -> dict[str, Any]:

@@ -7,7 +7,9 @@ from typing import Any, Protocol
 
 __all__ = ["RunTools"]
 
-_COLUMNS_MAX = 500  # whose areas under the ROC curve are kept, the greatest
+_COLUMNS_BYTES_MAX = (
+    16_384  # of the names of columns whose areas under the ROC curve are kept, the greatest first
+)
 _WORDS_MAX = 40  # findings that are kept with their words
 
 
@@ -90,7 +92,12 @@ class RunTools:
         document["findings"] = document["findings"][:_WORDS_MAX]
         left_out = [target, arguments.get("groups"), arguments.get("time"), *ignore]
         apart, positive, negative = areas(frame, target, left_out) if target is not None else ({}, 0, 0)
-        kept = sorted(apart, key=lambda name: -abs(apart[name] - 0.5))[:_COLUMNS_MAX]
+        kept, left = [], _COLUMNS_BYTES_MAX
+        for name in sorted(apart, key=lambda name: -abs(apart[name] - 0.5)):
+            left -= len(name.encode()) + 24
+            if left < 0:
+                break
+            kept.append(name)
         shared = next(
             (one for one in found.findings if one.kind == "shared_rows" and one.sets == ("train", "validation")), None
         )  # fmt: skip

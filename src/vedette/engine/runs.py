@@ -25,9 +25,12 @@ from vedette.records import RUN
 from vedette.statistics.thinning import thin
 
 __all__ = [
-    "RunRecord", "RunStore", "alive", "begin", "curves", "is_runs", "points", "records", "round_of_runs",
+    "DIAGNOSED", "RunRecord", "RunStore", "alive", "begin", "curves", "is_runs", "points", "records", "round_of_runs",
     "runs", "runs_of", "tell",
 ]  # fmt: skip
+
+DIAGNOSED = "run_diagnosed"
+"""The event that a run which ended was diagnosed, with its findings."""
 
 _ALIVE_S = 600.0  # a run of another machine counts as running for so long after its last row
 _STREAMS = ("predictions", "labels", "batch")
@@ -132,7 +135,8 @@ def alive(process: Mapping[str, Any], newest: datetime | None, now_s: float) -> 
 def _newest(kept: Kept) -> dict[str, datetime]:
     """The time of the last row or event of each run."""
     rows = kept.points.group_by("run").agg(pl.col("time").max()).collect()
-    said = kept.events.group_by(pl.col("name").alias("run")).agg(pl.col("time").max())
+    own = kept.events.filter(pl.col("kind") != DIAGNOSED)  # which is told after the run
+    said = own.group_by(pl.col("name").alias("run")).agg(pl.col("time").max())
     both = pl.concat([rows.cast({"time": UTC}), said]).group_by("run").agg(pl.col("time").max())
     return dict(both.iter_rows())
 

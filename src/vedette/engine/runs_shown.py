@@ -9,9 +9,8 @@ from typing import Any
 
 import polars as pl
 
-from vedette.engine.run_alerts import DIAGNOSED
 from vedette.engine.run_diagnosis import diagnose_run, finding_words
-from vedette.engine.runs import curves, runs, runs_of
+from vedette.engine.runs import DIAGNOSED, curves, runs, runs_of
 from vedette.errors import DataError, LakeError
 from vedette.lake.points import read
 from vedette.lake.tables import Lake
@@ -91,13 +90,12 @@ def _events(lake: Lake, model: str, names: Sequence[str]) -> tuple[str, ...]:
         detail = document.get("detail", {})
         if kind == "run_alert":
             words = ": ".join(str(detail[key]) for key in ("level", "title", "text") if detail.get(key))
-        elif kind == "data":
+        elif kind == "run_data":
             words = _data_words(detail)
-        elif kind == "reference_given":
-            learned = (
-                f", {detail['training_rows']:,} training rows beside it" if detail["training_rows"] else ""
-            )
-            words = f"reference of {detail['rows']:,} rows{learned}"
+        elif kind == "run_reference":
+            learned = detail.get("training_rows") or 0
+            beside = f", {learned:,} training rows beside it" if learned else ""
+            words = f"reference of {detail.get('rows', 0):,} rows{beside}"
         else:
             words = f"{kind} {', '.join(f'{k}={v}' for k, v in detail.items())}".strip()
         at = f"step {document['step']}: " if document.get("step", -1) >= 0 else ""
@@ -107,8 +105,10 @@ def _events(lake: Lake, model: str, names: Sequence[str]) -> tuple[str, ...]:
 
 def _data_words(detail: Mapping[str, Any]) -> str:
     """The rows of the sets that went in, and what was found of them."""
-    rows = ", ".join(f"{name} {n:,}" for name, n in detail["rows"].items())
-    found = [f"{one['verdict']} {one['words']}" for one in detail["findings"] if one["verdict"] != Status.OK]
+    rows = ", ".join(f"{name} {n:,}" for name, n in detail.get("rows", {}).items())
+    findings = detail.get("findings")  # cut to a text where there was too much of them
+    some = findings if isinstance(findings, list) else []
+    found = [f"{one['verdict']} {one['words']}" for one in some if one["verdict"] != Status.OK]
     return f"data: {rows} rows" + (f"; {'; '.join(found)}" if found else "")
 
 

@@ -250,14 +250,16 @@ def _classes(frames: Mapping[str, pl.DataFrame], target: str | None) -> dict[str
     """The rows of each class by set; nothing where the target is a number or is not named."""
     if target is None:
         return {}
-    every = pl.concat([frame[target].cast(pl.String) for frame in frames.values()])
+    columns = {name: frame[target] for name, frame in frames.items()}
+    columns = {name: one.fill_nan(None) if one.dtype.is_float() else one for name, one in columns.items()}
+    every = pl.concat([one.cast(pl.String) for one in columns.values()])
     kind = frames["train"][target].dtype
-    if every.n_unique() > _CLASSES_MAX or (kind.is_float() and not _whole(frames["train"][target])):
+    if every.n_unique() > _CLASSES_MAX or (kind.is_float() and not _whole(columns["train"])):
         return {}
     names = sorted(every.drop_nulls().unique().to_list())
     found = {}
-    for name, frame in frames.items():
-        counts = dict(frame[target].cast(pl.String).drop_nulls().value_counts(name="n").rows())
+    for name in frames:
+        counts = dict(columns[name].cast(pl.String).drop_nulls().value_counts(name="n").rows())
         found[name] = {one: int(counts.get(one, 0)) for one in names}
     return found
 

@@ -28,7 +28,7 @@ class RowFacts:
 
     ``loss`` is what a row's loss is: ``log_loss`` (-log of the probability of the label, clipped at the smallest step of a
     float64 from 0), ``error`` (0 or 1) where there are no probabilities, ``squared_error`` of a regression. ``means`` and
-    ``counts`` are of the groups. ``rows`` is a digest of the labels in their order: two sets with one digest are one set.
+    ``counts`` are of the groups. ``rows`` is a digest of the labels in their order: sets with one digest are taken for one.
     """
 
     loss: str
@@ -80,6 +80,7 @@ def _losses(rows: Rows) -> tuple[str, Floats]:
     scores = rows.scores if rows.scores.ndim == 2 else np.column_stack([1 - rows.scores, rows.scores])
     own = np.where((rows.true >= 0) & (rows.true < rows.n_known), rows.true, 0)
     p = scores[np.arange(len(own)), own]
+    p = np.where((p >= 0) & (p <= 1), p, np.nan)  # what is no probability has no loss
     p = np.where(rows.true < rows.n_known, p, 0.0)  # a class that the model does not have
     p = np.where((rows.true >= 0) & np.isfinite(p), np.maximum(p, np.finfo(np.float64).eps), np.nan)
     return "log_loss", -np.log(p)

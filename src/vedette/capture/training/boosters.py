@@ -50,6 +50,7 @@ class Iterations:
     ) -> None:
         self._run, self._names, self._base = run, names, step
         self._stopping = early_stopping
+        self._step = -1
         self.told = Told(run, by)
         self._nan = NanEvents(run)
         self._last: float | None = None
@@ -58,6 +59,11 @@ class Iterations:
     def stop(self) -> bool:
         """Whether the training is to end after this iteration."""
         return self._stopping is not None and self._stopping.stopped
+
+    @property
+    def best_now(self) -> bool:
+        """Whether the last iteration is the best so far."""
+        return self._stopping is not None and self._stopping.best_step == self._step
 
     def begins(self, *, now: bool, **detail: Any) -> None:
         """A training begins, or began (``now`` is False) before its first iteration; ``detail`` is told of the model."""
@@ -83,4 +89,5 @@ class Iterations:
         self._nan.fine = step if not self._nan.loss_told else self._nan.fine
         if self._stopping is not None:
             self._stopping.see(step, row)
+            self._step = step
         self._last = time.perf_counter()

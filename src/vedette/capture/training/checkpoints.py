@@ -46,8 +46,8 @@ class Checkpoints:
 
     ``by`` names the figure they are ranked by, ``best`` whether the least or the greatest is (``min``, ``max``). A model whose
     figure, loss or weights are NaN or infinite is not kept, the last good one stays, and ``stop`` becomes True: what trains is to
-    look at it (``fit`` of a PyTorch module and the callback for Keras do). Checkpoints that lie in the folder already, of a
-    training that goes on, are ranked with the new ones.
+    look at it (``fit`` of a PyTorch module and the callback for Keras do). Checkpoints that lie in the folder already, of this
+    run which goes on, are ranked with the new ones; where it has those of another run, this one's go into a folder of its name.
 
     Raises ``ValueError`` for arguments that cannot be.
     """
@@ -67,10 +67,22 @@ class Checkpoints:
             raise ValueError(f"keep={keep!r}: must be a whole number, 1 or more")
         self._run, self._folder, self._by, self._keep = run, Path(folder), by, keep
         self._sign = 1.0 if best == "min" else -1.0
+        if any(self._run_of(file) != run.name for file in self._folder.glob(f"step-*/{_JSON}")):
+            self._folder = self._folder / run.name
         self._folder.mkdir(parents=True, exist_ok=True)
         self._clear()
         self.stop = False
         self._known = {one.step: one for one in map(self._read, self._folder.glob(f"step-*/{_JSON}")) if one}
+
+    @property
+    def by(self) -> str:
+        """The figure that they are ranked by."""
+        return self._by
+
+    @property
+    def larger(self) -> bool:
+        """Whether a greater one is better."""
+        return self._sign < 0
 
     @property
     def all(self) -> list[Checkpoint]:
@@ -254,6 +266,13 @@ class Checkpoints:
         except (OSError, ValueError) as error:
             raise DataError(f"{path}: must be a checkpoint, a folder with {_JSON}: {error}") from error
         return content
+
+    def _run_of(self, file: Path) -> str:
+        """The run whose checkpoint it is; this one's where its record cannot be read, which is told later."""
+        try:
+            return str(self._content(file.parent).get("run", self._run.name))
+        except DataError:
+            return self._run.name
 
     def _read(self, file: Path) -> Checkpoint | None:
         """A checkpoint of an earlier training; None, and an event, where its record cannot be read."""

@@ -152,7 +152,7 @@ class TrainingDoor:
         found, facts = self._tools("data").data(
             train, target=target, groups=groups, time=time, ignore=ignore, **sets
         )
-        self._run().event("data", **facts)
+        self._run().event("run_data", **facts)
         return found
 
     def reference(
@@ -175,7 +175,7 @@ class TrainingDoor:
         said = self._tools("reference").reference(
             x, y, prediction=prediction, probability=probability, names=names, training=training
         )
-        self._run().event("reference_given", **said)
+        self._run().event("run_reference", **said)
 
     def checkpoints(self, folder: str | Path, **arguments: Any) -> Checkpoints:
         """Keep the best and the last model of a training in a folder, see ``capture.training.checkpoints``."""

@@ -40,6 +40,7 @@ class _Watching:
 
     def __init__(self, iterations: Iterations, ends: type[Exception]) -> None:
         self._iterations, self._begun, self._ends = iterations, False, ends
+        self._best: tuple[int, list[Any]] = (0, [])
 
     @property
     def told(self) -> dict[str, str]:
@@ -48,8 +49,10 @@ class _Watching:
 
     def __call__(self, env: Any) -> None:
         self._iterations.told.guarded("metrics", self._call, env)
+        if self._iterations.best_now:
+            self._best = env.iteration, list(env.evaluation_result_list or [])
         if self._iterations.stop:  # which is how LightGBM is told
-            raise self._ends(env.iteration, env.evaluation_result_list or [])
+            raise self._ends(*self._best)
 
     def _call(self, env: Any) -> None:
         if not self._begun or env.iteration == env.begin_iteration:

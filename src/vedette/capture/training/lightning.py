@@ -60,6 +60,9 @@ def callback(
         def on_train_batch_end(self, trainer: Any, *_: Any) -> None:
             told.guarded("metrics", watching.batch_ends, trainer)
 
+        def on_validation_start(self, trainer: Any, pl_module: Any) -> None:  # noqa: ARG002
+            watching.validation_begins(trainer)
+
         def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
             told.guarded("metrics", watching.validation_ends, trainer)
             if early_stopping is not None and not trainer.sanity_checking:
@@ -166,16 +169,25 @@ class _Watching:
         """An epoch has ended; its means are there."""
         self._log(trainer, "epoch")
 
+    def validation_begins(self, trainer: Any) -> None:
+        """What is known before a validation is not of it."""
+        self._judged.update(trainer.callback_metrics)
+
     def judges(self, trainer: Any, module: Any, stopping: EarlyStopping) -> None:
         """What is known of a validation or an epoch goes to what says when to stop, and all ranks do what one of them says."""
         own = self._told.guarded("early_stopping", self._judged_now, trainer, module, stopping)
         trainer.should_stop |= bool(trainer.strategy.reduce_boolean_decision(bool(own), all=False))
 
     def _judged_now(self, trainer: Any, module: Any, stopping: EarlyStopping) -> bool:
+        known = trainer.callback_metrics
+        new = {name: one for name, one in known.items() if self._judged.get(name) is not one}
+        self._judged.update(known)
+        # of what is logged by step and by epoch the epoch's is the figure, and the step's is no evaluation
         new = {
-            name: one for name, one in trainer.callback_metrics.items() if self._judged.get(name) is not one
+            name: one
+            for name, one in new.items()
+            if not name.endswith("_step") and f"{name}_epoch" not in known
         }
-        self._judged.update(new)
         row = {_plain(name): float(one) for name, one in new.items()}
         return bool(row) and self.watch is not None and stopping.see(self.watch.step, row, module)
 

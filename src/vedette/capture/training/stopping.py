@@ -11,6 +11,8 @@ from vedette.capture.training.protocol import TrainingRun
 
 __all__ = ["EarlyStopping", "Judge", "Judged"]
 
+_EACH = 500  # evaluations that are looked at one by one
+
 
 class Judged(Protocol):
     """What is to be thought of a figure's values so far (``strategy.training.Stop``)."""
@@ -18,6 +20,10 @@ class Judged(Protocol):
     @property
     def stop(self) -> bool:
         """Whether the training should stop."""
+
+    @property
+    def larger(self) -> bool:
+        """Whether larger values are better."""
 
     @property
     def best_at(self) -> int:
@@ -51,9 +57,10 @@ class EarlyStopping:
     all looks together; where it surely gains no more than ``useful`` in ``patience`` evaluations; and at once where
     the figure or the loss is NaN or infinite. Inside the noise it goes on. A run that was resumed has the values before.
 
-    With ``checkpoints`` a model that is given to :meth:`see` is kept, and :meth:`restore` puts the best one back: after a
-    NaN that is the best of the good ones. ``stopped`` is True once, and for good; ``reason`` says why, ``best_step`` where.
-    Raises ``ValueError`` for a name that does not tell which way is better, and for numbers that cannot be.
+    With ``checkpoints``, ranked by the same figure, a model that is given to :meth:`see` is kept, and :meth:`restore` puts the
+    best one back: after a NaN that is the best of the good ones. ``stopped`` is True once, and for good; ``reason`` says why,
+    ``best_step`` where. Raises ``ValueError`` for a name that does not tell which way is better, and for numbers that cannot
+    be.
     """
 
     def __init__(
@@ -76,13 +83,23 @@ class EarlyStopping:
             raise ValueError(f"useful={useful!r}: must be 0 or more, in the unit of {by}")
         self._run, self._judge, self._by = run, judge, by
         self._said = {"larger": larger, "patience": patience, "useful": useful, "level": level}
+        judged_larger = judge([], by, **self._said).larger
+        if checkpoints is not None and (checkpoints.by, checkpoints.larger) != (by, judged_larger):
+            raise ValueError(
+                f"checkpoints: are ranked by {checkpoints.by} ({'max' if checkpoints.larger else 'min'}), and {by} is what stops "
+                f"the training: must be by={by!r}, best={'max' if judged_larger else 'min'!r}"
+            )
         self._checkpoints = checkpoints
         self._steps: list[int] = []
         self._values: list[float] = []
         self.stopped, self.broken, self.reason = False, False, ""
         self.best_step: int | None = None
-        judge([], by, **self._said)  # what cannot be is said before the training begins
         self._missing = 0
+
+    @property
+    def by(self) -> str:
+        """The figure that it stops by."""
+        return self._by
 
     def go_on(self, steps: list[int], values: list[float]) -> None:
         """Begin with the values that the run has from before it was cut off."""
@@ -100,15 +117,17 @@ class EarlyStopping:
         if broken:
             return self.breaks(step, f"{broken[0]} is {row[broken[0]]}")
         if self._by not in row:
-            self._lacks(row)
+            if row.keys() - {"loss"}:
+                self._lacks(row)
             return False
         self._missing = -1
         self._steps.append(step)
         self._values.append(float(row[self._by]))
-        if self._checkpoints is not None and model is not None:
-            kept = self._checkpoints.save(model, step, dict(row), optimizer=optimizer)
-            if kept is None and self._checkpoints.stop:
-                return self.breaks(step, "a weight is NaN or infinite")
+        if model is not None and not self._keeps(step, row, model, optimizer):
+            return self.breaks(step, "a weight is NaN or infinite")
+        n = len(self._values)
+        if n > _EACH and n % (n // 100):  # of thousands of evaluations each hundredth part is looked at
+            return False
         found = self._judge(self._values, self._by, **self._said)
         self.best_step = self._steps[found.best_at]
         if found.stop:
@@ -129,6 +148,18 @@ class EarlyStopping:
             self.broken = True
             self._stop(step, why)
         return True
+
+    def _keeps(self, step: int, row: Mapping[str, float], model: Any, optimizer: Any) -> bool:
+        """Keep the model; False where a weight is no number. A folder that cannot be written is told, and stops nothing."""
+        if self._checkpoints is None:
+            return True
+        try:
+            kept = self._checkpoints.save(model, step, dict(row), optimizer=optimizer)
+        except OSError as error:
+            self._run.event("not_watched", by="early_stopping", what="checkpoints", reason=str(error)[:200])
+            self._checkpoints = None
+            return True
+        return kept is not None or not self._checkpoints.stop
 
     def restore(self, model: Any, *, optimizer: Any = None) -> Checkpoint | None:
         """Put the weights of the best checkpoint into a model; None where none was kept, and the model is as it was.

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from vedette.capture.training.agreed import any_rank, trains_with_others
 from vedette.capture.training.checkpoints import Checkpoints
 from vedette.capture.training.protocol import TrainingRun
 from vedette.capture.training.stopping import EarlyStopping
@@ -54,7 +55,7 @@ def fit(
     optimizer = optimizer if optimizer is not None else torch.optim.Adam(module.parameters(), lr=1e-3)
     loss = loss if loss is not None else _loss_for(torch, data)
     judged = {"loss": loss, **(metrics or {})}
-    ranks = torch.distributed.is_available() and torch.distributed.is_initialized()
+    ranks = trains_with_others(module)
     with TorchWatch(run, module, optimizer, **watched) as watching:
         for epoch in range(1, epochs + 1):
             module.train()
@@ -84,24 +85,23 @@ def fit(
             if held is not None:
                 row.update({f"val_{name}": one for name, one in _judged(torch, module, held, judged).items()})
             watching.log(**row)
-            if checkpoints is not None:
+            if checkpoints is not None and _first(torch, ranks):
                 figures = {name: float(one) for name, one in row.items()}
                 checkpoints.save(module, watching.step, figures, optimizer=optimizer)
-                if checkpoints.stop:
-                    break
+            over = checkpoints is not None and checkpoints.stop
             if early_stopping is not None:
                 seen = {name: float(one) for name, one in row.items()}
-                over = early_stopping.see(watching.step, seen, module, optimizer=optimizer)
-                if _any(torch, over, home) if ranks else over:
-                    break
+                over |= early_stopping.see(
+                    watching.step, seen, module if _first(torch, ranks) else None, optimizer=optimizer
+                )
+            if any_rank(over, module) if ranks else over:
+                break
     return module
 
 
-def _any(torch: Any, flag: bool, home: Any) -> bool:
-    """Whether any rank says so; one that left the loop alone would let the others wait for ever."""
-    found = torch.tensor([float(flag)], device=home)
-    torch.distributed.all_reduce(found, op=torch.distributed.ReduceOp.MAX)
-    return bool(found.item())
+def _first(torch: Any, ranks: bool) -> bool:
+    """Whether this process keeps the checkpoints."""
+    return not ranks or bool(torch.distributed.get_rank() == 0)
 
 
 class _Data:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from vedette.capture.training.agreed import any_rank, trains_with_others
 from vedette.capture.training.protocol import TrainingRun
 from vedette.capture.training.stopping import EarlyStopping
 from vedette.capture.training.told import Told, need
@@ -54,11 +55,17 @@ def callback(
         def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
             del args
             row = told.guarded("metrics", watching.logs, state, dict(logs or {}))
-            if row and early_stopping is not None:
-                told.guarded(
-                    "early_stopping", early_stopping.see, state.global_step, row, kwargs.get("model")
-                )
-                control.should_training_stop |= early_stopping.stopped
+            if early_stopping is not None:
+                row = row or {}
+                if not any(
+                    name.startswith("val_") for name in row
+                ):  # a log of the training, between evaluations
+                    row = {name: one for name, one in row.items() if name in ("loss", early_stopping.by)}
+                model = kwargs.get("model")
+                keeper = model if state.is_world_process_zero else None
+                told.guarded("early_stopping", early_stopping.see, state.global_step, row, keeper)
+                over = early_stopping.stopped
+                control.should_training_stop |= any_rank(over, model) if trains_with_others() else over
 
         def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
             del args, state, control, kwargs

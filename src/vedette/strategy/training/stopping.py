@@ -25,7 +25,7 @@ _ENDS, _EXACT = (
 class Stop:
     """Whether to stop, at which evaluation the figure was best, and by how much it got worse since, with its interval.
 
-    ``worse`` is positive where the figure is worse, whichever way is better.
+    ``worse`` is positive where the figure is worse; ``larger`` says whether larger values were taken to be better.
     """
 
     stop: bool
@@ -34,6 +34,7 @@ class Stop:
     low: float
     high: float
     reason: str
+    larger: bool = False
 
 
 def larger_is_better(name: str) -> bool:
@@ -92,11 +93,11 @@ def should_stop(
     is above 0; or where three stretches went by and the upper limit of the gain is at most ``useful``: an improvement that is
     not worth its time (with 0, a level that stands still inside the noise never stops a training by itself). NaN is left out.
 
-    The noise is that about a smooth curve, clipped at three robust deviations; neighbours are taken to hang together as an
-    AR(1) of their correlation, corrected for what smoothing takes of it, plus one standard error, .3 at least. After k further
-    stretches the level is 1/(k^2 (k + 1)) of ``level``, for the looks and for the choice of the best. Asked after each of 60
-    evaluations that stand still, it stops 0 to 4 % of trainings whose noise has a correlation of neighbours up to .5, 3 to 8 %
-    at .7, and 22 to 24 % at .9, where 60 evaluations are a walk that did get worse.
+    The noise is that about a smooth curve from the best stretch on, clipped at three robust deviations; neighbours are taken to
+    hang together as an AR(1) of their correlation, corrected for what smoothing takes of it, plus one standard error, .3 at
+    least. After k further stretches the level is 1/(k^2 (k + 1)) of ``level``, for the looks and for the choice of the best.
+    Asked after each of 60 evaluations that stand still, it stops 0 to 4 % of trainings whose noise has a correlation of
+    neighbours up to .5, 3 to 8 % at .7, and 22 to 24 % at .9, where 60 evaluations are a walk that did get worse.
 
     >>> falling = 1 / np.arange(1, 40)
     >>> should_stop(falling, "val_loss").stop
@@ -108,29 +109,31 @@ def should_stop(
         raise ValueError(f"patience={patience}: must be 4 evaluations or more")
     if not 0 < level < 1:
         raise ValueError(f"level={level}: must lie between 0 and 1")
+    larger = larger_is_better(name) if larger is None else larger
     losses = _losses(values, name, larger)
     kept = np.flatnonzero(np.isfinite(losses))
     nothing = (math.nan, math.nan, math.nan)
     if len(kept) < 2 * patience:
         at = int(kept[np.argmin(losses[kept])]) if len(kept) else 0
-        return Stop(False, at, *nothing, f"{len(kept)} evaluations: {2 * patience} are needed")
+        return Stop(False, at, *nothing, f"{len(kept)} evaluations: {2 * patience} are needed", larger)
     seen = losses[kept]
     earlier, last = seen[:-patience], seen[-patience:]
     means = np.convolve(earlier, np.full(patience, 1 / patience), mode="valid")
     start = int(np.argmin(means))
     stretch = earlier[start : start + patience]
     k = len(seen) / patience - 1
-    error, df = _noise_of_means(seen, patience)
+    error, df = _noise_of_means(seen[max(min(start, len(seen) - 3 * patience), 0) :], patience)
     change = estimate(float(last.mean() - stretch.mean()), error, df, level / (k * k * (k + 1)))
     at = int(kept[int(np.argmin(seen))])
     figures = (change.value, change.low, change.high)
     if change.low > 0:
-        return Stop(True, at, *figures, "the figure is surely worse than it was at its best")
+        return Stop(True, at, *figures, "the figure is surely worse than it was at its best", larger)
     if useful > 0 and len(seen) >= 3 * patience and -change.low <= useful:
-        return Stop(
-            True, at, *figures, f"the figure surely gains no more than {useful:g} in {patience} evaluations"
-        )
-    return Stop(False, at, *figures, "what it differs by lies within the noise, or it still gets better")
+        words = f"the figure surely gains no more than {useful:g} in {patience} evaluations"
+        return Stop(True, at, *figures, words, larger)
+    return Stop(
+        False, at, *figures, "what it differs by lies within the noise, or it still gets better", larger
+    )
 
 
 def _noise_of_means(values: Floats, patience: int) -> tuple[float, float]:
@@ -138,7 +141,9 @@ def _noise_of_means(values: Floats, patience: int) -> tuple[float, float]:
     n = len(values)
     width = min(2 * patience + 1, n)
     rest = values - _smooth(values, width)
-    scale = 1.4826 * float(np.median(np.abs(rest - np.median(rest))))
+    away = np.abs(rest - np.median(rest))
+    # the median is 0 where most values are alike, as shares of few rows are: then the mean says how far others lie
+    scale = max(1.4826 * float(np.median(away)), 1.2533 * float(away.mean()))
     if scale <= 0:
         return 0.0, max((n - 2 * n / width) / 1.5, 3.0)
     rest = np.clip(rest, -3 * scale, 3 * scale)
@@ -148,7 +153,9 @@ def _noise_of_means(values: Floats, patience: int) -> tuple[float, float]:
     near += 1.5 * taken / n + (1 + 4 * max(near, 0.0)) / n
     near += math.sqrt(max(1 - near * near, 0.05) / n)
     near = min(max(near, 0.3), 0.95)
+    steps = np.diff(np.unique(values))
     variance = power / max(n - taken, 2.0) / max(1 - 2 * near * taken / n, 0.3)
+    variance = max(variance, float(np.median(steps)) ** 2 / 12 if len(steps) else 0.0)  # counts go by steps
     apart = np.arange(1, patience)
     inflation = 1 + 2 * float(np.sum((1 - apart / patience) * near**apart))
     return math.sqrt(2 * variance * inflation / patience), max((n - taken) / 1.5, 3.0)

@@ -58,7 +58,7 @@ class WorseThanLast:
         means = (drawn @ sums) / (drawn @ sizes)
         low, high = 2 * value - np.quantile(means, [1 - level / 2, level / 2])
         p = (1 + np.count_nonzero(2 * value - means <= bound)) / (1 + _RESAMPLES)
-        words = f"mean loss {old + value:.4g}, of the last version {old:.4g}, on the same {weights.sum():.0f} rows"
+        words = f"mean loss {old + value:.4g}, of the last version {old:.4g}, on {weights.sum():.0f} rows with the same labels"
         figures = (value, float(low), float(high), float(p))
         if low <= bound:
             return Finding(self.name, Status.OK, words, "", None, "", *figures)
