@@ -467,6 +467,7 @@ class Monitor:
         environment: bool = True,
         diff: bool = True,
         synchronise: bool = False,
+        also: Sequence[str] = (),
     ) -> Run:
         """Begin a training run: ``with monitor.run("2026-11-22") as run: run.log(step, loss=0.3)`` (``docs/training.md``).
 
@@ -474,7 +475,11 @@ class Monitor:
         a run of that name that was cut off (without a name: with the last one that was), and begins a new one where there
         is none. ``environment`` keeps the git commit, the packages and the machine with it, ``diff`` what was changed since
         the commit. ``synchronise`` lets ``run.log`` wait for tensors on a device; without it they are refused and counted.
-        Raises ``ValueError`` for a name that is taken, or a run that cannot go on.
+        ``also`` names other systems that get all of it as well, while it trains: ``tensorboard:FOLDER``,
+        ``mlflow:URI#EXPERIMENT`` (``docs/exchange.md``).
+
+        Raises ``ValueError`` for a name that is taken, a run that cannot go on, or an address that ``also`` cannot have;
+        ``MissingExtraError`` where the package of one is not installed.
 
         >>> import tempfile
         >>> monitor = Monitor("delays", lake=tempfile.mkdtemp())
@@ -485,8 +490,10 @@ class Monitor:
         ([0.5, 0.25], [0, 1], ['finished'])
         """
         from vedette.capture.environment import environment_of
+        from vedette.capture.mirrors.feed import Mirrors
         from vedette.capture.runs import Run, check_run_name, new_name
 
+        Mirrors.check(also)  # before there is a run
         last, resumed = -1, False
         if name is not None:
             check_run_name(name)
@@ -510,6 +517,8 @@ class Monitor:
             environment=environment_of(diff=diff) if environment else None,
             synchronise=synchronise,
             batch=recording._rows,
+            also=also,
+            model=self.model,
         )
         made.evaluator = _evaluate
         return made

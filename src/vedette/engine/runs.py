@@ -115,6 +115,10 @@ def _tell(one: RunRecord, kind: str, when: datetime, version: str, detail: dict[
 
 def _alive(process: Mapping[str, Any], newest: datetime | None, now_s: float) -> tuple[str, str]:
     """Whether a run that has not ended still runs, and why not."""
+    if process.get("imported"):
+        if newest is not None and now_s - newest.timestamp() <= _ALIVE_S:
+            return "running", ""
+        return "unknown", f"it came from {process['imported']}, where nothing says how it ended"
     here = process_identity()
     if process.get("host") == here["host"]:
         if process.get("boot") != here["boot"]:
@@ -267,9 +271,8 @@ def begin(lake: Lake, model: str, name: str | None, *, resume: bool) -> tuple[st
     if name is None:
         if not resume:
             return None, -1, False
-        name = next(
-            (o.name for o in reversed(found.values()) if o.status not in ("finished", "running")), None
-        )
+        cut_off = (one for one in reversed(found.values()) if one.status not in ("finished", "running"))
+        name = next((one.name for one in cut_off if not one.process.get("imported")), None)
     if name is None or name not in found:
         return name, -1, False
     one = found[name]
