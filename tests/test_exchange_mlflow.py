@@ -96,6 +96,24 @@ def test_there_and_back_is_the_same_run(tmp_path: Path) -> None:
     assert "checkpoint" in read(Lake.at(tmp_path / "other"), "m.run").events["kind"].to_list()
 
 
+def test_an_export_brings_what_lacks(tmp_path: Path) -> None:
+    """A run of which a part is there, NaN, infinity and an equal point among it."""
+    at = place("mlflow", tmp_path)
+    with vedette.Monitor("m", lake=tmp_path / "lake", clock=lambda: 1.7e9 + 0.0004) as monitor:
+        with monitor.run("a", params={"lr": "0.5"}) as run:
+            for value in (0.5, 0.5, math.nan, math.inf, -0.0):
+                run.log(1, loss=value)
+            export_runs("mlflow", at, tmp_path / "lake", "m")
+            run.log(2, loss=0.25)
+        done = export_runs("mlflow", at, tmp_path / "lake", "m")
+        again = export_runs("mlflow", at, tmp_path / "lake", "m")
+    assert [(one.runs[0].points, one.runs[0].events) for one in (done, again)] == [(1, 1), (0, 0)]
+    assert len(history(at, "m", "a", "loss")) == 5
+    import_runs("mlflow", at, tmp_path / "other", "m")
+    record = records(read(Lake.at(tmp_path / "other"), "m.run"), 2e9)["a"]
+    assert (record.params, record.status) == ({"lr": "0.5"}, "finished")
+
+
 def logged(at: str, experiment: str, run: str, n: int = 30) -> str:
     """A run that MLflow's own client wrote; returns its id."""
     asked = client(at)

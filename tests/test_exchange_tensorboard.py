@@ -92,6 +92,48 @@ def test_an_export_is_what_tensorboard_reads(tmp_path: Path) -> None:
     assert [(one.name, one.points) for one in done.runs] == [("a", 208), ("b", 1)]
 
 
+def test_an_export_brings_what_a_mirror_that_failed_lacks(tmp_path: Path) -> None:
+    """Rows, values of a row, and events that are not there; what is there comes once."""
+    monitor = vedette.Monitor("m", lake=tmp_path / "lake")
+    place = str(tmp_path / "tb")
+    with monitor.run("a", params={"lr": 0.5}, environment=False) as run:
+        for step in range(40):
+            run.log(step, loss=step / 3, x=1.0)
+    rows = read(Lake.at(tmp_path / "lake"), "m.run").points.sort("step").collect()
+    times = [when.timestamp() for when in rows["time"]]
+    write(tmp_path / "tb", "a", [Row(times[step], step, {"loss": step / 3}) for step in range(20)])
+    done = export_runs("tensorboard", place, tmp_path / "lake", "m")
+    again = export_runs("tensorboard", place, tmp_path / "lake", "m")
+    assert [(one.runs[0].points, one.runs[0].points_before) for one in (done, again)] == [(60, 20), (0, 80)]
+    found = scalars(tmp_path / "tb" / "a")
+    assert sorted(one[0] for one in found["loss"]) == sorted(one[0] for one in found["x"]) == list(range(40))
+
+
+def test_tensorboards_plugin_reads_the_hyperparameters(tmp_path: Path) -> None:
+    """Its own parser, on the metadata that its own reader finds."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    from tensorboard.plugins.hparams import metadata
+
+    monitor = vedette.Monitor("m", lake=tmp_path / "lake")
+    params = {"lr": 0.5, "deep": True, "name": "x", "sizes": [1, 2], "large": 10**400}
+    with monitor.run("a", params=params, also=[f"tensorboard:{tmp_path / 'tb'}"], environment=False) as run:
+        run.log(loss=0.5)
+    reader = EventAccumulator(str(tmp_path / "tb" / "a"))
+    reader.Reload()
+    start, end = (
+        reader.SummaryMetadata(tag).plugin_data.content
+        for tag in (metadata.SESSION_START_INFO_TAG, metadata.SESSION_END_INFO_TAG)
+    )
+    found = metadata.parse_session_start_info_plugin_data(start).hparams
+    assert (found["lr"].number_value, found["deep"].bool_value, found["name"].string_value) == (
+        0.5,
+        True,
+        "x",
+    )
+    assert (found["sizes"].string_value, found["large"].string_value) == ("[1, 2]", str(10**400))
+    assert metadata.parse_session_end_info_plugin_data(end).status == 1  # STATUS_SUCCESS
+
+
 def test_a_run_that_is_there_is_left_as_it_is(tmp_path: Path) -> None:
     """A second export writes nothing, and ``runs`` names those that are wanted."""
     monitor = vedette.Monitor("m", lake=tmp_path / "lake")
@@ -232,6 +274,21 @@ def test_a_mirror_of_a_run_that_is_here_is_left(tmp_path: Path) -> None:
     assert (one.name, one.points) == ("a", 0)
     assert "mirrors" in one.reason
     assert run.history["loss"] == [0.5]
+
+
+def test_an_imported_run_is_not_what_a_training_goes_on_with(tmp_path: Path) -> None:
+    """``resume=True`` without a name takes the last run that was cut off here."""
+    monitor = vedette.Monitor("m", lake=tmp_path / "lake")
+    monitor.run("mine", environment=False).stop("enough")
+    write(tmp_path / "tb", "theirs", [Row(1.7e9, 0, {"loss": 0.5})])
+    import_runs("tensorboard", str(tmp_path / "tb"), tmp_path / "lake", "m")
+    row = row_of(tmp_path / "lake", "theirs")
+    assert (row["status"], row["reason"]) == (
+        "unknown",
+        "it came from tensorboard, where nothing says how it ended",
+    )
+    with monitor.run(resume=True, environment=False) as run:
+        assert run.name == "mine"
 
 
 @pytest.mark.parametrize(

@@ -76,7 +76,7 @@ def export_tensorboard(
     lake: LakeOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Runs of a model as event files of TensorBoard; those that are there already stay as they are."""
+    """Runs of a model as event files of TensorBoard; of those that are there what lacks."""
     _export("tensorboard", target, model, run, lake, json)
 
 
@@ -89,5 +89,5 @@ def export_mlflow(
     lake: LakeOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Runs of a model as runs of MLflow; those that are there already stay as they are."""
+    """Runs of a model as runs of MLflow; of those that are there what lacks."""
     _export("mlflow", f"{uri}#{experiment}" if experiment else uri, model, run, lake, json)

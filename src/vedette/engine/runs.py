@@ -263,8 +263,8 @@ class RunStore:
 def begin(lake: Lake, model: str, name: str | None, *, resume: bool) -> tuple[str | None, int, bool]:
     """The run to go on with, its last step, and whether it goes on; (name, -1, False) for a new one.
 
-    With ``resume`` and no name it is the newest that is neither finished nor running. Raises ``ValueError`` for a
-    name that is taken, or a run that cannot go on.
+    With ``resume`` and no name it is the newest that is neither finished nor running, nor was imported. Raises
+    ``ValueError`` for a name that is taken, or a run that cannot go on.
     """
     kept = read(lake, runs_of(model))
     found = records(kept, time.time())
@@ -272,7 +272,8 @@ def begin(lake: Lake, model: str, name: str | None, *, resume: bool) -> tuple[st
         if not resume:
             return None, -1, False
         cut_off = (one for one in reversed(found.values()) if one.status not in ("finished", "running"))
-        name = next((one.name for one in cut_off if not one.process.get("imported")), None)
+        elsewhere = set(kept.events.filter(pl.col("kind") == "imported")["name"].to_list())
+        name = next((one.name for one in cut_off if one.name not in elsewhere), None)
     if name is None or name not in found:
         return name, -1, False
     one = found[name]

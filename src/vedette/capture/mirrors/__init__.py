@@ -4,9 +4,9 @@ In come rows of metrics and events, in the order in which the run recorded them;
 of MLflow. ``feed.py`` takes them off the training without waiting and hands them to a mirror in a thread of its own;
 what exports runs that are over (``engine/exchange``) writes through the same mirrors.
 
-To add a kind, write a file with ``open_mirror(place, about)``, ``written(place, about)`` (is the run there?) and
-``losses(values)`` (what is not kept as it is), which import what they need when they are called, and put its name, which is that
-of the package and of the extra, into ``MIRRORS``. ``tests/test_mirrors.py`` runs the shared checks on each.
+To add a kind, write a file with ``open_mirror(place, about)``, ``stored(values, times_us)`` (as what they are kept there) and
+``losses(values)`` (how many are kept as others), which import what they need when they are called, and put its name, which is
+that of the package and of the extra, into ``MIRRORS``. ``tests/test_mirrors.py`` runs the shared checks on each.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 __all__ = [
-    "MIRRORS", "About", "Event", "Mirror", "Row", "check_address", "check_installed", "losses", "open_mirror", "written",
+    "MIRRORS", "About", "Event", "Mirror", "Row", "check_address", "check_installed", "losses", "open_mirror", "stored",
 ]  # fmt: skip
 
 MIRRORS: dict[str, str] = {name: f"vedette.capture.mirrors.{name}" for name in ("tensorboard", "mlflow")}
@@ -58,10 +58,10 @@ def open_mirror(address: str, about: About) -> Mirror:
     return found
 
 
-def written(address: str, about: About) -> bool:
-    """True where the run is at the address already."""
-    kind, place = split(address)
-    return bool(import_module(MIRRORS[kind]).written(place, about))
+def stored(kind: str, values: np.ndarray[Any, Any], times_us: np.ndarray[Any, Any]) -> tuple[Any, Any]:
+    """The values and the times (microseconds) as which a kind of mirror keeps them."""
+    found: tuple[Any, Any] = import_module(MIRRORS[kind]).stored(values, times_us)
+    return found
 
 
 def losses(kind: str, values: np.ndarray[Any, Any]) -> Mapping[str, int]:

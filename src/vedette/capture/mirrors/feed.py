@@ -29,6 +29,7 @@ BLOCK_BYTES = 2**26
 CLOSE_S = 10.0
 """How long the end of a run waits for all of its mirrors together."""
 
+_EVENTS_MAX = 1_000  # that may wait beyond that
 _POLL_S = 0.2  # a wake-up for each row would take the interpreter from the training each time
 _WRITE_ROWS = 5_000  # handed over at a time, so that what is dropped meanwhile is told soon
 
@@ -61,11 +62,18 @@ class Feed:
         self._thread.start()
 
     def put(self, item: _Item) -> None:
-        """Hand over a row or an event; never waits, and drops it where too many wait already."""
+        """Hand over a row; never waits, and drops it where too many wait already."""
         if len(self._waiting) < self._n_max:
             self._waiting.append(item)
         elif self._n_max:
             next(self._lost)  # atomic, which += is not
+
+    def put_event(self, item: tuple[float, str]) -> None:
+        """Hand over an event: for these there is room besides, since how a run ended must not be what is dropped."""
+        if len(self._waiting) < self._n_max + _EVENTS_MAX * bool(self._n_max):
+            self._waiting.append(item)
+        elif self._n_max:
+            next(self._lost)
 
     def put_block(self, item: tuple[float, Any, Mapping[str, Any], int]) -> None:
         """Hand over a batch of rows."""
@@ -106,7 +114,11 @@ class Feed:
 
     def after_fork(self) -> None:
         """In a child process: the thread is the parent's, and so is the mirror."""
-        self._n_max, self._thread = 0, None
+        self._n_max, self._thread, self._lock = (
+            0,
+            None,
+            threading.Lock(),
+        )  # another thread may have held the old one
         self._waiting.clear()
 
     def _work(self) -> None:
@@ -227,7 +239,7 @@ class Mirrors:
     def event(self, time_s: float, text: str) -> None:
         """Hand over an event, as the JSON text that is recorded of it."""
         for feed in self._feeds:
-            feed.put((time_s, text))
+            feed.put_event((time_s, text))
 
     def close(self, wait_s: float = CLOSE_S) -> None:
         """Wait until the mirrors have all; for so many seconds at most, all together."""

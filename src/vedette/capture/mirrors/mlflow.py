@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,7 +29,7 @@ __all__ = [
     "mirrored_run",
     "open_mirror",
     "split_place",
-    "written",
+    "stored",
 ]
 
 EVENT_TAG, SUMMARY_TAG, STATUS_TAG = "vedette.event.", "vedette.summary.", "vedette.status"
@@ -56,12 +57,14 @@ def open_mirror(place: str, about: About) -> MlflowMirror:
     return MlflowMirror(MlflowClient(tracking_uri=uri), experiment or about.model, about)
 
 
-def written(place: str, about: About) -> bool:
-    """True where the experiment has a run that mirrors this one already."""
-    from mlflow import MlflowClient
+def stored(values: np.ndarray[Any, Any], times_us: np.ndarray[Any, Any]) -> tuple[Any, Any]:
+    """Values and times in microseconds as a store keeps them: one in a database has no infinity, and no -0.0.
 
-    uri, experiment = split_place(place)
-    return mirrored_run(MlflowClient(tracking_uri=uri), experiment or about.model, about) is not None
+    >>> stored(np.array([np.inf, -0.0]), np.array([1499, 1501]))
+    (array([1.79769313e+308, 0.00000000e+000]), array([1000, 2000]))
+    """
+    highest = np.finfo(np.float64).max
+    return np.clip(values, -highest, highest) + 0.0, np.round(times_us / 1000).astype(np.int64) * 1000
 
 
 def losses(values: np.ndarray[Any, Any]) -> dict[str, int]:
@@ -92,7 +95,6 @@ class MlflowMirror:
         self._client, self._about = client, about
         self._params: dict[str, str] = {}
         self._names: set[str] = set()
-        self._n_events = 0
         found = mirrored_run(client, experiment, about) if about.resumed else None
         if found is None:
             tags = {"vedette.model": about.model, "vedette.run": about.run, "vedette.version": about.version}
@@ -143,8 +145,6 @@ class MlflowMirror:
         if event.kind == "run_params":
             for name, value in detail.items():
                 self._param(name, _as_text(value), params, tags)
-            if all(len(_as_text(value)) <= _PARAM_MAX for value in detail.values()):
-                return
         elif event.kind == "run_ended":
             tags[STATUS_TAG] = str(detail.get("status"))
             for name, value in (detail.get("summary") or {}).items():
@@ -156,8 +156,9 @@ class MlflowMirror:
         if len(text) > _TAG_MAX:
             document["detail"] = _shortened(detail, _TAG_MAX - 200)
             text = json.dumps(document)
-        tags[f"{EVENT_TAG}{round(event.time_s * 1e6):016d}.{self._n_events}"] = text
-        self._n_events += 1
+        # by time and content, so that the same event told again is the same tag
+        number = sha256(text.encode()).hexdigest()[:8]
+        tags[f"{EVENT_TAG}{round(event.time_s * 1e6):016d}.{number}"] = text
 
     def _param(self, name: str, text: str, params: dict[str, str], tags: dict[str, str]) -> None:
         """A parameter can be told once: of one that changes the last value is a tag ``vedette.param.<name>``."""
@@ -199,6 +200,7 @@ def _environment_tags(detail: Mapping[str, Any]) -> dict[str, str]:
         "mlflow.source.git.branch": git.get("branch"),
         "mlflow.source.name": argv[0] if argv else detail.get("source"),
         "mlflow.user": detail.get("user"),
+        "mlflow.note.content": detail.get("note"),
     }
     tags = {key: str(value)[:_TAG_MAX] for key, value in found.items() if value}
     return tags | {mlflow_name(str(k)): str(v)[:_TAG_MAX] for k, v in (detail.get("tags") or {}).items()}

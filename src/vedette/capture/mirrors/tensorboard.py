@@ -21,7 +21,7 @@ import numpy as np
 from vedette.capture.mirrors.rows import About, Event, Row
 
 __all__ = [
-    "EVENT_TAG", "HPARAMS_END", "HPARAMS_START", "TensorBoardMirror", "losses", "open_mirror", "protos", "written",
+    "EVENT_TAG", "HPARAMS_END", "HPARAMS_START", "TensorBoardMirror", "losses", "open_mirror", "protos", "stored",
 ]  # fmt: skip
 
 EVENT_TAG = "vedette/"
@@ -143,10 +143,14 @@ def _hparams(tag: str, data: Any) -> Any:
     )
 
 
-def written(place: str, about: About) -> bool:
-    """True where the folder has event files of the run already."""
-    folder = Path(place) / about.run
-    return folder.is_dir() and any(folder.glob("*tfevents*"))
+def stored(values: np.ndarray[Any, Any], times_us: np.ndarray[Any, Any]) -> tuple[Any, Any]:
+    """Values and times in microseconds as an event file keeps them.
+
+    >>> stored(np.array([0.1]), np.array([1500]))
+    (array([0.1]), array([1500]))
+    """
+    with np.errstate(over="ignore", under="ignore"):
+        return values.astype(np.float32).astype(np.float64), times_us
 
 
 def losses(values: np.ndarray[Any, Any]) -> dict[str, int]:
@@ -155,8 +159,7 @@ def losses(values: np.ndarray[Any, Any]) -> dict[str, int]:
     >>> losses(np.array([0.5, 0.1, 1e300]))
     {'values rounded to 32-bit floats': 1, 'values beyond 32-bit floats, which became infinite or 0': 1}
     """
-    with np.errstate(over="ignore", under="ignore"):
-        narrow = values.astype(np.float32).astype(np.float64)
+    narrow, _ = stored(values, values)
     lost = np.isfinite(values) & (values != narrow)
     gone = lost & (~np.isfinite(narrow) | (narrow == 0))
     return {

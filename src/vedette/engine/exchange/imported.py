@@ -8,14 +8,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from vedette.capture.metrics import metric_of
 from vedette.capture.mirrors import Event
 from vedette.capture.mirrors.address import hide, shown
 from vedette.engine.exchange import found_runs
-from vedette.engine.exchange.found import POINTS, Exchanged, ExchangedRun, FoundRun
+from vedette.engine.exchange.difference import event_key, new_rows
+from vedette.engine.exchange.found import Exchanged, ExchangedRun, FoundRun
 from vedette.engine.exchange.intake import Intake
 from vedette.engine.exchange.names import metric_names, run_name
 from vedette.engine.runs import runs_of
@@ -31,7 +31,6 @@ IMPORTED = "imported"
 """The kind of the event that keeps where a run came from, its name there, and the names of its metrics that were changed."""
 
 _LOCK_WAIT_S = 60.0
-_KEYS = ("metric", "step", "time", "bits", "turn")
 
 
 def import_runs(
@@ -104,8 +103,7 @@ class _Known:
             if kind == IMPORTED:
                 known.imported[detail["identity"]] = name
                 known.renamed.setdefault(name, {}).update(detail.get("metrics") or {})
-            key = (kind, round(when.timestamp() * 1e6), _canonical(detail))
-            known.events.setdefault(name, set()).add(key)
+            known.events.setdefault(name, set()).add(event_key(kind, when.timestamp(), detail))
         return known
 
 
@@ -127,7 +125,7 @@ def _import(kind: str, model: str, found: FoundRun, known: _Known, intake: Intak
     said = known.events.get(name, set())
     for event in _with_source(kind, found, names):  # the first of them keeps the name for this run
         event = replace(event, detail=json.loads(json.dumps(event.detail)))
-        if (event.kind, round(event.time_s * 1e6), _canonical(event.detail)) not in said:
+        if event_key(event.kind, event.time_s, event.detail) not in said:
             intake.event(name, found.version, event)
             n_events += 1
     new = _new_points(found.points, names, known, name)
@@ -145,10 +143,6 @@ def _with_source(kind: str, found: FoundRun, names: Mapping[str, str]) -> list[E
     at = min((event.time_s for event in found.events), default=0.0)
     events = [event for event in found.events if event.kind != IMPORTED]
     return [Event(at, -1, IMPORTED, detail), *events]
-
-
-def _canonical(detail: Mapping[str, Any]) -> str:
-    return json.dumps(detail, sort_keys=True)
 
 
 def _metrics(known: _Known, name: str) -> set[str]:
@@ -172,16 +166,6 @@ def _new_points(found: pl.DataFrame, names: Mapping[str, str], known: _Known, na
         "value",
     )
     here = {one: there.casefold() for one, there in names.items()}
-    keyed = found.with_row_index("_row").with_columns(
-        pl.col("metric").replace_strict(here, return_dtype=pl.String)
-    )
-    left = _keyed(keyed).join(_keyed(stored), on=list(_KEYS), how="anti")
-    return found[left["_row"].sort().to_list()] if left.height else pl.DataFrame(schema=POINTS)
-
-
-def _keyed(points: pl.DataFrame) -> pl.DataFrame:
-    """Points with the bits of their values, NaN being one, and which of equal ones each is."""
-    values = points["value"].to_numpy().copy()
-    values[np.isnan(values)] = np.nan
-    with_bits = points.with_columns(pl.Series("bits", values.view(np.int64)))
-    return with_bits.with_columns(pl.int_range(pl.len()).over("metric", "step", "time", "bits").alias("turn"))
+    mine = found.with_columns(pl.col("metric").replace_strict(here, return_dtype=pl.String))
+    rows = new_rows(mine, stored)
+    return found[rows] if len(rows) else found.clear()

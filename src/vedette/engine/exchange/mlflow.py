@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from vedette.capture.mirrors import Event
+from vedette.capture.mirrors import About, Event
 from vedette.capture.mirrors.address import hide, shown
-from vedette.capture.mirrors.mlflow import EVENT_TAG, STATUS_TAG, SUMMARY_TAG, split_place
+from vedette.capture.mirrors.mlflow import EVENT_TAG, STATUS_TAG, SUMMARY_TAG, mirrored_run, split_place
 from vedette.capture.mirrors.mlflow_names import original_name
 from vedette.engine.exchange.found import POINTS, FoundRun, is_time
 from vedette.errors import DataError
@@ -22,7 +23,7 @@ from vedette.errors import DataError
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-__all__ = ["found_runs"]
+__all__ = ["found_runs", "mirrored"]
 
 _STATUS = {"FINISHED": "finished", "FAILED": "failed", "KILLED": "stopped"}
 _HIGHEST = 1.7976931348623157e308  # what SQL stores keep infinity as
@@ -56,6 +57,16 @@ def found_runs(place: str) -> Iterator[FoundRun]:
         token = page.token
         if not token:
             return
+
+
+def mirrored(place: str, about: About) -> FoundRun | None:
+    """What a tracking store has of a run of vedette."""
+    from mlflow import MlflowClient
+
+    uri, experiment = split_place(place)
+    client = MlflowClient(tracking_uri=uri)
+    found = mirrored_run(client, experiment or about.model, about)
+    return None if found is None else _run(client, client.get_run(found))
 
 
 def _experiments(client: MlflowClient, name: str) -> list[str]:
@@ -125,6 +136,7 @@ def _count(counts: dict[str, int], what: str, n: int) -> None:
 def _events(run: Any, tags: Mapping[str, str]) -> list[Event]:
     """The run's events: those that vedette kept in tags, and what MLflow itself knows."""
     kept = [event for key in sorted(tags) if key.startswith(EVENT_TAG) and (event := _kept(tags[key]))]
+    kept.sort(key=lambda one: (one.time_s, one.kind == "run_ended", one.kind != "run_started"))
     kinds = {event.kind for event in kept}
     started = (run.info.start_time or 0) / 1000
     events: list[Event] = []
@@ -132,15 +144,23 @@ def _events(run: Any, tags: Mapping[str, str]) -> list[Event]:
         events.append(Event(started, -1, "run_started", {"imported": "mlflow"}))
     if "environment" not in kinds and (environment := _environment(tags)):
         events.append(Event(started, -1, "environment", environment))
-    if "run_params" not in kinds and run.data.params:
-        params = {original_name(key, tags): _value(text) for key, text in run.data.params.items()}
+    params = {original_name(key, tags): _value(text) for key, text in run.data.params.items()}
+    if "run_params" not in kinds and params:
         events.append(Event(started, -1, "run_params", params))
-    events += kept
+    events += [_whole(event, params) for event in kept]
     if "run_ended" not in kinds and run.info.status in _STATUS:
         ended = (run.info.end_time or run.info.start_time or 0) / 1000
         detail = {"status": tags.get(STATUS_TAG, _STATUS[run.info.status]), "summary": _summary(tags)}
         events.append(Event(max(ended, started), -1, "run_ended", detail))
     return events
+
+
+def _whole(event: Event, params: Mapping[str, Any]) -> Event:
+    """An event of parameters, some of which had no room in a tag, with those that MLflow has itself."""
+    if event.kind != "run_params" or "cut" not in event.detail:
+        return event
+    detail = {name: value for name, value in event.detail.items() if name != "cut" or name in params}
+    return replace(event, detail={**params, **detail})
 
 
 def _kept(text: str) -> Event | None:

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import polars as pl
 
-from vedette.capture.mirrors import Event
+from vedette.capture.mirrors import About, Event
 from vedette.engine.exchange.event_files import RecordFile
 from vedette.engine.exchange.found import FoundRun
 from vedette.engine.exchange.summaries import Summaries
 from vedette.errors import DataError
 
-__all__ = ["found_runs"]
+__all__ = ["found_runs", "mirrored"]
 
 _FILES = "*tfevents*"
 _TRAIN, _VALIDATION = "train", "validation"
@@ -42,6 +42,13 @@ def found_runs(place: str) -> Iterator[FoundRun]:
             yield _joined(root, folder, folders)
         else:
             yield _run(root, folder, folders[folder])
+
+
+def mirrored(place: str, about: About) -> FoundRun | None:
+    """What a log directory has of a run of vedette."""
+    root = Path(place)
+    files = sorted((root / about.run).glob(_FILES))
+    return _run(root, root / about.run, files) if files else None
 
 
 def _folders(root: Path) -> dict[Path, list[Path]]:
