@@ -88,7 +88,7 @@ def test_a_crash_beside_the_alerts_forgets_and_repeats_none(
     whole.monitor.close()
     world = World(tmp_path / "broken", seed=3)
     world.monitor.reference(world.rows(3000))
-    write, died = engine._write, []
+    write, died = engine.add_steps, []
 
     def dying(tables: object, many: list[Alert], through: object = None) -> None:
         if many and not died:
@@ -98,7 +98,7 @@ def test_a_crash_beside_the_alerts_forgets_and_repeats_none(
             raise OSError("power")
         write(tables, many, through)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(engine, "_write", dying)
+    monkeypatch.setattr(engine, "add_steps", dying)
     for day in range(12):
         world.log_day(world.rows(400, shift=1.0 if day >= FAULT else 0.0))
         try:

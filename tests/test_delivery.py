@@ -62,7 +62,7 @@ class Desk:
     def says(self, *alerts: Any) -> None:
         """Steps of alerts, as a round writes them."""
         self.lake.path.mkdir(exist_ok=True)
-        alerts_module._write(self.lake.model("m"), alerts)
+        alerts_module.add_steps(self.lake.model("m"), alerts)
 
     def tell(self, after: timedelta = timedelta(0), **more: Any) -> int:
         """A turn of telling, some time later."""
@@ -308,7 +308,7 @@ def test_a_killed_process_sends_again_with_the_same_key(
         )
         lake = Lake.at(tmp_path / "lake")
         lake.path.mkdir()
-        alerts_module._write(lake.model("m"), [alert("a"), alert("b")])
+        alerts_module.add_steps(lake.model("m"), [alert("a"), alert("b")])
         code = (
             "from vedette.engine.delivery import deliver; from vedette.lake.tables import Lake; "
             f"deliver(Lake.at({str(lake.path)!r}), ['m'])"
@@ -694,7 +694,7 @@ def test_the_commands_show_and_try_channels(
     )
     lake = Lake.at(tmp_path / "lake")
     lake.path.mkdir()
-    alerts_module._write(lake.model("m"), [alert("a")])
+    alerts_module.add_steps(lake.model("m"), [alert("a")])
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("VEDETTE_CONFIG", raising=False)

@@ -49,7 +49,13 @@ def test_the_code_of_the_readme_runs(world: World, tmp_path: Path, monkeypatch: 
         "prediction": 1,
         "model": MLPClassifier(tol=1.0, n_iter_no_change=2),
         **dict.fromkeys(("x", "xv"), np.arange(80.0).reshape(40, 2)),
-        **dict.fromkeys(("y", "yv", "y_test", "predicted"), np.arange(40) % 2),
+        **dict.fromkeys(("y", "yv", "y_test", "y_val", "predicted"), np.arange(40) % 2),
+        "p_val": np.linspace(0.1, 0.9, 40),
+        **{key: {"x": np.arange(40.0), "c": ["a", "b"] * 20} for key in ("x_val", "x_train")},
+        **{
+            name: {"x": np.arange(at, at + 40.0), "late": [0, 1] * 20}
+            for name, at in (("train", 0), ("val", 90))
+        },
     }
     for block in blocks("python"):
         exec(compile(block, "README.md", "exec"), names)

@@ -135,7 +135,7 @@ def test_a_run_keeps_the_figures_of_a_split_with_their_intervals() -> None:
     run.evaluate("test", [1, 1], [1, 1], metrics=["accuracy", "matthews"])
     assert "test_matthews" not in run.history
     assert run.of("evaluated")[1]["figures"]["matthews"]["reason"]
-    run.evaluator = None  # type: ignore[assignment]
+    run.tools = None
     with pytest.raises(RuntimeError, match="made without a Monitor"):
         run.evaluate("val", Y, GUESS)
 

@@ -61,7 +61,7 @@ def test_the_code_of_a_section_runs(section: str) -> None:
     names: dict[str, Any] = {"run": MemoryRun()}
     blocks = list(SECTIONS[section])
     if section == "scikit-learn":
-        blocks += SECTIONS["Figures of a data set"] + SECTIONS["Checkpoints"]
+        blocks += SECTIONS["Figures of a data set"] + SECTIONS["Checkpoints"] + SECTIONS["Early stopping"]
     elif section in ("PyTorch loops", "Lightning"):
         blocks = [
             block.replace("every=10)", "every=10, timed_every=10)").replace(
@@ -74,12 +74,13 @@ def test_the_code_of_a_section_runs(section: str) -> None:
     assert TOLD[section] <= set(names["run"].history)
     if section == "scikit-learn":
         assert names["low"] < names["value"] < names["high"]
+        assert names["early"].broken
         assert names["classifier"].predict(names["x"]).shape == names["y"].shape
 
 
 def test_every_section_is_tried_and_every_framework_has_one() -> None:
     """No code of the page is left out."""
     with_code = {name for name, blocks in SECTIONS.items() if blocks}
-    assert with_code == {*NEEDED, "Figures of a data set", "Checkpoints"}
+    assert with_code == {*NEEDED, "Figures of a data set", "Checkpoints", "Early stopping"}
     packages = {package for needed in NEEDED.values() for package in needed}
     assert {*CALLBACKS, *FITS} <= packages

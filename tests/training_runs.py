@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from vedette.capture.training.door import TrainingDoor
-from vedette.statistics.evaluation import evaluate
+from vedette.engine.run_tools import RunTools
 
 
 class MemoryRun(TrainingDoor):
@@ -21,7 +21,7 @@ class MemoryRun(TrainingDoor):
         self.alerts: list[tuple[str, str, str]] = []
         self.given: dict[str, Any] = {}
         self._step = -1
-        self.evaluator = evaluate
+        self.tools = RunTools(None, self)  # type: ignore[arg-type] # it gives no reference
 
     def log(self, step: int | None = None, /, **metrics: Any) -> None:
         self._step = self._step + 1 if step is None else step

@@ -121,6 +121,9 @@ def figures(
     score: Annotated[
         float | None, typer.Option(help="Of boxes: the score from which on one is found.", show_default=False)
     ] = None,
+    against: Annotated[
+        str, typer.Option(help="What drift is measured from: reference, or training, the rows learned from.")
+    ] = "reference",
     lake: LakeOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -143,6 +146,7 @@ def figures(
             estimate=estimate,
             iou=iou,
             score=score,
+            against=against,
         )
     console.print_figures(frame, as_json=json)
 
@@ -682,7 +686,20 @@ app.add_typer(export_app, name="export")
 
 
 @app.command()
-def runs(model: ModelArgument, lake: LakeOption = None, json: JsonOption = False) -> None:
+def runs(
+    model: ModelArgument,
+    page: Annotated[
+        str | None,
+        typer.Option(
+            "--html", help="Write a page, parameters against results, to this file too.", show_default=False
+        ),
+    ] = None,
+    metric: Annotated[
+        str | None, typer.Option(help="The result that the page shows; default three.", show_default=False)
+    ] = None,
+    lake: LakeOption = None,
+    json: JsonOption = False,
+) -> None:
     """The training runs of a model, the newest first: how each stands, its parameters beside its results."""
     from vedette.engine import runs_shown
     from vedette.output import runs_console
@@ -691,6 +708,9 @@ def runs(model: ModelArgument, lake: LakeOption = None, json: JsonOption = False
     with told(f"runs of {model}"):
         frame = runs_shown.list_runs(_where(lake), model)
     runs_console.print_runs(frame, as_json=json)
+    if page is not None:
+        written = runs_shown.write_list(_where(lake), model, metric, Path(page))
+        typer.echo(f"page: {written}", err=True)
 
 
 @app.command()

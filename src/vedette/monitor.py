@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from vedette.capture.runs import Run, RunRecorder
     from vedette.capture.shipping.shipping import Shipping
     from vedette.engine.rules_replay import Replayed
+    from vedette.lake.frames import Rows
     from vedette.lake.tables import Lake
     from vedette.output.explanation import Explanation
     from vedette.strategy.advice import Advised
@@ -247,25 +248,31 @@ class Monitor:
 
     # --- what goes in -------------------------------------------------------------------------------------------
 
-    def reference(self, data: Any, columns: Mapping[str, str] | None = None) -> None:
+    def reference(self, data: Any, columns: Mapping[str, str] | None = None, *, training: Any = None) -> None:
         """Say what normal looks like: rows with features, and predictions, probabilities and labels where there are any.
 
         ``data`` is a pandas, Polars or Arrow table, a mapping from names to arrays, or the path of a Parquet, CSV,
         Arrow or Delta file, in order of time. ``columns`` maps vedette's names (``prediction``, ``probability``,
         ``label`` ...) to the data's own. The first rows (a fifth, 1,000 at most) cut the grids that everything is
         counted on and are not counted themselves. A new reference replaces the old one and starts the judging anew.
+
+        ``training`` are rows that the model was trained on, of the same columns: nothing is judged by them, and
+        ``figures(..., against="training")`` measures from them how far what is served is from what was learned.
         """
         from vedette.lake.classes import check_classes
-        from vedette.lake.frames import fields_of, prediction_rows
+        from vedette.lake.frames import OF_TRAINING, fields_of, prediction_rows
 
-        rows = prediction_rows(
-            data,
-            now_s=self._clock(),
-            future_s=FUTURE_S,
-            columns=columns,
-            classes=self.settings.classes,
-            task=self.settings.task,
-        )
+        def read(table: Any) -> Rows:
+            return prediction_rows(
+                table,
+                now_s=self._clock(),
+                future_s=FUTURE_S,
+                columns=columns,
+                classes=self.settings.classes,
+                task=self.settings.task,
+            )
+
+        rows = read(data)
         if self.settings.task not in ("regression", *STRUCTURED):
             check_classes(rows.frame, self.settings.classes)
         if rows.frame.height < 2:
@@ -273,7 +280,14 @@ class Monitor:
                 f"the reference has {rows.frame.height} usable rows (rejected: {dict(rows.rejected)}): give hundreds"
             )
         self._recorder.declare([one for one in fields_of(rows.frame) if one.role != "label"])
-        self._write("reference", rows.frame)
+        frame = rows.frame
+        if training is not None:
+            import polars as pl
+
+            parts = (frame, read(training).frame)
+            own = [one.with_columns(pl.lit(at == 1).alias(OF_TRAINING)) for at, one in enumerate(parts)]
+            frame = pl.concat(own, how="diagonal_relaxed")
+        self._write("reference", frame)
 
     def log_many(self, data: Any, columns: Mapping[str, str] | None = None) -> int:
         """Record many predictions at once; returns the number of rows that were taken.
@@ -520,7 +534,9 @@ class Monitor:
             also=also,
             model=self.model,
         )
-        made.evaluator = _evaluate
+        from vedette.engine.run_tools import RunTools
+
+        made.tools = RunTools(self, made)
         return made
 
     def fit(
@@ -536,8 +552,9 @@ class Monitor:
         """Train a model by its own ``fit``, watched, as a run that ends with it; ``run.fitted`` is what its ``fit`` returned.
 
         Models of Keras, PyTorch, Lightning, transformers, scikit-learn, XGBoost, LightGBM and CatBoost; ``arguments`` are those
-        of the framework (``docs/frameworks_training.md``). ``run`` is the name of the run. What the training raises is raised
-        here, and the run has failed by it.
+        of the framework (``docs/frameworks_training.md``); ``early_stopping="val_loss"`` ends it where that surely got worse or
+        is NaN, and ``checkpoints=folder`` beside it puts the best weights back. ``run`` is the name of the run. What the
+        training raises is raised here, and the run has failed by it.
 
         >>> import tempfile
         >>> from sklearn.neural_network import MLPClassifier
@@ -691,6 +708,7 @@ class Monitor:
         estimate: bool = False,
         iou: float | None = None,
         score: float | None = None,
+        against: str = "reference",
     ) -> pl.DataFrame:
         """Figures with their intervals, one row for each metric, column, segment and window.
 
@@ -719,6 +737,9 @@ class Monitor:
         ``estimated`` (no labels) or ``blended`` (some) in place of ``measured``, an interval about what the labels will say,
         and as ``note`` the estimator and how it has done so far (``docs/unlabelled.md``).
 
+        ``against="training"`` has what is measured from the reference (``psi``, ``mean_shift_sd`` ...) measured from the rows
+        that the model was trained on, which came with it: the skew between training and serving.
+
         Of boxes ``iou`` is how much two must overlap to be the same (default 0.5), and ``score`` from which score on one is
         found (default 0.5): ``precision``, ``recall``, ``f1``, numbers and sizes (``docs/tasks.md``).
         """
@@ -727,7 +748,7 @@ class Monitor:
         length = None if window is None else 0.0 if window == "all" else config.duration_s(window)
         return figures(
             self._lake(), self.model, metric, feature=feature, by=by, version=version, window_s=length,
-            since=since, until=until, as_of=as_of, estimate=estimate, iou=iou, score=score,
+            since=since, until=until, as_of=as_of, estimate=estimate, iou=iou, score=score, against=against,
         )  # fmt: skip
 
     def runs(self) -> pl.DataFrame:
@@ -855,7 +876,7 @@ class Monitor:
         return health_with_kin(lake, self.model, now_of(time_module.time()))
 
     def alerts(self) -> pl.DataFrame:
-        """The alerts of this model, the newest first, as the last round left them: one row for each alarm.
+        """The alerts of this model and its runs, the newest first, as the last round left them: one row for each alarm.
 
         Columns: ``id, watch, segment, state, opened, closed, evidence, incident, by, reason, until, changed,
         false``. ``state``
@@ -866,8 +887,10 @@ class Monitor:
         from vedette.engine.alerts import alerts, frame_of_alerts
         from vedette.lake.ingest import now_of
 
-        tables = self._lake().model(self.model)
-        return frame_of_alerts(alerts(tables, now_of(time_module.time())))
+        lake, now = self._lake(), now_of(time_module.time())
+        names = [name for name in (self.model, f"{self.model}.{RUN}") if name in lake.models()]
+        found = [one for name in names for one in alerts(lake.model(name), now)]
+        return frame_of_alerts(sorted(found, key=lambda one: (one.opened, one.id), reverse=True))
 
     def explain(self, watch: str | None = None) -> Explanation | None:
         """Why something fired, as the last round left it; None where no watch is named and nothing alarms.
@@ -943,13 +966,6 @@ class _BesideRun(_Beside):
         from vedette.capture.runs import RunRecorder
 
         return RunRecorder
-
-
-def _evaluate(*arguments: Any, **named: Any) -> dict[str, tuple[float, float, float, int, str | None]]:
-    """Figures of a data set, for ``run.evaluate``; loaded when first asked for."""
-    from vedette.statistics.evaluation import evaluate
-
-    return evaluate(*arguments, **named)
 
 
 class _RunStore:

@@ -7,9 +7,10 @@ floats, and UTC ``datetime`` where a person reads them.
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from enum import StrEnum
@@ -50,6 +51,7 @@ __all__ = [
     "check_model_name",
     "check_sync_s",
     "class_name",
+    "in_order",
     "is_model_name",
     "is_storable",
 ]
@@ -619,3 +621,18 @@ def class_name(value: Any) -> str:
         return str(value)
     # int() of the value itself, not of the float, keeps integers above 2**53 apart
     return str(int(value)) if number.is_integer() else repr(number)
+
+
+def in_order(names: Collection[str]) -> list[str]:
+    """Names by size where all are finite numbers, else as text; the same whatever order they come in.
+
+    >>> in_order({"10", "9", "9.0"}), in_order({"1", "nan"}), in_order({"b", "a"})
+    (['9', '9.0', '10'], ['1', 'nan'], ['a', 'b'])
+    """
+    try:
+        sizes = {name: float(name) for name in names}
+    except ValueError:
+        return sorted(names)
+    if not all(map(math.isfinite, sizes.values())):
+        return sorted(names)
+    return sorted(names, key=lambda name: (sizes[name], name))

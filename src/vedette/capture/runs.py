@@ -252,6 +252,10 @@ class Run(TrainingDoor):
         if self.status != "running":
             return
         self.status = status
+        early = self._stopping
+        if status == "finished" and early is not None and early.stopped and "reason" not in detail:
+            self.status = status = "stopped" if early.broken else status
+            detail["reason"] = early.reason
         atexit.unregister(self._left)
         self.close_callbacks()
         self.event("run_ended", status=status, summary=dict(self.summary), **detail)

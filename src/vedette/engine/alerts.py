@@ -29,6 +29,7 @@ from vedette.engine import judge
 from vedette.engine.false_alarms import mark, marked
 from vedette.engine.health import NO_DATA, silences_of
 from vedette.engine.rules import PREFIX
+from vedette.engine.runs import is_runs
 from vedette.engine.state import Kept, alert_of, kept_row, key_of, receipts
 from vedette.errors import AlertError
 from vedette.lake.events import settings_of
@@ -36,15 +37,21 @@ from vedette.lake.tables import UTC, ModelTables
 from vedette.records import Alert, AlertState, Status
 
 __all__ = [
+    "OPEN_STATES",
     "accept",
     "acknowledge",
+    "add_steps",
     "advance",
     "alerts",
     "due",
+    "fires_again",
     "frame_of_alerts",
     "history",
+    "identifier",
     "mark_false",
+    "resolved",
     "silence",
+    "silence_over",
 ]
 
 OPEN_STATES = frozenset({AlertState.PENDING, AlertState.FIRING, AlertState.ACKNOWLEDGED, AlertState.SILENCED})
@@ -104,7 +111,9 @@ def alerts(tables: ModelTables, now: datetime | None = None) -> list[Alert]:
         if row["state"] == AlertState.FIRING:
             fired.add(row["alert"])
         found[row["alert"]] = replace(alert_of(row), false=row["alert"] in false)
-    every = [one if now is None or not _ended(one, now) else _fires_again(one, now) for one in found.values()]
+    every = [
+        one if now is None or not silence_over(one, now) else fires_again(one, now) for one in found.values()
+    ]
     every = [one for one in every if one.id in fired or one.state is AlertState.PENDING]
     return sorted(every, key=lambda one: (one.opened, one.id), reverse=True)
 
@@ -127,8 +136,8 @@ def advance(tables: ModelTables, now: datetime) -> None:
     if kept is None:
         return
     if _told(kept) and tables["alerts"].through("judge") < kept.step:
-        _write(tables, _found(tables, kept, now), {"judge": kept.step})
-    _write(tables, _brought_by_time(tables, kept, now))
+        add_steps(tables, _found(tables, kept, now), {"judge": kept.step})
+    add_steps(tables, _brought_by_time(tables, kept, now))
 
 
 def due(tables: ModelTables, now: datetime) -> bool:
@@ -152,7 +161,7 @@ def acknowledge(tables: ModelTables, alert: str, *, by: str, reason: str | None,
     if reason is None and one.state is AlertState.ACKNOWLEDGED:
         reason = one.reason  # said again, nothing new was
     told = replace(one, state=AlertState.ACKNOWLEDGED, by=who, reason=reason, until=None, changed=now)
-    _write(tables, [told])
+    add_steps(tables, [told])
     return told
 
 
@@ -165,10 +174,14 @@ def accept(tables: ModelTables, alert: str, *, by: str, reason: str | None, now:
     one = _open(tables, alert)
     if one.watch.startswith(PREFIX) or one.watch == NO_DATA:
         raise AlertError(f"alert={alert!r}: {one.watch} is a rule, which knows no normal: change the rule")
+    if is_runs(tables.path.name):
+        raise AlertError(
+            f"alert={alert!r}: {one.watch} tells what happened to a run, which knows no normal: acknowledge it"
+        )
     if not judge.accept(tables, one.watch, one.segment, now):
         raise AlertError(f"alert={alert!r}: {one.watch} alarms no more")
-    told = replace(_resolved(one, now, now, reason or "accepted as normal"), by=who)
-    _write(tables, [told])
+    told = replace(resolved(one, now, now, reason or "accepted as normal"), by=who)
+    add_steps(tables, [told])
     return told
 
 
@@ -203,7 +216,7 @@ def silence(
         raise ValueError(f"until={until.isoformat()}: must be a time to come, at most a year away")
     one = _open(tables, alert)
     told = replace(one, state=AlertState.SILENCED, by=who, reason=reason, until=until, changed=now)
-    _write(tables, [told])
+    add_steps(tables, [told])
     return told
 
 
@@ -237,7 +250,7 @@ def _found(tables: ModelTables, kept: Kept, now: datetime) -> list[Alert]:
         before = current.get(key)
         if told.kind == "closes":
             if before is not None:
-                out.append(_resolved(current.pop(key), told.at, now, told.reason))
+                out.append(resolved(current.pop(key), told.at, now, told.reason))
             continue
         if before is not None and before.state is AlertState.PENDING and told.kind == "opens":
             current[key] = replace(
@@ -249,7 +262,7 @@ def _found(tables: ModelTables, kept: Kept, now: datetime) -> list[Alert]:
             continue
         if before is not None:  # a step without its closing: a new reference came between
             gone = _RULE_GONE if told.watch.startswith(PREFIX) else "a new reference was given"
-            out.append(_resolved(before, told.at, now, gone))
+            out.append(resolved(before, told.at, now, gone))
         current[key] = _opened(tables.path.name, told, current.values(), window, now)
         out.append(current[key])
     still = {key for key, one in current.items() if one in out}
@@ -262,7 +275,7 @@ def _found(tables: ModelTables, kept: Kept, now: datetime) -> list[Alert]:
 
 
 def _opened(model: str, told: _Told, current: Iterable[Alert], window: timedelta, now: datetime) -> Alert:
-    name = _digest(model, told.watch, told.segment, told.at.isoformat())
+    name = identifier(model, told.watch, told.segment, told.at.isoformat())
     return Alert(
         id=name,
         incident=_incident(current, told.at, window) or name,
@@ -298,9 +311,9 @@ def _passed(every: Iterable[Alert], kept: Kept, clocked: Collection[str], now: d
             continue
         key, pending = (one.watch, one.segment), one.state is AlertState.PENDING
         if key not in (alarms | broken if pending else alarms) and one.watch not in clocked:
-            out.append(_resolved(one, now, now, _RULE_GONE if one.watch.startswith(PREFIX) else _ALARM_GONE))
-        elif _ended(one, now):
-            out.append(_fires_again(one, now))
+            out.append(resolved(one, now, now, _RULE_GONE if one.watch.startswith(PREFIX) else _ALARM_GONE))
+        elif silence_over(one, now):
+            out.append(fires_again(one, now))
     return out
 
 
@@ -313,26 +326,28 @@ def _silent(
     for watch, reason in silences.items():
         before = next((one for one in every if one.watch == watch and one.state in OPEN_STATES), None)
         if reason is None and before is not None:
-            out.append(_resolved(before, now, now, "rows come again"))
+            out.append(resolved(before, now, now, "rows come again"))
         elif reason is not None and before is None:
-            name = _digest(tables.path.name, watch, last.isoformat())
+            name = identifier(tables.path.name, watch, last.isoformat())
             out.append(
                 Alert(name, name, watch, "", AlertState.FIRING, last, None, reason, None, None, None, now)
             )
     return out
 
 
-def _ended(one: Alert, now: datetime) -> bool:
+def silence_over(one: Alert, now: datetime) -> bool:
     """True for a silence whose time is over."""
     return one.state is AlertState.SILENCED and one.until is not None and one.until <= now
 
 
-def _fires_again(one: Alert, now: datetime) -> Alert:
+def fires_again(one: Alert, now: datetime) -> Alert:
+    """The alert as it is after its silence."""
     reason = f"the silence of {one.by} ended: {one.reason}"
     return replace(one, state=AlertState.FIRING, reason=reason, by=None, until=None, changed=now)
 
 
-def _resolved(one: Alert, at: datetime, now: datetime, reason: str) -> Alert:
+def resolved(one: Alert, at: datetime, now: datetime, reason: str) -> Alert:
+    """The alert as it is when its alarm is over."""
     return replace(one, state=AlertState.RESOLVED, closed=at, reason=reason, by=None, until=None, changed=now)
 
 
@@ -342,11 +357,12 @@ def _incident(open_alerts: Iterable[Alert], at: datetime, window: timedelta) -> 
     return last.incident if last is not None and at - last.opened <= INCIDENT_WINDOWS * window else None
 
 
-def _digest(*parts: str) -> str:
+def identifier(*parts: str) -> str:
+    """The id that an alert or an incident of these parts has."""
     return hashlib.blake2b("\x1f".join(parts).encode(), digest_size=6).hexdigest()
 
 
-def _write(tables: ModelTables, many: Sequence[Alert], through: Mapping[str, int] | None = None) -> None:
+def add_steps(tables: ModelTables, many: Sequence[Alert], through: Mapping[str, int] | None = None) -> None:
     """Add steps to the history, as many in one commit as came together."""
     if not many and not through:
         return

@@ -17,10 +17,11 @@ from vedette import config
 from vedette.capture.journal import producers
 from vedette.engine import alerts as alerts_module
 from vedette.engine import audit as audit_module
-from vedette.engine import cycle, delivery, outbox, people, requests, written
+from vedette.engine import cycle, delivery, outbox, people, requests, run_alerts, written
 from vedette.engine import rules as rules_module
 from vedette.engine.false_alarms import measured
 from vedette.engine.health import health_with_kin, kin_of
+from vedette.engine.runs import is_runs, runs_of
 from vedette.engine.state import due
 from vedette.errors import AlertError, ConfigError, LakeError, LockedError
 from vedette.lake import ingest as lake_ingest
@@ -65,7 +66,8 @@ def open_lake(location: str | Path, model: str | None = None) -> Lake:
     lake = Lake.at(location)
     if not lake.path.is_dir():
         raise LakeError(f"lake={str(location)!r}: no such folder")
-    if model is not None and check_model_name(model) not in lake.models() and not kin_of(lake, model):
+    beside = [] if model is None else [*kin_of(lake, model), runs_of(model)]
+    if model is not None and not {check_model_name(model), *beside} & set(lake.models()):
         raise LakeError(
             f"model={model!r}: not in the lake {lake.path}; it has {', '.join(lake.models()) or 'no models'}"
         )
@@ -104,6 +106,8 @@ def _work(lake: Lake, model: str) -> bool:
         ) or folder.batches(done["batch"]):
             return True
     now = lake_ingest.now_of(time.time())
+    if is_runs(model):
+        return run_alerts.due(tables, now)
     return _other_rules(tables, model) or due(tables, now) or alerts_module.due(tables, now)
 
 
@@ -116,16 +120,19 @@ def _other_rules(tables: ModelTables, model: str) -> bool:
 
 
 def alerts(location: str, model: str) -> list[Alert]:
-    """The alerts of a model, the newest first, after a round where there is something to do.
+    """The alerts of a model and of its runs, the newest first, after a round where there is something to do.
 
     Channels that have taken nothing for a while are named in the log.
     """
     lake = open_lake(location, model)
-    visit(lake, model)
-    tables, now = lake.model(model), lake_ingest.now_of(time.time())
-    for one in outbox.verdicts(tables, now):
-        log.warning("%s: %s", one.watch, one.reason)
-    return alerts_module.alerts(tables, now)
+    found: list[Alert] = []
+    for name in (one for one in (model, runs_of(model)) if one in lake.models()):
+        visit(lake, name)
+        tables, now = lake.model(name), lake_ingest.now_of(time.time())
+        for one in outbox.verdicts(tables, now):
+            log.warning("%s: %s", one.watch, one.reason)
+        found += alerts_module.alerts(tables, now)
+    return sorted(found, key=lambda one: (one.opened, one.id), reverse=True)
 
 
 def channels(location: str) -> list[ChannelReport]:

@@ -16,7 +16,7 @@ import polars as pl
 
 from vedette import config
 from vedette.capture.journal import producers
-from vedette.engine import alerts, delivery, judge, label_watch, people, requests
+from vedette.engine import alerts, delivery, judge, label_watch, people, requests, run_alerts
 from vedette.engine import written as judging
 from vedette.engine.contract import schema_events
 from vedette.engine.outputs import spread
@@ -52,7 +52,9 @@ def round_of(lake: Lake, model: str, now: datetime, written: config.Config | Non
     work lock.
     """
     if is_runs(model):
-        return round_of_runs(lake, model, now)
+        rows = round_of_runs(lake, model, now)
+        run_alerts.advance(lake, model, now)
+        return rows
     tables = lake.model(model)
     if written is not None:
         judging.register(tables, written.models.get(model), people.user(), now)

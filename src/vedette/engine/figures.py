@@ -16,9 +16,11 @@ from vedette.engine.estimating import estimated
 from vedette.engine.image_figures import image_figures
 from vedette.engine.late_labels import bounded, dependence_of
 from vedette.engine.query import Query, Span, moment, names_of
+from vedette.engine.reference import TRAINING
 from vedette.engine.segments import Segments
 from vedette.engine.summarise import LABELLED, OF_TASK
 from vedette.engine.view import Cells, View, Windows, reference_of, view
+from vedette.errors import DataError
 from vedette.lake.kept import kept as read_kept
 from vedette.lake.tables import UTC as UTC_TYPE
 from vedette.lake.tables import Lake
@@ -85,15 +87,25 @@ def figures(
     estimate: bool = False,
     iou: float | None = None,
     score: float | None = None,
+    against: str = "reference",
 ) -> pl.DataFrame:
     """Figures by window, one row each; see ``Monitor.figures``. ``window_s`` is 0 for one window over all."""
     if estimate and by is not None:
         raise ValueError(f"by={by!r}: estimates are of all rows of a window; leave out by= or estimate=")
+    if against not in ("reference", TRAINING):
+        raise ValueError(f"against={against!r}: must be reference or {TRAINING}")
     if isinstance(as_of, list | tuple):
         if not as_of:
             raise ValueError(f"as_of={as_of!r}: must be a moment, or a list of moments")
         asked: dict[str, Any] = {"feature": feature, "by": by, "version": version, "window_s": window_s}
-        asked |= {"since": since, "until": until, "estimate": estimate, "iou": iou, "score": score}
+        asked |= {
+            "since": since,
+            "until": until,
+            "estimate": estimate,
+            "iou": iou,
+            "score": score,
+            "against": against,
+        }
         return pl.concat([figures(lake, model, metric, **asked, as_of=one) for one in as_of])
     query = Query(
         names_of(metric, "metric"),
@@ -106,6 +118,7 @@ def figures(
         estimate,
         IOU if iou is None else iou,
         SCORE if score is None else score,
+        against,
     )
     columns_by = names_of(by, "by")
     if columns_by is not None and not isinstance(by, str) and len(columns_by) < len(by or ()):
@@ -175,6 +188,10 @@ def _of_summaries(lake: Lake, model: str, query: Query, columns_by: tuple[str, .
             f"estimate=True: figures of task {task!r} are not estimated without labels; leave it out"
         )
     _check_features(query, seen)
+    if query.reference and query.against == TRAINING and not (seen.summaries["part"] == TRAINING).any():
+        raise DataError(
+            "against='training': no reference came with training rows: reference(data, training=...)"
+        )
     if seen.extent is None:
         return pl.DataFrame(schema=FIGURE_SCHEMA)
     length_us = span.window_us or seen.extent[1] + own - seen.extent[0]
@@ -236,7 +253,7 @@ class _Found:
     def add(self, column: str, grid: Grid, blocks: Iterable[Cells]) -> None:
         """Read the figures of one column off its summaries."""
         statistics = self.query.of_column(column, grid)
-        reference = reference_of(self.seen, column) if self.query.reference else None
+        reference = reference_of(self.seen, column, self.query.against) if self.query.reference else None
         if reference is not None and reference.grid != grid:
             reference = None
         feature = None if column in LABELLED else feature_of(column)

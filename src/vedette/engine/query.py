@@ -93,9 +93,10 @@ class Span:
 class Query:
     """The figures that are asked for; None stands for all.
 
-    ``window_s`` is the length of the windows in seconds, 0 for one window over all, None for the model's own. With
-    ``estimate`` what windows whose labels have not come are estimated by is read too. ``iou`` and ``score`` are of figures
-    of boxes: how much two must overlap to be the same, and from which score on one is found.
+    ``window_s`` is the length of the windows in seconds, 0 for one window over all, None for the model's own. With ``estimate``
+    what windows whose labels have not come are estimated by is read too. ``iou`` and ``score`` are of figures of boxes: how
+    much two must overlap to be the same, and from which score on one is found. ``against`` is what is compared with: the
+    ``reference``, or the rows that the model was trained on, which came with it (``training``).
     """
 
     metrics: tuple[str, ...] | None = None
@@ -108,6 +109,7 @@ class Query:
     estimate: bool = False
     iou: float = IOU
     score: float = SCORE
+    against: str = "reference"
 
     @property
     def statistics(self) -> Mapping[str, Statistic | Breakdown]:

@@ -35,12 +35,13 @@ from vedette.engine.summarise import (
 from vedette.lake.arrivals import Reference
 from vedette.lake.classes import class_names
 from vedette.lake.events import latest_reference
+from vedette.lake.frames import OF_TRAINING
 from vedette.lake.tables import UTC, ModelTables
 from vedette.records import RESERVED, Settings
 from vedette.statistics.counting_scores import scored_grid
 from vedette.statistics.grid import DIRECTIONS, Grid, category_grid, numeric_grid, vector_grid
 
-__all__ = ["NOISE_ROWS", "REHEARSAL", "Counting", "counting", "pending", "take", "write_grids"]
+__all__ = ["NOISE_ROWS", "REHEARSAL", "TRAINING", "Counting", "counting", "pending", "take", "write_grids"]
 
 NOISE_ROWS = 100_000
 """Rows at most, in order of time, from which the dependence of the reference is read."""
@@ -48,6 +49,9 @@ NOISE_ROWS = 100_000
 
 REHEARSAL = "rehearsal"
 """The part of the table ``summaries`` that has a reference's labelled rows by stretches of its time."""
+
+TRAINING = "training"
+"""The part of the table ``summaries`` that has the rows that the model was trained on, on the grids of the reference."""
 
 STRETCHES, STRETCHES_MIN, PARTS = 200, 10, 30
 STRETCH_ROWS = 100
@@ -58,7 +62,8 @@ class Counting:
     """A reference with the grids that it is counted on, before anything is written.
 
     ``shape`` is what is in force with it; ``made`` are the grids that are not written yet, ``frames`` the rows of each column
-    that are counted. ``scored`` is the grid of scores that goes with labels and probabilities, None where there is none.
+    that are counted, ``training`` those of the rows that the model was trained on, where they came with it. ``scored`` is the
+    grid of scores that goes with labels and probabilities, None where there is none.
     """
 
     reference: Reference
@@ -68,6 +73,7 @@ class Counting:
     made: tuple[Grid, ...]
     frames: Mapping[str, pl.DataFrame]
     scored: Grid | None
+    training: Mapping[str, pl.DataFrame]
 
     @property
     def name(self) -> str:
@@ -79,6 +85,14 @@ class Counting:
         return [
             _whole(column, "", frame, self.shape.grids[column], self.reference.version)
             for column, frame in self.frames.items()
+            if only is None or column in only
+        ]
+
+    def trained(self, only: Collection[str] | None = None) -> list[Increment]:
+        """The counts of the rows that the model was trained on, of all columns or of those asked for."""
+        return [
+            _whole(column, "", frame, self.shape.grids[column], self.reference.version)
+            for column, frame in self.training.items()
             if only is None or column in only
         ]
 
@@ -99,6 +113,9 @@ def counting(tables: ModelTables, shape: Shape, reference: Reference) -> Countin
         pl.lit(reference.version).alias("version")
     )
     rows = spread(rows, shape.settings)
+    trained = rows.clear()
+    if OF_TRAINING in rows.columns:
+        trained, rows = (rows.filter(own).drop(OF_TRAINING) for own in (OF_TRAINING, ~pl.col(OF_TRAINING)))
     name = f"{reference.identifier}/{reference.number}"
     ours = (
         tables["grids"].scan().filter(pl.col("source") == name).select("column").collect()["column"].to_list()
@@ -110,6 +127,7 @@ def counting(tables: ModelTables, shape: Shape, reference: Reference) -> Countin
     pilot = rows.head(min(PILOT_ROWS, rows.height // 5))
     made = []
     frames: dict[str, pl.DataFrame] = {}
+    training: dict[str, pl.DataFrame] = {}
     columns = columns_of(rows)
     outputs = {*RESERVED, *own_columns(shape.settings)}
     features = [name for name in columns if name not in outputs and not name.startswith("probability")]
@@ -132,12 +150,14 @@ def counting(tables: ModelTables, shape: Shape, reference: Reference) -> Countin
         if column in LABELLED:
             frame = frame.filter(class_names(frame["label"]).is_not_null())
         frames[column] = frame
+        if trained.height and column not in LABELLED:
+            training[column] = trained
     scored = scored_grid(grids[QUALITY], SCORES) if QUALITY in grids else None
     if scored is not None and grids.get(SCORES) != scored:
         made.append(scored)
         grids[SCORES] = scored
     in_force = replace(shape, grids=grids, expected=tuple(features))
-    return Counting(reference, rows, tuple(features), in_force, tuple(made), frames, scored)
+    return Counting(reference, rows, tuple(features), in_force, tuple(made), frames, scored, training)
 
 
 def pending(tables: ModelTables, shape: Shape, references: Sequence[Reference]) -> Counting | None:
@@ -182,7 +202,8 @@ def take(tables: ModelTables, reference: Reference, arrival: int, now: datetime)
         findings,
         now,
     )
-    return pl.concat([to_frame(found, "reference", arrival), to_frame(new.rehearsal(), REHEARSAL, arrival)])
+    beside = [to_frame(new.rehearsal(), REHEARSAL, arrival), to_frame(new.trained(), TRAINING, arrival)]
+    return pl.concat([to_frame(found, "reference", arrival), *beside])
 
 
 def _stretches(frame: pl.DataFrame, grid: Grid, version: str, window_us: int) -> list[Increment]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -22,6 +23,7 @@ POINTS_MAX = 200_000
 
 _SPLITS = {"train": "train", "val": "validation", "validation": "validation", "test": "test"}
 _FIGURES = ("f1", "accuracy")  # by which splits are compared, the first that all of them have
+_SAME_ROWS = ("rows", "loss", "row_counts")  # of two evaluations that are compared row by row
 _OF_LAST = ("step_s",)  # what the run before is compared by
 
 
@@ -46,7 +48,52 @@ def training_of(kept: Kept, found: dict[str, RunRecord], run: str) -> Training:
         there = set(kept.metrics(earlier[-1]))
         last = Training({name: _curve(kept, earlier[-1], name) for name in _OF_LAST if name in there})
     finished = found[run].status != "running"
-    return Training(series, splits=_splits(events, series), last=last, finished=finished)
+    facts = {**_of_data(events), **_of_classes(events), **_of_rows(kept, events, earlier, run)}
+    return Training(series, splits=_splits(events, series), last=last, finished=finished, **facts)
+
+
+def _of_data(events: pl.DataFrame) -> dict[str, Any]:
+    """What ``run.data`` found of the sets that went in."""
+    told = _details(events, "data")
+    if not told:
+        return {}
+    names = ("duplicates", "n_validation", "feature_auc", "n_positive", "n_negative")
+    return {name: told[-1][name] for name in names if told[-1].get(name) is not None}
+
+
+def _of_classes(events: pl.DataFrame) -> dict[str, Any]:
+    """The shares of classes of the last evaluation, of the validation set where there is one."""
+    told = {
+        _SPLITS.get(str(one.get("split"))): one
+        for one in _details(events, "evaluated")
+        if one.get("n_predicted")
+    }
+    one = next((told[name] for name in ("validation", "test", "train") if name in told), None)
+    names = ("label_shares", "predicted_shares", "n_predicted")
+    return {} if one is None else {name: one[name] for name in names}
+
+
+def _of_rows(kept: Kept, events: pl.DataFrame, earlier: Sequence[str], run: str) -> dict[str, Any]:
+    """The losses of this run and of the last one before it that was evaluated on the same rows, of a test set by preference."""
+    own = {
+        _SPLITS.get(str(one.get("split"))): one
+        for one in _details(events, "evaluated")
+        if one.get("row_losses")
+    }
+    for split in ("test", "validation"):
+        one = own.get(split)
+        if one is None:
+            continue
+        for name in reversed([before for before in earlier if before != run]):
+            others = _details(kept.events.filter(pl.col("name") == name), "evaluated")
+            same = [other for other in others if all(other.get(key) == one[key] for key in _SAME_ROWS)]
+            if same:
+                return {
+                    "row_losses": np.array(one["row_losses"], dtype=np.float64),
+                    "last_row_losses": np.array(same[-1]["row_losses"], dtype=np.float64),
+                    "row_counts": np.array(one["row_counts"], dtype=np.float64),
+                }
+    return {}
 
 
 def _curve(kept: Kept, run: str, name: str) -> tuple[np.ndarray, np.ndarray]:
@@ -60,7 +107,7 @@ def _curve(kept: Kept, run: str, name: str) -> tuple[np.ndarray, np.ndarray]:
     return steps.astype(np.int64), values.astype(np.float64)
 
 
-def _details(events: pl.DataFrame, kind: str) -> list[dict[str, object]]:
+def _details(events: pl.DataFrame, kind: str) -> list[dict[str, Any]]:
     rows = events.filter(pl.col("kind") == kind).sort("time", maintain_order=True)
     return [json.loads(text)["detail"] for text in rows["detail"].to_list()]
 

@@ -25,7 +25,8 @@ from vedette.records import RUN
 from vedette.statistics.thinning import thin
 
 __all__ = [
-    "RunRecord", "RunStore", "begin", "curves", "is_runs", "points", "records", "round_of_runs", "runs", "runs_of",
+    "RunRecord", "RunStore", "alive", "begin", "curves", "is_runs", "points", "records", "round_of_runs",
+    "runs", "runs_of", "tell",
 ]  # fmt: skip
 
 _ALIVE_S = 600.0  # a run of another machine counts as running for so long after its last row
@@ -81,21 +82,19 @@ def records(kept: Kept, now_s: float) -> dict[str, RunRecord]:
     for when, kind, name, version, text in kept.events.select(
         "time", "kind", "name", "version", "detail"
     ).iter_rows():
-        if kind in ("settings", "column_appeared", "column_vanished", "type_changed"):
-            continue
         detail = json.loads(text)["detail"]
         one = found.setdefault(name, RunRecord(name))
-        _tell(one, kind, when, version, detail)
+        tell(one, kind, when, version, detail)
     open_ones = [one for one in found.values() if one.status == "running"]
     newest = _newest(kept) if open_ones else {}
     for one in open_ones:
-        one.status, one.reason = _alive(one.process, newest.get(one.name), now_s)
+        one.status, one.reason = alive(one.process, newest.get(one.name), now_s)
         if one.status != "running":
             one.ended = newest.get(one.name)
     return found
 
 
-def _tell(one: RunRecord, kind: str, when: datetime, version: str, detail: dict[str, Any]) -> None:
+def tell(one: RunRecord, kind: str, when: datetime, version: str, detail: dict[str, Any]) -> None:
     """What an event says about a run."""
     if kind in ("run_started", "run_resumed"):
         one.version, one.process = version, detail
@@ -113,7 +112,7 @@ def _tell(one: RunRecord, kind: str, when: datetime, version: str, detail: dict[
         one.reason = failed or str(detail.get("reason") or "")
 
 
-def _alive(process: Mapping[str, Any], newest: datetime | None, now_s: float) -> tuple[str, str]:
+def alive(process: Mapping[str, Any], newest: datetime | None, now_s: float) -> tuple[str, str]:
     """Whether a run that has not ended still runs, and why not."""
     if process.get("imported"):
         if newest is not None and now_s - newest.timestamp() <= _ALIVE_S:

@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
+from vedette.engine.run_alerts import DIAGNOSED
 from vedette.engine.run_diagnosis import diagnose_run, finding_words
 from vedette.engine.runs import curves, runs, runs_of
 from vedette.errors import DataError, LakeError
 from vedette.lake.points import read
 from vedette.lake.tables import Lake
-from vedette.output import runs_page
+from vedette.output import runs_against, runs_page
 from vedette.output.curves import panels
 from vedette.output.runs_console import RunsShown
+from vedette.records import Status
 
-__all__ = ["list_runs", "show_runs", "write_page"]
+__all__ = ["list_runs", "show_runs", "write_list", "write_page"]
 
 _BUCKETS = 240  # of a curve in a terminal
 _PAGE_BUCKETS = 1000
-_OWN = ("run_started", "run_resumed", "run_params", "run_ended", "environment", "settings", "evaluated")
+_OWN = (
+    *("run_started", "run_resumed", "run_params", "run_ended", "environment", "evaluated", "architecture"),
+    DIAGNOSED,
+)
 _EVENTS = 10  # shown, the last ones
 
 
@@ -37,6 +43,14 @@ def _lake(location: str, model: str) -> Lake:
 def list_runs(location: str, model: str) -> pl.DataFrame:
     """The runs of a model; see ``Monitor.runs``."""
     return runs(_lake(location, model), model)
+
+
+def write_list(location: str, model: str, metric: str | None, path: Path) -> Path:
+    """Write the page of all runs of a model, parameters against results; returns its path."""
+    frame = list_runs(location, model)
+    pictures = runs_against.cards(runs_against.against(frame, metric))
+    path.write_text(runs_page.list_page(model, list(frame.iter_rows(named=True)), pictures), "utf-8")
+    return path
 
 
 def show_runs(
@@ -76,11 +90,26 @@ def _events(lake: Lake, model: str, names: Sequence[str]) -> tuple[str, ...]:
         document = json.loads(text)
         detail = document.get("detail", {})
         if kind == "run_alert":
-            words = f"{detail.get('level')}: {detail.get('title')}: {detail.get('text')}"
+            words = ": ".join(str(detail[key]) for key in ("level", "title", "text") if detail.get(key))
+        elif kind == "data":
+            words = _data_words(detail)
+        elif kind == "reference_given":
+            learned = (
+                f", {detail['training_rows']:,} training rows beside it" if detail["training_rows"] else ""
+            )
+            words = f"reference of {detail['rows']:,} rows{learned}"
         else:
             words = f"{kind} {', '.join(f'{k}={v}' for k, v in detail.items())}".strip()
-        found.append(f"{f'{name}: ' if len(names) > 1 else ''}step {document.get('step')}: {words}")
+        at = f"step {document['step']}: " if document.get("step", -1) >= 0 else ""
+        found.append(f"{f'{name}: ' if len(names) > 1 else ''}{at}{words}")
     return tuple(found)
+
+
+def _data_words(detail: Mapping[str, Any]) -> str:
+    """The rows of the sets that went in, and what was found of them."""
+    rows = ", ".join(f"{name} {n:,}" for name, n in detail["rows"].items())
+    found = [f"{one['verdict']} {one['words']}" for one in detail["findings"] if one["verdict"] != Status.OK]
+    return f"data: {rows} rows" + (f"; {'; '.join(found)}" if found else "")
 
 
 def write_page(location: str, model: str, names: Sequence[str], metric: str | None, path: Path) -> Path:

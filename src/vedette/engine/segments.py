@@ -21,8 +21,8 @@ from vedette.engine.summarise import (
     summarise_levels,
 )
 from vedette.engine.view import Cells, View
-from vedette.lake.classes import in_order
 from vedette.lake.rows import base_of, matches, variants
+from vedette.records import in_order
 from vedette.statistics.grid import Grid
 from vedette.statistics.hashes import KEPT, by_window
 

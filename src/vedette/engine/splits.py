@@ -17,11 +17,12 @@ import polars as pl
 from vedette.engine.two_files.run import report
 from vedette.errors import SchemaError
 from vedette.lake.frames import frame_of
-from vedette.records import Status
+from vedette.records import Status, in_order
 from vedette.statistics.intervals import share as share_limits
+from vedette.statistics.rank_correlation import rank_correlation
 from vedette.statistics.roc_auc import area_by_class
 
-__all__ = ["SplitFinding", "Splits", "splits"]
+__all__ = ["SplitFinding", "Splits", "areas", "splits"]
 
 LEVEL = 0.95
 SHARED_MATTERS = 0.01
@@ -184,6 +185,36 @@ def splits(
         classes,
         tuple(sorted(found, key=lambda one: order.index(one.verdict))),
     )
+
+
+def areas(train: Any, target: str, left_out: Sequence[str | None] = ()) -> tuple[dict[str, float], int, int]:
+    """The area under the ROC curve of each column by itself, of a target of two classes, and the rows of each class.
+
+    The second class in order is the positive one. Columns without an order, and those with fewer than 20 rows of a class, have
+    none; a target of other than two classes has none of any.
+    """
+    frame = frame_of(train)
+    classes = _classes({"train": frame}, target).get("train", {})
+    if len(classes) != 2:
+        return {}, 0, 0
+    positive = in_order(classes)[1]
+    found = {}
+    for name in frame.columns:
+        kind = frame.schema[name]
+        if name in {target, *left_out, *_NOT_COMPARED} or not (
+            kind.is_numeric() or kind.is_temporal() or kind == pl.Boolean
+        ):
+            continue
+        own = frame.select(pl.col(name).to_physical().cast(pl.Float64).alias("x"), pl.col(target).alias("y"))
+        own = own.filter(pl.col("x").is_finite() & pl.col("y").is_not_null())
+        hits = (own["y"].cast(pl.String) == positive).to_numpy()
+        if min(hits.sum(), (~hits).sum()) < _CLASS_ROWS_MIN:
+            continue
+        cells = own["x"].rank("dense").to_numpy().astype(np.int64) - 1
+        n = int(cells.max()) + 1
+        positives, negatives = (np.bincount(cells[mask], minlength=n) for mask in (hits, ~hits))
+        found[name] = float(area_by_class(positives, negatives, LEVEL)[0])
+    return found, classes[positive], sum(classes.values()) - classes[positive]
 
 
 def _check(frames: Mapping[str, pl.DataFrame], named: Sequence[str]) -> None:
@@ -415,17 +446,10 @@ def _tells_by_level(own: pl.DataFrame) -> tuple[str, float, float, float] | None
 
 def _tells_number(own: pl.DataFrame) -> tuple[str, float, float, float] | None:
     """The share of the target's variance that one column's order explains, with Fisher's interval of Spearman's rho."""
-    x, y = (own[name].to_physical().cast(pl.Float64) for name in ("x", "y"))
-    there = x.is_finite() & y.is_finite()
-    x, y = x.filter(there).rank(), y.filter(there).rank()
-    n = len(x)
-    if n < _CLASS_ROWS_MIN or x.std() == 0 or y.std() == 0:
-        return None
-    rho = float(np.corrcoef(x.to_numpy(), y.to_numpy())[0, 1])
-    bound = min(abs(rho), 1 - 1e-12)
-    half = 1.96 * np.sqrt((1 + bound**2 / 2) / (n - 3))
-    low, high = (float(np.tanh(np.arctanh(bound) + side * half)) for side in (-1, 1))
-    if low < _AREA_MATTERS:
+    x, y = (own[name].to_physical().cast(pl.Float64).to_numpy() for name in ("x", "y"))
+    rho, *limits, n = rank_correlation(x, y, LEVEL)
+    low, high = sorted(abs(one) for one in limits)
+    if n < _CLASS_ROWS_MIN or not low >= _AREA_MATTERS:
         return None
     return f"orders the rows as the target does: rank correlation {rho:.4f}", abs(rho), low, high
 

@@ -10,7 +10,7 @@ import polars as pl
 
 from vedette.capture.journal import producers
 from vedette.engine.query import Query, Span
-from vedette.engine.reference import REHEARSAL, Counting, pending
+from vedette.engine.reference import REHEARSAL, TRAINING, Counting, pending
 from vedette.engine.stored import Increment, levels_of, of_frame, to_frame
 from vedette.engine.summarise import LABELLED, Shape, increments
 from vedette.errors import LakeError
@@ -115,6 +115,8 @@ def _counted_reference(given: Counting, query: Query | None) -> pl.DataFrame:
     frames = [to_frame(given.whole(only), "reference", _NEXT)]
     if query is not None and query.estimate:
         frames.append(to_frame(given.rehearsal(), REHEARSAL, _NEXT))
+    if query is not None and query.against == TRAINING:
+        frames.append(to_frame(given.trained(only), TRAINING, _NEXT))
     return pl.concat(frames)
 
 
@@ -155,6 +157,8 @@ def _read(
         if arrival is not None:
             if query is not None and query.estimate:
                 of_reference |= pl.col("part") == REHEARSAL
+            if query is not None and query.against == TRAINING:
+                of_reference |= pl.col("part") == TRAINING
             wanted |= of_reference & (pl.col("arrival") == arrival)
     if query is not None:
         wanted &= pl.col("column").is_in(sorted(query.columns(shape.all_grids)))
@@ -254,9 +258,9 @@ def windows(seen: View, column: str, span: Span) -> tuple[np.ndarray, Summary | 
     return starts, levels_of(rows, summary.grid, group, len(starts)).effective
 
 
-def reference_of(seen: View, column: str) -> Summary | None:
-    """The summary of a column over the newest reference, None where it has none."""
-    rows = seen.summaries.filter(pl.col("part") == "reference")
+def reference_of(seen: View, column: str, part: str = "reference") -> Summary | None:
+    """The summary of a column over the newest reference, or over the training rows that came with it; None without."""
+    rows = seen.summaries.filter(pl.col("part") == part)
     rows = rows.filter(pl.col("column") == column)
     summary = _on_grid(seen, column, rows)
     return None if summary is None else summary.merged()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Collection, Sequence
 
 import numpy as np
@@ -10,9 +9,9 @@ import numpy.typing as npt
 import polars as pl
 
 from vedette.errors import SchemaError
-from vedette.records import class_name
+from vedette.records import class_name, in_order
 
-__all__ = ["check_classes", "class_names", "classes_of", "few_whole", "in_order", "scores_of"]
+__all__ = ["check_classes", "class_names", "classes_of", "few_whole", "scores_of"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -32,21 +31,6 @@ def class_names(column: pl.Series) -> pl.Series:
         distinct, pl.Series(names, dtype=pl.String), default=None, return_dtype=pl.String
     )
     return mapped.rename(column.name)
-
-
-def in_order(names: Collection[str]) -> list[str]:
-    """Names by size where all are finite numbers, else as text; the same whatever order they come in.
-
-    >>> in_order({"10", "9", "9.0"}), in_order({"1", "nan"}), in_order({"b", "a"})
-    (['9', '9.0', '10'], ['1', 'nan'], ['a', 'b'])
-    """
-    try:
-        sizes = {name: float(name) for name in names}
-    except ValueError:
-        return sorted(names)
-    if not all(map(math.isfinite, sizes.values())):
-        return sorted(names)
-    return sorted(names, key=lambda name: (sizes[name], name))
 
 
 def classes_of(names: Collection[str]) -> tuple[str, ...]:

@@ -23,6 +23,7 @@ from vedette.lake.vectors import closed_vectors, lengths, spread_classes, unfit_
 from vedette.records import RESERVED, STRUCTURED, Field, Physical, Role, check_feature_names, is_storable
 
 __all__ = [
+    "OF_TRAINING",
     "POLARS",
     "Rows",
     "check_mapping",
@@ -38,6 +39,9 @@ log = logging.getLogger("vedette")
 _REFUSED = "_refused"  # why a row's prediction or label cannot be taken, while rows are looked at
 _YEAR_10000_US = 253_402_300_799_000_000
 _ISO = r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}|$)"  # other orders of day and month can only be guessed
+
+OF_TRAINING = "_training"
+"""Of a reference that came with rows that the model was trained on: True for these."""
 
 POLARS: dict[Physical, pl.DataType] = {
     Physical.FLOAT64: pl.Float64(),

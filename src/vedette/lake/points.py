@@ -33,6 +33,7 @@ _COMPACT_EVERY = 64  # commits to the table of points
 _KEYS = ("run", "step", "time")
 _OWN = tuple(SCHEMAS["points"])
 _EVENT_COLUMNS = {**SCHEMAS["events"], "_producer": pl.String(), "_sequence": pl.Int64()}
+_OF_RUN = '{"step": '  # how the details of a run's events begin
 _POINTS, _EVENTS = ("predictions", "batch"), ("labels",)
 
 
@@ -111,7 +112,9 @@ def read(lake: Lake, model: str) -> Kept:
         fresh = collect(lake, model, marks)
         known = [name for name in points.columns(seen["points"]) if name not in _OWN]
         rows = _wide(fresh.predictions, known)
-        old_events = events.scan(seen["events"]).select(list(SCHEMAS["events"])).collect()
+        # others of the table are of channels and settings
+        of_runs = pl.col("detail").str.starts_with(_OF_RUN)
+        old_events = events.scan(seen["events"]).filter(of_runs).select(list(SCHEMAS["events"])).collect()
         if not any(table.moved_on(seen[table.name]) for table in (points, events)):
             break
     else:

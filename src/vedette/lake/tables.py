@@ -80,7 +80,7 @@ SCHEMAS: dict[str, dict[str, pl.DataType]] = {
     # increments: what one arrival added to one window, as known from one window on; figures are their sums
     "summaries": {
         "version": pl.String(),
-        "part": pl.String(),  # live, joined, reference, or rehearsal: the reference by stretches of its time
+        "part": pl.String(),  # live, joined, reference, rehearsal (it by stretches of its time), or training
         "column": pl.String(),
         "segment": pl.String(),  # empty: all rows
         "grid": pl.String(),

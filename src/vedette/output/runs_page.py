@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import polars as pl
 
@@ -15,7 +15,7 @@ from vedette.output.names import bidi, html
 from vedette.output.runs_console import RunsShown, limited_by
 from vedette.output.theme import DARK, LIGHT
 
-__all__ = ["page"]
+__all__ = ["list_page", "page"]
 
 _WIDTH, _HEIGHT = 1000, 260
 _LINES = 6
@@ -28,6 +28,9 @@ main{{max-width:1060px;margin:auto;padding:24px}}
 table{{border-collapse:collapse;display:block;overflow-x:auto}}
 td,th{{text-align:left;padding:3px 12px 3px 0;border-bottom:1px solid var(--line)}}
 svg{{width:100%;height:auto;display:block}}text{{fill:var(--dim);font-size:12px}}.grid{{stroke:var(--line)}}
+.grid3{{display:grid;grid-template-columns:repeat(auto-fill,minmax(280px,1fr));gap:18px}}figure{{margin:0}}
+.line td,.line th{{white-space:nowrap}}
+.p0{{fill:var(--l0);opacity:.8}}
 h2{{font-size:17px;margin:0 0 6px}}.dot{{display:inline-block;width:10px;height:10px;border-radius:5px;margin:0 5px 0 12px}}
 """ + "".join(
     f".m{k}{{stroke:var(--l{k});fill:none;stroke-width:1.6}}.b{k}{{fill:var(--l{k});opacity:.2}}.d{k}{{background:var(--l{k})}}"
@@ -35,20 +38,60 @@ h2{{font-size:17px;margin:0 0 6px}}.dot{{display:inline-block;width:10px;height:
 )
 
 
+def list_page(model: str, rows: Sequence[Mapping[str, object]], pictures: str) -> str:
+    """The page of all runs of a model: what each was given and reached, and parameters against results (``pictures``)."""
+    shown = RunsShown(model, tuple(rows), ())
+    return _page(
+        f"{model}: {len(rows):,} runs",
+        f"<h1>{bidi(model, 80)}: {len(rows):,} runs</h1>{_by_run(shown)}{pictures}",
+    )
+
+
 def page(shown: RunsShown) -> str:
     """The page as text that encodes as UTF-8. Names are escaped; nothing is loaded from elsewhere, and there is no script."""
     title = ", ".join(str(row["name"]) for row in shown.runs)
+    events = "".join(f"<p>{html(one)}</p>" for one in shown.events)
+    curves = "".join(map(_card, [one for one in shown.panels if one.moves]))
+    return _page(
+        title, f"<h1>{bidi(shown.model, 80)}: {bidi(title, 200)}</h1>{_table(shown)}{events}{curves}"
+    )
+
+
+def _page(title: str, body: str) -> str:
     digest = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
     policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
-    events = "".join(f"<p>{html(one)}</p>" for one in shown.events)
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
         f"<title>{html(title, 80)}</title><style>{STYLE}</style></head><body><main>"
-        f"<h1>{bidi(shown.model, 80)}: {bidi(title, 200)}</h1>{_table(shown)}{events}"
-        f"{''.join(map(_card, [one for one in shown.panels if one.moves]))}</main></body></html>\n"
+        f"{body}</main></body></html>\n"
     )
+
+
+def _by_run(shown: RunsShown) -> str:
+    """Each run as a row: status, parameters that differ, results."""
+    own = ["status", "started", "reason", "steps"]
+    names = [name for name in dict.fromkeys(key for row in shown.runs for key in row) if "." in name]
+    names = [name for name in names if limited_by(name, names) is None]
+    told = [name for name in names if any(row.get(name) not in (None, "") for row in shown.runs)]
+    same = {
+        name
+        for name in told
+        if name.startswith("params.") and len({str(row.get(name)) for row in shown.runs}) == 1
+    }
+    heads = [name for name in (*own, *told) if name not in same and any(row.get(name) for row in shown.runs)]
+    alike = ", ".join(
+        f"{name.partition('.')[2]} {_word(shown.runs[0].get(name))}" for name in told if name in same
+    )
+    rows = "".join(
+        f"<tr><th>{bidi(str(row['name']), 60)}</th>"
+        f"{''.join(f'<td>{html(_cell(row, name), 300)}</td>' for name in heads)}</tr>"
+        for row in shown.runs
+    )
+    head = "".join(f"<th>{html(name.partition('.')[2] or name, 60)}</th>" for name in heads)
+    said = f"<p class=dim>alike in all: {html(alike, 1000)}</p>" if alike else ""
+    return f"<div class=card><table class=line><tr><th></th>{head}</tr>{rows}</table>{said}</div>"
 
 
 def _table(shown: RunsShown) -> str:

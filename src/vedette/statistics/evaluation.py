@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from vedette.records import class_name
+from vedette.records import class_name, in_order
 from vedette.statistics import STATISTICS, error_grid, quality_grid, summarise_error, summarise_quality
 from vedette.statistics.estimates import check_level
 from vedette.statistics.grid import CLASSES_MAX, Grid
 from vedette.statistics.summary import Summary
 
-__all__ = ["Value", "evaluate"]
+__all__ = ["Rows", "Value", "evaluate", "figures_of", "rows_of"]
 
 Floats = npt.NDArray[np.float64]
 Value = tuple[float, float, float, int, str | None]
@@ -23,6 +24,27 @@ Value = tuple[float, float, float, int, str | None]
 
 FEW = 50  # as where files are compared: of more whole numbers than this nobody made classes
 _NOT_OF_A_SET = ("rows", "throughput_per_s", "error_rate")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rows:
+    """Labels and predictions of N rows as they were understood.
+
+    Of a regression ``true`` and ``told`` are numbers [N], NaN where there is none, and ``classes`` is empty. Of a
+    classification they are codes [N], -1 where there is none, of ``classes``, the first ``n_known`` of which the model has;
+    ``scores`` are probabilities [N] of the second of two classes, or [N, n_known].
+    """
+
+    true: npt.NDArray[Any]
+    told: npt.NDArray[Any]
+    classes: tuple[str, ...] = ()
+    n_known: int = 0
+    scores: Floats | None = None
+
+    @property
+    def task(self) -> str:
+        """classification or regression."""
+        return "classification" if self.classes else "regression"
 
 
 def evaluate(
@@ -54,21 +76,40 @@ def evaluate(
     0.25
     """
     check_level(level)
+    rows = rows_of(y_true, y_pred, probability=probability, task=task, classes=classes)
+    return figures_of(rows, metrics=metrics, level=level)
+
+
+def rows_of(
+    y_true: Any,
+    y_pred: Any = None,
+    *,
+    probability: Any = None,
+    task: str = "",
+    classes: Sequence[Any] | None = None,
+) -> Rows:
+    """Labels and predictions as :func:`evaluate` understands them, which says what each may be and raises the same."""
     if task not in ("", "classification", "regression"):
         raise ValueError(f"task={task!r}: must be classification or regression, or left out")
     labels = _column("y_true", y_true, None)
-    n = len(labels)
-    predictions = None if y_pred is None else _column("y_pred", y_pred, n)
+    predictions = None if y_pred is None else _column("y_pred", y_pred, len(labels))
     if not task:
         told = classes is not None or probability is not None
         task = "classification" if told or _are_classes(labels, predictions) else "regression"
-    if task == "regression":
-        if predictions is None:
-            raise ValueError("y_pred: a regression has predictions, and none were given")
-        truth, told_values = _numbers("y_true", labels), _numbers("y_pred", predictions)
-        summary = summarise_error(error_grid(truth, told_values), truth, told_values)
+    if task == "classification":
+        return _classified(labels, predictions, probability, classes)
+    if predictions is None:
+        raise ValueError("y_pred: a regression has predictions, and none were given")
+    return Rows(_numbers("y_true", labels), _numbers("y_pred", predictions))
+
+
+def figures_of(rows: Rows, *, metrics: Sequence[str] | None = None, level: float = 0.95) -> dict[str, Value]:
+    """The figures of rows, see :func:`evaluate`."""
+    if rows.task == "regression":
+        summary = summarise_error(error_grid(rows.true, rows.told), rows.true, rows.told)
     else:
-        summary = _quality(labels, predictions, probability, classes)
+        grid: Grid = quality_grid(rows.classes[: rows.n_known], rows.scores)
+        summary = summarise_quality(grid, rows.true, rows.told, rows.classes, rows.scores)
     return _figures(summary, metrics, level)
 
 
@@ -90,7 +131,7 @@ def _figures(summary: Summary, metrics: Sequence[str] | None, level: float) -> d
     return found
 
 
-def _quality(labels: Any, predictions: Any, probability: Any, classes: Sequence[Any] | None) -> Summary:
+def _classified(labels: Any, predictions: Any, probability: Any, classes: Sequence[Any] | None) -> Rows:
     scores = None if probability is None else np.asarray(_on_host(probability), dtype=np.float64)
     n = len(labels)
     if scores is not None and (scores.ndim not in (1, 2) or len(scores) != n):
@@ -102,7 +143,7 @@ def _quality(labels: Any, predictions: Any, probability: Any, classes: Sequence[
         names = tuple(class_name(one) for one in classes)
     else:
         seen = {one for one in (*true, *(told or ())) if one is not None}
-        names = ("0", "1") if seen <= {"0", "1"} else tuple(_in_order(seen))
+        names = ("0", "1") if seen <= {"0", "1"} else tuple(in_order(seen))
     if len(set(names)) != len(names) or not 2 <= len(names) <= CLASSES_MAX:
         raise ValueError(
             f"classes: {len(names)} names, {len(set(names))} different: must be 2 to {CLASSES_MAX} different ones"
@@ -125,13 +166,12 @@ def _quality(labels: Any, predictions: Any, probability: Any, classes: Sequence[
     elif told is None:
         raise ValueError("y_pred and probability: must be one of them at least")
     told = told if told is not None else likeliest
-    every = (*names, *_in_order({one for one in (*true, *told) if one is not None} - set(names)))
+    every = (*names, *in_order({one for one in (*true, *told) if one is not None} - set(names)))
     place = {name: number for number, name in enumerate(every)}
     codes = [
         np.array([-1 if one is None else place[one] for one in part], dtype=np.int64) for part in (true, told)
     ]
-    grid: Grid = quality_grid(names, scores)
-    return summarise_quality(grid, codes[0], codes[1], every, scores)
+    return Rows(codes[0], codes[1], every, len(names), scores)
 
 
 def _are_classes(labels: Any, predictions: Any) -> bool:
@@ -197,14 +237,3 @@ def _names(values: Any) -> list[str | None]:
             distinct[one] = class_name(one)
         found.append(distinct[one])
     return found
-
-
-def _in_order(names: Collection[str]) -> list[str]:
-    """By size where all are finite numbers, else as text."""
-    try:
-        sizes = {name: float(name) for name in names}
-    except ValueError:
-        return sorted(names)
-    if not all(map(math.isfinite, sizes.values())):
-        return sorted(names)
-    return sorted(names, key=lambda name: (sizes[name], name))

@@ -9,6 +9,7 @@ from typing import Any
 
 from vedette.capture.training.nan_events import NanEvents
 from vedette.capture.training.protocol import TrainingRun
+from vedette.capture.training.stopping import EarlyStopping
 from vedette.capture.training.told import Told
 
 __all__ = ["Iterations", "prefix_of"]
@@ -39,11 +40,24 @@ def prefix_of(data: str, given: Mapping[str, str] | None = None, n_numbered: int
 class Iterations:
     """Logs the iterations of one training: the steps are those that the booster counts, from 1 on."""
 
-    def __init__(self, run: TrainingRun, by: str, names: Mapping[str, str] | None, step: int) -> None:
+    def __init__(
+        self,
+        run: TrainingRun,
+        by: str,
+        names: Mapping[str, str] | None,
+        step: int,
+        early_stopping: EarlyStopping | None = None,
+    ) -> None:
         self._run, self._names, self._base = run, names, step
+        self._stopping = early_stopping
         self.told = Told(run, by)
         self._nan = NanEvents(run)
         self._last: float | None = None
+
+    @property
+    def stop(self) -> bool:
+        """Whether the training is to end after this iteration."""
+        return self._stopping is not None and self._stopping.stopped
 
     def begins(self, *, now: bool, **detail: Any) -> None:
         """A training begins, or began (``now`` is False) before its first iteration; ``detail`` is told of the model."""
@@ -67,4 +81,6 @@ class Iterations:
             if self._nan.loss(step, value):
                 self.told.say("nan", f"{name} is {value}")
         self._nan.fine = step if not self._nan.loss_told else self._nan.fine
+        if self._stopping is not None:
+            self._stopping.see(step, row)
         self._last = time.perf_counter()

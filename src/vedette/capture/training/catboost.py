@@ -7,19 +7,26 @@ from typing import Any
 
 from vedette.capture.training.boosters import Iterations
 from vedette.capture.training.protocol import TrainingRun
+from vedette.capture.training.stopping import EarlyStopping
 from vedette.capture.training.told import need
 
 __all__ = ["callback"]
 
 
-def callback(run: TrainingRun, *, names: Mapping[str, str] | None = None, step: int = 0) -> Any:
+def callback(
+    run: TrainingRun,
+    *,
+    names: Mapping[str, str] | None = None,
+    step: int = 0,
+    early_stopping: EarlyStopping | None = None,
+) -> Any:
     """An object with ``after_iteration`` as CatBoost asks for; on a GPU CatBoost takes no callbacks.
 
     Metrics of ``learn`` have their own name (``Logloss``), those of ``validation`` begin with ``val_``; ``names`` says it
-    otherwise. ``step`` is the number of iterations before this training.
+    otherwise. ``step`` is the number of iterations before this training. ``early_stopping`` (``run.early_stopping``) ends it.
     """
     need("catboost")
-    return _Watching(Iterations(run, "catboost", names, step))
+    return _Watching(Iterations(run, "catboost", names, step, early_stopping))
 
 
 class _Watching:
@@ -34,9 +41,9 @@ class _Watching:
         return dict(self._iterations.told.reasons)
 
     def after_iteration(self, info: Any) -> bool:
-        """Log the metrics; True, so that the training goes on."""
+        """Log the metrics; True where the training is to go on."""
         self._iterations.told.guarded("metrics", self._call, info)
-        return True
+        return not self._iterations.stop
 
     def _call(self, info: Any) -> None:
         if not self._begun:

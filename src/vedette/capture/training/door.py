@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from vedette.capture.training.protocol import TrainingRun
+from vedette.capture.training.protocol import Tools, TrainingRun
 
 if TYPE_CHECKING:
     from vedette.capture.training.checkpoints import Checkpoints
+    from vedette.capture.training.stopping import EarlyStopping
     from vedette.capture.training.torch import TorchWatch
 
 __all__ = ["TrainingDoor"]
@@ -18,11 +19,12 @@ __all__ = ["TrainingDoor"]
 class TrainingDoor:
     """A part of a run: each method loads what it needs when it is called, and nothing before.
 
-    ``evaluator`` is what makes figures of labels and predictions (``statistics.evaluation.evaluate``), put into a run by
-    whoever makes it: statistics are a room that this one does not know.
+    ``tools`` are what it takes of statistics, judgement and the lake, put into a run by whoever makes it: those are rooms that
+    this one does not know.
     """
 
-    evaluator: Callable[..., dict[str, tuple[float, float, float, int, str | None]]] | None = None
+    tools: Tools | None = None
+    _stopping: EarlyStopping | None = None
 
     steps_behind = 0  # of a run that was resumed: the steps that it had before
 
@@ -56,12 +58,45 @@ class TrainingDoor:
         y: Any = None,
         *,
         validation_data: tuple[Any, Any] | None = None,
+        early_stopping: EarlyStopping | str | None = None,
         **arguments: Any,
     ) -> Any:
-        """Train a model by its own ``fit``, watched, and return what that returns, see ``capture.training.fit``."""
+        """Train a model by its own ``fit``, watched, and return what that returns, see ``capture.training.fit``.
+
+        ``early_stopping`` is one that :meth:`early_stopping` made, or the name of the figure that it stops by; with a name
+        ``checkpoints`` may be a folder, in which the best models by that figure are kept, and from which the best is put back.
+        """
         from vedette.capture.training.fit import fit
 
-        return fit(self._run(), model, x, y, validation_data=validation_data, **arguments)
+        if isinstance(early_stopping, str):
+            kept = arguments.pop("checkpoints", None)
+            if isinstance(kept, str | Path):
+                larger = self._tools("fit").larger_is_better(early_stopping)
+                kept = self.checkpoints(kept, by=early_stopping, best="max" if larger else "min")
+            early_stopping = self.early_stopping(early_stopping, checkpoints=kept)
+        return fit(
+            self._run(),
+            model,
+            x,
+            y,
+            validation_data=validation_data,
+            early_stopping=early_stopping,
+            **arguments,
+        )
+
+    def early_stopping(self, by: str = "val_loss", **arguments: Any) -> EarlyStopping:
+        """What ends a training where its figure surely got worse, gains nothing more, or is NaN: give it to ``fit`` or a
+        callback, or ask it in a loop of one's own, see ``capture.training.stopping.EarlyStopping``.
+
+        A run that ends after it was stopped so says why: ``finished`` with the reason, or ``stopped`` where a number was none.
+        """
+        from vedette.capture.training.stopping import EarlyStopping
+
+        made = EarlyStopping(self._run(), self._tools("early_stopping").should_stop, by=by, **arguments)
+        if self.steps_behind:
+            made.go_on(*self._tools("early_stopping").curve(by))
+        self._stopping = made
+        return made
 
     def evaluate(
         self,
@@ -79,12 +114,11 @@ class TrainingDoor:
         """Figures of a data set, each with its interval: logged as ``val_accuracy``, ``val_accuracy_low``, ``..._high``.
 
         ``split`` is what stands before their names (``train``, ``val``, ``test``). Returned is for each name the value, the
-        limits of its interval, the rows it rests on, and the reason where there is no value. What labels, predictions and
-        ``probability`` may be is said in ``statistics.evaluation.evaluate``; ``ValueError`` for what they cannot.
+        limits of its interval, the rows it rests on, and the reason where there is no value. Kept beside them are the mean
+        losses of 200 groups of rows, by which another run on the same rows is compared with this one. What labels, predictions
+        and ``probability`` may be is said in ``statistics.evaluation.evaluate``; ``ValueError`` for what they cannot.
         """
-        if self.evaluator is None:
-            raise RuntimeError("evaluate: the run was made without a Monitor, which knows of statistics")
-        found = self.evaluator(
+        found, facts = self._tools("evaluate").evaluate(
             y_true, y_pred, probability=probability, task=task, classes=classes, metrics=metrics, level=level
         )
         row: dict[str, float] = {}
@@ -96,8 +130,52 @@ class TrainingDoor:
         if row:
             self._run().log(step, **row)
         detail = {name: {"n": n, "reason": reason} for name, (_, _, _, n, reason) in found.items()}
-        self._run().event("evaluated", split=split, level=level, figures=detail)
+        self._run().event("evaluated", split=split, level=level, figures=detail, **facts)
         return found
+
+    def data(
+        self,
+        train: Any,
+        *,
+        validation: Any = None,
+        test: Any = None,
+        target: str | None = None,
+        groups: str | None = None,
+        time: str | None = None,
+        ignore: Sequence[str] = (),
+    ) -> Any:
+        """Say which data goes in: what the sets share and how they differ is found (``vedette.splits``), kept, and judged.
+
+        Returns the ``Splits`` that were found. Tables and columns are those of ``vedette.splits``, which says what it raises.
+        """
+        sets = {"validation": validation, "test": test}
+        found, facts = self._tools("data").data(
+            train, target=target, groups=groups, time=time, ignore=ignore, **sets
+        )
+        self._run().event("data", **facts)
+        return found
+
+    def reference(
+        self,
+        x: Any,
+        y: Any = None,
+        *,
+        prediction: Any = None,
+        probability: Any = None,
+        names: Sequence[str] | None = None,
+        training: Any = None,
+    ) -> None:
+        """Make a set of rows, as a rule the validation set, what is normal for this version from now on.
+
+        ``x`` are the features [N, F], a table or an array with ``names`` of its columns; ``y`` the labels [N], ``prediction``
+        those of the model [N], ``probability`` [N] of the second of two classes or [N, K] of all. ``training`` are the features
+        that it was trained on: what is served is then told apart from them too (``monitor.figures(..., against="training")``).
+        Raises ``SchemaError`` or ``ValueError`` for what has other lengths or no names, and ``DataError`` for too few rows.
+        """
+        said = self._tools("reference").reference(
+            x, y, prediction=prediction, probability=probability, names=names, training=training
+        )
+        self._run().event("reference_given", **said)
 
     def checkpoints(self, folder: str | Path, **arguments: Any) -> Checkpoints:
         """Keep the best and the last model of a training in a folder, see ``capture.training.checkpoints``."""
@@ -109,6 +187,13 @@ class TrainingDoor:
         """Take off all hooks that this run has put on; called at the run's end."""
         for one in self.__dict__.pop("_attached", []):
             one.close()
+
+    def _tools(self, what: str) -> Tools:
+        if self.tools is None:
+            raise RuntimeError(
+                f"{what}: the run was made without a Monitor, which knows of statistics and the lake"
+            )
+        return self.tools
 
     def _run(self) -> TrainingRun:
         return cast(TrainingRun, self)

@@ -11,6 +11,7 @@ from typing import Any
 
 from vedette.capture.rejected import type_name
 from vedette.capture.training.protocol import TrainingRun
+from vedette.capture.training.stopping import EarlyStopping
 
 __all__ = ["FITS", "fit"]
 
@@ -34,12 +35,14 @@ def fit(
     y: Any = None,
     *,
     validation_data: tuple[Any, Any] | None = None,
+    early_stopping: EarlyStopping | None = None,
     **arguments: Any,
 ) -> Any:
     """Train a model, watched, and return what its own ``fit`` returns.
 
     ``x``, ``y`` and ``validation_data`` are what that takes, ``arguments`` go to it. ``watched={...}`` are arguments of the
-    framework's callback (``every``, ``names`` ...). Of Lightning ``trainer=`` is needed; a Trainer of transformers has its data
+    framework's callback (``every``, ``names`` ...). ``early_stopping`` ends the training, and puts the best weights back where it
+    keeps checkpoints and the weights can be. Of Lightning ``trainer=`` is needed; a Trainer of transformers has its data
     already. Raises ``TypeError`` for what is none of the models that are known.
     """
     classes = {
@@ -47,8 +50,21 @@ def fit(
     }
     for name, known in FITS.items():
         if classes.intersection(known):
-            return _HOW[name](run, model, x, y, validation_data, arguments)
+            if early_stopping is None:
+                return _HOW[name](run, model, x, y, validation_data, arguments)
+            if name in ("torch", "sklearn"):
+                arguments["early_stopping"] = early_stopping
+            else:
+                arguments["watched"] = {**arguments.get("watched", {}), "early_stopping": early_stopping}
+            found = _HOW[name](run, model, x, y, validation_data, arguments)
+            if name in _RESTORED:
+                early_stopping.restore(model.model if name == "transformers" else model)
+            return found
     raise TypeError(f"fit: model of type {type_name(type(model))}: must be one of {', '.join(FITS)}")
+
+
+_RESTORED = ("keras", "torch", "lightning", "transformers")
+"""The frameworks whose weights can be put back into a model that is there."""
 
 
 def _callback(run: TrainingRun, framework: str, watched: dict[str, Any]) -> Any:

@@ -16,6 +16,7 @@ from typing import Any
 from vedette.capture.training.keras_layers import KerasLayers, architecture
 from vedette.capture.training.nan_events import NanEvents
 from vedette.capture.training.protocol import TrainingRun
+from vedette.capture.training.stopping import EarlyStopping
 from vedette.capture.training.told import Told, need
 
 __all__ = ["callback"]
@@ -29,13 +30,15 @@ def callback(
     layers: Sequence[str] | None = None,
     updates_bytes_max: int = 1 << 30,
     step: int = 0,
+    early_stopping: EarlyStopping | None = None,
 ) -> Any:
     """A ``keras.callbacks.Callback`` for ``model.fit(callbacks=[...])``.
 
-    ``every`` so many batches the running metrics, the times and, with ``weights``, the layers' weights and gradients are
-    looked at; gradients where the backend keeps them, which PyTorch's does. ``layers`` are patterns of the layers that are
-    told; ``updates_bytes_max`` bounds the copy that ``update_ratio`` needs; ``step`` is the number of batches that a training
-    which goes on has behind it. Raises ``MissingExtraError`` without Keras, ``ValueError`` for numbers that cannot be.
+    ``every`` so many batches the running metrics, the times and, with ``weights``, the layers' weights and gradients are looked
+    at; gradients where the backend keeps them, which PyTorch's does. ``layers`` are patterns of the layers that are told;
+    ``updates_bytes_max`` bounds the copy that ``update_ratio`` needs; ``step`` is the number of batches that a training which
+    goes on has behind it; ``early_stopping`` (``run.early_stopping``) ends the training. Raises ``MissingExtraError`` without
+    Keras, ``ValueError`` for numbers that cannot be.
     """
     keras = need("keras")
     for name, value, least in (("every", every, 1), ("step", step, 0)):
@@ -71,7 +74,10 @@ def callback(
             self._guarded("epoch", self.watching.training_pauses)
 
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-            self._guarded("epoch", self.watching.epoch_ends, epoch, logs)
+            row = self._guarded("epoch", self.watching.epoch_ends, epoch, logs)
+            if early_stopping is not None and row:
+                self._guarded("early_stopping", early_stopping.see, self.watching.step, row, self.model)
+                self.model.stop_training |= early_stopping.stopped
 
         def on_train_end(self, logs: Any = None) -> None:  # noqa: ARG002
             self._guarded("epoch", self.watching.ends)
@@ -219,8 +225,8 @@ class _Watching:
         count = getattr(getattr(self._model, "_loss_tracker", None), "count", None)
         return float("nan") if count is None else float(_number(self._keras, count))
 
-    def epoch_ends(self, epoch: int, logs: Mapping[str, Any] | None) -> None:
-        """An epoch has ended, its validation too."""
+    def epoch_ends(self, epoch: int, logs: Mapping[str, Any] | None) -> dict[str, float]:
+        """An epoch has ended, its validation too; its metrics."""
         self.training_pauses()
         if self._open is not None:
             self._close(self._last, self._paused)
@@ -242,6 +248,7 @@ class _Watching:
             self._nan.layers(self.step, bad, {})
             self._run.log(self.step, **figures)
         self._epoch_begun = 0.0
+        return found
 
     def _rate(self) -> dict[str, float]:
         rate = getattr(getattr(self._model, "optimizer", None), "learning_rate", None)

@@ -7,30 +7,39 @@ from typing import Any
 
 from vedette.capture.training.boosters import Iterations
 from vedette.capture.training.protocol import TrainingRun
+from vedette.capture.training.stopping import EarlyStopping
 from vedette.capture.training.told import need
 
 __all__ = ["callback"]
 
 
-def callback(run: TrainingRun, *, names: Mapping[str, str] | None = None, step: int = 0) -> Any:
+def callback(
+    run: TrainingRun,
+    *,
+    names: Mapping[str, str] | None = None,
+    step: int = 0,
+    early_stopping: EarlyStopping | None = None,
+) -> Any:
     """A callable for ``train(callbacks=[...])``.
 
     Metrics of the data set ``training`` have their own name (``binary_logloss``), those of ``valid_0`` begin with ``val_``;
     ``names`` says it otherwise. Of a cross-validation the mean has the name and the standard deviation ``..._std``. ``step`` is
-    the number of iterations before this training.
+    the number of iterations before this training. ``early_stopping`` (``run.early_stopping``) ends it.
     """
-    need("lightgbm")
-    return _Watching(Iterations(run, "lightgbm", names, step))
+    lightgbm = need("lightgbm")
+    return _Watching(
+        Iterations(run, "lightgbm", names, step, early_stopping), lightgbm.callback.EarlyStopException
+    )
 
 
 class _Watching:
-    """LightGBM calls it with what it knows after each iteration; nothing of it raises."""
+    """LightGBM calls it with what it knows after each iteration; nothing of it raises but what ends a training."""
 
     order = 20  # after the callbacks that record, before the one that stops early by an exception (30)
     before_iteration = False
 
-    def __init__(self, iterations: Iterations) -> None:
-        self._iterations, self._begun = iterations, False
+    def __init__(self, iterations: Iterations, ends: type[Exception]) -> None:
+        self._iterations, self._begun, self._ends = iterations, False, ends
 
     @property
     def told(self) -> dict[str, str]:
@@ -39,6 +48,8 @@ class _Watching:
 
     def __call__(self, env: Any) -> None:
         self._iterations.told.guarded("metrics", self._call, env)
+        if self._iterations.stop:  # which is how LightGBM is told
+            raise self._ends(env.iteration, env.evaluation_result_list or [])
 
     def _call(self, env: Any) -> None:
         if not self._begun or env.iteration == env.begin_iteration:

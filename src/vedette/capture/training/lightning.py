@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from vedette.capture.training.protocol import TrainingRun
+from vedette.capture.training.stopping import EarlyStopping
 from vedette.capture.training.told import Told, need
 from vedette.capture.training.torch import TorchWatch
 from vedette.capture.training.torch_modules import rows_in
@@ -21,11 +22,13 @@ def callback(
     activations: bool | Mapping[str, str] = True,
     layers: Sequence[str] | None = None,
     updates_bytes_max: int = 1 << 30,
+    early_stopping: EarlyStopping | None = None,
 ) -> Any:
     """A ``lightning.pytorch.Callback``; with ``pytorch_lightning`` loaded and not ``lightning``, one of its.
 
     What the module gives to ``self.log`` is kept with the name and the step (``trainer.global_step``) that it has there. The
     arguments are those of ``capture.training.torch.TorchWatch``. Only the process of rank 0 logs.
+    ``early_stopping`` (``run.early_stopping``) ends the training after a validation, or an epoch without one.
     """
     lightning = _loaded()
     base: Any = lightning.Callback
@@ -57,11 +60,15 @@ def callback(
         def on_train_batch_end(self, trainer: Any, *_: Any) -> None:
             told.guarded("metrics", watching.batch_ends, trainer)
 
-        def on_validation_end(self, trainer: Any, pl_module: Any) -> None:  # noqa: ARG002
+        def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
             told.guarded("metrics", watching.validation_ends, trainer)
+            if early_stopping is not None and not trainer.sanity_checking:
+                told.guarded("early_stopping", watching.judges, trainer, pl_module, early_stopping)
 
-        def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:  # noqa: ARG002
+        def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
             told.guarded("metrics", watching.epoch_ends, trainer)
+            if early_stopping is not None:
+                told.guarded("early_stopping", watching.judges, trainer, pl_module, early_stopping)
 
         def on_train_end(self, trainer: Any, pl_module: Any) -> None:  # noqa: ARG002
             told.guarded("module", watching.close)
@@ -97,6 +104,7 @@ class _Watching:
         self.watch: TorchWatch | None = None
         self._seen: dict[str, Any] = {}
         self._home: dict[str, str] = {}
+        self._judged: dict[str, Any] = {}
 
     def begins(self, trainer: Any, module: Any) -> None:
         """The training begins: its module and its optimizers are there."""
@@ -157,6 +165,19 @@ class _Watching:
     def epoch_ends(self, trainer: Any) -> None:
         """An epoch has ended; its means are there."""
         self._log(trainer, "epoch")
+
+    def judges(self, trainer: Any, module: Any, stopping: EarlyStopping) -> None:
+        """What is known of a validation or an epoch goes to what says when to stop, and all ranks do what one of them says."""
+        own = self._told.guarded("early_stopping", self._judged_now, trainer, module, stopping)
+        trainer.should_stop |= bool(trainer.strategy.reduce_boolean_decision(bool(own), all=False))
+
+    def _judged_now(self, trainer: Any, module: Any, stopping: EarlyStopping) -> bool:
+        new = {
+            name: one for name, one in trainer.callback_metrics.items() if self._judged.get(name) is not one
+        }
+        self._judged.update(new)
+        row = {_plain(name): float(one) for name, one in new.items()}
+        return bool(row) and self.watch is not None and stopping.see(self.watch.step, row, module)
 
     def close(self) -> None:
         """The training has ended."""

@@ -14,7 +14,7 @@ class NanEvents:
     """Tells of the first loss and of the first layer that are NaN or infinite, as events ``nan`` of a run.
 
     ``fine`` is the last step whose numbers were looked at and all finite, None before any was; ``prefix`` stands before
-    the names of layers.
+    the names of layers. ``broken`` is True once a loss, a gradient or a weight was none; an output alone may be meant so.
 
     >>> from types import SimpleNamespace
     >>> events = NanEvents(SimpleNamespace(event=lambda kind, **detail: print(detail)))
@@ -26,7 +26,7 @@ class NanEvents:
     def __init__(self, run: TrainingRun, prefix: str = "") -> None:
         self._run, self._prefix = run, prefix
         self.fine: int | None = None
-        self.loss_told = self.layer_told = False
+        self.loss_told = self.layer_told = self.broken = False
 
     def layers(
         self, step: int, shares: Mapping[str, tuple[float, float]], outputs: Mapping[str, float]
@@ -36,6 +36,7 @@ class NanEvents:
         Layers come in the order of the forward pass. Where the step before was fine the layer told is the one in which it
         began (``certain``); later all others have caught it.
         """
+        self.broken = self.broken or any(map(any, shares.values()))
         if self.layer_told:
             return
         found = (
@@ -61,7 +62,10 @@ class NanEvents:
 
     def loss(self, step: int, value: object) -> bool:
         """A loss of a step; True where it is the first that is no number, and no layer was told before it."""
-        if not isinstance(value, float) or math.isfinite(value) or self.loss_told or self.layer_told:
+        if not isinstance(value, float) or math.isfinite(value):
+            return False
+        self.broken = True
+        if self.loss_told or self.layer_told:
             return False
         self.loss_told = True
         self._run.event("nan", where="loss", value=str(value), step=step, last_finite_step=self.fine)

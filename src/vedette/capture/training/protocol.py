@@ -1,11 +1,11 @@
-"""What a callback needs of a training run: six calls, none of which raises or waits."""
+"""What a callback needs of a training run, six calls, none of which raises or waits; and what a run needs of other rooms."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
-__all__ = ["TrainingRun"]
+__all__ = ["Tools", "TrainingRun"]
 
 
 @runtime_checkable
@@ -34,3 +34,38 @@ class TrainingRun(Protocol):
 
     def alert(self, title: str, text: str = "", level: str = "warn") -> None:
         """Tell people something."""
+
+
+class Tools(Protocol):
+    """What a run is given of statistics, judgement and the lake."""
+
+    def should_stop(self, values: Sequence[float], name: str, **arguments: Any) -> Any:
+        """Whether a training should stop, see ``strategy.training.should_stop``."""
+
+    def larger_is_better(self, name: str) -> bool:
+        """Whether larger values of a figure of this name are better; ``ValueError`` where it does not tell."""
+
+    def curve(self, metric: str) -> tuple[list[int], list[float]]:
+        """Steps and values of a metric of this run so far, in order of steps; empty where it has none."""
+
+    def evaluate(
+        self, y_true: Any, y_pred: Any, *, metrics: Sequence[str] | None, level: float, **arguments: Any
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Figures of a data set (``statistics.evaluation.evaluate``), and what is kept of its rows."""
+
+    def data(
+        self, train: Any, *, target: str | None, ignore: Sequence[str], **arguments: Any
+    ) -> tuple[Any, dict[str, Any]]:
+        """What was found of the sets of rows (``vedette.splits``), and what is kept of it."""
+
+    def reference(
+        self,
+        x: Any,
+        y: Any,
+        *,
+        prediction: Any,
+        probability: Any,
+        names: Sequence[str] | None,
+        training: Any,
+    ) -> dict[str, Any]:
+        """Give a monitor its reference, and say how many rows it has."""

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from vedette.capture.training.protocol import TrainingRun
+from vedette.capture.training.stopping import EarlyStopping
 from vedette.capture.training.told import Told, need
 
 __all__ = ["cross_validate", "fit", "fit_partly"]
@@ -27,15 +28,21 @@ def fit(
     *,
     validation_data: tuple[Any, Any] | None = None,
     epochs: int | None = None,
+    early_stopping: EarlyStopping | None = None,
     **arguments: Any,
 ) -> Any:
     """Fit an estimator, a pipeline or a search, and keep what it tells; returns what its ``fit`` returns.
 
     With ``epochs`` it is trained by ``partial_fit`` instead (:func:`fit_partly`). ``arguments`` go to its own ``fit``. What
-    ``fit`` raises is raised; what cannot be read off afterwards is told as an event.
+    ``fit`` raises is raised; what cannot be read off afterwards is told as an event. ``early_stopping`` needs ``epochs``.
     """
     if epochs is not None:
+        arguments["early_stopping"] = early_stopping
         return fit_partly(run, estimator, x, y, validation_data=validation_data, epochs=epochs, **arguments)
+    if early_stopping is not None:
+        raise TypeError(
+            "fit: early_stopping: an estimator's own fit cannot be ended: epochs= trains by partial_fit"
+        )
     told = Told(run, "sklearn")
     told.guarded("parameters", _parameters, run, estimator)
     begun = time.perf_counter()
@@ -56,6 +63,7 @@ def fit_partly(
     epochs: int = 10,
     batch_size: int | None = None,
     seed: int = 0,
+    early_stopping: EarlyStopping | None = None,
     **arguments: Any,
 ) -> Any:
     """Train by ``partial_fit``: so many epochs over rows in a new random order, in batches; metrics after each epoch.
@@ -83,7 +91,9 @@ def fit_partly(
             rows = order[start : start + size]
             estimator.partial_fit(_rows(x, rows), _rows(y, rows), **arguments)
         seconds = time.perf_counter() - begun
-        told.guarded("metrics", _ends, run, estimator, x, y, validation_data, seconds, epoch + 1)
+        row = told.guarded("metrics", _ends, run, estimator, x, y, validation_data, seconds, epoch + 1)
+        if early_stopping is not None and row and early_stopping.see(epoch + 1, row, estimator):
+            break
     return estimator
 
 
@@ -232,8 +242,8 @@ def _ends(
     validation_data: tuple[Any, Any] | None,
     seconds: float,
     step: int | None = None,
-) -> None:
-    """Log the time and the metrics of a fitted estimator at the step of its last iteration."""
+) -> dict[str, float]:
+    """Log the time and the metrics of a fitted estimator at the step of its last iteration; returns what was logged."""
     row: dict[str, float] = {"fit_s": seconds}
     rows = x.shape[0] if hasattr(x, "shape") else len(x)
     if seconds > 0:
@@ -248,6 +258,7 @@ def _ends(
         counts = list(counted) if isinstance(counted, Iterable) else [counted]
         step = max((int(one) for one in counts if one is not None), default=1)
     run.log(step, **row)
+    return row
 
 
 def _metrics(estimator: Any, x: Any, y: Any) -> Mapping[str, float]:

@@ -205,6 +205,11 @@ class TorchWatch:
         """What could not be watched, and why."""
         return dict(self._told.reasons)
 
+    @property
+    def broken(self) -> bool:
+        """True once a loss, a gradient or a weight was seen that is NaN or infinite."""
+        return self._nan.broken
+
     # --- what hooks call --------------------------------------------------------------------------------------
 
     def _forward_begins(self, module: Any, args: Any, kwargs: Any) -> None:
@@ -339,7 +344,7 @@ class TorchWatch:
         """Keep metrics of the step that has just ended; call it after ``optimizer.step()``.
 
         Tensors on a device are read when it has computed them, later than this, so that nothing waits; those on the CPU at
-        once. A metric called ``loss`` that is NaN or infinite makes the next step one that is looked at.
+        once. A metric called ``loss`` or ``batch/loss`` that is NaN or infinite makes the next step one that is looked at.
         """
         try:
             self._log(metrics)
@@ -368,7 +373,7 @@ class TorchWatch:
         self._pending.ask([one.reshape(()) for one in later.values()], arrived)
 
     def _look_closer(self, metrics: Mapping[str, Any]) -> None:
-        if not self._nan.loss(self.step, metrics.get("loss")):
+        if not self._nan.loss(self.step, metrics.get("loss", metrics.get("batch/loss"))):
             return
         if self._due or self._closed or self._optimizer is None:
             return

@@ -8,6 +8,7 @@ from typing import Any
 
 from vedette.capture.training.checkpoints import Checkpoints
 from vedette.capture.training.protocol import TrainingRun
+from vedette.capture.training.stopping import EarlyStopping
 from vedette.capture.training.told import need
 from vedette.capture.training.torch import TorchWatch
 
@@ -30,16 +31,18 @@ def fit(
     scheduler: Any = None,
     metrics: dict[str, Callable[[Any, Any], Any]] | None = None,
     checkpoints: Checkpoints | None = None,
+    early_stopping: EarlyStopping | None = None,
     **watched: Any,
 ) -> Any:
     """Train a module and return it.
 
     ``x`` and ``y`` are tensors or arrays, or ``x`` alone a loader of batches ``(x, y)``. ``loss`` is a function of the module's
     output and the targets: without it mean squared error for targets that are fractions, cross-entropy for whole numbers.
-    ``optimizer`` is one of ``torch.optim``, Adam at 1e-3 by default; ``scheduler`` takes a step after each epoch; ``metrics`` are
-    functions like ``loss``. What is logged: ``batch/loss`` by step, ``loss``, ``val_loss`` and the metrics by epoch, and what
-    a watch sees (``watched`` are its arguments). ``checkpoints`` are saved after each epoch, and end the training where a
-    number is none. Raises ``ValueError`` for numbers under 1 and lengths that differ.
+    ``optimizer`` is one of ``torch.optim``, Adam at 1e-3 by default; ``scheduler`` takes a step after each epoch; ``metrics``
+    are functions like ``loss``. What is logged: ``batch/loss`` by step, ``loss``, ``val_loss`` and the metrics by epoch, and
+    what a watch sees (``watched`` are its arguments). ``checkpoints`` are saved after each epoch, and end the training where a
+    number is none; ``early_stopping`` ends it within the epoch then, and where it is over. Raises ``ValueError`` for numbers
+    under 1 and lengths that differ.
     """
     torch = need("torch")
     for name, value in (("epochs", epochs), ("batch_size", batch_size)):
@@ -51,6 +54,7 @@ def fit(
     optimizer = optimizer if optimizer is not None else torch.optim.Adam(module.parameters(), lr=1e-3)
     loss = loss if loss is not None else _loss_for(torch, data)
     judged = {"loss": loss, **(metrics or {})}
+    ranks = torch.distributed.is_available() and torch.distributed.is_initialized()
     with TorchWatch(run, module, optimizer, **watched) as watching:
         for epoch in range(1, epochs + 1):
             module.train()
@@ -62,6 +66,11 @@ def fit(
                 value.backward()
                 optimizer.step()
                 watching.log(**{"batch/loss": value})
+                if watching.broken and early_stopping is not None and not ranks:
+                    early_stopping.breaks(
+                        watching.step, "the loss of a batch, or a layer, is NaN or infinite"
+                    )
+                    return module
                 rows = len(targets)
                 n += rows
                 with torch.no_grad():
@@ -80,7 +89,19 @@ def fit(
                 checkpoints.save(module, watching.step, figures, optimizer=optimizer)
                 if checkpoints.stop:
                     break
+            if early_stopping is not None:
+                seen = {name: float(one) for name, one in row.items()}
+                over = early_stopping.see(watching.step, seen, module, optimizer=optimizer)
+                if _any(torch, over, home) if ranks else over:
+                    break
     return module
+
+
+def _any(torch: Any, flag: bool, home: Any) -> bool:
+    """Whether any rank says so; one that left the loop alone would let the others wait for ever."""
+    found = torch.tensor([float(flag)], device=home)
+    torch.distributed.all_reduce(found, op=torch.distributed.ReduceOp.MAX)
+    return bool(found.item())
 
 
 class _Data:

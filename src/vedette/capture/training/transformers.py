@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from vedette.capture.training.protocol import TrainingRun
+from vedette.capture.training.stopping import EarlyStopping
 from vedette.capture.training.told import Told, need
 from vedette.capture.training.torch import TorchWatch
 
@@ -22,12 +23,14 @@ def callback(
     activations: bool | Mapping[str, str] = True,
     layers: Sequence[str] | None = None,
     updates_bytes_max: int = 1 << 30,
+    early_stopping: EarlyStopping | None = None,
 ) -> Any:
     """A ``transformers.TrainerCallback``.
 
     What the trainer logs is kept at its step: ``loss``, ``lr``, ``epoch``, ``eval_...`` as ``val_...``, and the norm of the
     gradients before they were clipped as ``grad_norm_before_clipping``. The arguments are those of
     ``capture.training.torch.TorchWatch``. Only the process of rank 0 logs.
+    ``early_stopping`` (``run.early_stopping``) ends the training.
     """
     transformers = need("transformers")
     base: Any = transformers.TrainerCallback
@@ -49,8 +52,13 @@ def callback(
             told.guarded("module", watching.begins, args, state, kwargs)
 
         def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
-            del args, control, kwargs
-            told.guarded("metrics", watching.logs, state, dict(logs or {}))
+            del args
+            row = told.guarded("metrics", watching.logs, state, dict(logs or {}))
+            if row and early_stopping is not None:
+                told.guarded(
+                    "early_stopping", early_stopping.see, state.global_step, row, kwargs.get("model")
+                )
+                control.should_training_stop |= early_stopping.stopped
 
         def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
             del args, state, control, kwargs
@@ -93,13 +101,12 @@ class _Watching:
             self._run, kwargs["model"], kwargs.get("optimizer"), step=state.global_step, **self._options
         )
 
-    def logs(self, state: Any, logs: Mapping[str, Any]) -> None:
-        """The trainer logs."""
-        if not state.is_world_process_zero:
-            return
+    def logs(self, state: Any, logs: Mapping[str, Any]) -> dict[str, float]:
+        """The trainer logs; what it says by the names that the run has, the same on every rank."""
         row = {_named(name): value for name, value in logs.items() if isinstance(value, int | float)}
-        if row:
+        if row and state.is_world_process_zero:
             self._run.log(state.global_step, **row)
+        return row
 
     def close(self) -> None:
         """The training has ended."""

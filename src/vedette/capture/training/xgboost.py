@@ -8,21 +8,29 @@ from typing import Any
 
 from vedette.capture.training.boosters import Iterations
 from vedette.capture.training.protocol import TrainingRun
+from vedette.capture.training.stopping import EarlyStopping
 from vedette.capture.training.told import need
 
 __all__ = ["callback"]
 
 
-def callback(run: TrainingRun, *, names: Mapping[str, str] | None = None, step: int = 0) -> Any:
+def callback(
+    run: TrainingRun,
+    *,
+    names: Mapping[str, str] | None = None,
+    step: int = 0,
+    early_stopping: EarlyStopping | None = None,
+) -> Any:
     """An ``xgboost.callback.TrainingCallback`` for ``train(callbacks=[...])``.
 
     Metrics of the data set ``train`` have their own name (``logloss``), those of ``eval`` or of a single ``eval_set`` begin
     with ``val_``; ``names`` says it otherwise (``{"validation_1": "val", "validation_0": ""}``). Of a cross-validation the mean
     has the name and the standard deviation ``..._std``. ``step`` is the number of iterations before this training.
+    ``early_stopping`` (``run.early_stopping``) ends it.
     """
     xgboost = need("xgboost", "xgboost-cpu")
     base: Any = xgboost.callback.TrainingCallback
-    iterations = Iterations(run, "xgboost", names, step)
+    iterations = Iterations(run, "xgboost", names, step, early_stopping)
 
     class Watching(base):  # type: ignore[misc] # its class is known only when it is loaded
         """Hands what XGBoost says to the run; nothing of it raises."""
@@ -33,7 +41,7 @@ def callback(run: TrainingRun, *, names: Mapping[str, str] | None = None, step: 
 
         def after_iteration(self, model: Any, epoch: int, evals_log: Mapping[str, Any]) -> bool:  # noqa: ARG002
             iterations.told.guarded("metrics", _logs, iterations, epoch, evals_log)
-            return False  # goes on
+            return iterations.stop
 
     return Watching()
 

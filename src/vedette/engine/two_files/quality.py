@@ -25,9 +25,10 @@ from vedette.engine.two_files.quality_rows import (
 from vedette.engine.two_files.quality_tests import OF_SEGMENTS, p_value
 from vedette.engine.two_files.source import Source, as_floats, kind_of, names_of
 from vedette.errors import SchemaError
-from vedette.lake.classes import classes_of, in_order
+from vedette.lake.classes import classes_of
 from vedette.lake.files import TableFile
 from vedette.output.comparison import Confusion, Figures
+from vedette.records import in_order
 from vedette.statistics import (
     BREAKDOWNS,
     STATISTICS,

@@ -10,8 +10,9 @@ import polars as pl
 
 from vedette.engine.segment_names import SEGMENTS_MAX, shown
 from vedette.engine.two_files.source import STRETCH_ROWS, as_floats, names_of
-from vedette.lake.classes import in_order, scores_of
+from vedette.lake.classes import scores_of
 from vedette.lake.files import TableFile
+from vedette.records import in_order
 from vedette.statistics import Grid
 
 __all__ = [

@@ -49,7 +49,7 @@ class Training:
     of the target for squared error); without it the first losses stand for it. ``feature_auc`` is the ROC AUC of single
     features on ``n_positive`` and ``n_negative`` rows. ``duplicates`` of ``n_validation`` rows are also in the training
     set. ``last`` is the run before, ``row_losses`` and ``last_row_losses`` the losses of this and of the last version
-    on the same test rows. ``finished`` is False while it goes on.
+    on the same test rows; with ``row_counts`` they are mean losses of so many rows each. ``finished`` is False while it goes on.
     """
 
     series: Mapping[str, tuple[Ints, Floats]] = field(default_factory=dict)
@@ -66,6 +66,7 @@ class Training:
     last: Training | None = None
     row_losses: Floats | None = None
     last_row_losses: Floats | None = None
+    row_counts: Floats | None = None
     finished: bool = True
 
     def __post_init__(self) -> None:

@@ -44,18 +44,21 @@ class WorseThanLast:
         if np.count_nonzero(both) < 30:
             return unknown(self.name, f"{np.count_nonzero(both)} rows with both losses: 30 are needed")
         rises = np.asarray(now, dtype=np.float64)[both] - np.asarray(before, dtype=np.float64)[both]
-        old = float(np.mean(np.asarray(before)[both]))
-        value, bound = float(rises.mean()), WORSE_WARN * abs(old)
+        counts = np.ones(len(both)) if training.row_counts is None else training.row_counts
+        weights = np.asarray(counts, dtype=np.float64)[both]
+        old = float(np.average(np.asarray(before)[both], weights=weights))
+        value, bound = float(np.average(rises, weights=weights)), WORSE_WARN * abs(old)
         random = np.random.default_rng(SEED)
         n = min(len(rises), _GROUPS)
         order = random.permutation(len(rises))
         cuts = np.linspace(0, len(rises), n + 1).astype(np.int64)
-        sums, sizes = np.add.reduceat(rises[order], cuts[:-1]), np.diff(cuts)
+        sums = np.add.reduceat((rises * weights)[order], cuts[:-1])
+        sizes = np.add.reduceat(weights[order], cuts[:-1])
         drawn = _draws(n)
         means = (drawn @ sums) / (drawn @ sizes)
         low, high = 2 * value - np.quantile(means, [1 - level / 2, level / 2])
         p = (1 + np.count_nonzero(2 * value - means <= bound)) / (1 + _RESAMPLES)
-        words = f"mean loss {old + value:.4g}, of the last version {old:.4g}, on the same {len(rises)} rows"
+        words = f"mean loss {old + value:.4g}, of the last version {old:.4g}, on the same {weights.sum():.0f} rows"
         figures = (value, float(low), float(high), float(p))
         if low <= bound:
             return Finding(self.name, Status.OK, words, "", None, "", *figures)

@@ -1,0 +1,195 @@
+"""What people are told of training runs: alerts of the training's own, runs that broke, and what is surely wrong with one."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from typer.testing import CliRunner
+
+import vedette
+from tests.receivers import Receiver, receiver
+from vedette.cli import app
+from vedette.engine import cycle
+from vedette.lake.tables import Lake
+
+
+@pytest.fixture
+def lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "lake"
+
+
+@pytest.fixture
+def desk() -> Iterator[Receiver]:
+    """What listens where the channel sends."""
+    with receiver() as made:
+        yield made
+
+
+def channel(desk: Receiver, more: str = "") -> None:
+    Path("vedette.toml").write_text(
+        f"[channels.desk]\ntype = 'webhook'\nurl = '{desk.url}'\n{more}\n", "utf-8"
+    )
+
+
+def round_of(lake: Path) -> None:
+    cycle.once(Lake.at(lake))
+
+
+def told(desk: Receiver) -> list[dict[str, Any]]:
+    """The alerts of the notices that the channel got."""
+    return [alert for *_, body in desk.got for alert in json.loads(body)["alerts"]]
+
+
+def nan_run(run: Any) -> None:
+    """A training whose loss is none from its middle on."""
+    loss = 2 * np.exp(-np.arange(400) / 80) + np.random.default_rng(1).normal(0, 0.02, 400)
+    loss[200:] = np.nan
+    for step, value in enumerate(loss):
+        run.log(step, loss=float(value))
+
+
+def test_an_alert_of_a_training_goes_to_the_channels_once(lake: Path, desk: Receiver) -> None:
+    """With its level, its words and its step; a second round tells nothing again, and a person can acknowledge it."""
+    channel(desk)
+    with vedette.Monitor("net", lake=lake) as monitor:
+        run = monitor.run("first", environment=False)
+        run.log(7, loss=0.5)
+        run.alert("accuracy fell", "below .8", level="error")
+        round_of(lake)
+        round_of(lake)
+        (one,) = told(desk)
+        assert (one["watch"], one["segment"], one["state"]) == ("run.error", "first", "firing")
+        assert one["evidence"] == "accuracy fell: below .8 (step 7)"
+        row = monitor.alerts().row(0, named=True)
+        assert (row["watch"], row["state"]) == ("run.error", "firing")
+        runner = CliRunner()
+        shown = runner.invoke(app, ["alerts", "net", "--lake", str(lake)])
+        assert "accuracy fell" in shown.output, shown.output
+        done = runner.invoke(app, ["ack", row["id"], "--lake", str(lake), "--reason", "seen"])
+        assert done.exit_code == 0, done.output
+        refused = runner.invoke(app, ["ack", row["id"], "--lake", str(lake), "--accept"])
+        assert "knows no normal" in str(refused.exception)
+        assert monitor.alerts()["state"].to_list() == ["acknowledged"]
+        run.end()
+
+
+def test_levels_are_chosen_by_the_channel(lake: Path, desk: Receiver) -> None:
+    """``watches`` of a channel are patterns of watches."""
+    channel(desk, 'watches = ["run.error"]')
+    with vedette.Monitor("net", lake=lake) as monitor, monitor.run("first", environment=False) as run:
+        run.alert("for the record", level="info")
+        run.alert("look here", level="error")
+        round_of(lake)
+        assert [one["evidence"] for one in told(desk)] == ["look here"]
+
+
+def test_a_run_that_failed_is_told_until_one_has_finished(lake: Path, desk: Receiver) -> None:
+    """With the exception; what happened is over when a later run has gone through."""
+    channel(desk)
+    with vedette.Monitor("net", lake=lake) as monitor:
+        with pytest.raises(RuntimeError), monitor.run("broken", environment=False):
+            raise RuntimeError("out of memory")
+        round_of(lake)
+        assert [(one["watch"], one["evidence"]) for one in told(desk)] == [
+            ("run.failed", "RuntimeError: out of memory")
+        ]
+        with monitor.run("whole", environment=False) as run:
+            run.log(loss=0.1)
+        round_of(lake)
+        row = monitor.alerts().row(0, named=True)
+        assert (row["state"], row["reason"]) == ("resolved", "run whole has finished since")
+        assert [one["state"] for one in told(desk)] == ["firing", "resolved"]
+
+
+def test_a_run_that_goes_on_is_no_longer_broken(lake: Path) -> None:
+    """``resume`` ends its alert."""
+    with vedette.Monitor("net", lake=lake) as monitor:
+        with pytest.raises(RuntimeError), monitor.run("broken", environment=False):
+            raise RuntimeError("out of memory")
+        round_of(lake)
+        with monitor.run("broken", resume=True, environment=False) as run:
+            run.log(loss=0.1)
+            round_of(lake)
+            assert monitor.alerts()["reason"].to_list() == ["the run went on"]
+
+
+@pytest.mark.skipif(
+    not sys.platform.startswith("linux"), reason="whether a process is there is told by /proc"
+)
+def test_a_run_that_was_killed_is_told(lake: Path, desk: Receiver) -> None:
+    """It said nothing itself; a round, and ``vedette alerts`` without one, see that its process is gone."""
+    channel(desk)
+    code = (
+        "import sys, time, vedette\n"
+        f"run = vedette.Monitor('net', lake={str(lake)!r}).run('cut', environment=False)\n"
+        "run.log(3, loss=0.5)\nprint('ready', flush=True)\ntime.sleep(60)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        round_of(lake)
+        assert told(desk) == []
+        os.kill(process.pid, signal.SIGKILL)
+    shown = CliRunner().invoke(app, ["alerts", "net", "--lake", str(lake)])
+    assert "run.killed" in shown.output, shown.output
+    assert [(one["watch"], one["segment"]) for one in told(desk)] == [("run.killed", "cut")]
+    assert "is gone" in told(desk)[0]["evidence"]
+    round_of(lake)
+    assert len(told(desk)) == 1
+
+
+def test_what_is_surely_wrong_with_a_run_is_told_when_it_ends(lake: Path, desk: Receiver) -> None:
+    """Diagnosed once, the findings kept; a healthy run makes no alert."""
+    channel(desk)
+    with vedette.Monitor("net", lake=lake) as monitor:
+        with monitor.run("healthy", environment=False) as run:
+            for step, value in enumerate(2 * np.exp(-np.arange(300) / 60)):
+                run.log(step, loss=float(value))
+        round_of(lake)
+        assert told(desk) == []
+        run = monitor.run("nan", environment=False)
+        nan_run(run)
+        round_of(lake)
+        assert told(desk) == []  # it goes on
+        run.end()
+        round_of(lake)
+        round_of(lake)
+        assert {one["watch"] for one in told(desk)} >= {"training.nan_source"}
+        assert len(desk.got) == 1  # what is wrong with one run is one incident
+        (first,) = [one for one in told(desk) if one["watch"] == "training.nan_source"]
+        assert "since step 200" in first["evidence"]
+        frame = (
+            Lake.at(lake)
+            .model("net.run")["events"]
+            .scan()
+            .filter(pl.col("kind") == "run_diagnosed")
+            .collect()
+        )
+        assert sorted(frame["name"]) == ["healthy", "nan"]
+        kept = {one["diagnosis"]: one for one in json.loads(frame["detail"][1])["detail"]["findings"]}
+        assert {one.diagnosis for one in monitor.diagnose("nan")} == set(kept)
+
+
+def test_old_runs_are_no_news(lake: Path, desk: Receiver) -> None:
+    """A lake that is a month behind tells nobody of runs that broke back then."""
+    channel(desk)
+    month_ago = time.time() - 30 * 86400
+    with vedette.Monitor("net", lake=lake, clock=lambda: month_ago) as monitor:
+        run = monitor.run("broken", environment=False)
+        run.alert("long ago")
+        run.end("failed", type="RuntimeError", message="out of memory")
+    round_of(lake)
+    assert told(desk) == []
+    assert monitor.alerts().height == 0
