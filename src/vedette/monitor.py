@@ -547,14 +547,15 @@ class Monitor:
         *,
         validation_data: tuple[Any, Any] | None = None,
         run: str | None = None,
+        also: Sequence[str] = (),
         **arguments: Any,
     ) -> Run:
         """Train a model by its own ``fit``, watched, as a run that ends with it; ``run.fitted`` is what its ``fit`` returned.
 
         Models of Keras, PyTorch, Lightning, transformers, scikit-learn, XGBoost, LightGBM and CatBoost; ``arguments`` are those
         of the framework (``docs/frameworks_training.md``); ``early_stopping="val_loss"`` ends it where that surely got worse or
-        is NaN, and ``checkpoints=folder`` beside it puts the best weights back. ``run`` is the name of the run. What the
-        training raises is raised here, and the run has failed by it.
+        is NaN, and ``checkpoints=folder`` beside it puts the best weights back. ``run`` is the name of the run, ``also``
+        names its mirrors (see :meth:`run`). What the training raises is raised here, and the run has failed by it.
 
         >>> import tempfile
         >>> from sklearn.neural_network import MLPClassifier
@@ -564,7 +565,7 @@ class Monitor:
         >>> run.status, len(run.history["loss"]) > 4
         ('finished', True)
         """
-        with self.run(run) as made:
+        with self.run(run, also=also) as made:
             made.fitted = made.fit(model, x, y, validation_data=validation_data, **arguments)
         return made
 
