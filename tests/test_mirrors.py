@@ -233,6 +233,25 @@ def test_a_tensor_is_mirrored_as_it_was_when_it_was_logged(monitor: vedette.Moni
     assert found.points["value"].to_list() == list(map(float, range(20))) == run.history["loss"]
 
 
+def test_rows_of_several_threads_are_all_mirrored(monitor: vedette.Monitor, tmp_path: Path) -> None:
+    """Four threads log at once; each of their rows is in the mirror once."""
+    need("tensorboard")
+    with monitor.run("a", also=[f"tensorboard:{tmp_path / 'tb'}"], environment=False) as run:
+
+        def log(first: int) -> None:
+            for step in range(first, first + 2000):
+                run.log(step, loss=float(step))
+
+        threads = [threading.Thread(target=log, args=(2000 * number,)) for number in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    (found,) = found_runs("tensorboard", str(tmp_path / "tb"))
+    assert sorted(found.points["step"]) == list(range(8000))
+    assert (found.points["step"] == found.points["value"]).all()
+
+
 def test_no_framework_is_loaded_to_write_for_tensorboard(tmp_path: Path) -> None:
     """Neither TensorFlow nor PyTorch, which are large, though they may be installed."""
     need("tensorboard")
