@@ -152,6 +152,25 @@ def test_what_mlflows_client_logged_comes_in(tmp_path: Path) -> None:
     assert record.ended.timestamp() == 1_700_000_002.0
 
 
+def test_tags_go_from_store_to_store(tmp_path: Path) -> None:
+    """Through a lake: the user's own tags, the commit and the user, parameters as texts, and what a run summed up."""
+    at = place("mlflow", tmp_path)
+    one = logged(at, "first", "r", n=3)
+    client(at).set_tag(one, "mlflow.note.content", "a note")
+    client(at).set_terminated(one, "KILLED")
+    import_runs("mlflow", f"{at}#first", tmp_path / "lake", "m")
+    export_runs("mlflow", f"{at}#second", tmp_path / "lake", "m")
+    asked = client(at)
+    (copy,) = asked.search_runs([asked.get_experiment_by_name("second").experiment_id])
+    original = asked.get_run(one)
+    own = {key: text for key, text in copy.data.tags.items() if not key.startswith("vedette.")}
+    assert own == {**original.data.tags, "mlflow.runName": "r"}
+    assert copy.data.params == original.data.params
+    assert copy.data.metrics == original.data.metrics
+    assert (copy.info.status, copy.info.start_time) == ("KILLED", original.info.start_time)
+    assert copy.info.end_time == original.info.end_time
+
+
 def test_a_second_import_brings_what_is_new(tmp_path: Path) -> None:
     """A run that went on, and its end; what was there comes once."""
     at = place("mlflow", tmp_path)

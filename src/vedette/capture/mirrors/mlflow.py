@@ -148,9 +148,11 @@ class MlflowMirror:
         elif event.kind == "run_ended":
             tags[STATUS_TAG] = str(detail.get("status"))
             for name, value in (detail.get("summary") or {}).items():
-                tags[mlflow_name(f"{SUMMARY_TAG}{name}")] = _as_text(value)[:_TAG_MAX]
+                tags[self._name(f"{SUMMARY_TAG}{name}", tags)] = _as_text(value)[:_TAG_MAX]
         elif event.kind == "environment":
             tags |= _environment_tags(detail)
+            for name, value in (detail.get("tags") or {}).items():
+                tags[self._name(str(name), tags)] = str(value)[:_TAG_MAX]
         document = {"kind": event.kind, "step": event.step, "time": event.time_s, "detail": detail}
         text = json.dumps(document)
         if len(text) > _TAG_MAX:
@@ -192,7 +194,7 @@ def _experiment(client: MlflowClient, name: str) -> str:
 
 
 def _environment_tags(detail: Mapping[str, Any]) -> dict[str, str]:
-    """What an environment says, under the names that MLflow has for it, and the tags that came with it."""
+    """What an environment says, under the names that MLflow has for it."""
     git = detail.get("git") or {}
     argv = detail.get("argv") or []
     found = {
@@ -202,8 +204,7 @@ def _environment_tags(detail: Mapping[str, Any]) -> dict[str, str]:
         "mlflow.user": detail.get("user"),
         "mlflow.note.content": detail.get("note"),
     }
-    tags = {key: str(value)[:_TAG_MAX] for key, value in found.items() if value}
-    return tags | {mlflow_name(str(k)): str(v)[:_TAG_MAX] for k, v in (detail.get("tags") or {}).items()}
+    return {key: str(value)[:_TAG_MAX] for key, value in found.items() if value}
 
 
 def _shortened(detail: Mapping[str, Any], n_max: int) -> dict[str, Any]:

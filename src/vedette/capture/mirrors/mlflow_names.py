@@ -1,9 +1,9 @@
 """Names as MLflow takes them, and the way back.
 
-MLflow takes letters, digits and ``_ - . : /`` and spaces, up to 250 characters, in metrics, parameters and tags, and no name
-that as a path would be another one (``a//b``, ``../x``). In others each character that is not taken becomes ``_``, they are
-cut, and ``-`` with eight hexadecimal digits of the SHA-256 of the original is added, so that no two become one; the original
-is kept in the run's tag ``vedette.name.<new name>``.
+Every version of MLflow takes letters, digits and ``_ - . /`` and spaces, up to 250 characters, in metrics, parameters and
+tags, and no name that as a path would be another one (``a//b``, ``../x``); a colon only newer ones, and not on Windows. In
+others each character that is not taken becomes ``_``, they are cut, and ``-`` with eight hexadecimal digits of the SHA-256 of the
+original is added, so that no two become one; the original is kept in the run's tag ``vedette.name.<new name>``.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ __all__ = ["NAME_TAG", "mlflow_name", "original_name"]
 
 NAME_TAG = "vedette.name."
 
-_TAKEN = re.compile(r"[/\w.\- :]+")
-_OTHER = re.compile(r"[^/\w.\- :]")
+_TAKEN = re.compile(r"[/\w.\- ]+")
+_OTHER = re.compile(r"[^/\w.\- ]")
 _NAME_MAX, _CUT = 250, 200
 
 
