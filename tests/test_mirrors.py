@@ -21,6 +21,7 @@ from tests.exchange_places import client, need, place
 from vedette.capture.mirrors import MIRRORS, About, Event, Row, check_address, feed
 from vedette.capture.mirrors.feed import Mirrors
 from vedette.engine.exchange import found_runs
+from vedette.engine.exchange.exported import export_runs
 from vedette.engine.runs import runs_of
 from vedette.errors import MissingExtraError
 from vedette.lake.points import Kept, read
@@ -65,8 +66,7 @@ def test_a_mirror_has_all_that_the_run_recorded(kind: str, monitor: vedette.Moni
         assert mirrored["step"].to_list() == curve["step"].to_list()
         np.testing.assert_array_equal(mirrored["value"].to_numpy(), curve["value"].to_numpy())
         apart = mirrored["time"].to_numpy() - curve["time"].dt.epoch("us").to_numpy()
-        one_by_one = curve["step"].to_numpy() < 201  # a batch has the time at which it was written
-        assert np.abs(apart[one_by_one]).max() <= (500 if kind == "mlflow" else 0)
+        assert np.abs(apart).max() <= (500 if kind == "mlflow" else 0)
     said = {event.kind: event.detail for event in found.events}
     assert said["run_params"] == {"lr": 0.5, "name": "x"}
     assert said["checkpoint"] == {"path": "a.pt"}
@@ -74,6 +74,8 @@ def test_a_mirror_has_all_that_the_run_recorded(kind: str, monitor: vedette.Moni
     assert (said["run_ended"]["status"], said["run_ended"]["summary"]) == ("finished", {"best": 0.125})
     assert (found.version, found.mirror_of, found.original) == ("7", ("delays", "a"), "a")
     assert not events(monitor, "mirror_failed")
+    (lacked,) = export_runs(kind, at, monitor._location, "delays").runs
+    assert (lacked.points, lacked.events, lacked.points_before) == (0, 0, 200 + 200 + 2 + 10)
 
 
 @kinds

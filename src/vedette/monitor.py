@@ -579,11 +579,11 @@ class Monitor:
             f"{self.model}.{RUN}", name, self._location, resources=False, clock=self._clock, **self._given
         )
 
-    def _rows(self, steps: Any, metrics: Mapping[str, Any]) -> int:
+    def _rows(self, steps: Any, metrics: Mapping[str, Any], now_s: float) -> int:
         """Write rows of a run as one batch."""
         import polars as pl
 
-        now = pl.lit(round(self._clock() * 1e6), pl.Int64).cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
+        now = pl.lit(round(now_s * 1e6), pl.Int64).cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
         frame = pl.DataFrame({**metrics, "prediction": steps})
         none = pl.lit(None, pl.String).alias("id")
         return self._write("predictions", frame.with_columns(now.alias("time"), now.alias("received"), none))

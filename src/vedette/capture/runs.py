@@ -156,7 +156,7 @@ class Run(TrainingDoor):
         params: Mapping[str, Any] | None = None,
         environment: Mapping[str, Any] | None = None,
         synchronise: bool = False,
-        batch: Callable[[Any, Mapping[str, Any]], int] | None = None,
+        batch: Callable[[Any, Mapping[str, Any], float], int] | None = None,
         also: Sequence[str] = (),
         model: str = "",
     ) -> None:
@@ -213,11 +213,10 @@ class Run(TrainingDoor):
         if self._batch is None:
             raise ValueError("log_many: this run has no way to take batches")
         self._at(int(at[-1]))
+        now, whole = self._clock(), at.astype(np.int64)
         if self._mirrors is not None:
-            self._mirrors.many(
-                self._clock(), at.astype(np.int64), dict(zip(metrics, columns.values(), strict=True))
-            )
-        return self._batch(at.astype(np.int64), columns)
+            self._mirrors.many(now, whole, dict(zip(metrics, columns.values(), strict=True)))
+        return self._batch(whole, columns, now)
 
     def params(self, params: Mapping[str, Any]) -> None:
         """Say with which parameters it trains; those said later are added to those said before."""
