@@ -50,6 +50,19 @@ def test_slopes_of_no_slope_are_rare(r: float) -> None:
     assert np.mean([one.low <= 0 <= one.high for one in (slope(row[50:], 0.05) for row in rows)]) > 0.92
 
 
+@pytest.mark.parametrize("large", [1e308, -1e308, 1e200, np.finfo(float).max])
+def test_numbers_that_no_square_is_of_are_judged_as_infinite(large: float) -> None:
+    """A loss that ran away to where its squares are no floats gets the findings of one that is infinite."""
+    healthy = 1 / np.arange(1.0, 301.0) + np.random.default_rng(6).normal(0, 0.01, 300)
+
+    def found(value: float) -> list[str]:
+        loss = healthy.copy()
+        loss[[150, 298, 299]] = value
+        return [str(one) for one in diagnose(Training({"loss": (np.arange(300), loss)}, finished=True))]
+
+    assert found(large) == found(math.copysign(math.inf, large))
+
+
 def test_a_difference_is_welchs() -> None:
     """The interval is that which SciPy's Welch test gives for the means of blocks."""
     random = np.random.default_rng(3)

@@ -16,7 +16,9 @@ from typing import Annotated, NoReturn
 import typer
 
 import vedette
-from vedette import config
+from vedette.cli_exchange import export_app, import_app
+from vedette.cli_options import JsonOption, LakeOption, ModelArgument
+from vedette.cli_options import where as _where
 from vedette.errors import VedetteError
 
 __all__ = ["app", "main"]
@@ -31,21 +33,6 @@ app = typer.Typer(
     add_completion=True,
     pretty_exceptions_enable=False,
 )
-
-LakeOption = Annotated[
-    str | None,
-    typer.Option(
-        "--lake",
-        help="Folder of the lake; default $VEDETTE_LAKE, vedette.toml, ./vedette-lake.",
-        show_default=False,
-    ),
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, nothing else.")]
-ModelArgument = Annotated[str, typer.Argument(help="Name of the model.")]
-
-
-def _where(lake: str | None) -> str:
-    return lake or os.environ.get("VEDETTE_LAKE") or config.read().lake or config.DEFAULT_LAKE
 
 
 def _unused(folder: Path) -> Path:
@@ -692,6 +679,10 @@ def series(
             separator="\t" if separator == "\\t" else separator,
         )
     series_console.print_series(found, as_json=json)
+
+
+app.add_typer(import_app, name="import")
+app.add_typer(export_app, name="export")
 
 
 @app.command()

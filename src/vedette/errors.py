@@ -14,6 +14,7 @@
     ├── CaseError            a file of cases for ``vedette rules test`` cannot be read
     ├── AlertError           there is no such alert, or it is closed
     ├── ChannelError         a channel did not take a notice
+    ├── ExchangeError        another system did not take or give its runs
     └── MissingExtraError    an optional dependency is not installed
 
 A bad argument is a plain ``ValueError``. Messages say what, the value got, and what is right.
@@ -27,6 +28,7 @@ __all__ = [
     "ChannelError",
     "ConfigError",
     "DataError",
+    "ExchangeError",
     "GridError",
     "IngestError",
     "JournalError",
@@ -80,6 +82,10 @@ class JournalError(VedetteError):
 
 class IngestError(VedetteError):
     """The ingester did not do what it was asked to do."""
+
+
+class ExchangeError(VedetteError):
+    """Another system did not take or give runs; the message says what it said, without passwords."""
 
 
 class GridError(VedetteError):

@@ -481,6 +481,7 @@ class Monitor:
         environment: bool = True,
         diff: bool = True,
         synchronise: bool = False,
+        also: Sequence[str] = (),
     ) -> Run:
         """Begin a training run: ``with monitor.run("2026-11-22") as run: run.log(step, loss=0.3)`` (``docs/training.md``).
 
@@ -488,7 +489,11 @@ class Monitor:
         a run of that name that was cut off (without a name: with the last one that was), and begins a new one where there
         is none. ``environment`` keeps the git commit, the packages and the machine with it, ``diff`` what was changed since
         the commit. ``synchronise`` lets ``run.log`` wait for tensors on a device; without it they are refused and counted.
-        Raises ``ValueError`` for a name that is taken, or a run that cannot go on.
+        ``also`` names other systems that get all of it as well, while it trains: ``tensorboard:FOLDER``,
+        ``mlflow:URI#EXPERIMENT`` (``docs/exchange.md``).
+
+        Raises ``ValueError`` for a name that is taken, a run that cannot go on, or an address that ``also`` cannot have;
+        ``MissingExtraError`` where the package of one is not installed.
 
         >>> import tempfile
         >>> monitor = Monitor("delays", lake=tempfile.mkdtemp())
@@ -499,8 +504,10 @@ class Monitor:
         ([0.5, 0.25], [0, 1], ['finished'])
         """
         from vedette.capture.environment import environment_of
+        from vedette.capture.mirrors.feed import Mirrors
         from vedette.capture.runs import Run, check_run_name, new_name
 
+        Mirrors.check(also)  # before there is a run
         last, resumed = -1, False
         if name is not None:
             check_run_name(name)
@@ -524,6 +531,8 @@ class Monitor:
             environment=environment_of(diff=diff) if environment else None,
             synchronise=synchronise,
             batch=recording._rows,
+            also=also,
+            model=self.model,
         )
         from vedette.engine.run_tools import RunTools
 
@@ -538,14 +547,15 @@ class Monitor:
         *,
         validation_data: tuple[Any, Any] | None = None,
         run: str | None = None,
+        also: Sequence[str] = (),
         **arguments: Any,
     ) -> Run:
         """Train a model by its own ``fit``, watched, as a run that ends with it; ``run.fitted`` is what its ``fit`` returned.
 
         Models of Keras, PyTorch, Lightning, transformers, scikit-learn, XGBoost, LightGBM and CatBoost; ``arguments`` are those
         of the framework (``docs/frameworks_training.md``); ``early_stopping="val_loss"`` ends it where that surely got worse or
-        is NaN, and ``checkpoints=folder`` beside it puts the best weights back. ``run`` is the name of the run. What the
-        training raises is raised here, and the run has failed by it.
+        is NaN, and ``checkpoints=folder`` beside it puts the best weights back. ``run`` is the name of the run, ``also``
+        names its mirrors (see :meth:`run`). What the training raises is raised here, and the run has failed by it.
 
         >>> import tempfile
         >>> from sklearn.neural_network import MLPClassifier
@@ -555,7 +565,7 @@ class Monitor:
         >>> run.status, len(run.history["loss"]) > 4
         ('finished', True)
         """
-        with self.run(run) as made:
+        with self.run(run, also=also) as made:
             made.fitted = made.fit(model, x, y, validation_data=validation_data, **arguments)
         return made
 
@@ -569,11 +579,11 @@ class Monitor:
             f"{self.model}.{RUN}", name, self._location, resources=False, clock=self._clock, **self._given
         )
 
-    def _rows(self, steps: Any, metrics: Mapping[str, Any]) -> int:
+    def _rows(self, steps: Any, metrics: Mapping[str, Any], now_s: float) -> int:
         """Write rows of a run as one batch."""
         import polars as pl
 
-        now = pl.lit(round(self._clock() * 1e6), pl.Int64).cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
+        now = pl.lit(round(now_s * 1e6), pl.Int64).cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
         frame = pl.DataFrame({**metrics, "prediction": steps})
         none = pl.lit(None, pl.String).alias("id")
         return self._write("predictions", frame.with_columns(now.alias("time"), now.alias("received"), none))

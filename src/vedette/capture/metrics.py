@@ -8,9 +8,9 @@ from typing import Any
 from vedette.capture.values import Rejected
 from vedette.records import RESERVED, Physical, is_storable
 
-__all__ = ["Names", "column_of", "metric_of", "number_of"]
+__all__ = ["NAME_MAX", "Names", "column_of", "metric_of", "number_of"]
 
-_NAME_MAX = 240
+NAME_MAX = 240  # characters of a metric
 _OWN = RESERVED | {"run", "step"}
 _PREFIX, _SUFFIX = "metric:", ":"
 _ENDS = tuple(f"__{one.value}" for one in Physical)
@@ -46,8 +46,8 @@ class Names:
         """The column of a metric. Raises :class:`Rejected` for what is no name, or too much like another."""
         if type(metric) is str and metric in self._columns:
             return self._columns[metric]
-        if not isinstance(metric, str) or not metric or not is_storable(metric) or len(metric) > _NAME_MAX:
-            raise Rejected(f"a metric's name must be text of 1 to {_NAME_MAX} characters")
+        if not isinstance(metric, str) or not metric or not is_storable(metric) or len(metric) > NAME_MAX:
+            raise Rejected(f"a metric's name must be text of 1 to {NAME_MAX} characters")
         metric = str(metric)
         folded = unicodedata.normalize("NFC", metric).casefold()
         other = self._folded.setdefault(folded, metric)

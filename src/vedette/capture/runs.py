@@ -22,11 +22,15 @@ from types import TracebackType
 from typing import Any, Protocol
 
 from vedette.capture.metrics import Names, number_of
+from vedette.capture.mirrors import About
+from vedette.capture.mirrors.feed import Mirrors
 from vedette.capture.recorder import Recorder
 from vedette.capture.training.door import TrainingDoor
 from vedette.capture.values import TEXT_BYTES_MAX, Rejected
 
-__all__ = ["History", "Run", "RunRecorder", "Store", "check_run_name", "new_name", "process_identity"]
+__all__ = [
+    "History", "Run", "RunRecorder", "Store", "check_run_name", "event_text", "new_name", "process_identity",
+]  # fmt: skip
 
 STATUSES = ("finished", "failed", "stopped")
 _LOWEST, _HIGHEST = -(2**63), 2**63 - 2
@@ -152,7 +156,9 @@ class Run(TrainingDoor):
         params: Mapping[str, Any] | None = None,
         environment: Mapping[str, Any] | None = None,
         synchronise: bool = False,
-        batch: Callable[[Any, Mapping[str, Any]], int] | None = None,
+        batch: Callable[[Any, Mapping[str, Any], float], int] | None = None,
+        also: Sequence[str] = (),
+        model: str = "",
     ) -> None:
         self.name, self.version, self.status = name, version, "running"
         self.history = History(name, store)
@@ -163,7 +169,15 @@ class Run(TrainingDoor):
         self._recorder, self._clock, self._batch = recorder, clock, batch
         self._names, self._synchronise = Names(), synchronise
         recorder.tidy = self._tidy
-        self.log, self._at = _log_of(recorder.log, last_step)
+        self._mirrors: Mirrors | None = None
+        put = recorder.log
+        if also:
+            about = About(model, version, name, clock(), resumed)
+            self._mirrors = Mirrors(also, about, self.event, synchronise=synchronise)
+            put = self._mirrors.through(put, clock, lambda: self._at())
+        self.log, self._at = _log_of(put, last_step)
+        if self._mirrors is not None:
+            self._mirrors.start()
         self._pid = os.getpid()
         self.event("run_resumed" if resumed else "run_started", **process_identity())
         if environment is not None:
@@ -199,24 +213,24 @@ class Run(TrainingDoor):
         if self._batch is None:
             raise ValueError("log_many: this run has no way to take batches")
         self._at(int(at[-1]))
-        return self._batch(at.astype(np.int64), columns)
+        now, whole = self._clock(), at.astype(np.int64)
+        if self._mirrors is not None:
+            self._mirrors.many(now, whole, dict(zip(metrics, columns.values(), strict=True)))
+        return self._batch(whole, columns, now)
 
     def params(self, params: Mapping[str, Any]) -> None:
         """Say with which parameters it trains; those said later are added to those said before."""
         self._params |= {str(name): value for name, value in params.items()}
         self.event("run_params", **self._params)
 
-    def event(self, kind: str, **detail: Any) -> None:
+    def event(self, kind: str, /, **detail: Any) -> None:
         """Record something that happened, with any details that JSON can say (others as text). Never raises."""
         try:
             now = self._clock()
-            document = {"kind": str(kind), "version": self.version, "step": self._at(), "detail": detail}
-            text = json.dumps(document, default=_plainly)
-            if len(text.encode()) > TEXT_BYTES_MAX:
-                cut = {name: _cut(value) for name, value in detail.items()}
-                document["detail"] = cut | {"cut": True}
-                text = json.dumps(document, default=_plainly)
+            text = event_text(kind, self.version, self._at(), detail)
             self._recorder.label(self.name, text, time=now)
+            if self._mirrors is not None:
+                self._mirrors.event(now, text)
         except Exception as error:  # noqa: BLE001 - as above
             self._refuse(f"an event raised {type(error).__name__}", "labels")
 
@@ -244,6 +258,8 @@ class Run(TrainingDoor):
         atexit.unregister(self._left)
         self.close_callbacks()
         self.event("run_ended", status=status, summary=dict(self.summary), **detail)
+        if self._mirrors is not None:
+            self._mirrors.close()
         self._recorder.close()
 
     def __enter__(self) -> Run:
@@ -333,6 +349,20 @@ def _log_of(put: Callable[..., None], last_step: int) -> tuple[Callable[..., Non
         return last
 
     return log, at
+
+
+def event_text(kind: str, version: str, step: int, detail: Mapping[str, Any]) -> str:
+    """An event as the JSON text that is recorded of it; over 64 KiB its long details are cut, and it says so.
+
+    >>> event_text("checkpoint", "3", 7, {"path": "a.pt"})
+    '{"kind": "checkpoint", "version": "3", "step": 7, "detail": {"path": "a.pt"}}'
+    """
+    document = {"kind": str(kind), "version": version, "step": step, "detail": detail}
+    text = json.dumps(document, default=_plainly)
+    if len(text.encode()) > TEXT_BYTES_MAX:
+        document["detail"] = {name: _cut(value) for name, value in detail.items()} | {"cut": True}
+        text = json.dumps(document, default=_plainly)
+    return text
 
 
 def _plainly(value: Any) -> Any:

@@ -117,6 +117,10 @@ def tell(one: RunRecord, kind: str, when: datetime, version: str, detail: dict[s
 
 def alive(process: Mapping[str, Any], newest: datetime | None, now_s: float) -> tuple[str, str]:
     """Whether a run that has not ended still runs, and why not."""
+    if process.get("imported"):
+        if newest is not None and now_s - newest.timestamp() <= _ALIVE_S:
+            return "running", ""
+        return "unknown", f"it came from {process['imported']}, where nothing says how it ended"
     here = process_identity()
     if process.get("host") == here["host"]:
         if process.get("boot") != here["boot"]:
@@ -262,17 +266,17 @@ class RunStore:
 def begin(lake: Lake, model: str, name: str | None, *, resume: bool) -> tuple[str | None, int, bool]:
     """The run to go on with, its last step, and whether it goes on; (name, -1, False) for a new one.
 
-    With ``resume`` and no name it is the newest that is neither finished nor running. Raises ``ValueError`` for a
-    name that is taken, or a run that cannot go on.
+    With ``resume`` and no name it is the newest that is neither finished nor running, nor was imported. Raises
+    ``ValueError`` for a name that is taken, or a run that cannot go on.
     """
     kept = read(lake, runs_of(model))
     found = records(kept, time.time())
     if name is None:
         if not resume:
             return None, -1, False
-        name = next(
-            (o.name for o in reversed(found.values()) if o.status not in ("finished", "running")), None
-        )
+        cut_off = (one for one in reversed(found.values()) if one.status not in ("finished", "running"))
+        elsewhere = set(kept.events.filter(pl.col("kind") == "imported")["name"].to_list())
+        name = next((one.name for one in cut_off if one.name not in elsewhere), None)
     if name is None or name not in found:
         return name, -1, False
     one = found[name]

@@ -29,7 +29,7 @@ class TrainingRun(Protocol):
     def params(self, params: Mapping[str, Any], /) -> None:
         """Keep parameters of the training."""
 
-    def event(self, kind: str, **detail: Any) -> None:
+    def event(self, kind: str, /, **detail: Any) -> None:
         """Keep that something happened."""
 
     def alert(self, title: str, text: str = "", level: str = "warn") -> None:

@@ -17,6 +17,9 @@ __all__ = ["Diagnosis", "Finding", "Floats", "Ints", "Split", "Training", "unkno
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
+_LARGEST = (
+    1e75  # the fourth powers of ten million of it add up to a float; Welch's degrees of freedom have such
+)
 _OTHER_NAMES = {"val_loss": ("val/loss", "loss_val"), "val_accuracy": ("val/accuracy", "accuracy_val")}
 
 
@@ -97,11 +100,18 @@ class Training:
             )
 
     def raw(self, name: str) -> tuple[Ints, Floats]:
-        """Steps and values of a series as given, NaN and inf included; empty where there is no such series."""
+        """Steps and values of a series as given, NaN and inf included; empty where there is no such series.
+
+        What is so large that its fourth power is infinite, as a loss that ran away, or infinity as a database keeps it, is
+        infinite: no mean or deviation can be had of it.
+        """
         for one in (name, *_OTHER_NAMES.get(name, ())):
             if one in self.series:
                 steps, values = self.series[one]
-                return np.asarray(steps, dtype=np.int64), np.asarray(values, dtype=np.float64)
+                found = np.asarray(values, dtype=np.float64)
+                with np.errstate(invalid="ignore"):
+                    found = np.where(np.abs(found) > _LARGEST, np.copysign(np.inf, found), found)
+                return np.asarray(steps, dtype=np.int64), found
         return np.zeros(0, dtype=np.int64), np.zeros(0)
 
     def curve(self, name: str) -> tuple[Ints, Floats]:
