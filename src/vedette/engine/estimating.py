@@ -37,6 +37,9 @@ ESTIMATED = ("accuracy", "precision", "recall", "f1", "roc_auc")
 ASKED = ("confidence", "halfway", "constant")
 """The estimators that score x prediction counts suffice to, the one to ask first of all first."""
 
+UNCOUNTED = "no labels, and its scores were counted before there was a reference to estimate by"
+"""The reason of windows that were there before a reference said what scores mean."""
+
 FOLDS = 5
 LEVEL = 0.95  # as the statistics'
 TOLD = 0.9
@@ -67,55 +70,76 @@ def estimated(seen: View, span: Span, frame: pl.DataFrame) -> pl.DataFrame:
     reference = _reference(seen)
     if isinstance(reference, str):
         return _with_reason(told, wanted, f"no labels, {reference}")
-    starts = np.unique(frame.filter(pl.col("metric").is_in(wanted))["start"].dt.timestamp("us").to_numpy())
+    open_rows = (
+        frame["metric"].is_in(wanted).to_numpy()
+        & (frame["labelled"].fill_null(0.0).to_numpy() < 1.0)
+        & frame["note"].is_null().to_numpy()
+    )
+    starts, window = np.unique(frame["start"].dt.timestamp("us").to_numpy(), return_inverse=True)
     counts = _counts(seen, span, starts)
-    uncounted = counts.rows.sum(axis=(1, 2)) + counts.outside == 0
-    row = frame.with_row_index("_row").filter(pl.col("metric").is_in(wanted))
-    window = np.searchsorted(starts, row["start"].dt.timestamp("us").to_numpy())
-    places = row["_row"].to_numpy()
-    labelled = row["labelled"].fill_null(0.0).to_numpy()
     found = _followed(reference, counts, wanted, _rehearsal(seen, reference, wanted))
-    parts: dict[str, list[object]] = {
-        name: told[name].to_list() for name in ("value", "low", "high", "n", "kind", "reason", "note")
-    }
-    n = counts.rows.sum(axis=(1, 2))
     chance = Confidence(reference).chance
-    for metric in wanted:
-        one = found[metric]
+    rows, metric = _Rows(frame), frame["metric"].to_numpy()
+    for name in wanted:
+        one, own = found[name], np.flatnonzero(open_rows & (metric == name))
+        own = rows.tell(own, window[own], one, counts.rows.sum(axis=(1, 2)), counts.outside)
+        some = own[rows.labelled[own] > 0]
+        at = window[some]
         mixed = blend(
-            metric,
-            counts.rows,
-            counts.labelled,
+            name,
+            counts.rows[at],
+            counts.labelled[at],
             chance,
             reference.scores,
-            np.nan_to_num(one.value, nan=0.5),
-            np.nan_to_num(one.variance, nan=1e6),
+            one.value[at],
+            one.variance[at],
+            reach=one.reach[at],
             level=LEVEL,
         )
-        for place, at, share in zip(places, window, labelled, strict=True):
-            if frame["metric"][int(place)] != metric or share >= 1.0 or parts["note"][place] is not None:
-                continue
-            reason = _why_not(one, int(at), bool(uncounted[at]))
-            if reason is not None:
-                if share == 0.0:
-                    parts["reason"][place] = reason
-                continue
-            source = mixed if share > 0.0 else one
-            for name in ("value", "low", "high"):
-                parts[name][place] = float(getattr(source, name)[at])
-            parts["n"][place], parts["reason"][place] = int(n[at]), None
-            parts["kind"][place] = "blended" if share > 0.0 else "estimated"
-            parts["note"][place] = one.words(int(at))
-    return told.with_columns(
-        pl.Series(name, values, dtype=told.schema[name]) for name, values in parts.items()
-    )
+        rows.put(some, mixed.value, mixed.low, mixed.high, "blended")
+    return rows.into(frame)
 
 
-def _why_not(one: Followed, window: int, uncounted: bool) -> str | None:
-    if uncounted:
-        return "no labels, and its scores were counted before there was a reference to estimate by"
-    said = one.reason[window]
-    return None if said is None else f"no labels, {said}"
+class _Rows:
+    """The columns of a frame of figures that estimates change, as arrays."""
+
+    def __init__(self, frame: pl.DataFrame) -> None:
+        self.labelled = frame["labelled"].fill_null(0.0).to_numpy()
+        self.numbers = {
+            name: frame[name].to_numpy(allow_copy=True).copy() for name in ("value", "low", "high")
+        }
+        self.n = frame["n"].to_numpy().copy()
+        self.texts = {name: frame[name].to_numpy().astype(object) for name in ("kind", "reason", "note")}
+
+    def tell(
+        self, rows: np.ndarray, window: np.ndarray, one: Followed, n: np.ndarray, outside: np.ndarray
+    ) -> np.ndarray:
+        """Put estimates into rows by number, of windows by number; returns the rows of windows that have one."""
+        counted = n[window] + outside[window] > 0
+        told = counted & (one.reason[window] == None)  # noqa: E711  (by element)
+        for row, at, known in zip(rows[~told], window[~told], counted[~told], strict=True):
+            if not self.labelled[row]:
+                why = f"no labels, {one.reason[at]}" if known else UNCOUNTED
+                self.texts["reason"][row] = why
+        good: np.ndarray = rows[told]
+        at = window[told]
+        self.put(good, one.value[at], one.low[at], one.high[at], "estimated")
+        self.n[good] = np.rint(n[at])
+        self.texts["reason"][good] = None
+        self.texts["note"][good] = [one.words(int(place)) for place in at]
+        return good
+
+    def put(self, rows: np.ndarray, value: np.ndarray, low: np.ndarray, high: np.ndarray, kind: str) -> None:
+        """Put values with their limits into rows by number."""
+        for name, part in zip(("value", "low", "high"), (value, low, high), strict=True):
+            self.numbers[name][rows] = part
+        self.texts["kind"][rows] = kind
+
+    def into(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """The frame with these columns."""
+        parts = {**self.numbers, "n": self.n, **{name: one.tolist() for name, one in self.texts.items()}}
+        found = [pl.Series(name, part, dtype=frame.schema[name]) for name, part in parts.items()]
+        return frame.with_columns(one.fill_nan(None) if one.dtype.is_float() else one for one in found)
 
 
 def _with_reason(told: pl.DataFrame, metrics: list[str], reason: str) -> pl.DataFrame:
