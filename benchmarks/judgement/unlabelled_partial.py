@@ -15,7 +15,7 @@ labels that came, with its normal interval for what the whole window turns out t
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -44,18 +44,18 @@ SHARES = (0.02, 0.05, 0.1, 0.25, 0.5, 0.75)
 FOLDS, PILOT, LEVEL, NORMAL = 5, 1000, 0.9, 1.6449
 
 
-def rehearsal_of(labelled: np.ndarray, scores: np.ndarray) -> Rehearsal:
+def rehearsal_of(labelled: np.ndarray, scores: np.ndarray, metrics: Sequence[str] = METRICS) -> Rehearsal:
     """Stretches of the reference [R, bin, prediction, label], each estimated by the four fifths that it is not of."""
     fold = np.arange(len(labelled)) * FOLDS // len(labelled)
     parts = []
     for number in range(FOLDS):
         panel = Panel.of_table(Table(labelled[fold != number].sum(axis=0)[np.newaxis], scores), ASKED)
-        parts.append(panel.estimate(Windows(labelled[fold == number].sum(axis=3)[:, np.newaxis]), METRICS))
+        parts.append(panel.estimate(Windows(labelled[fold == number].sum(axis=3)[:, np.newaxis]), metrics))
     joined = {
-        name: {metric: Measure.joined([part[name][metric] for part in parts]) for metric in METRICS}
+        name: {metric: Measure.joined([part[name][metric] for part in parts]) for metric in metrics}
         for name in ASKED
     }
-    return Rehearsal(joined, realised(labelled, scores, METRICS))
+    return Rehearsal(joined, realised(labelled, scores, metrics))
 
 
 def run(data: Data, n_rows: int, delay: int | None, seed: int) -> Iterator[tuple[object, ...]]:

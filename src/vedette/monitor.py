@@ -708,7 +708,8 @@ class Monitor:
         ``estimate=True`` has ``accuracy``, ``precision``, ``recall``, ``f1`` and ``roc_auc`` of two classes also of windows
         whose labels are not all there, where a reference has labels and probabilities: their rows have the ``kind``
         ``estimated`` (no labels) or ``blended`` (some) in place of ``measured``, an interval about what the labels will say,
-        and as ``note`` the estimator and how it has done so far (``docs/unlabelled.md``).
+        and as ``note`` the estimator and how it has done so far (``docs/unlabelled.md``). With ``by`` each segment is told
+        by the record of its own windows, or, with fewer than ten that have their labels, by that of all segments.
 
         Of boxes ``iou`` is how much two must overlap to be the same (default 0.5), and ``score`` from which score on one is
         found (default 0.5): ``precision``, ``recall``, ``f1``, numbers and sizes (``docs/tasks.md``).

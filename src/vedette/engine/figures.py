@@ -17,7 +17,7 @@ from vedette.engine.image_figures import image_figures
 from vedette.engine.late_labels import bounded, dependence_of
 from vedette.engine.query import Query, Span, moment, names_of
 from vedette.engine.segments import Segments
-from vedette.engine.summarise import LABELLED, OF_TASK
+from vedette.engine.summarise import LABELLED, OF_TASK, QUALITY, SCORES
 from vedette.engine.view import Cells, View, Windows, reference_of, view
 from vedette.lake.kept import kept as read_kept
 from vedette.lake.tables import UTC as UTC_TYPE
@@ -87,8 +87,6 @@ def figures(
     score: float | None = None,
 ) -> pl.DataFrame:
     """Figures by window, one row each; see ``Monitor.figures``. ``window_s`` is 0 for one window over all."""
-    if estimate and by is not None:
-        raise ValueError(f"by={by!r}: estimates are of all rows of a window; leave out by= or estimate=")
     if isinstance(as_of, list | tuple):
         if not as_of:
             raise ValueError(f"as_of={as_of!r}: must be a moment, or a list of moments")
@@ -181,7 +179,9 @@ def _of_summaries(lake: Lake, model: str, query: Query, columns_by: tuple[str, .
     kinds = {column: grid for column, grid in sorted(grids.items()) if query.of_column(column, grid)}
     if not kinds:
         _check_kinds(query, grids)
-    source = Windows(seen, span) if columns_by is None else Segments(seen, columns_by, span, kinds)
+    counted = {**kinds, SCORES: grids[SCORES]} if estimate and {QUALITY, SCORES} <= {*grids} else kinds
+    segments = None if columns_by is None else Segments(seen, columns_by, span, counted)
+    source = segments or Windows(seen, span)
     found = _Found(query, seen, length_us, span.as_of)
     for column, grid in kinds.items():
         found.add(column, grid, source.blocks(column, grid, hashes=hashes))
@@ -189,7 +189,7 @@ def _of_summaries(lake: Lake, model: str, query: Query, columns_by: tuple[str, .
     if not estimate:
         return frame
     since = query.span(own).since
-    frame = estimated(seen, span, frame)
+    frame = estimated(seen, span, frame, segments)
     return frame if since is None else frame.filter(pl.col("start") >= since)
 
 

@@ -64,12 +64,12 @@ class Followed:
     rehearsed: npt.NDArray[np.bool_]
     reason: Objects
 
-    def words(self, window: int) -> str:
-        """The record that stands beside a window's estimate, as a sentence."""
+    def words(self, window: int, whose: str = "windows") -> str:
+        """The record that stands beside a window's estimate, as a sentence; ``whose`` says which windows have told."""
         name, n = str(self.estimator[window]).replace("_", " "), int(self.n[window])
         if not n:
             return f"{name}; no record yet"
-        where = "windows of the reference" if self.rehearsed[window] else "windows whose labels have come"
+        where = "windows of the reference" if self.rehearsed[window] else f"{whose} whose labels have come"
         return (
             f"{name}; over {n} {where} off by {self.off[window]:.3g} on average, "
             f"{self.held[window]:.0%} within the interval"
@@ -116,7 +116,8 @@ class _Metric:
         self.mismatch.update(realised - value, chance, told.outlook)
         off = np.abs(realised - told.value)
         for reach, error, variance in zip(self.reaches, off, told.variance, strict=True):
-            reach.add(float(error / np.sqrt(variance)))
+            if variance > 0:  # nothing can be off where chance moves nothing
+                reach.add(float(error / np.sqrt(variance)))
         if np.isfinite(off[told.asked]):
             self.n += 1
             self.off += float(off[told.asked])
@@ -173,6 +174,7 @@ def follow(
     delay: int | None = 1,
     rehearsal: Rehearsal | None = None,
     support: Support | None = None,
+    apart: Mapping[str, Mapping[str, float]] | None = None,
     level: float = 0.9,
 ) -> dict[str, Followed]:
     """Windows in order of time, each as it was to be told before its labels came; by metric.
@@ -182,6 +184,9 @@ def follow(
     when so many further windows have come, 1 or more; None: never. The value of a window is that of the estimator which
     was best by then, and what it was usually off by (see ``Mismatch``); its limits lie as far away as errors of that
     size have proved to (see ``Reach``). Windows for which ``support`` has a reason have no value, and teach nothing.
+
+    ``apart``, by estimator and metric, is the variance of what the windows are off by from the start, all alike: of a
+    segment of the rows whose whole the reference is (``Others``). None: as the reference's own calibration has it.
 
     Raises ``ValueError`` where a delay is less than 1, lengths differ or there is no estimator.
     """
@@ -203,7 +208,8 @@ def follow(
         past = None
         if rehearsal is not None:
             past = [rehearsal.measures[name][metric] for name in names], rehearsal.realised[metric]
-        found[metric] = _follow(metric, names, own, truth, delay, past, reasons, level)
+        start = None if apart is None else np.array([apart[name][metric] for name in names])
+        found[metric] = _follow(metric, names, own, truth, delay, past, reasons, start, level)
     return found
 
 
@@ -215,6 +221,7 @@ def _follow(
     delay: int | None,
     past: tuple[Sequence[Measure], Floats] | None,
     reasons: Objects,
+    apart: Floats | None,
     level: float,
 ) -> Followed:
     refused = reasons != None  # noqa: E711  (by element)
@@ -228,6 +235,8 @@ def _follow(
         n_past = len(past[1])
         lead = max(min(n_past if delay is None else delay, n_past // 2), 1)
         before = state.rehearse(*_parts(past[0]), past[1], lead)
+    if apart is not None:
+        state.mismatch.widen(apart)
     n_windows = len(truth)
     numbers = np.full((7, n_windows), np.nan)
     asked, n = np.zeros(n_windows, dtype=np.int64), np.zeros(n_windows, dtype=np.int64)
