@@ -703,7 +703,8 @@ class Monitor:
         sampled out nor torn (see ``ledger``). What segment or version a lost row had is not known, so that figures by
         segment or version have that of the window. Figures of labels have ``labelled`` beside it. ``note`` says in words
         what else is to be known of an interval: where late labels differ from early ones it bounds what the labels can
-        make of the figure that have not come (``docs/labels.md``).
+        make of the figure that have not come. Where they differ by score and prediction alone, the figure is weighted to those
+        of all rows in place of that, and its ``kind`` is ``weighted`` (``docs/labels.md``).
 
         ``estimate=True`` has ``accuracy``, ``precision``, ``recall``, ``f1`` and ``roc_auc`` of two classes also of windows
         whose labels are not all there, where a reference has labels and probabilities: their rows have the ``kind``

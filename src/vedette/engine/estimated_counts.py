@@ -10,7 +10,7 @@ import polars as pl
 
 from vedette.engine.query import Span
 from vedette.engine.segments import Segments
-from vedette.engine.stored import of_frame
+from vedette.engine.stored import labels_by_score, of_frame, score_middles
 from vedette.engine.summarise import QUALITY, SCORES
 from vedette.engine.view import Cells, View, reference_of, windows
 from vedette.statistics.summary import Summary
@@ -21,7 +21,6 @@ from vedette.statistics.unlabelled import (
     Support,
     Table,
     Windows,
-    bin_scores,
     realised,
     support_of,
 )
@@ -107,18 +106,10 @@ def reference_table(seen: View) -> Table | str:
         return "and no reference with labels to estimate by"
     if SCORES not in seen.shape.grids:
         return "and no reference with probabilities of two classes to estimate by"
-    counts = _by_label(summary).sum(axis=0)
+    counts = labels_by_score(summary).sum(axis=0)
     if not counts.sum():
         return "and no reference with labels to estimate by"
-    scores = bin_scores(grid.score_edges, missing=True)
-    if grid.discrete:  # every score but the least has a bin of its own, which begins with it
-        scores[1:-1] = np.clip(grid.score_edges, 1e-7, 1 - 1e-7)
-    return Table(counts[np.newaxis].astype(np.int64), scores)
-
-
-def _by_label(summary: Summary) -> np.ndarray:
-    """Counts [W, score bin, prediction, label] of the two classes; corrections may leave none below 0."""
-    return np.maximum(summary.cube[:, :, :2, :2], 0).swapaxes(2, 3)
+    return Table(counts[np.newaxis].astype(np.int64), score_middles(grid))
 
 
 def known_of(seen: View, span: Span, starts: np.ndarray, reference: Table, metrics: Sequence[str]) -> Known:
@@ -141,7 +132,7 @@ def known_of(seen: View, span: Span, starts: np.ndarray, reference: Table, metri
     found, quality = windows(seen, QUALITY, span)
     if quality is not None:
         at, there = places(found)
-        labelled[at[there]] = _by_label(quality)[there]
+        labelled[at[there]] = labels_by_score(quality)[there]
     return Known.of(reference, starts, every, labelled, metrics)
 
 
@@ -157,7 +148,7 @@ def known_by_segment(
             for column, grid in zip((SCORES, QUALITY), grids, strict=True)
         )
         every = _effective(scored).counts.reshape(-1, bins, predictions)
-        labelled = _by_label(_effective(quality))
+        labelled = labels_by_score(_effective(quality))
         yield name, Known.of(reference, scored.start, every.astype(np.float64), labelled, metrics)
 
 
@@ -174,7 +165,7 @@ def rehearsal_of(seen: View, reference: Table, metrics: Sequence[str]) -> Rehear
     rows = rows.filter(pl.col("grid") == grid.id)
     if rows.is_empty():
         return None
-    labelled = _by_label(of_frame(rows, grid))
+    labelled = labels_by_score(of_frame(rows, grid))
     fold = np.arange(len(labelled)) * FOLDS // len(labelled)
     parts: list[Mapping[str, Mapping[str, Measure]]] = []
     for number in range(FOLDS):
