@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 
 from vedette.engine.query import Span
+from vedette.engine.reference import REHEARSAL
 from vedette.engine.segments import Segments
 from vedette.engine.stored import labels_by_score, of_frame, score_middles
 from vedette.engine.summarise import QUALITY, SCORES
@@ -25,7 +26,7 @@ from vedette.statistics.unlabelled import (
     support_of,
 )
 
-__all__ = ["ASKED", "TOLD", "Known", "known_by_segment", "known_of", "reference_table", "rehearsal_of"]
+__all__ = ["ASKED", "TOLD", "Known", "TwoClasses", "effective", "rehearsed", "stretches"]
 
 ASKED = ("confidence", "halfway", "constant")
 """The estimators that score x prediction counts suffice to, the one to ask first of all first."""
@@ -42,8 +43,8 @@ class Known:
 
     ``start`` int64 [W] in microseconds, ``rows`` float64 [W] of the two classes, ``labels`` [W] those of them whose label
     has come. ``measures`` are what each estimator says by metric, ``truth`` what the metric came out as where the window
-    ``told`` (bool [W], it has 0.9 of its labels), NaN elsewhere. Windows with some labels have their ``counts`` [P, score
-    bin, prediction] and ``labelled`` [P, score bin, prediction, label]; ``place`` int64 [W] is which, -1 where none.
+    ``told`` (bool [W], it has 0.9 of its labels), NaN elsewhere. Windows of classes with some labels have their ``counts`` [P,
+    score bin, prediction] and ``labelled`` [P, score bin, prediction, label]; ``place`` int64 [W] is which, -1 where none.
     """
 
     start: np.ndarray
@@ -98,85 +99,108 @@ class Known:
         )
 
 
-def reference_table(seen: View) -> Table | str:
-    """What labels meant in the reference, or why nothing is known of it."""
-    grid = seen.shape.grids.get(QUALITY)
-    summary = reference_of(seen, QUALITY)
-    if grid is None or summary is None or summary.grid != grid:
-        return "and no reference with labels to estimate by"
-    if SCORES not in seen.shape.grids:
-        return "and no reference with probabilities of two classes to estimate by"
-    counts = labels_by_score(summary).sum(axis=0)
-    if not counts.sum():
-        return "and no reference with labels to estimate by"
-    return Table(counts[np.newaxis].astype(np.int64), score_middles(grid))
+@dataclass(frozen=True, slots=True)
+class TwoClasses:
+    """What labels meant in a reference of two classes with probabilities, by score bin and prediction."""
+
+    reference: Table
+
+    metrics = ("accuracy", "precision", "recall", "f1", "roc_auc")
+
+    @classmethod
+    def of(cls, seen: View) -> TwoClasses | str:
+        """What is known of a model's reference, or why nothing is."""
+        grid = seen.shape.grids.get(QUALITY)
+        summary = reference_of(seen, QUALITY)
+        if grid is None or summary is None or summary.grid != grid:
+            return "and no reference with labels to estimate by"
+        if SCORES not in seen.shape.grids:
+            return "and no reference with probabilities of two classes to estimate by"
+        counts = labels_by_score(summary).sum(axis=0)
+        if not counts.sum():
+            return "and no reference with labels to estimate by"
+        return cls(Table(counts[np.newaxis].astype(np.int64), score_middles(grid)))
+
+    def known(self, seen: View, span: Span, starts: np.ndarray, metrics: Sequence[str]) -> Known:
+        """What is known of windows by their starts, of all rows; 0 where nothing was counted."""
+        grid = seen.shape.grids[SCORES]
+        bins, _, predictions = grid.shape
+        every = np.zeros((len(starts), bins, predictions))
+        labelled = np.zeros((len(starts), bins, 2, 2))
+
+        def places(found: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            if not span.window_us:
+                return np.zeros(len(found), dtype=np.int64), np.ones(len(found), dtype=bool)
+            at = np.minimum(np.searchsorted(starts, found), len(starts) - 1)
+            return at, starts[at] == found
+
+        found, scored = windows(seen, SCORES, span)
+        if scored is not None and scored.grid == grid:
+            at, there = places(found)
+            every[at[there]] = scored.counts[there].reshape(-1, bins, predictions)
+        found, quality = windows(seen, QUALITY, span)
+        if quality is not None:
+            at, there = places(found)
+            labelled[at[there]] = labels_by_score(quality)[there]
+        return Known.of(self.reference, starts, every, labelled, metrics)
+
+    def by_segment(self, seen: View, source: Segments, metrics: Sequence[str]) -> Iterator[tuple[str, Known]]:
+        """What is known of the windows of each segment, by its name; one is held at a time, but for what is kept of it."""
+        grids = seen.shape.grids[SCORES], seen.shape.grids[QUALITY]
+        bins, _, predictions = grids[0].shape
+        for name, begin, end in source.spans():
+            scored, quality = (
+                source.part(column, grid, begin, end)
+                for column, grid in zip((SCORES, QUALITY), grids, strict=True)
+            )
+            every = effective(scored).counts.reshape(-1, bins, predictions)
+            labelled = labels_by_score(effective(quality))
+            yield name, Known.of(self.reference, scored.start, every.astype(np.float64), labelled, metrics)
+
+    def rehearsal(self, seen: View, metrics: Sequence[str]) -> Rehearsal | None:
+        """Stretches of the reference, each estimated by the four fifths that it is not of; None where it was not cut."""
+        parts = stretches(seen, QUALITY)
+        if parts is None:
+            return None
+        labelled, scores = labels_by_score(parts), self.reference.scores
+
+        def measures(rest: np.ndarray, own: np.ndarray) -> Mapping[str, Mapping[str, Measure]]:
+            panel = Panel.of_table(Table(labelled[rest].sum(axis=0)[np.newaxis], scores), ASKED)
+            return panel.estimate(Windows(labelled[own].sum(axis=3)[:, np.newaxis]), metrics)
+
+        fold = np.arange(len(labelled)) * FOLDS // len(labelled)
+        if any(not labelled[fold != number].sum() for number in range(FOLDS)):
+            return None
+        return rehearsed(measures, len(labelled), realised(labelled, scores, metrics))
 
 
-def known_of(seen: View, span: Span, starts: np.ndarray, reference: Table, metrics: Sequence[str]) -> Known:
-    """What is known of windows by their starts, of all rows; 0 where nothing was counted."""
-    grid = seen.shape.grids[SCORES]
-    bins, _, predictions = grid.shape
-    every = np.zeros((len(starts), bins, predictions))
-    labelled = np.zeros((len(starts), bins, 2, 2))
-
-    def places(found: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        if not span.window_us:
-            return np.zeros(len(found), dtype=np.int64), np.ones(len(found), dtype=bool)
-        at = np.minimum(np.searchsorted(starts, found), len(starts) - 1)
-        return at, starts[at] == found
-
-    found, scored = windows(seen, SCORES, span)
-    if scored is not None and scored.grid == grid:
-        at, there = places(found)
-        every[at[there]] = scored.counts[there].reshape(-1, bins, predictions)
-    found, quality = windows(seen, QUALITY, span)
-    if quality is not None:
-        at, there = places(found)
-        labelled[at[there]] = labels_by_score(quality)[there]
-    return Known.of(reference, starts, every, labelled, metrics)
-
-
-def known_by_segment(
-    seen: View, source: Segments, reference: Table, metrics: Sequence[str]
-) -> Iterator[tuple[str, Known]]:
-    """What is known of the windows of each segment, by its name; one is held at a time, but for what is kept of it."""
-    grids = seen.shape.grids[SCORES], seen.shape.grids[QUALITY]
-    bins, _, predictions = grids[0].shape
-    for name, begin, end in source.spans():
-        scored, quality = (
-            source.part(column, grid, begin, end)
-            for column, grid in zip((SCORES, QUALITY), grids, strict=True)
-        )
-        every = _effective(scored).counts.reshape(-1, bins, predictions)
-        labelled = labels_by_score(_effective(quality))
-        yield name, Known.of(reference, scored.start, every.astype(np.float64), labelled, metrics)
-
-
-def _effective(cells: Cells) -> Summary:
+def effective(cells: Cells) -> Summary:
+    """The counts of cells, of sampled rows as so many rows of equal weight."""
     return cells.summary if cells.levels is None else cells.levels.effective
 
 
-def rehearsal_of(seen: View, reference: Table, metrics: Sequence[str]) -> Rehearsal | None:
-    """Stretches of the reference, each estimated by the four fifths that it is not of; None where it was not cut."""
-    rows = seen.summaries.filter((pl.col("part") == "rehearsal") & (pl.col("column") == QUALITY)).sort(
-        "start"
-    )
-    grid = seen.shape.grids[QUALITY]
-    rows = rows.filter(pl.col("grid") == grid.id)
-    if rows.is_empty():
-        return None
-    labelled = labels_by_score(of_frame(rows, grid))
-    fold = np.arange(len(labelled)) * FOLDS // len(labelled)
-    parts: list[Mapping[str, Mapping[str, Measure]]] = []
-    for number in range(FOLDS):
-        rest = labelled[fold != number].sum(axis=0)[np.newaxis]
-        if not rest.sum():
-            return None
-        own = labelled[fold == number].sum(axis=3)[:, np.newaxis]
-        panel = Panel.of_table(Table(rest, reference.scores), ASKED)
-        parts.append(panel.estimate(Windows(own), metrics))
+def stretches(seen: View, column: str) -> Summary | None:
+    """The labelled rows of the reference by stretches of its time, in order; None where it was not cut."""
+    grid = seen.shape.grids[column]
+    rows = seen.summaries.filter(
+        (pl.col("part") == REHEARSAL) & (pl.col("column") == column) & (pl.col("grid") == grid.id)
+    ).sort("start")
+    return None if rows.is_empty() else of_frame(rows, grid)
+
+
+def rehearsed(
+    measures: Callable[[np.ndarray, np.ndarray], Mapping[str, Mapping[str, Measure]]],
+    n_stretches: int,
+    truth: Mapping[str, np.ndarray],
+) -> Rehearsal:
+    """Stretches, each estimated by the four fifths that it is not of.
+
+    ``measures`` gives, for masks of the stretches to learn from and of those to estimate, the measures of each estimator.
+    """
+    fold = np.arange(n_stretches) * FOLDS // n_stretches
+    parts = [measures(fold != number, fold == number) for number in range(FOLDS)]
     joined = {
-        name: {metric: Measure.joined([part[name][metric] for part in parts]) for metric in metrics}
-        for name in ASKED
+        name: {metric: Measure.joined([part[name][metric] for part in parts]) for metric in truth}
+        for name in parts[0]
     }
-    return Rehearsal(joined, realised(labelled, reference.scores, metrics))
+    return Rehearsal(joined, dict(truth))

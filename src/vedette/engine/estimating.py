@@ -8,16 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from vedette.engine.estimated_counts import (
-    ASKED,
-    Known,
-    known_by_segment,
-    known_of,
-    reference_table,
-    rehearsal_of,
-)
+from vedette.engine.estimated_counts import Known, TwoClasses
+from vedette.engine.estimated_losses import Losses
 from vedette.engine.query import Span
 from vedette.engine.segments import Segments
+from vedette.engine.summarise import ERROR
 from vedette.engine.view import View
 from vedette.statistics.unlabelled import (
     SEGMENTS_MIN,
@@ -28,12 +23,13 @@ from vedette.statistics.unlabelled import (
     Table,
     blend,
     follow,
+    mixed_losses,
     others_of,
 )
 
 __all__ = ["ESTIMATED", "Said", "by_segment", "estimated"]
 
-ESTIMATED = ("accuracy", "precision", "recall", "f1", "roc_auc")
+ESTIMATED = (*TwoClasses.metrics, *Losses.metrics)
 """The metrics that are estimated where labels are missing."""
 
 UNCOUNTED = "no labels, and its scores were counted before there was a reference to estimate by"
@@ -60,24 +56,23 @@ def estimated(seen: View, span: Span, frame: pl.DataFrame, segments: Segments | 
     is right there. With ``segments`` the frame is of those: each has the record of its own windows where ten or more have
     told, else that of all segments.
     """
-    wanted = [name for name in ESTIMATED if name in set(frame["metric"].to_list())]
+    kind = Losses if ERROR in seen.shape.all_grids else TwoClasses
+    wanted = [name for name in kind.metrics if name in set(frame["metric"].to_list())]
     if not wanted or frame.is_empty():
         return frame
-    reference = reference_table(seen)
-    if isinstance(reference, str):
-        return _with_reason(frame, wanted, f"no labels, {reference}")
-    rehearsal = rehearsal_of(seen, reference, wanted)
-    rows = _Rows(frame, wanted)
+    by: Losses | TwoClasses | str = kind.of(seen)
+    if isinstance(by, str):
+        return _with_reason(frame, wanted, f"no labels, {by}")
+    rehearsal = by.rehearsal(seen, wanted)
+    rows = _Rows(frame, wanted, by.reference if isinstance(by, TwoClasses) else None)
     if segments is None:
-        starts = np.unique(rows.start)
-        known = known_of(seen, span, starts, reference, wanted)
+        known = by.known(seen, span, np.unique(rows.start), wanted)
         said: Iterator[Said] = iter([Said("", known, _followed(known, wanted, rehearsal), "windows")])
     else:
-        said = by_segment(list(known_by_segment(seen, segments, reference, wanted)), wanted, rehearsal)
-    chance = Confidence(reference).chance
+        said = by_segment(list(by.by_segment(seen, segments, wanted)), wanted, rehearsal)
     for one in said:
         for metric in wanted:
-            rows.tell(metric, one, reference, chance)
+            rows.tell(metric, one)
     return rows.into(frame)
 
 
@@ -142,10 +137,12 @@ def by_segment(
     The record of its own begins with what segments differ by, where that is known: the first labels of a segment say more
     of it than a hundred windows of all rows.
     """
+    if not parts:
+        return
     lent = {metric: _lent(parts, metric) for metric in metrics}
     apart = {
         name: {metric: lent[metric][name].variance if lent[metric] else 0.0 for metric in metrics}
-        for name in ASKED
+        for name in parts[0][1].measures
     }
     for name, known in parts:
         if known.told.sum() >= OWN_WINDOWS:
@@ -167,7 +164,8 @@ def _lent(parts: Sequence[tuple[str, Known]], metric: str) -> dict[str, Others]:
     truth = np.concatenate([known.truth[metric] for _, known in parts])
     enough = np.concatenate([known.rows >= ROWS_MIN for _, known in parts])
     found = {}
-    for name in ASKED:
+    names = list(parts[0][1].measures)
+    for name in names:
         each = [known.measures[name][metric] for _, known in parts]
         error = truth - np.concatenate([one.value for one in each])
         chance = np.concatenate([one.outcome + one.weights for one in each])
@@ -175,13 +173,15 @@ def _lent(parts: Sequence[tuple[str, Known]], metric: str) -> dict[str, Others]:
         others = others_of(error[good], chance[good], segment[good], LEVEL)
         if others is not None:
             found[name] = others
-    return found if len(found) == len(ASKED) else {}
+    return found if len(found) == len(names) else {}
 
 
 class _Rows:
     """The columns of a frame of figures that estimates change, as arrays."""
 
-    def __init__(self, frame: pl.DataFrame, metrics: Sequence[str]) -> None:
+    def __init__(self, frame: pl.DataFrame, metrics: Sequence[str], reference: Table | None) -> None:
+        self.reference = reference
+        self.chance = None if reference is None else Confidence(reference).chance
         self.start = frame["start"].dt.timestamp("us").to_numpy()
         self.labelled = frame["labelled"].fill_null(0.0).to_numpy()
         self.numbers = {name: frame[name].to_numpy().copy() for name in ("value", "low", "high")}
@@ -194,7 +194,7 @@ class _Rows:
             for key, some in open_rows.group_by("segment", "metric")
         }
 
-    def tell(self, metric: str, said: Said, reference: Table, chance: np.ndarray) -> None:
+    def tell(self, metric: str, said: Said) -> None:
         """Put what is said of a metric into the rows of its segment."""
         rows, one, known = self.rows.get((said.segment, metric)), said.found[metric], said.known
         if rows is None:
@@ -207,24 +207,35 @@ class _Rows:
         rows, at = rows[~refused], at[~refused]
         if one is None or not len(rows):
             return
+        some = self.labelled[rows] > 0
+        mixed = self._mixed(metric, rows[some], at[some], one, known)
         self.put(rows, one.value[at], one.low[at], one.high[at], "estimated")
+        self.put(rows[some], *mixed, "blended")
         self.n[rows] = np.rint(known.rows[at])
         self.texts["reason"][rows] = None
         self.texts["note"][rows] = [one.words(int(place), said.whose) for place in at]
-        some = known.place[at] >= 0
-        rows, at = rows[some], at[some]
+
+    def _mixed(
+        self, metric: str, rows: np.ndarray, at: np.ndarray, one: Followed, known: Known
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Values and limits of windows some of whose labels have come."""
+        free = one.value[at], one.variance[at]
+        if self.reference is None or self.chance is None:
+            value, low, high = (self.numbers[name][rows] for name in ("value", "low", "high"))
+            share = self.labelled[rows]
+            return mixed_losses(metric, value, low, high, share, *free, reach=one.reach[at], level=LEVEL)
+        place = known.place[at]
         mixed = blend(
             metric,
-            known.counts[known.place[at]],
-            known.labelled[known.place[at]],
-            chance,
-            reference.scores,
-            one.value[at],
-            one.variance[at],
+            known.counts[place],
+            known.labelled[place],
+            self.chance,
+            self.reference.scores,
+            *free,
             reach=one.reach[at],
             level=LEVEL,
         )
-        self.put(rows, mixed.value, mixed.low, mixed.high, "blended")
+        return mixed.value, mixed.low, mixed.high
 
     def put(self, rows: np.ndarray, value: np.ndarray, low: np.ndarray, high: np.ndarray, kind: str) -> None:
         """Put values with their limits into rows by number."""

@@ -180,7 +180,10 @@ def _of_summaries(lake: Lake, model: str, query: Query, columns_by: tuple[str, .
     kinds = {column: grid for column, grid in sorted(grids.items()) if query.of_column(column, grid)}
     if not kinds:
         _check_kinds(query, grids)
-    counted = {**kinds, SCORES: grids[SCORES]} if estimate and {QUALITY, SCORES} <= {*grids} else kinds
+    beside = [
+        one for one in (SCORES, "prediction") if estimate and one in grids
+    ]  # what estimates are read off
+    counted = {**kinds, **{one: grids[one] for one in beside}}
     segments = None if columns_by is None else Segments(seen, columns_by, span, counted)
     source = segments or Windows(seen, span)
     found = _Found(query, seen, length_us, span)

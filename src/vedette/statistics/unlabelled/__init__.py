@@ -17,7 +17,7 @@ from vedette.statistics.unlabelled.doubly_robust import DoublyRobust
 from vedette.statistics.unlabelled.halfway import Halfway
 from vedette.statistics.unlabelled.importance import Importance
 from vedette.statistics.unlabelled.leaves import Leaves, Partition, partition
-from vedette.statistics.unlabelled.loss import LOSSES, Loss, LossLeaves, LossTable, loss_leaves
+from vedette.statistics.unlabelled.loss import LOSSES, Loss, LossLeaves, LossTable, loss_leaves, mixed_losses
 from vedette.statistics.unlabelled.metrics import METRICS, pull_of
 from vedette.statistics.unlabelled.mismatch import Mismatch, Outlook
 from vedette.statistics.unlabelled.others import SEGMENTS_MIN, Others, others_of
@@ -66,6 +66,7 @@ __all__ = [
     "counted",
     "follow",
     "loss_leaves",
+    "mixed_losses",
     "others_of",
     "partition",
     "pull_of",
