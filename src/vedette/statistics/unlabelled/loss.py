@@ -192,8 +192,9 @@ def mixed_losses(
 
     which passes from the label-free figure into that of the labels. Labels are taken to come whatever the row.
 
-    >>> [part.tolist() for part in mixed_losses("mae", [3.0], [2.0], [4.0], [0.0], [2.0], [1e-12], reach=[1.645])][0]
-    [2.0]
+    >>> value, low, high = mixed_losses("mae", [3.0], [2.671], [3.329], [0.5], [2.0], [0.04], reach=[1.645])
+    >>> value.round(3).tolist()     # both have a standard deviation of 0.2: (3 + (3 + 2)/2)/2
+    [2.75]
     """
     said, part = np.asarray(plain, dtype=np.float64), np.asarray(share, dtype=np.float64)
     expected, spread = np.asarray(free, dtype=np.float64), np.asarray(variance, dtype=np.float64)
