@@ -177,11 +177,3 @@ def test_predictions_unlike_the_reference_are_refused(tmp_path: Path) -> None:
     (reason,) = model.figures()["reason"].to_list()
     assert reason == "no labels, no estimate, 100% of the rows outside the reference's support"
     model.monitor.close()
-
-
-def test_by_and_estimates_are_told_apart(tmp_path: Path) -> None:
-    """Segments are counted from rows: asking for estimates of them is an error."""
-    model = Model(tmp_path)
-    with pytest.raises(ValueError, match=r"by='x': estimates are of all rows"):
-        model.figures(by="x")
-    model.monitor.close()

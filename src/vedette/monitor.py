@@ -731,12 +731,15 @@ class Monitor:
         sampled out nor torn (see ``ledger``). What segment or version a lost row had is not known, so that figures by
         segment or version have that of the window. Figures of labels have ``labelled`` beside it. ``note`` says in words
         what else is to be known of an interval: where late labels differ from early ones it bounds what the labels can
-        make of the figure that have not come (``docs/labels.md``).
+        make of the figure that have not come. Where they differ by score and prediction alone, the figure is weighted to those
+        of all rows in place of that, and its ``kind`` is ``weighted`` (``docs/labels.md``).
 
-        ``estimate=True`` has ``accuracy``, ``precision``, ``recall``, ``f1`` and ``roc_auc`` of two classes also of windows
-        whose labels are not all there, where a reference has labels and probabilities: their rows have the ``kind``
+        ``estimate=True`` has ``accuracy``, ``precision``, ``recall``, ``f1`` and ``roc_auc`` of two classes, and ``mae`` and
+        ``rmse``, also of windows whose labels are not all there, where a reference has labels and, of classes,
+        probabilities: their rows have the ``kind``
         ``estimated`` (no labels) or ``blended`` (some) in place of ``measured``, an interval about what the labels will say,
-        and as ``note`` the estimator and how it has done so far (``docs/unlabelled.md``).
+        and as ``note`` the estimator and how it has done so far (``docs/unlabelled.md``). With ``by`` each segment is told
+        by the record of its own windows, or, with fewer than ten that have their labels, by that of all segments.
 
         ``against="training"`` has what is measured from the reference (``psi``, ``mean_shift_sd`` ...) measured from the rows
         that the model was trained on, which came with it: the skew between training and serving.

@@ -203,7 +203,7 @@ class Figure:
 
     ``value``, ``low`` and ``high`` are None where ``reason`` says why. ``n`` is the number of rows the value rests
     on, ``completeness`` the share of the predictions seen in its window that are kept, ``labelled`` the share of the
-    window's rows whose label is known (None where labels play no part). ``kind`` is measured, estimated or blended.
+    window's rows whose label is known (None where labels play no part). ``kind`` is measured, weighted, estimated or blended.
     """
 
     metric: str

@@ -1,121 +1,102 @@
-"""Figures of windows whose labels have not all come: estimated from their predictions and scores, from summaries alone."""
+"""Figures of windows whose labels have not all come: estimated from their predictions and scores, from counts alone."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 
+from vedette.engine.estimated_counts import Known, TwoClasses
+from vedette.engine.estimated_losses import Losses
 from vedette.engine.query import Span
-from vedette.engine.stored import of_frame
-from vedette.engine.summarise import QUALITY, SCORES
-from vedette.engine.view import View, reference_of, windows
-from vedette.statistics.summary import Summary
+from vedette.engine.segments import Segments
+from vedette.engine.summarise import ERROR
+from vedette.engine.view import View
 from vedette.statistics.unlabelled import (
+    SEGMENTS_MIN,
     Confidence,
     Followed,
-    Measure,
-    Panel,
+    Others,
     Rehearsal,
-    Support,
     Table,
-    Windows,
-    bin_scores,
     blend,
     follow,
-    realised,
-    support_of,
+    mixed_losses,
+    others_of,
 )
 
-__all__ = ["ESTIMATED", "estimated"]
+__all__ = ["ESTIMATED", "Said", "by_segment", "estimated"]
 
-ESTIMATED = ("accuracy", "precision", "recall", "f1", "roc_auc")
+ESTIMATED = (*TwoClasses.metrics, *Losses.metrics)
 """The metrics that are estimated where labels are missing."""
 
-ASKED = ("confidence", "halfway", "constant")
-"""The estimators that score x prediction counts suffice to, the one to ask first of all first."""
+UNCOUNTED = "no labels, and its scores were counted before there was a reference to estimate by"
+"""The reason of windows that were there before a reference said what scores mean."""
 
-FOLDS = 5
+NO_RECORD = f"and no labels of {SEGMENTS_MIN} segments have come to say how far off an estimate of one is"
+"""The reason of windows of segments where neither the segment nor enough others have a record."""
+
 LEVEL = 0.95  # as the statistics'
-TOLD = 0.9
-"""From this share of labels on a window tells what the estimate was off by."""
+
+OWN_WINDOWS = 10
+"""Windows whose labels have come from which on a segment has a record of its own."""
+
+ROWS_MIN = 20
+"""Rows of a segment's window that an estimate needs: of fewer the chances' normal limits are no limits."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Counts:
-    """What is known of W windows: rows by score bin and prediction, and those whose label has come by label too."""
-
-    rows: np.ndarray  # float64 [W, bin, prediction]
-    labelled: np.ndarray  # float64 [W, bin, prediction, label]
-    outside: np.ndarray  # float64 [W], the share of rows whose prediction is none of the two classes
-
-
-def estimated(seen: View, span: Span, frame: pl.DataFrame) -> pl.DataFrame:
+def estimated(seen: View, span: Span, frame: pl.DataFrame, segments: Segments | None = None) -> pl.DataFrame:
     """The frame of figures, rows of windows whose labels are not all there replaced by estimates.
 
     A window without labels has a row of the kind ``estimated``, one with some ``blended``; the rest stay as they are. Each
     is told as the windows before it had taught by now, those that have 0.9 of their labels or more. ``note`` says which
     estimator it is and how it has done. Windows whose labels differ by when they come have bounds, and keep them: no blend
-    is right there.
+    is right there. With ``segments`` the frame is of those: each has the record of its own windows where ten or more have
+    told, else that of all segments.
     """
-    told = frame
-    wanted = [name for name in ESTIMATED if name in set(frame["metric"].to_list())]
+    kind = Losses if ERROR in seen.shape.all_grids else TwoClasses
+    wanted = [name for name in kind.metrics if name in set(frame["metric"].to_list())]
     if not wanted or frame.is_empty():
-        return told
-    reference = _reference(seen)
-    if isinstance(reference, str):
-        return _with_reason(told, wanted, f"no labels, {reference}")
-    starts = np.unique(frame.filter(pl.col("metric").is_in(wanted))["start"].dt.timestamp("us").to_numpy())
-    counts = _counts(seen, span, starts)
-    uncounted = counts.rows.sum(axis=(1, 2)) + counts.outside == 0
-    row = frame.with_row_index("_row").filter(pl.col("metric").is_in(wanted))
-    window = np.searchsorted(starts, row["start"].dt.timestamp("us").to_numpy())
-    places = row["_row"].to_numpy()
-    labelled = row["labelled"].fill_null(0.0).to_numpy()
-    found = _followed(reference, counts, wanted, _rehearsal(seen, reference, wanted))
-    parts: dict[str, list[object]] = {
-        name: told[name].to_list() for name in ("value", "low", "high", "n", "kind", "reason", "note")
-    }
-    n = counts.rows.sum(axis=(1, 2))
-    chance = Confidence(reference).chance
-    for metric in wanted:
-        one = found[metric]
-        mixed = blend(
-            metric,
-            counts.rows,
-            counts.labelled,
-            chance,
-            reference.scores,
-            np.nan_to_num(one.value, nan=0.5),
-            np.nan_to_num(one.variance, nan=1e6),
-            level=LEVEL,
-        )
-        for place, at, share in zip(places, window, labelled, strict=True):
-            if frame["metric"][int(place)] != metric or share >= 1.0 or parts["note"][place] is not None:
-                continue
-            reason = _why_not(one, int(at), bool(uncounted[at]))
-            if reason is not None:
-                if share == 0.0:
-                    parts["reason"][place] = reason
-                continue
-            source = mixed if share > 0.0 else one
-            for name in ("value", "low", "high"):
-                parts[name][place] = float(getattr(source, name)[at])
-            parts["n"][place], parts["reason"][place] = int(n[at]), None
-            parts["kind"][place] = "blended" if share > 0.0 else "estimated"
-            parts["note"][place] = one.words(int(at))
-    return told.with_columns(
-        pl.Series(name, values, dtype=told.schema[name]) for name, values in parts.items()
-    )
+        return frame
+    by: Losses | TwoClasses | str = kind.of(seen)
+    if isinstance(by, str):
+        return _with_reason(frame, wanted, f"no labels, {by}")
+    rehearsal = by.rehearsal(seen, wanted)
+    rows = _Rows(frame, wanted, by.reference if isinstance(by, TwoClasses) else None)
+    if segments is None:
+        known = by.known(seen, span, np.unique(rows.start), wanted)
+        said: Iterator[Said] = iter([Said("", known, _followed(known, wanted, rehearsal), "windows")])
+    else:
+        said = by_segment(list(by.by_segment(seen, segments, wanted)), wanted, rehearsal)
+    for one in said:
+        for metric in wanted:
+            rows.tell(metric, one)
+    return rows.into(frame)
 
 
-def _why_not(one: Followed, window: int, uncounted: bool) -> str | None:
-    if uncounted:
-        return "no labels, and its scores were counted before there was a reference to estimate by"
-    said = one.reason[window]
-    return None if said is None else f"no labels, {said}"
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What is said of the windows of a segment, by metric, and whose windows the record is of.
+
+    ``found`` has None where nothing can be said; ``rows_min`` are the rows that a window needs.
+    """
+
+    segment: str
+    known: Known
+    found: Mapping[str, Followed | None]
+    whose: str
+    rows_min: int = 0
+
+    def reasons(self, metric: str) -> np.ndarray:
+        """Why windows have no estimate, object [W]; None where they have one."""
+        one = self.found[metric]
+        said = [NO_RECORD] * len(self.known.start) if one is None else one.reason
+        out = np.array([None if why is None else f"no labels, {why}" for why in said], dtype=np.object_)
+        out[self.known.rows < self.rows_min] = f"no labels, no estimate of fewer than {self.rows_min} rows"
+        out[~self.known.counted] = UNCOUNTED
+        return out
 
 
 def _with_reason(told: pl.DataFrame, metrics: list[str], reason: str) -> pl.DataFrame:
@@ -126,95 +107,144 @@ def _with_reason(told: pl.DataFrame, metrics: list[str], reason: str) -> pl.Data
     return told.with_columns(pl.when(unlabelled).then(pl.lit(reason)).otherwise("reason").alias("reason"))
 
 
-def _reference(seen: View) -> Table | str:
-    """What labels meant in the reference, or why nothing is known of it."""
-    grid = seen.shape.grids.get(QUALITY)
-    summary = reference_of(seen, QUALITY)
-    if grid is None or summary is None or summary.grid != grid:
-        return "and no reference with labels to estimate by"
-    if SCORES not in seen.shape.grids:
-        return "and no reference with probabilities of two classes to estimate by"
-    counts = _by_label(summary).sum(axis=0)
-    if not counts.sum():
-        return "and no reference with labels to estimate by"
-    scores = bin_scores(grid.score_edges, missing=True)
-    if grid.discrete:  # every score but the least has a bin of its own, which begins with it
-        scores[1:-1] = np.clip(grid.score_edges, 1e-7, 1 - 1e-7)
-    return Table(counts[np.newaxis].astype(np.int64), scores)
-
-
-def _by_label(summary: Summary) -> np.ndarray:
-    """Counts [W, score bin, prediction, label] of the two classes; corrections may leave none below 0."""
-    return np.maximum(summary.cube[:, :, :2, :2], 0).swapaxes(2, 3)
-
-
-def _counts(seen: View, span: Span, starts: np.ndarray) -> _Counts:
-    """The counts of windows by their starts, 0 where nothing was counted."""
-    grid = seen.shape.grids[SCORES]
-    bins, _, predictions = grid.shape
-    every = np.zeros((len(starts), bins, predictions))
-    labelled = np.zeros((len(starts), bins, 2, 2))
-
-    def places(found: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        if not span.window_us:
-            return np.zeros(len(found), dtype=np.int64), np.ones(len(found), dtype=bool)
-        at = np.minimum(np.searchsorted(starts, found), len(starts) - 1)
-        return at, starts[at] == found
-
-    found, scored = windows(seen, SCORES, span)
-    if scored is not None and scored.grid == grid:
-        at, there = places(found)
-        every[at[there]] = scored.counts[there].reshape(-1, bins, predictions)
-    found, quality = windows(seen, QUALITY, span)
-    if quality is not None:
-        at, there = places(found)
-        labelled[at[there]] = _by_label(quality)[there]
-    # of sampled rows both are so many rows of equal weight, each by its own: rounding leaves no label without a row
-    rows = np.maximum(every[:, :, :2], labelled.sum(axis=3))
-    total = np.maximum(every.sum(axis=(1, 2)), 1)
-    return _Counts(rows, labelled, every[:, :, 2:].sum(axis=(1, 2)) / total)
-
-
 def _followed(
-    reference: Table, counts: _Counts, metrics: list[str], rehearsal: Rehearsal | None
+    known: Known,
+    metrics: Sequence[str],
+    rehearsal: Rehearsal | None,
+    apart: Mapping[str, Mapping[str, float]] | None = None,
 ) -> dict[str, Followed]:
     """Each window as the windows before it taught to tell it, as long ahead as the newest is of the last that was told."""
-    each = Windows(np.rint(counts.rows[:, np.newaxis]).astype(np.int64))
-    inside = support_of(reference, each)
-    support = Support(1 - (1 - inside.outside) * (1 - counts.outside), inside.effective)
-    rows, known = counts.rows.sum(axis=(1, 2)), counts.labelled.sum(axis=(1, 2, 3))
-    told = (known >= TOLD * rows) & (known > 0)
-    truth = {
-        metric: np.where(told, values, np.nan)
-        for metric, values in realised(counts.labelled, reference.scores, metrics).items()
-    }
+    told = known.told
     after = len(told) - 1 - int(np.flatnonzero(told)[-1]) if told.any() else 0
-    measures = Panel.of_table(reference, ASKED).estimate(each, metrics)
     delay = max(after, 1) if told.any() else None
-    return follow(measures, truth, delay=delay, rehearsal=rehearsal, support=support, level=LEVEL)
-
-
-def _rehearsal(seen: View, reference: Table, metrics: list[str]) -> Rehearsal | None:
-    """Stretches of the reference, each estimated by the four fifths that it is not of; None where it was not cut."""
-    rows = seen.summaries.filter((pl.col("part") == "rehearsal") & (pl.col("column") == QUALITY)).sort(
-        "start"
+    truth = {metric: known.truth[metric] for metric in metrics}
+    return follow(
+        known.measures,
+        truth,
+        delay=delay,
+        rehearsal=rehearsal,
+        support=known.support,
+        apart=apart,
+        level=LEVEL,
     )
-    grid = seen.shape.grids[QUALITY]
-    rows = rows.filter(pl.col("grid") == grid.id)
-    if rows.is_empty():
-        return None
-    labelled = _by_label(of_frame(rows, grid))
-    fold = np.arange(len(labelled)) * FOLDS // len(labelled)
-    parts: list[Mapping[str, Mapping[str, Measure]]] = []
-    for number in range(FOLDS):
-        rest = labelled[fold != number].sum(axis=0)[np.newaxis]
-        if not rest.sum():
-            return None
-        own = labelled[fold == number].sum(axis=3)[:, np.newaxis]
-        panel = Panel.of_table(Table(rest, reference.scores), ASKED)
-        parts.append(panel.estimate(Windows(own), metrics))
-    joined = {
-        name: {metric: Measure.joined([part[name][metric] for part in parts]) for metric in metrics}
-        for name in ASKED
+
+
+def by_segment(
+    parts: Sequence[tuple[str, Known]], metrics: Sequence[str], rehearsal: Rehearsal | None
+) -> Iterator[Said]:
+    """What is said of the windows of each segment: by its own record where it has one, else by that of all.
+
+    The record of its own begins with what segments differ by, where that is known: the first labels of a segment say more
+    of it than a hundred windows of all rows.
+    """
+    if not parts:
+        return
+    lent = {metric: _lent(parts, metric) for metric in metrics}
+    apart = {
+        name: {metric: lent[metric][name].variance if lent[metric] else 0.0 for metric in metrics}
+        for name in parts[0][1].measures
     }
-    return Rehearsal(joined, realised(labelled, reference.scores, metrics))
+    for name, known in parts:
+        if known.told.sum() >= OWN_WINDOWS:
+            found: dict[str, Followed | None] = {**_followed(known, metrics, rehearsal, apart)}
+            yield Said(name, known, found, "windows of this segment", ROWS_MIN)
+            continue
+        found, segments = dict.fromkeys(metrics), 0
+        for metric, records in lent.items():
+            if records:
+                asked = min(records, key=lambda one: records[one].off)
+                measure, segments = known.measures[asked][metric], records[asked].segments
+                found[metric] = records[asked].tell(metric, asked, measure, known.support)
+        yield Said(name, known, found, f"windows of {segments} segments", ROWS_MIN)
+
+
+def _lent(parts: Sequence[tuple[str, Known]], metric: str) -> dict[str, Others]:
+    """What the windows of all segments say of one, by estimator; nothing where labels of too few segments have come."""
+    segment = np.repeat(np.arange(len(parts)), [len(known.start) for _, known in parts])
+    truth = np.concatenate([known.truth[metric] for _, known in parts])
+    enough = np.concatenate([known.rows >= ROWS_MIN for _, known in parts])
+    found = {}
+    names = list(parts[0][1].measures)
+    for name in names:
+        each = [known.measures[name][metric] for _, known in parts]
+        error = truth - np.concatenate([one.value for one in each])
+        chance = np.concatenate([one.outcome + one.weights for one in each])
+        good = enough & np.isfinite(error) & np.isfinite(chance)
+        others = others_of(error[good], chance[good], segment[good], LEVEL)
+        if others is not None:
+            found[name] = others
+    return found if len(found) == len(names) else {}
+
+
+class _Rows:
+    """The columns of a frame of figures that estimates change, as arrays."""
+
+    def __init__(self, frame: pl.DataFrame, metrics: Sequence[str], reference: Table | None) -> None:
+        self.reference = reference
+        self.chance = None if reference is None else Confidence(reference).chance
+        self.start = frame["start"].dt.timestamp("us").to_numpy()
+        self.labelled = frame["labelled"].fill_null(0.0).to_numpy()
+        self.numbers = {name: frame[name].to_numpy().copy() for name in ("value", "low", "high")}
+        self.n = frame["n"].to_numpy().copy()
+        self.texts = {name: frame[name].to_numpy().astype(object) for name in ("kind", "reason", "note")}
+        wanted = frame["metric"].is_in(metrics) & (frame["labelled"].fill_null(0.0) < 1.0)
+        open_rows = frame.with_row_index("_row").filter(wanted & frame["note"].is_null())
+        self.rows = {
+            (str(key[0]), str(key[1])): some["_row"].to_numpy()
+            for key, some in open_rows.group_by("segment", "metric")
+        }
+
+    def tell(self, metric: str, said: Said) -> None:
+        """Put what is said of a metric into the rows of its segment."""
+        rows, one, known = self.rows.get((said.segment, metric)), said.found[metric], said.known
+        if rows is None:
+            return
+        at = np.searchsorted(known.start, self.start[rows])
+        reasons = said.reasons(metric)[at]
+        refused = reasons != None  # noqa: E711  (by element)
+        silent = refused & (self.labelled[rows] == 0)
+        self.texts["reason"][rows[silent]] = reasons[silent]
+        rows, at = rows[~refused], at[~refused]
+        if one is None or not len(rows):
+            return
+        some = self.labelled[rows] > 0
+        mixed = self._mixed(metric, rows[some], at[some], one, known)
+        self.put(rows, one.value[at], one.low[at], one.high[at], "estimated")
+        self.put(rows[some], *mixed, "blended")
+        self.n[rows] = np.rint(known.rows[at])
+        self.texts["reason"][rows] = None
+        self.texts["note"][rows] = [one.words(int(place), said.whose) for place in at]
+
+    def _mixed(
+        self, metric: str, rows: np.ndarray, at: np.ndarray, one: Followed, known: Known
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Values and limits of windows some of whose labels have come."""
+        free = one.value[at], one.variance[at]
+        if self.reference is None or self.chance is None:
+            value, low, high = (self.numbers[name][rows] for name in ("value", "low", "high"))
+            share = self.labelled[rows]
+            return mixed_losses(metric, value, low, high, share, *free, reach=one.reach[at], level=LEVEL)
+        place = known.place[at]
+        mixed = blend(
+            metric,
+            known.counts[place],
+            known.labelled[place],
+            self.chance,
+            self.reference.scores,
+            *free,
+            reach=one.reach[at],
+            level=LEVEL,
+        )
+        return mixed.value, mixed.low, mixed.high
+
+    def put(self, rows: np.ndarray, value: np.ndarray, low: np.ndarray, high: np.ndarray, kind: str) -> None:
+        """Put values with their limits into rows by number."""
+        for name, part in zip(("value", "low", "high"), (value, low, high), strict=True):
+            self.numbers[name][rows] = part
+        self.texts["kind"][rows] = kind
+
+    def into(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """The frame with these columns."""
+        parts = {**self.numbers, "n": self.n, **{name: one.tolist() for name, one in self.texts.items()}}
+        found = [pl.Series(name, part, dtype=frame.schema[name]) for name, part in parts.items()]
+        return frame.with_columns(one.fill_nan(None) if one.dtype.is_float() else one for one in found)

@@ -15,10 +15,11 @@ from vedette.engine.direction_columns import feature_of
 from vedette.engine.estimating import estimated
 from vedette.engine.image_figures import image_figures
 from vedette.engine.late_labels import bounded, dependence_of
+from vedette.engine.late_strata import WEIGHTED, dependence_within, weighted
 from vedette.engine.query import Query, Span, moment, names_of
 from vedette.engine.reference import TRAINING
 from vedette.engine.segments import Segments
-from vedette.engine.summarise import LABELLED, OF_TASK
+from vedette.engine.summarise import LABELLED, OF_TASK, QUALITY, SCORES
 from vedette.engine.view import Cells, View, Windows, reference_of, view
 from vedette.errors import DataError
 from vedette.lake.kept import kept as read_kept
@@ -90,8 +91,6 @@ def figures(
     against: str = "reference",
 ) -> pl.DataFrame:
     """Figures by window, one row each; see ``Monitor.figures``. ``window_s`` is 0 for one window over all."""
-    if estimate and by is not None:
-        raise ValueError(f"by={by!r}: estimates are of all rows of a window; leave out by= or estimate=")
     if against not in ("reference", TRAINING):
         raise ValueError(f"against={against!r}: must be reference or {TRAINING}")
     if isinstance(as_of, list | tuple):
@@ -168,7 +167,7 @@ def _of_images(lake: Lake, model: str, query: Query, by: tuple[str, ...] | None)
         )
     if seen.extent is None or column not in seen.shape.all_grids:
         return pl.DataFrame(schema=FIGURE_SCHEMA)
-    found = _Found(query, seen, span.window_us or seen.extent[1] + own - seen.extent[0], span.as_of)
+    found = _Found(query, seen, span.window_us or seen.extent[1] + own - seen.extent[0], span)
     source = Segments(seen, by or (), span, {column: seen.shape.all_grids[column]})
     found.add_images(source, query.metrics or (), query.score)
     return found.frame(source.names, _completeness(lake, model, seen, span))
@@ -198,15 +197,20 @@ def _of_summaries(lake: Lake, model: str, query: Query, columns_by: tuple[str, .
     kinds = {column: grid for column, grid in sorted(grids.items()) if query.of_column(column, grid)}
     if not kinds:
         _check_kinds(query, grids)
-    source = Windows(seen, span) if columns_by is None else Segments(seen, columns_by, span, kinds)
-    found = _Found(query, seen, length_us, span.as_of)
+    beside = [
+        one for one in (SCORES, "prediction") if estimate and one in grids
+    ]  # what estimates are read off
+    counted = {**kinds, **{one: grids[one] for one in beside}}
+    segments = None if columns_by is None else Segments(seen, columns_by, span, counted)
+    source = segments or Windows(seen, span)
+    found = _Found(query, seen, length_us, span)
     for column, grid in kinds.items():
         found.add(column, grid, source.blocks(column, grid, hashes=hashes))
     frame = found.frame(source.names, _completeness(lake, model, seen, span))
     if not estimate:
         return frame
     since = query.span(own).since
-    frame = estimated(seen, span, frame)
+    frame = estimated(seen, span, frame, segments)
     return frame if since is None else frame.filter(pl.col("start") >= since)
 
 
@@ -242,12 +246,13 @@ def _check_kinds(query: Query, grids: Mapping[str, Grid]) -> None:
 class _Found:
     """Gathers figures as arrays, and makes one frame of them."""
 
-    def __init__(self, query: Query, seen: View, length_us: int, as_of: datetime | None) -> None:
-        self.query, self.seen, self.length_us, self.as_of = query, seen, length_us, as_of
+    def __init__(self, query: Query, seen: View, length_us: int, span: Span) -> None:
+        self.query, self.seen, self.length_us, self.span = query, seen, length_us, span
         self.keys: list[tuple[str, str | None, str | None]] = []  # metric, feature, part
         self.places: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []  # segment, start, labelled
         self.said: list[np.ndarray] = []  # of intervals of sampled rows
         self.notes: list[np.ndarray] = []
+        self.weighted: list[np.ndarray] = []  # which are weighted to all rows by score and prediction
         self.estimates: list[Estimates] = []
 
     def add(self, column: str, grid: Grid, blocks: Iterable[Cells]) -> None:
@@ -262,13 +267,19 @@ class _Found:
             for name, statistic in statistics.items():
                 figures, said = _figures(statistic, cells, reference, self.length_us / 1e6)
                 notes = np.full(len(cells.start), None, dtype=np.object_)
+                mended = np.zeros(len(cells.start), dtype=np.bool_)
                 if column in LABELLED and isinstance(figures, Estimates) and (place[2] < 1).any():
                     figures, notes = bounded(statistic, figures, cells, place[2], self._late)
+                    if self._late.depends and column == QUALITY and cells.predicted is not None:
+                        figures, notes, mended = weighted(
+                            name, figures, notes, cells, self.seen, self.span, self._within
+                        )
                 for part, found in _parts(figures):
                     self.keys.append((name, feature, part))
                     self.places.append(place)
                     self.said.append(said)
                     self.notes.append(notes)
+                    self.weighted.append(mended)
                     self.estimates.append(_with_older(found, cells))
 
     def add_images(self, source: Segments, metrics: Sequence[str], score: float) -> None:
@@ -281,11 +292,16 @@ class _Found:
             self.places.append((segment, source.starts[at], labelled / source.predictions))
             self.said.append(np.full(len(segment), None, dtype=np.object_))
             self.notes.append(notes)
+            self.weighted.append(np.zeros(len(segment), dtype=np.bool_))
             self.estimates.append(estimates)
 
     @cached_property
     def _late(self) -> Dependence:
         return dependence_of(self.seen)
+
+    @cached_property
+    def _within(self) -> Dependence:
+        return dependence_within(self.seen)
 
     def frame(
         self, segments: Sequence[str], completeness: Callable[[np.ndarray, int], np.ndarray]
@@ -310,12 +326,12 @@ class _Found:
                 **{name: all_of(name) for name in ("value", "low", "high", "n")},
                 "completeness": completeness(start, self.length_us),
                 "labelled": labelled,
-                "kind": pl.repeat("measured", len(key), eager=True),
+                "kind": pl.Series(np.where(np.concatenate(self.weighted), WEIGHTED, "measured")),
                 "reason": pl.Series(all_of("reason").tolist(), dtype=pl.String),
                 "feature": pl.Series(feature, dtype=pl.String).gather(key),
                 "part": pl.Series(part, dtype=pl.String).gather(key),
                 "sampled": pl.Series(np.concatenate(self.said).tolist(), dtype=pl.String),
-                "as_of": pl.repeat(self.as_of, len(key), eager=True, dtype=UTC_TYPE),
+                "as_of": pl.repeat(self.span.as_of, len(key), eager=True, dtype=UTC_TYPE),
                 "note": pl.Series(np.concatenate(self.notes).tolist(), dtype=pl.String),
             }
         ).with_columns(pl.col("value", "low", "high", "labelled", "completeness").fill_nan(None))

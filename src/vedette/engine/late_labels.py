@@ -15,7 +15,7 @@ from vedette.statistics.bounds import has_bounds, worst_and_best
 from vedette.statistics.label_delay import Dependence, delay_dependence
 from vedette.statistics.summary import Summary
 
-__all__ = ["bounded", "dependence_of", "words_of"]
+__all__ = ["bounded", "by_delay", "dependence_of", "words_of"]
 
 _DELAYS_MAX = 64  # of a test whether late labels differ; later ones count as the last
 _WINDOWS_MAX = 500  # the newest: what was so long ago says little of now
@@ -84,27 +84,34 @@ def _unlabelled(cells: Cells) -> np.ndarray | None:
 
 def dependence_of(seen: View) -> Dependence:
     """Whether the labels of a view that came late are others than those that came early, and what of them."""
+    found = by_delay(seen)
+    if found is None:
+        return delay_dependence(np.zeros((0, 1, 0, 2)), ())
+    summary, window, delay = found
+    names, answers = _questions(summary)
+    table = np.zeros((int(window.max()) + 1, int(delay.max()) + 1, len(names), 2))
+    np.add.at(table, (window, delay), answers)
+    return delay_dependence(table, names)
+
+
+def by_delay(seen: View) -> tuple[Summary, np.ndarray, np.ndarray] | None:
+    """The increments of labels of the newest windows with, by number, the window and the rank of the delay of each."""
     rows = seen.summaries.filter((pl.col("part") == "live") & pl.col("column").is_in(LABELLED))
     column = next((one for one in LABELLED if one in seen.shape.grids), None)
-    nothing = delay_dependence(np.zeros((0, 1, 0, 2)), ())
     if column is None:
-        return nothing
+        return None
     grid = seen.shape.grids[column]
     rows = rows.filter((pl.col("column") == column) & (pl.col("grid") == grid.id)).drop(
         "hashes", strict=False
     )
     if rows.is_empty():
-        return nothing
+        return None
     newest = rows["start"].unique().sort().tail(_WINDOWS_MAX)[0]
     rows = rows.filter(pl.col("start") >= newest)
-    names, answers = _questions(of_frame(rows, grid))
     starts, at = np.unique(_numbers(rows["start"], seen), return_inverse=True)
     delay = np.maximum(_numbers(rows["known"], seen) - starts[at], 0)
     _, rank = np.unique(delay, return_inverse=True)  # the test goes by ranks
-    rank = np.minimum(rank, _DELAYS_MAX - 1)
-    table = np.zeros((len(starts), int(rank.max()) + 1, len(names), 2))
-    np.add.at(table, (at, rank), answers)
-    return delay_dependence(table, names)
+    return of_frame(rows, grid), at, np.minimum(rank, _DELAYS_MAX - 1)
 
 
 def _questions(of: Summary) -> tuple[tuple[str, ...], np.ndarray]:

@@ -15,6 +15,7 @@ from vedette.engine.direction_columns import feature_of
 from vedette.engine.summarise import LABELLED, QUALITY, SCORES, window_starts
 from vedette.statistics import BREAKDOWNS, Breakdown, Statistic, every_statistic
 from vedette.statistics.grid import Grid
+from vedette.statistics.post_stratified import POST_STRATIFIED
 from vedette.statistics.structured import TASK_FIGURES, USUAL, BoxShare
 from vedette.statistics.structured.detection import IMAGE_METRICS, IOU, SCORE
 
@@ -179,8 +180,8 @@ class Query:
     def columns(self, grids: Mapping[str, Grid]) -> set[str]:
         """The columns whose summaries are needed; labelled rows are told as a share of the predictions."""
         wanted = {column for column, grid in grids.items() if self.of_column(column, grid)}
-        if self.estimate and QUALITY in wanted:
-            wanted |= {SCORES} & set(grids)
+        if QUALITY in wanted and (self.estimate or set(self.statistics) & {*POST_STRATIFIED}):
+            wanted |= {SCORES} & set(grids)  # of all rows, labelled or not
         return wanted | {"prediction"} if wanted & LABELLED else wanted
 
     def span(self, own_us: int) -> Span:

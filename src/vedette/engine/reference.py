@@ -18,6 +18,7 @@ from vedette.engine.outputs import own_columns, spread
 from vedette.engine.segments_watched import names_of, tell_segments
 from vedette.engine.stored import Increment, to_frame
 from vedette.engine.summarise import (
+    ERROR,
     LABELLED,
     PILOT_ROWS,
     QUALITY,
@@ -97,11 +98,12 @@ class Counting:
         ]
 
     def rehearsal(self) -> list[Increment]:
-        """The labelled rows by stretches of time, where there are scores."""
-        if self.scored is None or QUALITY not in self.frames:
+        """The labelled rows by stretches of time: of two classes where there are scores, and of a regression."""
+        column = ERROR if ERROR in self.frames else QUALITY
+        if column not in self.frames or (column == QUALITY and self.scored is None):
             return []
-        frame, grid = self.frames[QUALITY], self.shape.grids[QUALITY]
-        return _stretches(frame, grid, self.reference.version, self.shape.window_us)
+        frame, grid = self.frames[column], self.shape.grids[column]
+        return _stretches(column, frame, grid, self.reference.version, self.shape.window_us)
 
 
 def counting(tables: ModelTables, shape: Shape, reference: Reference) -> Counting:
@@ -206,7 +208,7 @@ def take(tables: ModelTables, reference: Reference, arrival: int, now: datetime)
     return pl.concat([to_frame(found, "reference", arrival), *beside])
 
 
-def _stretches(frame: pl.DataFrame, grid: Grid, version: str, window_us: int) -> list[Increment]:
+def _stretches(column: str, frame: pl.DataFrame, grid: Grid, version: str, window_us: int) -> list[Increment]:
     """The labelled rows of a reference by stretches of its time, which estimates without labels are rehearsed on.
 
     They are the model's windows, as many joined as make no more than ``STRETCHES``; where there are not ten of those (rows
@@ -221,10 +223,10 @@ def _stretches(frame: pl.DataFrame, grid: Grid, version: str, window_us: int) ->
         return []
     joined = -(-n // STRETCHES)
     window, n = window // joined, -(-n // joined)
-    summary = summarise_levels(frame, QUALITY, grid, window, n).effective
+    summary = summarise_levels(frame, column, grid, window, n).effective
     first = np.asarray(frame["time"].dt.timestamp("us").min(), dtype=np.int64)
     order = first + np.arange(n)  # their order is all that is told of their times
-    return [Increment(version, QUALITY, order, order, summary)]
+    return [Increment(version, column, order, order, summary)]
 
 
 def _whole(column: str, segment: str, frame: pl.DataFrame, grid: Grid, version: str) -> Increment:

@@ -14,6 +14,7 @@ from vedette.engine.query import Span
 from vedette.engine.segment_names import SEGMENTS_MAX, shown
 from vedette.engine.summarise import (
     LABELLED,
+    SCORES,
     category_texts,
     codes,
     row_weights,
@@ -44,6 +45,7 @@ class Segments:
         asked = pl.col("time") < span.as_of if span.as_of is not None else pl.lit(True)
         within = _within(span) & asked
         wanted = {feature_of(one) for one in grids}
+        scored = SCORES in grids  # read off predictions and probabilities
         settings = seen.shape.settings
         if is_structured(settings) and "prediction" in by:
             raise ValueError(
@@ -70,7 +72,7 @@ class Segments:
             "time",
             "_segment",
             *({"inclusion"} & set(rows.columns)),
-            *(one for one in rows.columns if base_of(one) in wanted),
+            *(one for one in rows.columns if base_of(one) in wanted or (scored and _of_scores(one))),
         ]
         rows = rows.select(list(dict.fromkeys(kept)))
         first_us = seen.extent[0] if seen.extent is not None else 0
@@ -90,24 +92,38 @@ class Segments:
 
     def blocks(self, column: str, grid: Grid, *, hashes: bool) -> Iterator[Cells]:
         """The summaries of a column by segment and window, as many at once as memory is a small matter for."""
-        told = column in LABELLED
-        rows, index = (self.labelled, self.index_of_labelled) if told else (self.rows, self.index)
-        if not told and not variants(rows.columns, feature_of(column)):
+        if column not in LABELLED and not variants(self.rows.columns, feature_of(column)):
             return
         step = max(_COUNTS_MAX // grid.cells, 1)
         for begin in range(0, len(self.cells), step):
-            cells = self.cells[begin : begin + step]
-            first, last = np.searchsorted(index, [begin, begin + step])
-            own, at = rows.slice(first, last - first), index[first:last] - begin
-            levels, kept = None, KEPT if hashes else 0
-            if row_weights(own) is None:
-                summary = summarise_column(own, column, grid, at, len(cells), kept)
-            else:
-                levels = replace(summarise_levels(own, column, grid, at, len(cells), kept), of_all=False)
-                summary = levels.kept
-            segment, start = np.divmod(cells, len(self.starts))
-            predictions = self.predictions[begin : begin + step] if told else None
-            yield Cells(segment, self.starts[start], summary, levels, predictions)
+            yield self.part(column, grid, begin, min(begin + step, len(self.cells)), hashes=hashes)
+
+    def part(self, column: str, grid: Grid, begin: int, end: int, *, hashes: bool = False) -> Cells:
+        """The summaries of a column of the cells from one number up to another: those of a segment lie together."""
+        told = column in LABELLED
+        rows, index = (self.labelled, self.index_of_labelled) if told else (self.rows, self.index)
+        cells = self.cells[begin:end]
+        first, last = np.searchsorted(index, [begin, end])
+        own, at = rows.slice(first, last - first), index[first:last] - begin
+        levels, kept = None, KEPT if hashes else 0
+        if row_weights(own) is None:
+            summary = summarise_column(own, column, grid, at, len(cells), kept)
+        else:
+            levels = replace(summarise_levels(own, column, grid, at, len(cells), kept), of_all=False)
+            summary = levels.kept
+        segment, start = np.divmod(cells, len(self.starts))
+        predictions = self.predictions[begin:end] if told else None
+        return Cells(segment, self.starts[start], summary, levels, predictions)
+
+    def spans(self) -> Iterator[tuple[str, int, int]]:
+        """Each segment's name, and the numbers of its first cell and of the one after its last."""
+        cuts = np.searchsorted(self.cells, np.arange(len(self.names) + 1) * len(self.starts)).tolist()
+        yield from zip(self.names, cuts[:-1], cuts[1:], strict=True)
+
+
+def _of_scores(column: str) -> bool:
+    base = base_of(column)
+    return base == "prediction" or base.startswith("probability")
 
 
 def labelled_rows(
@@ -134,7 +150,7 @@ def rows_of(
     fresh = seen.fresh.predictions if stream == "predictions" else seen.fresh.labels
     key = ["_producer", "_sequence"]
     own = {*key, "id", "version", "time", "received", "inclusion", *wanted}
-    told = bool(LABELLED & own)  # labels are compared with predictions and probabilities
+    told = bool((LABELLED | {SCORES}) & own)  # labels are compared with predictions and probabilities
 
     def of(columns: Sequence[str]) -> list[str]:
         return [

@@ -19,8 +19,9 @@ from vedette.statistics.grid import Grid
 from vedette.statistics.hashes import FREE, KEPT, no_hashes
 from vedette.statistics.sampled import Levels
 from vedette.statistics.summary import Summary
+from vedette.statistics.unlabelled import bin_scores
 
-__all__ = ["Increment", "levels_of", "of_frame", "to_frame", "utc"]
+__all__ = ["Increment", "labels_by_score", "levels_of", "of_frame", "score_middles", "to_frame", "utc"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +135,19 @@ def _matrix(frame: pl.DataFrame, name: str, grid: Grid, width: int) -> np.ndarra
             "one a lake of its own (lake=...)"
         )
     return lists.explode().to_numpy().reshape(frame.height, width) if width else np.empty((frame.height, 0))
+
+
+def labels_by_score(summary: Summary) -> np.ndarray:
+    """Counts [W, score bin, prediction, label] of the two classes; corrections may leave none below 0."""
+    return np.maximum(summary.cube[:, :, :2, :2], 0).swapaxes(2, 3)
+
+
+def score_middles(grid: Grid) -> np.ndarray:
+    """The score float64 [B] that stands for each score bin of a quality grid of two classes, NaN for the last, without one."""
+    scores = bin_scores(grid.score_edges, missing=True)
+    if grid.discrete:  # every score but the least has a bin of its own, which begins with it
+        scores[1:-1] = np.clip(grid.score_edges, 1e-7, 1 - 1e-7)
+    return scores
 
 
 def utc(micros: int) -> datetime:

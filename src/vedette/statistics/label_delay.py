@@ -221,10 +221,11 @@ def delay_dependence(counts: npt.ArrayLike, names: tuple[str, ...]) -> Dependenc
     """Test whether labels that came late are others than those that came early, within the same window of predictions.
 
     ``counts`` [W, D, Q, 2]: labels by window and delay, for each of Q questions (a label is of this class; the prediction
-    was right) those that are not and those that are. For each question the covariance of the answer with the rank of the
-    delay, and with the square of that rank, within windows, is added up over windows; its variance is the larger of that
-    of independent rows (the hypergeometric one of a permutation within windows) and that between windows. Raises
-    ``ValueError`` for another shape.
+    was right) those that are not and those that are. Of [W, S, D, Q, 2] they are compared within the S strata of a window
+    as well: whether late labels differ among rows that are alike in what the strata are of. For each question the
+    covariance of the answer with the rank of the delay, and with the square of that rank, within windows (and strata), is
+    added up over windows; its variance is the larger of that of independent rows (the hypergeometric one of a permutation
+    within them) and that between windows. Raises ``ValueError`` for another shape.
 
     Labels that never come are not tested: nothing is known of them.
 
@@ -235,11 +236,14 @@ def delay_dependence(counts: npt.ArrayLike, names: tuple[str, ...]) -> Dependenc
     False
     """
     table = np.asarray(counts, dtype=np.float64)
-    if table.ndim != 4 or table.shape[2:] != (len(names), 2):
-        raise ValueError(f"counts of shape {table.shape}: must be [windows, delays, {len(names)}, 2]")
-    table = np.maximum(table, 0.0)
-    n = table.sum(axis=3)  # [W, D, Q]
-    both = (n > 0).sum(axis=1) >= 2
+    if table.ndim not in (4, 5) or table.shape[-2:] != (len(names), 2):
+        raise ValueError(
+            f"counts of shape {table.shape}: must be [windows, delays, {len(names)}, 2], or [windows, strata, delays, "
+            f"{len(names)}, 2]"
+        )
+    table = np.maximum(table if table.ndim == 5 else table[:, np.newaxis], 0.0)
+    n = table.sum(axis=4)  # [W, S, D, Q]
+    both = ((n > 0).sum(axis=2) >= 2).any(axis=1)
     if not len(names) or not bool((both.sum(axis=0) >= PAIRS_MIN).any()):
         most = int(both.sum(axis=0).max(initial=0))
         why = f"fewer than {PAIRS_MIN} windows with labels of different delays: {most}"
@@ -248,25 +252,26 @@ def delay_dependence(counts: npt.ArrayLike, names: tuple[str, ...]) -> Dependenc
     best = np.unravel_index(int(np.nanargmin(p_values)), p_values.shape)
     p = min(float(p_values[best]) * int(np.isfinite(p_values).sum()), 1.0)
     question = int(best[0])
-    slope = _late_less_early(table[:, :, question])
+    slope = _late_less_early(table[:, :, :, question].reshape(-1, table.shape[2], 2))
     return Dependence(p < DEPENDENCE_LEVEL, p, names[question], slope)
 
 
 def _trends(table: Floats, n: Floats) -> Floats:
-    """p-values [Q, 2] of the trends with the rank of the delay and with its square."""
-    pooled = n.sum(axis=0)  # [D, Q]
+    """p-values [Q, 2] of the trends with the rank of the delay and with its square, of counts by window and stratum."""
+    pooled = n.sum(axis=(0, 1))  # [D, Q]
     share = np.cumsum(pooled, axis=0) - pooled / 2
     rank = share / np.maximum(pooled.sum(axis=0), 1.0) - 0.5
     yes = table[..., 1]
-    size = n.sum(axis=1)  # [W, Q]
+    size = n.sum(axis=2)  # [W, S, Q]
     some = np.maximum(size, 1.0)
-    mean = yes.sum(axis=1) / some
-    p_values = np.full((table.shape[2], 2), np.nan)
+    mean = yes.sum(axis=2) / some
+    p_values = np.full((table.shape[3], 2), np.nan)
     for number, score in enumerate((rank, rank * rank)):
-        centre = (n * score).sum(axis=1) / some
-        away = score[np.newaxis] - centre[:, np.newaxis]
-        moved = (away * (yes - n * mean[:, np.newaxis])).sum(axis=1)  # [W, Q]
-        spread = (n * away**2).sum(axis=1) * size * mean * (1 - mean) / np.maximum(size - 1, 1.0)
+        centre = (n * score).sum(axis=2) / some
+        away = score - centre[:, :, np.newaxis]
+        moved = (away * (yes - n * mean[:, :, np.newaxis])).sum(axis=(1, 2))  # [W, Q]
+        by_row = (n * away**2).sum(axis=2) * size * mean * (1 - mean) / np.maximum(size - 1, 1.0)
+        spread = by_row.sum(axis=1)
         telling = spread > 0
         variance = np.where(telling, spread, 0.0).sum(axis=0)
         k = telling.sum(axis=0)

@@ -17,9 +17,10 @@ from vedette.statistics.unlabelled.doubly_robust import DoublyRobust
 from vedette.statistics.unlabelled.halfway import Halfway
 from vedette.statistics.unlabelled.importance import Importance
 from vedette.statistics.unlabelled.leaves import Leaves, Partition, partition
-from vedette.statistics.unlabelled.loss import LOSSES, Loss, LossLeaves, LossTable, loss_leaves
+from vedette.statistics.unlabelled.loss import LOSSES, Loss, LossLeaves, LossTable, loss_leaves, mixed_losses
 from vedette.statistics.unlabelled.metrics import METRICS, pull_of
 from vedette.statistics.unlabelled.mismatch import Mismatch, Outlook
+from vedette.statistics.unlabelled.others import SEGMENTS_MIN, Others, others_of
 from vedette.statistics.unlabelled.panel import ESTIMATORS, Panel, realised, rehearse
 from vedette.statistics.unlabelled.support import Support, support_of
 from vedette.statistics.unlabelled.tables import (
@@ -36,6 +37,7 @@ __all__ = [
     "ESTIMATORS",
     "LOSSES",
     "METRICS",
+    "SEGMENTS_MIN",
     "Blended",
     "ClassEstimator",
     "Confidence",
@@ -50,6 +52,7 @@ __all__ = [
     "LossTable",
     "Measure",
     "Mismatch",
+    "Others",
     "Outlook",
     "Panel",
     "Partition",
@@ -63,6 +66,8 @@ __all__ = [
     "counted",
     "follow",
     "loss_leaves",
+    "mixed_losses",
+    "others_of",
     "partition",
     "pull_of",
     "realised",

@@ -46,15 +46,17 @@ class Followed:
     """A metric over W windows, each as it was to be told before its labels came.
 
     ``value``, ``low``, ``high`` float64 [W]; ``estimator`` object [W] the name of the one asked; ``variance`` [W] that of
-    the value. The record is what was known at the time: ``n`` int64 [W] windows whose labels had come, of the reference
-    where ``rehearsed``; ``off`` the mean of their |realised - value|, ``held`` the share that lay within the limits.
-    Where there is a ``reason`` object [W] (text or None), value, limits and variance are NaN.
+    the value, ``reach`` [W] how many of its standard deviations away the limits lie. The record is what was known at the
+    time: ``n`` int64 [W] windows whose labels had come, of the reference where ``rehearsed``; ``off`` the mean of their
+    |realised - value|, ``held`` the share that lay within the limits.
+    Where there is a ``reason`` object [W] (text or None), value, limits, variance and reach are NaN.
     """
 
     value: Floats
     low: Floats
     high: Floats
     variance: Floats
+    reach: Floats
     estimator: Objects
     n: Integers
     off: Floats
@@ -62,12 +64,12 @@ class Followed:
     rehearsed: npt.NDArray[np.bool_]
     reason: Objects
 
-    def words(self, window: int) -> str:
-        """The record that stands beside a window's estimate, as a sentence."""
+    def words(self, window: int, whose: str = "windows") -> str:
+        """The record that stands beside a window's estimate, as a sentence; ``whose`` says which windows have told."""
         name, n = str(self.estimator[window]).replace("_", " "), int(self.n[window])
         if not n:
             return f"{name}; no record yet"
-        where = "windows of the reference" if self.rehearsed[window] else "windows whose labels have come"
+        where = "windows of the reference" if self.rehearsed[window] else f"{whose} whose labels have come"
         return (
             f"{name}; over {n} {where} off by {self.off[window]:.3g} on average, "
             f"{self.held[window]:.0%} within the interval"
@@ -76,14 +78,16 @@ class Followed:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Told:
-    """What was said of a window, float64 [estimator] each, and which of them was asked."""
+    """What was said of a window: ``value`` and ``variance`` float64 [estimator], and of the one that was asked the limits
+    and how many standard deviations away they lie."""
 
     outlook: Outlook
     value: Floats
-    low: Floats
-    high: Floats
     variance: Floats
     asked: int
+    low: float
+    high: float
+    reach: float
 
 
 class _Metric:
@@ -98,12 +102,13 @@ class _Metric:
         self.n, self.off, self.held = 0, 0.0, 0.0
 
     def tell(self, value: Floats, chance: Floats, ahead: int) -> _Told:
-        """What is said of a window: of each estimator the value, limits and variance; and who is asked."""
+        """What is said of a window: of each estimator the value and its variance; who is asked, and its limits."""
         outlook = self.mismatch.outlook(ahead)
         variance = chance + outlook.variance
-        reach = np.array([one.now for one in self.reaches])
+        reach = self.reaches[self.asked].now
+        middle, low, high = limits(self.metric, value + outlook.level, variance, np.full(len(value), reach))
         return _Told(
-            outlook, *limits(self.metric, value + outlook.level, variance, reach), variance, self.asked
+            outlook, middle, variance, self.asked, float(low[self.asked]), float(high[self.asked]), reach
         )
 
     def learn(self, told: _Told, realised: float, value: Floats, chance: Floats) -> None:
@@ -111,11 +116,12 @@ class _Metric:
         self.mismatch.update(realised - value, chance, told.outlook)
         off = np.abs(realised - told.value)
         for reach, error, variance in zip(self.reaches, off, told.variance, strict=True):
-            reach.add(float(error / np.sqrt(variance)))
+            if variance > 0:  # nothing can be off where chance moves nothing
+                reach.add(float(error / np.sqrt(variance)))
         if np.isfinite(off[told.asked]):
             self.n += 1
             self.off += float(off[told.asked])
-            self.held += float(told.low[told.asked] <= realised <= told.high[told.asked])
+            self.held += float(told.low <= realised <= told.high)
         if np.isfinite(off).all():
             self._compare(off, told.outlook.ahead)
 
@@ -168,6 +174,7 @@ def follow(
     delay: int | None = 1,
     rehearsal: Rehearsal | None = None,
     support: Support | None = None,
+    apart: Mapping[str, Mapping[str, float]] | None = None,
     level: float = 0.9,
 ) -> dict[str, Followed]:
     """Windows in order of time, each as it was to be told before its labels came; by metric.
@@ -177,6 +184,9 @@ def follow(
     when so many further windows have come, 1 or more; None: never. The value of a window is that of the estimator which
     was best by then, and what it was usually off by (see ``Mismatch``); its limits lie as far away as errors of that
     size have proved to (see ``Reach``). Windows for which ``support`` has a reason have no value, and teach nothing.
+
+    ``apart``, by estimator and metric, is the variance of what the windows are off by from the start, all alike: of a
+    segment of the rows whose whole the reference is (``Others``). None: as the reference's own calibration has it.
 
     Raises ``ValueError`` where a delay is less than 1, lengths differ or there is no estimator.
     """
@@ -198,7 +208,8 @@ def follow(
         past = None
         if rehearsal is not None:
             past = [rehearsal.measures[name][metric] for name in names], rehearsal.realised[metric]
-        found[metric] = _follow(metric, names, own, truth, delay, past, reasons, level)
+        start = None if apart is None else np.array([apart[name][metric] for name in names])
+        found[metric] = _follow(metric, names, own, truth, delay, past, reasons, start, level)
     return found
 
 
@@ -210,6 +221,7 @@ def _follow(
     delay: int | None,
     past: tuple[Sequence[Measure], Floats] | None,
     reasons: Objects,
+    apart: Floats | None,
     level: float,
 ) -> Followed:
     refused = reasons != None  # noqa: E711  (by element)
@@ -223,22 +235,25 @@ def _follow(
         n_past = len(past[1])
         lead = max(min(n_past if delay is None else delay, n_past // 2), 1)
         before = state.rehearse(*_parts(past[0]), past[1], lead)
+    if apart is not None:
+        state.mismatch.widen(apart)
     n_windows = len(truth)
-    numbers = np.full((6, n_windows), np.nan)
+    numbers = np.full((7, n_windows), np.nan)
     asked, n = np.zeros(n_windows, dtype=np.int64), np.zeros(n_windows, dtype=np.int64)
     rehearsed = np.zeros(n_windows, dtype=np.bool_)
     for window, (told, record) in enumerate(state.run(value, chance, truth, delay)):
         rehearsed[window] = not record[0]
         n[window], off, held = record if record[0] else before
         asked[window] = told.asked
-        numbers[:4, window] = [part[told.asked] for part in (told.value, told.low, told.high, told.variance)]
-        numbers[4:, window] = np.array([off, held]) / max(n[window], 1)
+        middle, spread = told.value[told.asked], told.variance[told.asked]
+        numbers[:5, window] = middle, told.low, told.high, spread, told.reach
+        numbers[5:, window] = np.array([off, held]) / max(n[window], 1)
     nothing = np.isnan(numbers[0])
-    numbers[:4, nothing] = np.nan
+    numbers[:5, nothing] = np.nan
     reasons[nothing & ~refused] = "no rows to take it of"
     name = np.array(names, dtype=np.object_)[asked]
-    middle, low, high, variance, off_mean, held_share = numbers
-    return Followed(middle, low, high, variance, name, n, off_mean, held_share, rehearsed, reasons)
+    middle, low, high, variance, reach, off_mean, held_share = numbers
+    return Followed(middle, low, high, variance, reach, name, n, off_mean, held_share, rehearsed, reasons)
 
 
 def _parts(measures: Sequence[Measure]) -> tuple[Floats, Floats]:

@@ -62,8 +62,12 @@ def blend(
     and (n/N) var(pull)/N for what the window itself is a sample of, so that it passes into that of the plain figure.
 
     Labels are taken to come whatever the row; where they come by a known chance that differs, ``labelled`` are sums of
-    inverse chances, ``squares`` of their squares, and n is the effective number (sum w)^2/sum w^2. ``reach`` [W] is in
-    standard deviations, the normal quantile of ``level`` where not given.
+    inverse chances, ``squares`` of their squares, and n is the effective number (sum w)^2/sum w^2.
+
+    ``reach`` [W] is how many of its standard deviations the label-free figure has proved to be off by at ``level``
+    (``Followed``), the normal quantile where not given. What it goes beyond that quantile widens the label-free figure's
+    variance, before both are weighed: labels count for more against an estimate that errs by more than it says, and what
+    they say themselves is as sure as before. Without labels the limits are those of the label-free figure.
 
     Raises ``ValueError`` where shapes do not fit or labelled rows are more than rows.
 
@@ -82,6 +86,12 @@ def blend(
     n, told = np.asarray(counts, dtype=np.float64), np.asarray(labelled, dtype=np.float64)
     expected = np.broadcast_to(np.asarray(chance, dtype=np.float64), n.shape)
     value, spread = np.asarray(free, dtype=np.float64), np.asarray(variance, dtype=np.float64)
+    normal = float(special.ndtri((1 + level) / 2))
+    if reach is not None:
+        far = np.asarray(reach, dtype=np.float64)
+        if far.shape != n.shape[:1] or not (far > 0).all():
+            raise ValueError(f"reach of shape {far.shape}: must be [{len(n)}], each above 0")
+        spread = spread * (far / normal) ** 2
     if (
         n.ndim != 3
         or told.shape != (*n.shape, 2)
@@ -105,8 +115,8 @@ def blend(
     share = np.where(some, few / np.maximum(size, 1), 0.0)
     scale = np.where(some, size / np.maximum(weight, 1e-300), 0.0)
     pull = pull_of(metric, all_of, scores)[1]
-    foreseen = pull[..., 0] * (1 - expected) + pull[..., 1] * expected
-    power, noise, own = _power(pull, foreseen, n, told, expected, few)
+    of_model, both, _ = _moments(pull, n, told, expected, few)
+    power = np.clip(both / np.maximum(of_model, 1e-300), 0.0, 1.0)
     by_cell = np.stack([1 - expected, expected], axis=-1)
     among = told.sum(axis=3, keepdims=True) * by_cell
     at = power[:, None, None, None]
@@ -115,7 +125,12 @@ def blend(
         told,
         at * all_of + scale[:, None, None, None] * (told - at * among),
     )
-    powered = pull_of(metric, table, scores)[0]
+    powered, there = pull_of(metric, table, scores)
+    # what a label moves is read off where the labels say the figure is, not where the chances have it: of few positives
+    # the two differ by half
+    pull = np.where(np.isfinite(there), there, pull)
+    of_model, both, own = _moments(pull, n, told, expected, few)
+    noise = np.maximum(own - 2 * power * both + power**2 * of_model, 0.0)
     good = some & np.isfinite(powered)
     # in counts: a pull is by row, the figure moves by N times the mean of pulls
     powered_variance = size**2 * noise * np.maximum(1 - share, 0) / np.maximum(few, 1e-300)
@@ -125,30 +140,26 @@ def blend(
     mixed = np.where(weigh >= 1, powered, np.where(weigh <= 0, value, weigh * powered + (1 - weigh) * value))
     left = np.where(weigh >= 1, powered_variance, np.where(weigh <= 0, spread, weigh * powered_variance))
     width = left + np.where(good, share * size * own, 0.0)
-    far = (
-        np.full(len(n), special.ndtri((1 + level) / 2))
-        if reach is None
-        else np.asarray(reach, dtype=np.float64)
+    return Blended(
+        *limits(metric, mixed, width, np.full(len(n), normal)), share, np.where(some, power, np.nan), weigh
     )
-    return Blended(*limits(metric, mixed, width, far), share, np.where(some, power, np.nan), weigh)
 
 
-def _power(
-    pull: Floats, foreseen: Floats, n: Floats, told: Floats, expected: Floats, few: Floats
+def _moments(
+    pull: Floats, n: Floats, told: Floats, expected: Floats, few: Floats
 ) -> tuple[Floats, Floats, Floats]:
-    """Lambda, the variance of a row's pull less lambda times the expected one, and that of the pull alone."""
+    """The variance of what chances expect a row to pull, its covariance with the pull, and the variance of that; [W]."""
     axes = (1, 2, 3)
-    by_cell = n[..., None] * np.stack([1 - expected, expected], axis=-1)
+    chances = np.stack([1 - expected, expected], axis=-1)
+    by_cell = n[..., None] * chances
     prior = by_cell * (DOUBT_ROWS / np.maximum(by_cell.sum(axis=axes, keepdims=True), 1e-300))
     scale = few / np.maximum(told.sum(axis=axes), 1e-300)
     cells = told * scale[:, None, None, None] + prior
     share = cells / np.maximum(cells.sum(axis=axes, keepdims=True), 1e-300)
-    model = np.broadcast_to(foreseen[..., None], pull.shape)
+    model = np.broadcast_to((pull * chances).sum(axis=-1, keepdims=True), pull.shape)
 
     def moment(one: Floats, other: Floats) -> Floats:
         middle = (share * one).sum(axis=axes) * (share * other).sum(axis=axes)
         return np.asarray((share * one * other).sum(axis=axes) - middle)
 
-    of_model, both, own = moment(model, model), moment(pull, model), moment(pull, pull)
-    power = np.clip(both / np.maximum(of_model, 1e-300), 0.0, 1.0)
-    return power, np.maximum(own - 2 * power * both + power**2 * of_model, 0.0), np.maximum(own, 0.0)
+    return moment(model, model), moment(pull, model), np.maximum(moment(pull, pull), 0.0)

@@ -50,15 +50,22 @@ class Reach:
         self.level = check_level(level)
         self._least = float(special.ndtri((1 + level) / 2))
         self._off: deque[float] = deque(maxlen=RECENT)
+        self._now: float | None = None  # what the reach is until the next error
 
     def add(self, off: float) -> None:
         """An error in standard deviations; NaN is none."""
         if np.isfinite(off):
             self._off.append(abs(off))
+            self._now = None
 
     @property
     def now(self) -> float:
         """The reach, in standard deviations."""
+        if self._now is None:
+            self._now = self._quantile()
+        return self._now
+
+    def _quantile(self) -> float:
         n = len(self._off)
         if n < ENOUGH:
             return self._least

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy import special
 
+from vedette.statistics.unlabelled.interval import limits
 from vedette.statistics.unlabelled.tables import Measure
 from vedette.statistics.unlabelled.trees import Binned, Tree, cut_of, grow
 
-__all__ = ["LOSSES", "Loss", "LossLeaves", "LossTable", "loss_leaves"]
+__all__ = ["LOSSES", "Loss", "LossLeaves", "LossTable", "loss_leaves", "mixed_losses"]
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -166,3 +168,44 @@ class Loss:
                     outcome, calibration = (part / (4 * value**2) for part in (outcome, calibration))
             out[metric] = Measure(value, outcome, calibration, np.zeros(len(n)), np.full(len(n), np.inf))
         return out
+
+
+def mixed_losses(
+    metric: str,
+    plain: npt.ArrayLike,
+    low: npt.ArrayLike,
+    high: npt.ArrayLike,
+    share: npt.ArrayLike,
+    free: npt.ArrayLike,
+    variance: npt.ArrayLike,
+    *,
+    reach: npt.ArrayLike,
+    level: float = 0.9,
+) -> tuple[Floats, Floats, Floats]:
+    """A mean error with its limits where a ``share`` of the labels has come, float64 [W] each.
+
+    ``plain`` with ``low`` and ``high`` is what those labels say, NaN where they are too few to say it; ``free``,
+    ``variance`` and ``reach`` are the label-free figure (``Followed``). Rows without a label are taken for both, weighed by
+    the inverse of their variances u (plain) and v (free, widened by its reach), so that with the share f
+
+        f plain + (1 - f) (v plain + u free)/(u + v),   variance (1 - f) u v/(u + v) + f u,
+
+    which passes from the label-free figure into that of the labels. Labels are taken to come whatever the row.
+
+    >>> value, low, high = mixed_losses("mae", [3.0], [2.671], [3.329], [0.5], [2.0], [0.04], reach=[1.645])
+    >>> value.round(3).tolist()     # both have a standard deviation of 0.2: (3 + (3 + 2)/2)/2
+    [2.75]
+    """
+    said, part = np.asarray(plain, dtype=np.float64), np.asarray(share, dtype=np.float64)
+    expected, spread = np.asarray(free, dtype=np.float64), np.asarray(variance, dtype=np.float64)
+    normal = float(special.ndtri((1 + level) / 2))
+    own = ((np.asarray(high, dtype=np.float64) - np.asarray(low, dtype=np.float64)) / (2 * normal)) ** 2
+    wide = spread * (np.asarray(reach, dtype=np.float64) / normal) ** 2
+    good = np.isfinite(said) & np.isfinite(own)
+    u = np.where(good, own, 1.0)
+    weight = np.where(good, wide / np.maximum(u + wide, 1e-300), 0.0)
+    f = np.where(good, part, 0.0)
+    told = np.where(good, said, 0.0)
+    value = f * told + (1 - f) * (weight * told + (1 - weight) * expected)
+    left = np.where(good, weight * u, wide)
+    return limits(metric, value, (1 - f) * left + f * u, np.full(len(value), normal))

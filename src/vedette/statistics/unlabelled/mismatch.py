@@ -90,6 +90,10 @@ class Mismatch:
         self._level = np.zeros_like(self._tau)
         self._spread = np.repeat(self._start[:, np.newaxis], self._tau.shape[1], axis=1)
 
+    def widen(self, variance: npt.ArrayLike) -> None:
+        """Add variances [K] to those of the levels: of a segment the reference does not tell what it is off by."""
+        self._spread = self._spread + np.asarray(variance, dtype=np.float64)[:, np.newaxis]
+
     def outlook(self, ahead: int = 1) -> Outlook:
         """What is expected of the window that comes so many windows after the last that was told."""
         share = np.exp(self._weight - self._weight.max(axis=1, keepdims=True))
