@@ -148,6 +148,7 @@ class Monitor:
     survives ``kill -9``.
     """
 
+    _version_max = 128  # characters
     _segment_bytes: tuple[int, int] | None = None  # of the journal's files, the first and the largest
 
     label: Callable[..., None]
@@ -177,9 +178,14 @@ class Monitor:
             raise ValueError(
                 f"model={model!r}: training runs of a model are kept under such a name: take another"
             )
-        if not isinstance(version, str) or not version or len(version) > 128 or not is_storable(version):
+        if (
+            not isinstance(version, str)
+            or not 0 < len(version) <= self._version_max
+            or not is_storable(version)
+        ):
             raise ValueError(
-                f"version={version!r}: must be text of 1 to 128 characters, without NUL or half of a surrogate pair"
+                f"version={version!r}: must be text of 1 to {self._version_max} characters, without NUL or half of a "
+                "surrogate pair"
             )
         if not callable(clock):
             raise ValueError(f"clock={clock!r}: must be callable and return seconds since 1970")
@@ -481,6 +487,7 @@ class Monitor:
         environment: bool = True,
         diff: bool = True,
         synchronise: bool = False,
+        system_s: float | None = EVERY_S,
     ) -> Run:
         """Begin a training run: ``with monitor.run("2026-11-22") as run: run.log(step, loss=0.3)`` (``docs/training.md``).
 
@@ -488,7 +495,9 @@ class Monitor:
         a run of that name that was cut off (without a name: with the last one that was), and begins a new one where there
         is none. ``environment`` keeps the git commit, the packages and the machine with it, ``diff`` what was changed since
         the commit. ``synchronise`` lets ``run.log`` wait for tensors on a device; without it they are refused and counted.
-        Raises ``ValueError`` for a name that is taken, or a run that cannot go on.
+        Every ``system_s`` seconds (0.1 to 3,600; more often at the start; None or 0: never) the memory and the processor time
+        that the process takes are kept beside it, by a thread of its own.
+        Raises ``ValueError`` for a name that is taken, a run that cannot go on, and numbers that cannot be.
 
         >>> import tempfile
         >>> monitor = Monitor("delays", lake=tempfile.mkdtemp())
@@ -499,9 +508,12 @@ class Monitor:
         ([0.5, 0.25], [0, 1], ['finished'])
         """
         from vedette.capture.environment import environment_of
+        from vedette.capture.run_parts import MACHINE
         from vedette.capture.runs import Run, check_run_name, new_name
+        from vedette.capture.training.machine import Machine
 
         last, resumed = -1, False
+        system_s = check_every(system_s or None, "system_s")
         if name is not None:
             check_run_name(name)
         if self._shipping is None and (name is not None or resume):
@@ -510,8 +522,7 @@ class Monitor:
             found, last, resumed = begin(self._lake(), self.model, name, resume=resume)
             name = found
         name = name or new_name(self._clock())
-        self._beside_run(name)
-        recording = self._kin[RUN]
+        recording = self._beside_run(RUN, name)
         made = Run(
             cast("RunRecorder", recording.recorder),
             name,
@@ -528,6 +539,9 @@ class Monitor:
         from vedette.engine.run_tools import RunTools
 
         made.tools = RunTools(self, made)
+        if system_s:
+            beside = self._beside_run(f"{RUN}{MACHINE}", f"{name}{MACHINE}")
+            made.attach(Machine(beside.log, lambda: made.last_step, system_s, beside.close))
         return made
 
     def fit(
@@ -558,15 +572,17 @@ class Monitor:
             made.fitted = made.fit(model, x, y, validation_data=validation_data, **arguments)
         return made
 
-    def _beside_run(self, name: str) -> None:
-        """Have a monitor that records a run: rows of the model ``<model>.run``, with the run's name as version."""
+    def _beside_run(self, kind: str, name: str) -> Monitor:
+        """The monitor that records a run: rows of the model ``<model>.run``, with the name of the run's part as version."""
         if len(self.model) > _KIN_NAME_MAX:
             raise ValueError(
                 f"model={self.model!r}: has over {_KIN_NAME_MAX} characters: no room for {self.model}.{RUN} beside it"
             )
-        self._kin[RUN] = _BesideRun(
+        made = (_BesideRun if kind == RUN else _Beside)(
             f"{self.model}.{RUN}", name, self._location, resources=False, clock=self._clock, **self._given
         )
+        self._kin[kind] = made
+        return made
 
     def _rows(self, steps: Any, metrics: Mapping[str, Any]) -> int:
         """Write rows of a run as one batch."""
@@ -653,7 +669,7 @@ class Monitor:
             from vedette.engine import requests
 
             requests.ask(self._lake(), self.model, timeout_s=timeout_s)
-        for one in self._kin.values():
+        for one in {kin.model: kin for kin in reversed(self._kin.values())}.values():
             one.flush(timeout_s)
         lost = self._recorder.in_memory()
         if lost:
@@ -944,6 +960,7 @@ class Monitor:
 class _Beside(Monitor):
     """The monitor of what is recorded beside a model: a row every few seconds needs little room, and takes none from it."""
 
+    _version_max = 160  # of a run: its name, and which part of it
     _segment_bytes = (2**16, 2**20)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from vedette.capture.training.machine import DENSE
 from vedette.engine.runs import RunRecord, records, runs_of
 from vedette.errors import DataError
 from vedette.lake.points import Kept, read
@@ -41,6 +42,7 @@ def training_of(kept: Kept, found: dict[str, RunRecord], run: str) -> Training:
     events = kept.events.filter(pl.col("name") == run)
     names = _in_order(kept.metrics(run), _layers(events))
     series = {name: _curve(kept, run, name) for name in names}
+    series |= _memory(kept, events, run)
     earlier = [one for one in found if found[one].status == "finished"]
     earlier = earlier[: earlier.index(run)] if run in earlier else earlier
     last = None
@@ -50,6 +52,28 @@ def training_of(kept: Kept, found: dict[str, RunRecord], run: str) -> Training:
     finished = found[run].status != "running"
     facts = {**_of_data(events), **_of_classes(events), **_of_rows(kept, events, earlier, run)}
     return Training(series, splits=_splits(events, series), last=last, finished=finished, **facts)
+
+
+def _memory(kept: Kept, events: pl.DataFrame, run: str) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """``rss_bytes`` of the process that trained last, at times that lie alike apart: a leak goes by the clock.
+
+    Readings come closer together at the start of a run, and several at one step: between two moments their mean counts.
+    """
+    frame = kept.readings(run, "rss_bytes").sort("time", maintain_order=True)
+    begun = events.filter(pl.col("kind").is_in(["run_started", "run_resumed"]))["time"].max()
+    frame = frame.filter(pl.col("time") >= begun) if begun is not None else frame
+    if frame.is_empty():
+        return {}
+    times = frame["time"].dt.epoch("us").to_numpy() / 1e6
+    steps = np.maximum.accumulate(frame["step"].to_numpy())
+    values = frame["value"].to_numpy()
+    if len(times) < 3 or times[-1] <= times[0]:
+        return {"rss_bytes": (steps, values)}
+    # a machine that slept leaves a gap, and no more; readings of a run so far are DENSE of it and more
+    apart = min(float(np.quantile(np.diff(times), 0.95)), (times[-1] - times[0]) / DENSE)
+    at = ((times - times[0]) / apart).astype(np.int64)
+    first = np.flatnonzero(np.diff(at, prepend=-1))
+    return {"rss_bytes": (steps[first], np.add.reduceat(values, first) / np.diff(first, append=len(at)))}
 
 
 def _of_data(events: pl.DataFrame) -> dict[str, Any]:

@@ -14,6 +14,7 @@ import polars as pl
 
 from vedette.capture.journal import producers
 from vedette.capture.metrics import metric_of
+from vedette.capture.run_parts import MACHINE
 from vedette.capture.runs import process_identity
 from vedette.errors import DataError
 from vedette.lake import ingest
@@ -131,7 +132,8 @@ def alive(process: Mapping[str, Any], newest: datetime | None, now_s: float) -> 
 
 def _newest(kept: Kept) -> dict[str, datetime]:
     """The time of the last row or event of each run."""
-    rows = kept.points.group_by("run").agg(pl.col("time").max()).collect()
+    of = pl.col("run").str.strip_suffix(MACHINE)  # the machine beside it is read as long as the process lives
+    rows = kept.points.group_by(of).agg(pl.col("time").max()).collect()
     said = kept.events.group_by(pl.col("name").alias("run")).agg(pl.col("time").max())
     both = pl.concat([rows.cast({"time": UTC}), said]).group_by("run").agg(pl.col("time").max())
     return dict(both.iter_rows())
@@ -158,8 +160,9 @@ def runs(lake: Lake, model: str, now_s: float | None = None) -> pl.DataFrame:
     frame = pl.DataFrame(rows, schema=schema)
     more = [_column("params", name, [one.params.get(name) for one in found.values()])
             for name in dict.fromkeys(key for one in found.values() for key in one.params)]  # fmt: skip
+    told = [name for name in columns if any(one.get(name) is not None for one in last.values())]
     more += [_column("last", metric_of(name), [last.get(one, {}).get(name) for one in found])
-             for name in sorted(columns)]  # fmt: skip
+             for name in sorted(told)]  # fmt: skip
     more += [_column("summary", name, [one.summary.get(name) for one in found.values()])
              for name in dict.fromkeys(key for one in found.values() for key in one.summary)]  # fmt: skip
     return frame.with_columns(more).sort("started", descending=True, nulls_last=True)
@@ -177,14 +180,15 @@ def _column(kind: str, name: str, values: list[Any]) -> pl.Series:
 
 
 def _last(kept: Kept, columns: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Of each run the number of steps, the last one, and the last value of each metric."""
+    """Of each run the number of steps, the last one, and the last value of each metric; nothing of its other parts."""
 
     def newest(name: str) -> pl.Expr:
         there = pl.col(name).is_not_null()
         steps = pl.col("step").filter(there)
         return pl.col(name).filter(there).filter(steps == steps.max()).last().alias(name)
 
-    rows = kept.points.group_by("run", maintain_order=True).agg(
+    plain = kept.points.filter(~pl.col("run").str.contains("/", literal=True))
+    rows = plain.group_by("run", maintain_order=True).agg(
         pl.col("step").n_unique().alias("_steps"),
         pl.col("step").max().alias("_last"),
         *(newest(name) for name in columns),
@@ -228,7 +232,7 @@ def curves(
             raise DataError(f"run={name!r}: not there; runs are {', '.join(sorted(known)) or 'none yet'}")
     found: dict[str, dict[str, pl.DataFrame]] = {}
     for name in names:
-        for one in kept.metrics(name) if metric is None else [metric]:
+        for one in [*kept.metrics(name), *kept.machine(name)] if metric is None else [metric]:
             frame = kept.curve(name, one)
             if frame.height:
                 found.setdefault(one, {})[name] = curve_frame(

@@ -38,7 +38,7 @@ class TrainingDoor:
 
         if framework == "keras":  # the others say themselves at which step they are
             arguments.setdefault("step", self.steps_behind)
-        return self._keep(callback(self._run(), framework, **arguments))
+        return self.attach(callback(self._run(), framework, **arguments))
 
     def watch(self, module: Any, optimizer: Any = None, **arguments: Any) -> TorchWatch:
         """Watch a PyTorch module in a loop that one writes oneself, see ``capture.training.torch.TorchWatch``.
@@ -48,7 +48,7 @@ class TrainingDoor:
         from vedette.capture.training.torch import TorchWatch
 
         arguments.setdefault("step", self.steps_behind)
-        found: TorchWatch = self._keep(TorchWatch(self._run(), module, optimizer, **arguments))
+        found: TorchWatch = self.attach(TorchWatch(self._run(), module, optimizer, **arguments))
         return found
 
     def fit(
@@ -193,7 +193,8 @@ class TrainingDoor:
     def _run(self) -> TrainingRun:
         return cast(TrainingRun, self)
 
-    def _keep(self, thing: Any) -> Any:
+    def attach(self, thing: Any) -> Any:
+        """Have something closed when the run ends, if it can be; returned is the thing itself."""
         if hasattr(thing, "close"):
             self.__dict__.setdefault("_attached", []).append(thing)
         return thing
