@@ -488,6 +488,8 @@ class Monitor:
         diff: bool = True,
         synchronise: bool = False,
         system_s: float | None = EVERY_S,
+        rank: int | None = None,
+        world: int | None = None,
     ) -> Run:
         """Begin a training run: ``with monitor.run("2026-11-22") as run: run.log(step, loss=0.3)`` (``docs/training.md``).
 
@@ -496,7 +498,8 @@ class Monitor:
         is none. ``environment`` keeps the git commit, the packages and the machine with it, ``diff`` what was changed since
         the commit. ``synchronise`` lets ``run.log`` wait for tensors on a device; without it they are refused and counted.
         Every ``system_s`` seconds (0.1 to 3,600; more often at the start; None or 0: never) the memory and the processor time
-        that the process takes are kept beside it, by a thread of its own.
+        that the process takes are kept beside it, by a thread of its own. ``rank`` of ``world`` processes records into the
+        same run as the others; by default they are those of ``torch.distributed``, or of torchrun's environment.
         Raises ``ValueError`` for a name that is taken, a run that cannot go on, and numbers that cannot be.
 
         >>> import tempfile
@@ -508,21 +511,28 @@ class Monitor:
         ([0.5, 0.25], [0, 1], ['finished'])
         """
         from vedette.capture.environment import environment_of
-        from vedette.capture.run_parts import MACHINE
+        from vedette.capture.ranks import rank_of
+        from vedette.capture.run_parts import MACHINE, Part
         from vedette.capture.runs import Run, check_run_name, new_name
         from vedette.capture.training.machine import Machine
 
         last, resumed = -1, False
         system_s = check_every(system_s or None, "system_s")
+        one = rank_of(rank, world)
         if name is not None:
             check_run_name(name)
+        elif one.world > 1:
+            raise ValueError(
+                f"run=None: the {one.world} ranks of a distributed training need one name, which each of them gives"
+            )
         if self._shipping is None and (name is not None or resume):
             from vedette.engine.runs import begin
 
-            found, last, resumed = begin(self._lake(), self.model, name, resume=resume)
-            name = found
+            begun, last, resumed = begin(self._lake(), self.model, name, resume=resume, rank=one.rank)
+            name = begun
         name = name or new_name(self._clock())
-        recording = self._beside_run(RUN, name)
+        part = Part(name, one.rank)
+        recording = self._beside_run(RUN, part.name)
         made = Run(
             cast("RunRecorder", recording.recorder),
             name,
@@ -535,12 +545,14 @@ class Monitor:
             environment=environment_of(diff=diff) if environment else None,
             synchronise=synchronise,
             batch=recording._rows,
+            rank=one.rank,
+            world=one.world,
         )
         from vedette.engine.run_tools import RunTools
 
         made.tools = RunTools(self, made)
         if system_s:
-            beside = self._beside_run(f"{RUN}{MACHINE}", f"{name}{MACHINE}")
+            beside = self._beside_run(f"{RUN}{MACHINE}", part._replace(machine=True).name)
             made.attach(Machine(beside.log, lambda: made.last_step, system_s, beside.close))
         return made
 

@@ -23,6 +23,7 @@ from typing import Any, Protocol
 
 from vedette.capture.metrics import Names, number_of
 from vedette.capture.recorder import Recorder
+from vedette.capture.run_parts import Part
 from vedette.capture.training.door import TrainingDoor
 from vedette.capture.values import TEXT_BYTES_MAX, Rejected
 
@@ -153,9 +154,13 @@ class Run(TrainingDoor):
         environment: Mapping[str, Any] | None = None,
         synchronise: bool = False,
         batch: Callable[[Any, Mapping[str, Any]], int] | None = None,
+        rank: int = 0,
+        world: int = 1,
     ) -> None:
         self.name, self.version, self.status = name, version, "running"
-        self.history = History(name, store)
+        self.rank, self.world = rank, world
+        self._part = Part(name, rank).name
+        self.history = History(self._part, store)
         self.steps_behind = max(last_step, 0) if resumed else 0
         self.summary: dict[str, Any] = {}
         self.fitted: Any = None
@@ -165,7 +170,8 @@ class Run(TrainingDoor):
         recorder.tidy = self._tidy
         self.log, self._at = _log_of(recorder.log, last_step)
         self._pid = os.getpid()
-        self.event("run_resumed" if resumed else "run_started", **process_identity())
+        ranks = {"rank": rank, "ranks": world} if world > 1 else {}
+        self.event("run_resumed" if resumed else "run_started", **process_identity(), **ranks)
         if environment is not None:
             self.event("environment", **environment)
         if params:
@@ -216,7 +222,7 @@ class Run(TrainingDoor):
                 cut = {name: _cut(value) for name, value in detail.items()}
                 document["detail"] = cut | {"cut": True}
                 text = json.dumps(document, default=_plainly)
-            self._recorder.label(self.name, text, time=now)
+            self._recorder.label(self._part, text, time=now)
         except Exception as error:  # noqa: BLE001 - as above
             self._refuse(f"an event raised {type(error).__name__}", "labels")
 

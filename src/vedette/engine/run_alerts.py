@@ -18,9 +18,10 @@ from typing import Any
 
 import polars as pl
 
+from vedette.capture.run_parts import part_of
 from vedette.engine import alerts
 from vedette.engine.run_diagnosis import diagnose_run, finding_words
-from vedette.engine.runs import RunRecord, alive, tell
+from vedette.engine.run_records import BROKEN, RunRecord, alive, merged, tell
 from vedette.errors import DataError
 from vedette.lake.tables import UTC, Lake, ModelTables
 from vedette.records import RUN, Alert, AlertState, Status
@@ -32,7 +33,6 @@ log = logging.getLogger("vedette")
 DIAGNOSED = "run_diagnosed"
 """The event that a run which ended was diagnosed, with its findings."""
 
-BROKEN = ("failed", "killed")
 _KINDS = ("run_started", "run_resumed", "run_ended", "run_alert", DIAGNOSED)
 _FRESH = timedelta(days=1)  # a run that ended before is no news any more
 
@@ -67,7 +67,7 @@ class _Told:
         ).iter_rows():
             document = json.loads(text)
             if kind == "run_alert":
-                self.said.append((when, name, document))
+                self.said.append((when, name, document))  # by part: rank 0 has the run's name
             elif kind == DIAGNOSED:
                 self.findings[name] = when, document["detail"]["findings"]
             else:
@@ -77,6 +77,7 @@ class _Told:
                 status, reason = alive(one.process, now, now.timestamp())
                 if status == "killed":  # of a process elsewhere nothing is known for sure
                     one.status, one.reason = status, reason
+        self.runs = merged(self.runs)
 
     def undiagnosed(self) -> list[str]:
         """The runs that ended of late and were not diagnosed since they began or went on."""
@@ -114,7 +115,9 @@ class _Told:
             level = str(detail.get("level", "warn"))
             at = "" if document.get("step", -1) < 0 else f" (step {document['step']})"
             words = ": ".join(str(detail[key]) for key in ("title", "text") if detail.get(key))
-            found.append(self._alert(f"{RUN}.{level}", name, when, f"{words}{at}"))
+            part = part_of(name)
+            who = f"rank {part.rank}: " if part.rank else ""
+            found.append(self._alert(f"{RUN}.{level}", part.run, when, f"{who}{words}{at}"))
         for name, one in self.runs.items():
             if one.status in BROKEN:
                 # of a process that is gone nobody knows when it went: it is told when it is found

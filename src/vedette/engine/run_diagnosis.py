@@ -10,12 +10,14 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from vedette.capture.run_parts import of_rank
 from vedette.capture.training.machine import DENSE
-from vedette.engine.runs import RunRecord, records, runs_of
+from vedette.engine.run_records import RunRecord, records
+from vedette.engine.runs import runs_of
 from vedette.errors import DataError
 from vedette.lake.points import Kept, read
 from vedette.lake.tables import Lake
-from vedette.strategy.training import LEVEL, Finding, Split, Training, diagnose
+from vedette.strategy.training import LEVEL, OF_RANKS, Finding, Split, Training, diagnose
 
 __all__ = ["diagnose_run", "finding_words", "training_of"]
 
@@ -43,6 +45,9 @@ def training_of(kept: Kept, found: dict[str, RunRecord], run: str) -> Training:
     names = _in_order(kept.metrics(run), _layers(events))
     series = {name: _curve(kept, run, name) for name in names}
     series |= _memory(kept, events, run)
+    for rank in range(1, found[run].ranks):
+        curves = {of_rank(rank, name): _curve(kept, run, of_rank(rank, name)) for name in OF_RANKS}
+        series |= {name: curve for name, curve in curves.items() if len(curve[0])}
     earlier = [one for one in found if found[one].status == "finished"]
     earlier = earlier[: earlier.index(run)] if run in earlier else earlier
     last = None
@@ -50,8 +55,12 @@ def training_of(kept: Kept, found: dict[str, RunRecord], run: str) -> Training:
         there = set(kept.metrics(earlier[-1]))
         last = Training({name: _curve(kept, earlier[-1], name) for name in _OF_LAST if name in there})
     finished = found[run].status != "running"
+    told = _details(events, "architecture")
+    replicated = bool(told and told[-1].get("replicated"))
     facts = {**_of_data(events), **_of_classes(events), **_of_rows(kept, events, earlier, run)}
-    return Training(series, splits=_splits(events, series), last=last, finished=finished, **facts)
+    return Training(
+        series, splits=_splits(events, series), last=last, finished=finished, replicated=replicated, **facts
+    )
 
 
 def _memory(kept: Kept, events: pl.DataFrame, run: str) -> dict[str, tuple[np.ndarray, np.ndarray]]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
+from vedette.capture.run_parts import part_of
 from vedette.engine.run_diagnosis import diagnose_run, finding_words
 from vedette.engine.runs import curves, runs, runs_of
 from vedette.errors import DataError, LakeError
@@ -69,7 +70,9 @@ def _wrong(lake: Lake, model: str, names: Sequence[str]) -> tuple[str, ...]:
 
 def _events(lake: Lake, model: str, names: Sequence[str]) -> tuple[str, ...]:
     """What happened in the runs besides their beginning and end, in words, the last ones."""
-    rows = read(lake, runs_of(model)).events.filter(pl.col("name").is_in(list(names)))
+    rows = read(lake, runs_of(model)).events.filter(
+        pl.col("name").str.split("/").list.first().is_in(list(names))
+    )
     rows = rows.filter(~pl.col("kind").is_in(list(_OWN))).tail(_EVENTS)
     found = []
     for kind, name, text in rows.select("kind", "name", "detail").iter_rows():
@@ -79,7 +82,10 @@ def _events(lake: Lake, model: str, names: Sequence[str]) -> tuple[str, ...]:
             words = f"{detail.get('level')}: {detail.get('title')}: {detail.get('text')}"
         else:
             words = f"{kind} {', '.join(f'{k}={v}' for k, v in detail.items())}".strip()
-        found.append(f"{f'{name}: ' if len(names) > 1 else ''}step {document.get('step')}: {words}")
+        part = part_of(name)
+        who = f"{part.run}: " if len(names) > 1 else ""
+        who += f"rank {part.rank}: " if part.rank else ""
+        found.append(f"{who}step {document.get('step')}: {words}")
     return tuple(found)
 
 

@@ -26,6 +26,7 @@ class TrainingDoor:
     tools: Tools | None = None
     _stopping: EarlyStopping | None = None
 
+    rank = 0  # of a distributed training: which of its processes this is
     steps_behind = 0  # of a run that was resumed: the steps that it had before
 
     def callback(self, framework: str, **arguments: Any) -> Any:

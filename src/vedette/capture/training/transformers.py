@@ -29,7 +29,7 @@ def callback(
 
     What the trainer logs is kept at its step: ``loss``, ``lr``, ``epoch``, ``eval_...`` as ``val_...``, and the norm of the
     gradients before they were clipped as ``grad_norm_before_clipping``. The arguments are those of
-    ``capture.training.torch.TorchWatch``. Only the process of rank 0 logs.
+    ``capture.training.torch.TorchWatch``. Only the process of rank 0 logs, and those that are ranks of the run.
     ``early_stopping`` (``run.early_stopping``) ends the training.
     """
     transformers = need("transformers")
@@ -85,7 +85,7 @@ class _Watching:
 
     def begins(self, args: Any, state: Any, kwargs: Mapping[str, Any]) -> None:
         """The training begins: its model and its optimizer are there."""
-        if not state.is_world_process_zero:
+        if not self._logs(state):
             return
         self.close()
         self._run.params(
@@ -101,9 +101,12 @@ class _Watching:
             self._run, kwargs["model"], kwargs.get("optimizer"), step=state.global_step, **self._options
         )
 
+    def _logs(self, state: Any) -> bool:
+        return bool(state.is_world_process_zero or getattr(self._run, "rank", 0))
+
     def logs(self, state: Any, logs: Mapping[str, Any]) -> dict[str, float]:
         """The trainer logs; what is kept of it."""
-        if not state.is_world_process_zero:
+        if not self._logs(state):
             return {}
         row = {_named(name): value for name, value in logs.items() if isinstance(value, int | float)}
         if row:
