@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 
 import vedette
@@ -137,6 +138,21 @@ def test_the_rank_is_what_torchrun_says() -> None:
             rank_of(rank, world)
 
 
+def test_without_a_name_rank_0_records_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A training that records on rank 0 only needs no name under torchrun; another rank without one is refused."""
+    monkeypatch.setenv("WORLD_SIZE", "4")
+    with vedette.Monitor("net", lake=tmp_path) as monitor:
+        monkeypatch.setenv("RANK", "0")
+        with monitor.run(environment=False) as run:
+            run.log(loss=1.0)
+        assert (run.rank, run.world) == (0, 1)
+        monkeypatch.setenv("RANK", "3")
+        with pytest.raises(ValueError, match="4 ranks"):
+            monitor.run(environment=False)
+        with monitor.run("all", environment=False) as run:
+            assert (run.rank, run.world) == (3, 4)
+
+
 def test_ranks_go_on_each_with_their_own_part(tmp_path: Path) -> None:
     """A second try counts on from each rank's own last step; a name is needed, and one that is taken is refused."""
     monitor = vedette.Monitor("net", lake=tmp_path)
@@ -239,3 +255,20 @@ def test_findings_of_ranks_are_json_for_channels() -> None:
     one = next(one for one in found if one.diagnosis == "straggler")
     assert one.as_verdict().segment == "rank 3"
     assert "rank 3" in json.dumps(one.evidence)
+
+
+def test_people_are_told_of_ranks_under_the_runs_name(tmp_path: Path) -> None:
+    """What rank 1 says, and that it failed, are alerts of the run, with the rank in their words."""
+    with vedette.Monitor("net", lake=tmp_path) as monitor:
+        first = monitor.run("one", rank=0, world=2, environment=False)
+        second = vedette.Monitor("net", lake=tmp_path).run("one", rank=1, world=2, environment=False)
+        for run in (first, second):
+            run.log(loss=1.0)
+        second.alert("disk is full", level="error")
+        second.end("failed", type="ValueError", message="a label of 11")
+        first.end()
+        monitor.flush()
+        found = monitor.alerts().filter(pl.col("watch").is_in(["run.error", "run.failed"])).sort("watch")
+    assert found["segment"].to_list() == ["one", "one"]
+    assert found["evidence"][0].startswith("rank 1: disk is full")
+    assert found["evidence"][1] == "rank 1: ValueError: a label of 11"

@@ -511,7 +511,7 @@ class Monitor:
         ([0.5, 0.25], [0, 1], ['finished'])
         """
         from vedette.capture.environment import environment_of
-        from vedette.capture.ranks import rank_of
+        from vedette.capture.ranks import Rank, rank_of
         from vedette.capture.run_parts import MACHINE, Part
         from vedette.capture.runs import Run, check_run_name, new_name
         from vedette.capture.training.machine import Machine
@@ -521,6 +521,8 @@ class Monitor:
         one = rank_of(rank, world)
         if name is not None:
             check_run_name(name)
+        elif one.rank == 0 and rank is None:
+            one = Rank()  # a training of which rank 0 alone is recorded needs no name
         elif one.world > 1:
             raise ValueError(
                 f"run=None: the {one.world} ranks of a distributed training need one name, which each of them gives"
