@@ -46,6 +46,16 @@ def healthy(seed: int, n: int = N, last: bool = True) -> Training:
         series[f"update_ratio/{layer}"] = (steps, 0.003 * np.exp(random.normal(0, 0.3, n)))
         series[f"dead_share/{layer}"] = (steps, np.clip(random.normal(0.15, 0.03, n), 0, 1))
         series[f"nan_share/{layer}"] = (steps, np.zeros(n))
+    series["forward_s"] = (steps, 0.005 * np.exp(random.normal(0, 0.1, n)))
+    series["backward_s"] = (steps, 0.008 * np.exp(random.normal(0, 0.1, n)))
+    series["sync_s"] = (steps, 0.003 * np.exp(random.normal(0, 0.3, n)))
+    series["weight_norm"] = (steps, 9 + np.log1p(steps) / 10)
+    for rank in (1, 2, 3):  # of equal parts of the data, with equal weights
+        series |= {f"rank{rank}/{one}": series[one] for one in ("step_s", "weight_norm")}
+        for one, spread in (("data_s", 0.3), ("forward_s", 0.1), ("backward_s", 0.1), ("sync_s", 0.3)):
+            own = np.median(series[one][1]) * np.exp(random.normal(0, spread, n))
+            series[f"rank{rank}/{one}"] = (steps, own)
+        series[f"rank{rank}/loss"] = (steps, fall * np.exp(random.permutation(noise)))
     losses = random.exponential(0.3, 500)
     return Training(
         series,
@@ -65,6 +75,7 @@ def healthy(seed: int, n: int = N, last: bool = True) -> Training:
         last=healthy(seed + 10_000, n, last=False) if last else None,
         row_losses=losses,
         last_row_losses=losses + random.normal(0, 0.1, 500),
+        replicated=True,
     )
 
 
@@ -115,6 +126,10 @@ def faulty(name: str) -> Training:
             return changed(good, "data_s", lambda s, v: v * 8)
         case "memory_leak":
             return changed(good, "rss_bytes", lambda s, v: v + s * 1e6)
+        case "straggler":
+            return changed(good, "rank2/data_s", lambda s, v: v + 0.006)
+        case "diverging_rank":
+            return changed(good, "rank2/weight_norm", lambda s, v: np.where(s > 150, v * 1.001, v))
         case "slower":
             return changed(good, "step_s", lambda s, v: v * 1.6)
     raise AssertionError(f"no faulty training for {name}: add one")

@@ -15,13 +15,14 @@ def test_the_code_of_the_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
     blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
-    assert len(blocks) == 4
+    assert len(blocks) == 5
     for block in blocks:
         exec(compile(block, PAGE.name, "exec"), names)
     frame, curve = names["frame"], names["curve"]
     assert frame.select("name", "status").rows() == [
         ("with-data", "finished"),
         ("nightly", "finished"),
+        ("of-two", "finished"),
         ("2026-11-22", "finished"),
     ]  # type: ignore[attr-defined]
     assert {"params.lr", "last.loss", "summary.best"} <= set(frame.columns)  # type: ignore[attr-defined]

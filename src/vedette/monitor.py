@@ -148,6 +148,7 @@ class Monitor:
     survives ``kill -9``.
     """
 
+    _version_max = 128  # characters
     _segment_bytes: tuple[int, int] | None = None  # of the journal's files, the first and the largest
 
     label: Callable[..., None]
@@ -177,9 +178,14 @@ class Monitor:
             raise ValueError(
                 f"model={model!r}: training runs of a model are kept under such a name: take another"
             )
-        if not isinstance(version, str) or not version or len(version) > 128 or not is_storable(version):
+        if (
+            not isinstance(version, str)
+            or not 0 < len(version) <= self._version_max
+            or not is_storable(version)
+        ):
             raise ValueError(
-                f"version={version!r}: must be text of 1 to 128 characters, without NUL or half of a surrogate pair"
+                f"version={version!r}: must be text of 1 to {self._version_max} characters, without NUL or half of a "
+                "surrogate pair"
             )
         if not callable(clock):
             raise ValueError(f"clock={clock!r}: must be callable and return seconds since 1970")
@@ -260,7 +266,7 @@ class Monitor:
         ``figures(..., against="training")`` measures from them how far what is served is from what was learned.
         """
         from vedette.lake.classes import check_classes
-        from vedette.lake.frames import OF_TRAINING, fields_of, prediction_rows
+        from vedette.lake.frames import OF_TRAINING, fields_of, prediction_rows, training_rows
 
         def read(table: Any) -> Rows:
             return prediction_rows(
@@ -284,9 +290,12 @@ class Monitor:
         if training is not None:
             import polars as pl
 
-            parts = (frame, read(training).frame)
-            own = [one.with_columns(pl.lit(at == 1).alias(OF_TRAINING)) for at, one in enumerate(parts)]
-            frame = pl.concat(own, how="diagonal_relaxed")
+            learned = training_rows(read(training).frame, frame)
+            own = [
+                one.with_columns(pl.lit(at == 1).alias(OF_TRAINING))
+                for at, one in enumerate((frame, learned))
+            ]
+            frame = pl.concat(own, how="diagonal")
         self._write("reference", frame)
 
     def log_many(self, data: Any, columns: Mapping[str, str] | None = None) -> int:
@@ -482,6 +491,9 @@ class Monitor:
         diff: bool = True,
         synchronise: bool = False,
         also: Sequence[str] = (),
+        system_s: float | None = EVERY_S,
+        rank: int | None = None,
+        world: int | None = None,
     ) -> Run:
         """Begin a training run: ``with monitor.run("2026-11-22") as run: run.log(step, loss=0.3)`` (``docs/training.md``).
 
@@ -490,10 +502,13 @@ class Monitor:
         is none. ``environment`` keeps the git commit, the packages and the machine with it, ``diff`` what was changed since
         the commit. ``synchronise`` lets ``run.log`` wait for tensors on a device; without it they are refused and counted.
         ``also`` names other systems that get all of it as well, while it trains: ``tensorboard:FOLDER``,
-        ``mlflow:URI#EXPERIMENT`` (``docs/exchange.md``).
+        ``mlflow:URI#EXPERIMENT`` (``docs/exchange.md``). Every ``system_s`` seconds (0.1 to 3,600; more often at the start;
+        None or 0: never) the memory and the processor time that the process takes are kept beside it, by a thread of its own.
+        ``rank`` of ``world`` processes records into the same run as the others; by default they are those of
+        ``torch.distributed``, or of torchrun's environment.
 
-        Raises ``ValueError`` for a name that is taken, a run that cannot go on, or an address that ``also`` cannot have;
-        ``MissingExtraError`` where the package of one is not installed.
+        Raises ``ValueError`` for a name that is taken, a run that cannot go on, numbers that cannot be, or an address that
+        ``also`` cannot have; ``MissingExtraError`` where the package of one is not installed.
 
         >>> import tempfile
         >>> monitor = Monitor("delays", lake=tempfile.mkdtemp())
@@ -505,20 +520,31 @@ class Monitor:
         """
         from vedette.capture.environment import environment_of
         from vedette.capture.mirrors.feed import Mirrors
+        from vedette.capture.ranks import Rank, rank_of
+        from vedette.capture.run_parts import MACHINE, Part
         from vedette.capture.runs import Run, check_run_name, new_name
+        from vedette.capture.training.machine import Machine
 
         Mirrors.check(also)  # before there is a run
         last, resumed = -1, False
+        system_s = check_every(system_s or None, "system_s")
+        one = rank_of(rank, world)
         if name is not None:
             check_run_name(name)
+        elif one.rank == 0 and rank is None:
+            one = Rank()  # a training of which rank 0 alone is recorded needs no name
+        elif one.world > 1:
+            raise ValueError(
+                f"run=None: the {one.world} ranks of a distributed training need one name, which each of them gives"
+            )
         if self._shipping is None and (name is not None or resume):
             from vedette.engine.runs import begin
 
-            found, last, resumed = begin(self._lake(), self.model, name, resume=resume)
-            name = found
+            begun, last, resumed = begin(self._lake(), self.model, name, resume=resume, rank=one.rank)
+            name = begun
         name = name or new_name(self._clock())
-        self._beside_run(name)
-        recording = self._kin[RUN]
+        part = Part(name, one.rank)
+        recording = self._beside_run(RUN, part.name)
         made = Run(
             cast("RunRecorder", recording.recorder),
             name,
@@ -533,10 +559,15 @@ class Monitor:
             batch=recording._rows,
             also=also,
             model=self.model,
+            rank=one.rank,
+            world=one.world,
         )
         from vedette.engine.run_tools import RunTools
 
         made.tools = RunTools(self, made)
+        if system_s:
+            beside = self._beside_run(f"{RUN}{MACHINE}", part._replace(machine=True).name)
+            made.attach(Machine(beside.log, lambda: made.last_step, system_s, beside.close))
         return made
 
     def fit(
@@ -569,15 +600,17 @@ class Monitor:
             made.fitted = made.fit(model, x, y, validation_data=validation_data, **arguments)
         return made
 
-    def _beside_run(self, name: str) -> None:
-        """Have a monitor that records a run: rows of the model ``<model>.run``, with the run's name as version."""
+    def _beside_run(self, kind: str, name: str) -> Monitor:
+        """The monitor that records a run: rows of the model ``<model>.run``, with the name of the run's part as version."""
         if len(self.model) > _KIN_NAME_MAX:
             raise ValueError(
                 f"model={self.model!r}: has over {_KIN_NAME_MAX} characters: no room for {self.model}.{RUN} beside it"
             )
-        self._kin[RUN] = _BesideRun(
+        made = (_BesideRun if kind == RUN else _Beside)(
             f"{self.model}.{RUN}", name, self._location, resources=False, clock=self._clock, **self._given
         )
+        self._kin[kind] = made
+        return made
 
     def _rows(self, steps: Any, metrics: Mapping[str, Any], now_s: float) -> int:
         """Write rows of a run as one batch."""
@@ -664,7 +697,7 @@ class Monitor:
             from vedette.engine import requests
 
             requests.ask(self._lake(), self.model, timeout_s=timeout_s)
-        for one in self._kin.values():
+        for one in {kin.model: kin for kin in reversed(self._kin.values())}.values():
             one.flush(timeout_s)
         lost = self._recorder.in_memory()
         if lost:
@@ -958,6 +991,7 @@ class Monitor:
 class _Beside(Monitor):
     """The monitor of what is recorded beside a model: a row every few seconds needs little room, and takes none from it."""
 
+    _version_max = 160  # of a run: its name, and which part of it
     _segment_bytes = (2**16, 2**20)
 
 

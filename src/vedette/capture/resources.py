@@ -165,15 +165,18 @@ class Resources:
         self.every_s = every_s
         self._log, self._more = log, more
         self._stop = threading.Event()
-        self._said = False
-        self._readings = Readings()
+        self._said = self._read = False
+        self._readings = self._reader()
         self._start()
         register(self)
+
+    def _reader(self) -> Readings:
+        return Readings()
 
     def _start(self) -> None:
         self._thread: threading.Thread | None = threading.Thread(
             target=_run,
-            args=(weakref.ref(self), self._stop, self.every_s),
+            args=(weakref.ref(self), self._stop, self.wait_s()),
             name="vedette-resources",
             daemon=True,
         )
@@ -182,8 +185,13 @@ class Resources:
         except RuntimeError:  # no thread may be started: nothing is read
             self._thread = None
 
+    def wait_s(self) -> float:
+        """The time until the next reading; the first comes soon."""
+        return self.every_s if self._read else min(self.every_s, 1.0)
+
     def record(self) -> None:
         """Read and record once; never an exception."""
+        self._read = True
         try:
             self._log({**self._readings.read(), **self._more()}, "read")
         except Exception as error:  # noqa: BLE001 - the edge: the model's process must not feel it
@@ -198,9 +206,13 @@ class Resources:
     def close(self) -> None:
         """Record a last time, and end the thread."""
         if not self._stop.is_set():
-            self._stop.set()
-            if self._thread is not None and self._thread is not threading.current_thread():
-                self._thread.join(1.0)
+            self._end(last=True)
+
+    def _end(self, *, last: bool) -> None:
+        self._stop.set()
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join(1.0)
+        if last:
             self.record()
 
     def after_fork(self) -> None:
@@ -210,16 +222,15 @@ class Resources:
         if stopped:
             self._stop.set()
             return
-        self._readings = Readings()
+        self._readings, self._read = self._reader(), False
         self._start()
 
 
-def _run(of: weakref.ref[Resources], stop: threading.Event, every_s: float) -> None:
-    first = True
-    while not stop.wait(min(every_s, 1.0) if first else every_s):
-        first = False
+def _run(of: weakref.ref[Resources], stop: threading.Event, wait_s: float) -> None:
+    while not stop.wait(wait_s):
         resources = of()
         if resources is None:
             return
         resources.record()
+        wait_s = resources.wait_s()
         del resources

@@ -25,6 +25,7 @@ from vedette.capture.metrics import Names, number_of
 from vedette.capture.mirrors import About
 from vedette.capture.mirrors.feed import Mirrors
 from vedette.capture.recorder import Recorder
+from vedette.capture.run_parts import Part
 from vedette.capture.training.door import TrainingDoor
 from vedette.capture.values import TEXT_BYTES_MAX, Rejected
 
@@ -35,6 +36,7 @@ __all__ = [
 STATUSES = ("finished", "failed", "stopped")
 _LOWEST, _HIGHEST = -(2**63), 2**63 - 2
 LEVELS = ("info", "warn", "error")
+_LEVELS_OF = {"debug": "info", "warning": "warn", "critical": "error", "fatal": "error"}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@+=-]{0,127}")
 _logger = logging.getLogger("vedette")
 
@@ -159,9 +161,13 @@ class Run(TrainingDoor):
         batch: Callable[[Any, Mapping[str, Any], float], int] | None = None,
         also: Sequence[str] = (),
         model: str = "",
+        rank: int = 0,
+        world: int = 1,
     ) -> None:
         self.name, self.version, self.status = name, version, "running"
-        self.history = History(name, store)
+        self.rank, self.world = rank, world
+        self._part = Part(name, rank).name
+        self.history = History(self._part, store)
         self.steps_behind = max(last_step, 0) if resumed else 0
         self.summary: dict[str, Any] = {}
         self.fitted: Any = None
@@ -179,12 +185,18 @@ class Run(TrainingDoor):
         if self._mirrors is not None:
             self._mirrors.start()
         self._pid = os.getpid()
-        self.event("run_resumed" if resumed else "run_started", **process_identity())
+        ranks = {"rank": rank, "ranks": world} if world > 1 else {}
+        self.event("run_resumed" if resumed else "run_started", **process_identity(), **ranks)
         if environment is not None:
             self.event("environment", **environment)
         if params:
             self.params(params)
         atexit.register(self._left)
+
+    @property
+    def step(self) -> int:
+        """The step of the last call of ``log``; -1 before the first."""
+        return self._at()
 
     def log_many(self, steps: Any, metrics: Mapping[str, Any]) -> int:
         """Record many steps at once: ``steps`` are whole numbers, ``metrics`` arrays or lists of as many numbers.
@@ -228,17 +240,26 @@ class Run(TrainingDoor):
         try:
             now = self._clock()
             text = event_text(kind, self.version, self._at(), detail)
-            self._recorder.label(self.name, text, time=now)
+            self._recorder.label(self._part, text, time=now)
             if self._mirrors is not None:
                 self._mirrors.event(now, text)
         except Exception as error:  # noqa: BLE001 - as above
             self._refuse(f"an event raised {type(error).__name__}", "labels")
 
+    @property
+    def last_step(self) -> int:
+        """The step that was logged last, -1 before the first."""
+        return self._at()
+
     def alert(self, title: str, text: str = "", level: str = "warn") -> None:
-        """Tell people something about the run; ``level`` is info, warn or error. It is an event ``run_alert``."""
-        if level not in LEVELS:
-            raise ValueError(f"level={level!r}: must be {', '.join(LEVELS)}")
-        self.event("run_alert", title=str(title), text=str(text), level=level)
+        """Tell people something about the run; ``level`` is info, warn or error. It is an event ``run_alert``.
+
+        Never raises: Python's words for levels are taken too, and of another level it is a warning that says which was given.
+        """
+        said = str(level).lower()
+        known = said if said in LEVELS else _LEVELS_OF.get(said)
+        more = "" if known else f" (level {_text(level)[:40]})"
+        self.event("run_alert", title=_text(title) + more, text=_text(text), level=known or "warn")
 
     def stop(self, reason: str = "") -> None:
         """End the run before it was through, as early stopping does; ``reason`` says why."""

@@ -187,14 +187,15 @@ def _of_summaries(lake: Lake, model: str, query: Query, columns_by: tuple[str, .
             f"estimate=True: figures of task {task!r} are not estimated without labels; leave it out"
         )
     _check_features(query, seen)
-    if query.reference and query.against == TRAINING and not (seen.summaries["part"] == TRAINING).any():
+    kinds = {column: grid for column, grid in sorted(grids.items()) if query.of_column(column, grid)}
+    learned = seen.summaries["part"] == TRAINING
+    if kinds and query.reference and query.against == TRAINING and not learned.any():
         raise DataError(
-            "against='training': no reference came with training rows: reference(data, training=...)"
+            "against='training': the reference in force came without training rows: reference(..., training=...)"
         )
     if seen.extent is None:
         return pl.DataFrame(schema=FIGURE_SCHEMA)
     length_us = span.window_us or seen.extent[1] + own - seen.extent[0]
-    kinds = {column: grid for column, grid in sorted(grids.items()) if query.of_column(column, grid)}
     if not kinds:
         _check_kinds(query, grids)
     beside = [

@@ -18,9 +18,10 @@ from typing import Any
 
 import polars as pl
 
+from vedette.capture.run_parts import part_of
 from vedette.engine import alerts
 from vedette.engine.run_diagnosis import diagnose_runs, finding_words
-from vedette.engine.runs import DIAGNOSED, RunRecord, alive, tell
+from vedette.engine.run_records import BROKEN, DIAGNOSED, RunRecord, alive, merged, tell
 from vedette.lake.tables import UTC, Lake, ModelTables
 from vedette.records import RUN, Alert, AlertState, Status
 from vedette.strategy.training import Finding
@@ -29,7 +30,6 @@ __all__ = ["advance", "due"]
 
 log = logging.getLogger("vedette")
 
-BROKEN = ("failed", "killed")
 _KINDS = ("run_started", "run_resumed", "run_ended", "run_alert", DIAGNOSED)
 _FRESH = timedelta(days=1)  # a run that ended before is no news any more
 _AT_ONCE = 20  # runs that are diagnosed in one round; the others in the next ones
@@ -70,18 +70,19 @@ class _Told:
             if not isinstance(detail, dict):
                 continue
             if kind == "run_alert":
-                self.said.append((when, name, document))
+                self.said.append((when, name, document))  # by part: rank 0 has the run's name
             elif kind == DIAGNOSED:
                 if isinstance(detail.get("findings"), list) and "ending" in detail:
                     self.findings[name] = when, detail
             else:
                 tell(self.runs.setdefault(name, RunRecord(name)), kind, when, version, detail)
                 if kind == "run_resumed":
-                    self.went_on[name] = when
+                    self.went_on[part_of(name).run] = when
         killed = [one for one in self.runs.values() if one.status == "running" and self._is_gone(one)]
         last = self._last([one.name for one in killed])
         for one in killed:
             one.ended = last.get(one.name, one.started)
+        self.runs = merged(self.runs)
 
     def _is_gone(self, one: RunRecord) -> bool:
         """Whether its process is not there; of one on another machine nothing is known for sure."""
@@ -135,7 +136,10 @@ class _Told:
             level = str(detail.get("level", "warn"))
             at = "" if document.get("step", -1) < 0 else f" (step {document['step']})"
             words = ": ".join(str(detail[key]) for key in ("title", "text") if detail.get(key))
-            found.append(self._alert(f"{RUN}.{level}", name, when, f"{words}{at}", when.isoformat(), words))
+            part = part_of(name)
+            who = f"rank {part.rank}: " if part.rank else ""
+            said = f"{who}{words}{at}"
+            found.append(self._alert(f"{RUN}.{level}", part.run, when, said, str(part.rank), words))
         for name, one in self.runs.items():
             if one.status in BROKEN:
                 at_end = one.ended or self.now

@@ -10,11 +10,14 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from vedette.engine.runs import RunRecord, records, runs_of
+from vedette.capture.run_parts import of_rank
+from vedette.capture.training.machine import DENSE
+from vedette.engine.run_records import RunRecord, records
+from vedette.engine.runs import runs_of
 from vedette.errors import DataError
 from vedette.lake.points import Kept, read
 from vedette.lake.tables import Lake
-from vedette.strategy.training import LEVEL, Finding, Split, Training, diagnose
+from vedette.strategy.training import LEVEL, OF_RANKS, Finding, Split, Training, diagnose
 
 __all__ = ["diagnose_run", "diagnose_runs", "finding_words", "training_of"]
 
@@ -49,15 +52,45 @@ def training_of(kept: Kept, found: dict[str, RunRecord], run: str) -> Training:
     events = kept.events.filter(pl.col("name") == run)
     names = _in_order(kept.metrics(run), _layers(events))
     series = {name: _curve(kept, run, name) for name in names}
-    earlier = [one for one in found if found[one].status == "finished"]
-    earlier = earlier[: earlier.index(run)] if run in earlier else earlier
+    series |= _memory(kept, events, run)
+    for rank in range(1, found[run].ranks):
+        curves = {of_rank(rank, name): _curve(kept, run, of_rank(rank, name)) for name in OF_RANKS}
+        series |= {name: curve for name, curve in curves.items() if len(curve[0])}
+    before = list(found)[: list(found).index(run)]  # in the order in which they began
+    earlier = [one for one in before if found[one].status == "finished"]
     last = None
-    if earlier and earlier[-1] != run:
+    if earlier:
         there = set(kept.metrics(earlier[-1]))
         last = Training({name: _curve(kept, earlier[-1], name) for name in _OF_LAST if name in there})
     finished = found[run].status != "running"
-    facts = {**_of_data(events), **_of_classes(events), **_of_rows(kept, events, earlier, run)}
-    return Training(series, splits=_splits(events, series), last=last, finished=finished, **facts)
+    told = _details(events, "architecture")
+    replicated = bool(told and told[-1].get("replicated"))
+    facts = {**_of_data(events), **_of_classes(events), **_of_rows(kept, events, earlier)}
+    return Training(
+        series, splits=_splits(events, series), last=last, finished=finished, replicated=replicated, **facts
+    )
+
+
+def _memory(kept: Kept, events: pl.DataFrame, run: str) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """``rss_bytes`` of the process that trained last, at times that lie alike apart: a leak goes by the clock.
+
+    Readings come closer together at the start of a run, and several at one step: between two moments their mean counts.
+    """
+    frame = kept.readings(run, "rss_bytes").sort("time", maintain_order=True)
+    begun = events.filter(pl.col("kind").is_in(["run_started", "run_resumed"]))["time"].max()
+    frame = frame.filter(pl.col("time") >= begun) if begun is not None else frame
+    if frame.is_empty():
+        return {}
+    times = frame["time"].dt.epoch("us").to_numpy() / 1e6
+    steps = np.maximum.accumulate(frame["step"].to_numpy())
+    values = frame["value"].to_numpy()
+    if len(times) < 3 or times[-1] <= times[0]:
+        return {"rss_bytes": (steps, values)}
+    # a machine that slept leaves a gap, and no more; readings of a run so far are DENSE of it and more
+    apart = min(float(np.quantile(np.diff(times), 0.95)), (times[-1] - times[0]) / DENSE)
+    at = ((times - times[0]) / apart).astype(np.int64)
+    first = np.flatnonzero(np.diff(at, prepend=-1))
+    return {"rss_bytes": (steps[first], np.add.reduceat(values, first) / np.diff(first, append=len(at)))}
 
 
 def _of_data(events: pl.DataFrame) -> dict[str, Any]:
@@ -82,7 +115,7 @@ def _of_classes(events: pl.DataFrame) -> dict[str, Any]:
     return {} if one is None else {name: one[name] for name in names}
 
 
-def _of_rows(kept: Kept, events: pl.DataFrame, earlier: Sequence[str], run: str) -> dict[str, Any]:
+def _of_rows(kept: Kept, events: pl.DataFrame, earlier: Sequence[str]) -> dict[str, Any]:
     """The losses of this run and of the last one before it that was evaluated on the same rows, of a test set by preference."""
     own = {
         _SPLITS.get(str(one.get("split"))): one
@@ -93,7 +126,7 @@ def _of_rows(kept: Kept, events: pl.DataFrame, earlier: Sequence[str], run: str)
         one = own.get(split)
         if one is None:
             continue
-        for name in reversed([before for before in earlier if before != run]):
+        for name in reversed(earlier):
             others = _details(kept.events.filter(pl.col("name") == name), "evaluated")
             same = [other for other in others if all(other.get(key) == one[key] for key in _SAME_ROWS)]
             if same:

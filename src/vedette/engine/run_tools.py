@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+from vedette.records import Settings, class_name, in_order
+
 __all__ = ["RunTools"]
 
 _COLUMNS_BYTES_MAX = (
@@ -15,6 +17,10 @@ _WORDS_MAX = 40  # findings that are kept with their words
 
 class _Monitor(Protocol):
     """What is needed of a monitor."""
+
+    @property
+    def settings(self) -> Settings:
+        """What was said of the model."""
 
     def reference(self, data: Any, columns: Mapping[str, str] | None = None, *, training: Any = None) -> None:
         """Take rows as what is normal."""
@@ -138,11 +144,30 @@ class RunTools:
                 raise ValueError(f"{name} of {len(found)} rows: must be {n}, as many as x")
             if name == "probability" and found.ndim == 2 and found.shape[1] == 2:
                 found = found[:, 1]
-            columns[name] = found.tolist() if found.ndim == 2 else found
+            if name == "probability" and found.ndim == 2:
+                columns |= self._by_class(found, y)
+                continue
+            columns[name] = found
         learned = None if training is None else dict(_table(training, names, "training"))
         self._monitor.reference(columns, training=learned)
         n_learned = 0 if learned is None else len(next(iter(learned.values()), ()))
         return {"rows": n, "training_rows": n_learned, "columns": [*columns][:200]}
+
+    def _by_class(self, scores: Any, y: Any) -> dict[str, Any]:
+        """A column of probabilities for each class: those that the monitor was told, else those of the labels, in order."""
+        import numpy as np
+
+        classes = list(self._monitor.settings.classes)
+        if not classes and y is not None:
+            classes = in_order(
+                {class_name(one) for one in np.asarray(_on_host(y)).tolist() if one is not None}
+            )
+        if len(classes) != scores.shape[1]:
+            raise ValueError(
+                f"probability of shape {scores.shape} and {len(classes)} classes: must have a column a class; "
+                "Monitor(..., classes=[...]) names them in their order"
+            )
+        return {f"probability_{name}": scores[:, at] for at, name in enumerate(classes)}
 
 
 def _table(given: Any, names: Sequence[str] | None, what: str) -> Mapping[str, Any]:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -14,7 +13,8 @@ import polars as pl
 
 from vedette.capture.journal import producers
 from vedette.capture.metrics import metric_of
-from vedette.capture.runs import process_identity
+from vedette.capture.run_parts import Part, of_rank, part_of
+from vedette.engine.run_records import parts, records
 from vedette.errors import DataError
 from vedette.lake import ingest
 from vedette.lake.arrivals import collect
@@ -25,14 +25,9 @@ from vedette.records import RUN
 from vedette.statistics.thinning import thin
 
 __all__ = [
-    "DIAGNOSED", "RunRecord", "RunStore", "alive", "begin", "curves", "is_runs", "points", "records", "round_of_runs",
-    "runs", "runs_of", "tell",
+    "RunStore", "begin", "curves", "is_runs", "points", "round_of_runs", "runs", "runs_of",
 ]  # fmt: skip
 
-DIAGNOSED = "run_diagnosed"
-"""The event that a run which ended was diagnosed, with its findings."""
-
-_ALIVE_S = 600.0  # a run of another machine counts as running for so long after its last row
 _STREAMS = ("predictions", "labels", "batch")
 
 
@@ -58,93 +53,6 @@ def round_of_runs(lake: Lake, model: str, now: datetime) -> int:
     return rows
 
 
-@dataclass(slots=True)
-class RunRecord:
-    """How a run stands, from its events.
-
-    ``status`` is running, finished, failed, stopped, killed (its process is gone and said nothing) or unknown (it is on
-    another machine, and nothing came for ten minutes); ``reason`` says more.
-    """
-
-    name: str
-    version: str = ""
-    started: datetime | None = None
-    ended: datetime | None = None
-    status: str = "running"
-    reason: str = ""
-    params: dict[str, Any] = field(default_factory=dict)
-    summary: dict[str, Any] = field(default_factory=dict)
-    environment: dict[str, Any] = field(default_factory=dict)
-    process: dict[str, Any] = field(default_factory=dict)
-    resumed: int = 0
-
-
-def records(kept: Kept, now_s: float) -> dict[str, RunRecord]:
-    """Each run by name, in the order in which they began."""
-    found: dict[str, RunRecord] = {}
-    for when, kind, name, version, text in kept.events.select(
-        "time", "kind", "name", "version", "detail"
-    ).iter_rows():
-        detail = json.loads(text)["detail"]
-        one = found.setdefault(name, RunRecord(name))
-        tell(one, kind, when, version, detail)
-    open_ones = [one for one in found.values() if one.status == "running"]
-    newest = _newest(kept) if open_ones else {}
-    for one in open_ones:
-        one.status, one.reason = alive(one.process, newest.get(one.name), now_s)
-        if one.status != "running":
-            one.ended = newest.get(one.name)
-    return found
-
-
-def tell(one: RunRecord, kind: str, when: datetime, version: str, detail: dict[str, Any]) -> None:
-    """What an event says about a run."""
-    if kind in ("run_started", "run_resumed"):
-        one.version, one.process = version, detail
-        one.started = one.started or when
-        one.resumed += kind == "run_resumed"
-        one.ended, one.status, one.reason = None, "running", ""
-    elif kind == "run_params":
-        one.params |= detail
-    elif kind == "environment":
-        one.environment = detail
-    elif kind == "run_ended":
-        one.ended, one.status = when, str(detail.get("status"))
-        one.summary |= detail.get("summary") or {}
-        failed = f"{detail.get('type')}: {detail.get('message')}" if detail.get("type") else ""
-        one.reason = failed or str(detail.get("reason") or "")
-
-
-def alive(process: Mapping[str, Any], newest: datetime | None, now_s: float) -> tuple[str, str]:
-    """Whether a run that has not ended still runs, and why not."""
-    if process.get("imported"):
-        if newest is not None and now_s - newest.timestamp() <= _ALIVE_S:
-            return "running", ""
-        return "unknown", f"it came from {process['imported']}, where nothing says how it ended"
-    here = process_identity()
-    if process.get("host") == here["host"]:
-        if process.get("boot") != here["boot"]:
-            return "killed", "the machine was started anew since"
-        if not process.get("start"):
-            return "unknown", "this system does not tell when a process started"
-        there = process_identity(int(process["pid"]))
-        if there["start"] == process["start"]:
-            return "running", ""
-        return "killed", f"process {process['pid']} is gone, and did not say that the run ended"
-    if newest is not None and now_s - newest.timestamp() <= _ALIVE_S:
-        return "running", ""
-    return "unknown", f"it is on {process.get('host')}, and nothing came from it for ten minutes"
-
-
-def _newest(kept: Kept) -> dict[str, datetime]:
-    """The time of the last row or event of each run."""
-    rows = kept.points.group_by("run").agg(pl.col("time").max()).collect()
-    own = kept.events.filter(pl.col("kind") != DIAGNOSED)  # which is told after the run
-    said = own.group_by(pl.col("name").alias("run")).agg(pl.col("time").max())
-    both = pl.concat([rows.cast({"time": UTC}), said]).group_by("run").agg(pl.col("time").max())
-    return dict(both.iter_rows())
-
-
 def runs(lake: Lake, model: str, now_s: float | None = None) -> pl.DataFrame:
     """A row for each run of a model, the newest first; see :meth:`vedette.Monitor.runs`."""
     kept = read(lake, runs_of(model))
@@ -155,19 +63,22 @@ def runs(lake: Lake, model: str, now_s: float | None = None) -> pl.DataFrame:
         {
             "name": one.name, "version": one.version, "started": one.started, "ended": one.ended,
             "status": one.status, "reason": one.reason, "resumed": one.resumed,
+            "ranks": one.ranks, "failed_rank": one.failed_rank,
             "steps": last.get(one.name, {}).get("_steps", 0), "last_step": last.get(one.name, {}).get("_last"),
         }
         for one in found.values()
     ]  # fmt: skip
     schema: dict[str, Any] = {
         "name": pl.String, "version": pl.String, "started": UTC, "ended": UTC, "status": pl.String,
-        "reason": pl.String, "resumed": pl.Int64, "steps": pl.Int64, "last_step": pl.Int64,
+        "reason": pl.String, "resumed": pl.Int64, "ranks": pl.Int64,
+        "failed_rank": pl.Int64, "steps": pl.Int64, "last_step": pl.Int64,
     }  # fmt: skip
     frame = pl.DataFrame(rows, schema=schema)
     more = [_column("params", name, [one.params.get(name) for one in found.values()])
             for name in dict.fromkeys(key for one in found.values() for key in one.params)]  # fmt: skip
+    told = [name for name in columns if any(one.get(name) is not None for one in last.values())]
     more += [_column("last", metric_of(name), [last.get(one, {}).get(name) for one in found])
-             for name in sorted(columns)]  # fmt: skip
+             for name in sorted(told)]  # fmt: skip
     more += [_column("summary", name, [one.summary.get(name) for one in found.values()])
              for name in dict.fromkeys(key for one in found.values() for key in one.summary)]  # fmt: skip
     return frame.with_columns(more).sort("started", descending=True, nulls_last=True)
@@ -185,14 +96,15 @@ def _column(kind: str, name: str, values: list[Any]) -> pl.Series:
 
 
 def _last(kept: Kept, columns: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Of each run the number of steps, the last one, and the last value of each metric."""
+    """Of each run the number of steps, the last one, and the last value of each metric; nothing of its other parts."""
 
     def newest(name: str) -> pl.Expr:
         there = pl.col(name).is_not_null()
         steps = pl.col("step").filter(there)
         return pl.col(name).filter(there).filter(steps == steps.max()).last().alias(name)
 
-    rows = kept.points.group_by("run", maintain_order=True).agg(
+    plain = kept.points.filter(~pl.col("run").str.contains("/", literal=True))
+    rows = plain.group_by("run", maintain_order=True).agg(
         pl.col("step").n_unique().alias("_steps"),
         pl.col("step").max().alias("_last"),
         *(newest(name) for name in columns),
@@ -206,7 +118,7 @@ def points(lake: Lake, model: str, run: str, metric: str, n: int = 2000) -> pl.D
     frame = kept.curve(run, metric)
     if frame.is_empty():
         there = kept.metrics(run)
-        known = sorted(set(kept.events["name"].unique().to_list()) - {""})
+        known = sorted({part_of(one).run for one in kept.events["name"].unique().to_list()} - {""})
         raise DataError(
             f"metric={metric!r}: run {run} has {', '.join(there)}" if there
             else f"run={run!r}: has no points; runs are {', '.join(known) or 'none yet'}"
@@ -230,13 +142,19 @@ def curves(
 ) -> dict[str, dict[str, pl.DataFrame]]:
     """Thinned curves by metric and run, of all metrics or of one; raises ``DataError`` for a run that is not there."""
     kept = read(lake, runs_of(model))
-    known = set(records(kept, time.time()))
+    known = records(kept, time.time())
     for name in names:
         if name not in known:
             raise DataError(f"run={name!r}: not there; runs are {', '.join(sorted(known)) or 'none yet'}")
     found: dict[str, dict[str, pl.DataFrame]] = {}
     for name in names:
-        for one in kept.metrics(name) if metric is None else [metric]:
+        if metric is not None and len(names) == 1:  # of one curve all ranks are laid over each other
+            for rank in range(1, known[name].ranks):
+                frame = kept.curve(name, of_rank(rank, metric))
+                if frame.height:
+                    thinned = curve_frame(frame["step"].to_numpy(), frame["value"].to_numpy(), n)
+                    found.setdefault(metric, {})[f"{name} rank {rank}"] = thinned
+        for one in [*kept.metrics(name), *kept.machine(name)] if metric is None else [metric]:
             frame = kept.curve(name, one)
             if frame.height:
                 found.setdefault(one, {})[name] = curve_frame(
@@ -263,28 +181,32 @@ class RunStore:
         return read(self._lake, self._model).metrics(run)
 
 
-def begin(lake: Lake, model: str, name: str | None, *, resume: bool) -> tuple[str | None, int, bool]:
+def begin(
+    lake: Lake, model: str, name: str | None, *, resume: bool, rank: int = 0
+) -> tuple[str | None, int, bool]:
     """The run to go on with, its last step, and whether it goes on; (name, -1, False) for a new one.
 
     With ``resume`` and no name it is the newest that is neither finished nor running, nor was imported. Raises
-    ``ValueError`` for a name that is taken, or a run that cannot go on.
+    ``ValueError`` for a name that is taken, or a run that cannot go on. Of a run of several ranks it is this one's own part that
+    counts, so that none waits for another.
     """
     kept = read(lake, runs_of(model))
-    found = records(kept, time.time())
+    found = parts(kept, time.time())
     if name is None:
         if not resume:
             return None, -1, False
         cut_off = (one for one in reversed(found.values()) if one.status not in ("finished", "running"))
         elsewhere = set(kept.events.filter(pl.col("kind") == "imported")["name"].to_list())
-        name = next((one.name for one in cut_off if one.name not in elsewhere), None)
-    if name is None or name not in found:
+        name = next((one.name for one in cut_off if one.name not in elsewhere and "/" not in one.name), None)
+    part = "" if name is None else Part(name, rank).name
+    if part not in found:
         return name, -1, False
-    one = found[name]
+    one = found[part]
     if not resume:
         raise ValueError(
             f"run={name!r}: there is one already ({one.status}); resume=True goes on with it, or take another name"
         )
     if one.status in ("finished", "running"):
         raise ValueError(f"run={name!r}: is {one.status}; only one that was cut off can go on")
-    last = kept.points.filter(pl.col("run") == name).select(pl.col("step").max()).collect().item()
+    last = kept.points.filter(pl.col("run") == part).select(pl.col("step").max()).collect().item()
     return name, -1 if last is None else int(last), True

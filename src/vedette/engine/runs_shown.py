@@ -9,8 +9,10 @@ from typing import Any
 
 import polars as pl
 
+from vedette.capture.run_parts import part_of
 from vedette.engine.run_diagnosis import diagnose_run, finding_words
-from vedette.engine.runs import DIAGNOSED, curves, runs, runs_of
+from vedette.engine.run_records import DIAGNOSED
+from vedette.engine.runs import curves, runs, runs_of
 from vedette.errors import DataError, LakeError
 from vedette.lake.points import read
 from vedette.lake.tables import Lake
@@ -82,9 +84,14 @@ def _wrong(lake: Lake, model: str, names: Sequence[str]) -> tuple[str, ...]:
 
 def _events(lake: Lake, model: str, names: Sequence[str]) -> tuple[str, ...]:
     """What happened in the runs besides their beginning and end, in words, the last ones."""
-    rows = read(lake, runs_of(model)).events.filter(pl.col("name").is_in(list(names)))
-    rows = rows.filter(~pl.col("kind").is_in(list(_OWN))).tail(_EVENTS)
-    found = []
+    rows = read(lake, runs_of(model)).events.filter(
+        pl.col("name").str.split("/").list.first().is_in(list(names))
+    )
+    rows = rows.filter(~pl.col("kind").is_in(list(_OWN)))
+    last = pl.int_range(pl.len()).over("name", "kind") == pl.len().over("name", "kind") - 1
+    rows = rows.filter((pl.col("kind") != "checkpoint") | last)  # one an epoch: the last one says enough
+    left, rows = rows.height - _EVENTS, rows.tail(_EVENTS)
+    found = [f"{left:,} earlier events are not shown"] if left > 0 else []
     for kind, name, text in rows.select("kind", "name", "detail").iter_rows():
         document = json.loads(text)
         detail = document.get("detail", {})
@@ -98,8 +105,11 @@ def _events(lake: Lake, model: str, names: Sequence[str]) -> tuple[str, ...]:
             words = f"reference of {detail.get('rows', 0):,} rows{beside}"
         else:
             words = f"{kind} {', '.join(f'{k}={v}' for k, v in detail.items())}".strip()
+        part = part_of(name)
+        who = f"{part.run}: " if len(names) > 1 else ""
+        who += f"rank {part.rank}: " if part.rank else ""
         at = f"step {document['step']}: " if document.get("step", -1) >= 0 else ""
-        found.append(f"{f'{name}: ' if len(names) > 1 else ''}{at}{words}")
+        found.append(f"{who}{at}{words}")
     return tuple(found)
 
 

@@ -32,6 +32,7 @@ __all__ = [
     "frame_of",
     "label_rows",
     "prediction_rows",
+    "training_rows",
 ]
 
 log = logging.getLogger("vedette")
@@ -285,6 +286,36 @@ def prediction_rows(
         if not is_storable(name):
             raise SchemaError(f"column {name[:80]!r}: must have no NUL in its name")
     return _rows(frame, now_s, future_s, refused=refused)
+
+
+def training_rows(rows: pl.DataFrame, reference: pl.DataFrame) -> pl.DataFrame:
+    """Rows that a model was trained on with the features of a reference, in the types that they have there.
+
+    Raises ``DataError`` where there are none, and ``SchemaError`` for a feature that only one of both has, or of another kind.
+    """
+    own = [name for name in rows.columns if name not in RESERVED and not name.startswith("probability_")]
+    known = [
+        name for name in reference.columns if name not in RESERVED and not name.startswith("probability_")
+    ]
+    odd = sorted(set(own) ^ set(known))
+    if odd:
+        where = "training" if odd[0] in own else "the reference"
+        raise SchemaError(
+            f"training: column {odd[0]!r} is in {where} alone: must have the features of the reference"
+        )
+    if rows.is_empty():
+        raise DataError("training: has no rows that can be used: must have rows, or be left out")
+    for name in known:
+        one, other = rows.schema[name], reference.schema[name]
+        alike = one == other or (one.is_numeric() and other.is_numeric()) or pl.Null in (one, other)
+        if not alike:
+            raise SchemaError(
+                f"training: column {name!r} is of type {one}, in the reference of {other}: must be alike"
+            )
+    beside = [name for name in ("id", "time", "received") if name in rows.columns]
+    return rows.select(*beside, *known).with_columns(
+        pl.col(name).cast(reference.schema[name], strict=False) for name in known
+    )
 
 
 def _as_texts(

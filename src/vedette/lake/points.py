@@ -18,6 +18,7 @@ import polars as pl
 
 from vedette.capture.journal import producers
 from vedette.capture.metrics import column_of, metric_of
+from vedette.capture.run_parts import MACHINE, metric_by_rank, part_of
 from vedette.errors import LakeError
 from vedette.lake import ingest
 from vedette.lake.arrivals import Arrivals, collect
@@ -50,27 +51,46 @@ class Kept:
         return [name for name in self.points.collect_schema().names() if name not in _OWN]
 
     def metrics(self, run: str) -> list[str]:
-        """The metrics of which a run has any value, by name."""
+        """The metrics of which a run, or one part of it, has any value, by name; not those of its other parts."""
         columns = self.columns
         if not columns:
             return []
         found = self.points.filter(pl.col("run") == run).select(pl.col(columns).is_not_null().any()).collect()
         return sorted(metric_of(name) for name in columns if found[name].item())
 
+    def machine(self, run: str) -> list[str]:
+        """The curves of the machine beside a run."""
+        return self.metrics(f"{run}{MACHINE}")
+
     def curve(self, run: str, metric: str) -> pl.DataFrame:
-        """The points of one metric of one run in order of steps: step, time, value; of a step that came twice the later."""
-        wanted = column_of(metric)
-        column = next((one for one in self.columns if one.casefold() == wanted.casefold()), None)
-        if column is None:
-            return pl.DataFrame(schema={"step": pl.Int64, "time": UTC, "value": pl.Float64})
-        rows = self.points.filter((pl.col("run") == run) & pl.col(column).is_not_null())
-        frame = rows.select("step", "time", pl.col(column).alias("value")).collect()
+        """The points of one metric of one run in order of steps: step, time, value; of a step that came twice the later.
+
+        ``rank3/loss`` is the ``loss`` of the run's rank 3. What the training has not logged itself is that of the machine
+        beside it.
+        """
+        frame = self.readings(run, metric)
         if not frame["step"].is_sorted():
             frame = frame.sort("step", maintain_order=True)  # by one key: a third of the time of two
         twice = (frame["step"] == frame["step"].shift(-1)).fill_null(value=False)
         if not twice.any():
             return frame
         return frame.sort("step", "time", maintain_order=True).filter(~twice)
+
+    def readings(self, run: str, metric: str) -> pl.DataFrame:
+        """The points of one metric of one run, as :meth:`curve` has them, but all those of a step, as they came."""
+        rank, wanted = metric_by_rank(metric)
+        part = part_of(run)._replace(rank=rank) if rank else part_of(run)
+        wanted = column_of(wanted)
+        column = next((one for one in self.columns if one.casefold() == wanted.casefold()), None)
+        empty = pl.DataFrame(schema={"step": pl.Int64, "time": UTC, "value": pl.Float64})
+        if column is None:
+            return empty
+        for name in dict.fromkeys((part.name, part._replace(machine=True).name)):
+            rows = self.points.filter((pl.col("run") == name) & pl.col(column).is_not_null())
+            frame = rows.select("step", "time", pl.col(column).alias("value")).collect()
+            if frame.height:
+                return frame
+        return empty
 
 
 def append(tables: ModelTables, arrivals: Arrivals) -> int:

@@ -115,7 +115,7 @@ def print_runs(frame: pl.DataFrame, *, as_json: bool = False) -> None:
         status = row["status"]
         table.add_row(
             Text(visible(row["name"], _NAME)),
-            Text(status, _COLOURS.get(status, "yellow")),
+            Text(_status(row), _COLOURS.get(status, "yellow")),
             f"{row['started']:%Y-%m-%d %H:%M}" if row["started"] is not None else "",
             _took(row["started"], row["ended"]),
             f"{row['steps']:,}",
@@ -147,6 +147,16 @@ def limited_by(name: str, columns: Collection[str]) -> str | None:
         if base != name and {base, *(base + one for one in _LIMITS)} <= set(columns):
             return base
     return None
+
+
+def _status(row: Mapping[str, Any]) -> str:
+    """How a run stands, and the rank that broke it.
+
+    >>> _status({"status": "failed", "failed_rank": 3}), _status({"status": "finished"})
+    ('failed (rank 3)', 'finished')
+    """
+    rank = row.get("failed_rank")
+    return str(row["status"]) if rank is None else f"{row['status']} (rank {rank})"
 
 
 def _shown(value: Any) -> str:
@@ -198,7 +208,7 @@ def _picture(shown: RunsShown, width: int) -> Group:
     parts: list[Text] = []
     for row in shown.runs:
         head = Text(visible(str(row["name"]), _NAME), "bold")
-        head.append(f" {row['status']}", _COLOURS.get(row["status"], "yellow"))
+        head.append(f" {_status(row)}", _COLOURS.get(row["status"], "yellow"))
         head.append(f", {row['steps']:,} steps", "")
         took = _took(row["started"], row["ended"])
         head.append(f", {took}" if took else "")

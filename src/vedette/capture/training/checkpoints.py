@@ -69,8 +69,13 @@ class Checkpoints:
         self._sign = 1.0 if best == "min" else -1.0
         if any(self._run_of(file) != run.name for file in self._folder.glob(f"step-*/{_JSON}")):
             self._folder = self._folder / run.name
-        self._folder.mkdir(parents=True, exist_ok=True)
-        self._clear()
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self._clear()
+        except OSError as error:
+            raise ValueError(
+                f"folder={str(folder)!r}: must be a folder that can be written: {error.strerror}"
+            ) from error
         self.stop = False
         self._known = {one.step: one for one in map(self._read, self._folder.glob(f"step-*/{_JSON}")) if one}
 

@@ -26,6 +26,7 @@ class TrainingDoor:
     tools: Tools | None = None
     _stopping: EarlyStopping | None = None
 
+    rank = 0  # of a distributed training: which of its processes this is
     steps_behind = 0  # of a run that was resumed: the steps that it had before
 
     def callback(self, framework: str, **arguments: Any) -> Any:
@@ -38,7 +39,7 @@ class TrainingDoor:
 
         if framework == "keras":  # the others say themselves at which step they are
             arguments.setdefault("step", self.steps_behind)
-        return self._keep(callback(self._run(), framework, **arguments))
+        return self.attach(callback(self._run(), framework, **arguments))
 
     def watch(self, module: Any, optimizer: Any = None, **arguments: Any) -> TorchWatch:
         """Watch a PyTorch module in a loop that one writes oneself, see ``capture.training.torch.TorchWatch``.
@@ -48,7 +49,7 @@ class TrainingDoor:
         from vedette.capture.training.torch import TorchWatch
 
         arguments.setdefault("step", self.steps_behind)
-        found: TorchWatch = self._keep(TorchWatch(self._run(), module, optimizer, **arguments))
+        found: TorchWatch = self.attach(TorchWatch(self._run(), module, optimizer, **arguments))
         return found
 
     def fit(
@@ -68,11 +69,18 @@ class TrainingDoor:
         """
         from vedette.capture.training.fit import fit
 
+        if (
+            early_stopping is not None
+            and not hasattr(early_stopping, "see")
+            and not isinstance(early_stopping, str)
+        ):
+            raise TypeError(
+                f"early_stopping={early_stopping!r}: must be the name of a figure, or what run.early_stopping made"
+            )
         if isinstance(early_stopping, str):
             kept = arguments.pop("checkpoints", None)
             if isinstance(kept, str | Path):
-                larger = self._tools("fit").larger_is_better(early_stopping)
-                kept = self.checkpoints(kept, by=early_stopping, best="max" if larger else "min")
+                kept = self.checkpoints(kept, by=early_stopping)
             early_stopping = self.early_stopping(early_stopping, checkpoints=kept)
         return fit(
             self._run(),
@@ -178,9 +186,15 @@ class TrainingDoor:
         self._run().event("run_reference", **said)
 
     def checkpoints(self, folder: str | Path, **arguments: Any) -> Checkpoints:
-        """Keep the best and the last model of a training in a folder, see ``capture.training.checkpoints``."""
+        """Keep the best and the last model of a training in a folder, see ``capture.training.checkpoints``.
+
+        Without ``best`` the name of ``by`` says whether less or more is better; ``ValueError`` where it does not tell.
+        """
         from vedette.capture.training.checkpoints import Checkpoints
 
+        if "best" not in arguments and self.tools is not None:
+            by = arguments.get("by", "val_loss")
+            arguments["best"] = "max" if self.tools.larger_is_better(by) else "min"
         return Checkpoints(self._run(), folder, **arguments)
 
     def close_callbacks(self) -> None:
@@ -198,7 +212,8 @@ class TrainingDoor:
     def _run(self) -> TrainingRun:
         return cast(TrainingRun, self)
 
-    def _keep(self, thing: Any) -> Any:
+    def attach(self, thing: Any) -> Any:
+        """Have something closed when the run ends, if it can be; returned is the thing itself."""
         if hasattr(thing, "close"):
             self.__dict__.setdefault("_attached", []).append(thing)
         return thing

@@ -10,7 +10,6 @@ from importlib import import_module
 from typing import Any
 
 from vedette.capture.rejected import type_name
-from vedette.capture.training.agreed import same_on_all_ranks
 from vedette.capture.training.protocol import TrainingRun
 from vedette.capture.training.stopping import EarlyStopping
 
@@ -58,29 +57,10 @@ def fit(
             else:
                 arguments["watched"] = {**arguments.get("watched", {}), "early_stopping": early_stopping}
             found = _HOW[name](run, model, x, y, validation_data, arguments)
-            if name in _RESTORED:
-                _restore(run, early_stopping, model.model if name == "transformers" else model, name)
+            if name in ("xgboost", "lightgbm", "catboost"):
+                early_stopping.fitted(found)
             return found
     raise TypeError(f"fit: model of type {type_name(type(model))}: must be one of {', '.join(FITS)}")
-
-
-_RESTORED = ("keras", "torch", "lightning", "transformers")
-"""The frameworks whose weights can be put back into a model that is there."""
-
-
-def _restore(run: TrainingRun, stopping: EarlyStopping, model: Any, framework: str) -> None:
-    """Put the best weights back, on all ranks those of the first; what cannot be put back is told."""
-    try:
-        stopping.restore(model)
-        if framework != "keras":
-            same_on_all_ranks(model)
-    except Exception as error:  # noqa: BLE001 - the training has ended well, and its model is there
-        run.event(
-            "not_watched",
-            by="early_stopping",
-            what="restore",
-            reason=f"{type_name(type(error))}: {error}"[:300],
-        )
 
 
 def _callback(run: TrainingRun, framework: str, watched: dict[str, Any]) -> Any:

@@ -6,7 +6,6 @@ The x axis is the number of batches trained so far. A metric has the name that K
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -81,6 +80,8 @@ def callback(
 
         def on_train_end(self, logs: Any = None) -> None:  # noqa: ARG002
             self._guarded("epoch", self.watching.ends)
+            if early_stopping is not None:
+                self._guarded("early_stopping", early_stopping.ends, self.model)
 
         @property
         def told(self) -> dict[str, str]:
@@ -114,10 +115,12 @@ class _Watching:
         self._logs: deque[tuple[int, Mapping[str, Any]]] = deque()
         self._steps: list[float] = []
         self._data: list[float] = []
+        # TensorFlow fetches rows within its step, and JAX does while the step before is computed
+        self._fetches = keras.backend.backend() == "torch"
         self._samples: float | None = None
         self._open: tuple[int, float] | None = None
-        self._stride, self._last, self._thread = 1, 0, 0
-        self._ended: float | None = None
+        self._stride, self._last = 1, 0
+        self._ended: tuple[int, float] | None = None
         self._epoch_begun = self._paused = 0.0
 
     def begins(self, model: Any) -> None:
@@ -130,15 +133,15 @@ class _Watching:
         """An epoch begins; the batches of it are counted from here."""
         self._base, self._last = self.step, 0
         self._epoch_begun, self._paused, self._samples = time.perf_counter(), 0.0, None
-        self._open, self._ended = None, self._epoch_begun
-        self._thread = threading.get_ident()
+        self._open, self._ended = None, (-1, self._epoch_begun)
 
     def batch_begins(self, batch: int) -> None:
         """The data of a batch is there; the batch before has ended."""
         now = time.perf_counter()
-        if self._ended is not None:
-            self._data.append(now - self._ended)
-            self._ended = None
+        if self._ended is not None and self._ended[0] == batch - 1:
+            self._data.append(now - self._ended[1])
+        elif self._fetches:
+            self._data.append(0.0)  # no time for the thread that brings the metrics: nobody waited
         if self._open is not None:
             self._stride = max(batch - self._open[0], 1)
             self._close(batch, now)
@@ -167,8 +170,7 @@ class _Watching:
         """Keras has the metrics of a batch: here, or in a thread of its own some time after."""
         step = self._base + batch + 1
         self._last = max(self._last, batch + 1)
-        if threading.get_ident() == self._thread:
-            self._ended = time.perf_counter()
+        self._ended = batch, time.perf_counter()  # in a thread, which runs at once where rows are waited for
         if self._hits(step) or step == 1:
             self._logs.append((step, dict(logs or {})))
 
@@ -178,8 +180,7 @@ class _Watching:
         begun_with, begun = self._open
         self._open = None
         self.step = self._base + batches
-        ended = now if self._ended is None else self._ended
-        self._steps.append((ended - begun) / max(batches - begun_with, 1))
+        self._steps.append((now - begun) / max(batches - begun_with, 1))
         if self._due:
             self._tell(self.step)
 
@@ -197,7 +198,7 @@ class _Watching:
         times: dict[str, float] = {}
         if len(self._steps) > 1:  # the first call of a backend compiles
             times["step_s"] = median(self._steps)
-            if self._data:
+            if self._data and self._fetches:
                 times["data_s"] = median(self._data)
         if times:
             self._run.log(step, **times)

@@ -27,7 +27,8 @@ def callback(
     """A ``lightning.pytorch.Callback``; with ``pytorch_lightning`` loaded and not ``lightning``, one of its.
 
     What the module gives to ``self.log`` is kept with the name and the step (``trainer.global_step``) that it has there. The
-    arguments are those of ``capture.training.torch.TorchWatch``. Only the process of rank 0 logs.
+    arguments are those of ``capture.training.torch.TorchWatch``. Only the process of rank 0 logs, and those that are ranks
+    of the run.
     ``early_stopping`` (``run.early_stopping``) ends the training after a validation, or an epoch without one.
     """
     lightning = _loaded()
@@ -75,6 +76,8 @@ def callback(
 
         def on_train_end(self, trainer: Any, pl_module: Any) -> None:  # noqa: ARG002
             told.guarded("module", watching.close)
+            if early_stopping is not None:
+                told.guarded("early_stopping", early_stopping.ends, pl_module)
 
         def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:  # noqa: ARG002
             told.guarded("module", watching.close)
@@ -111,7 +114,7 @@ class _Watching:
 
     def begins(self, trainer: Any, module: Any) -> None:
         """The training begins: its module and its optimizers are there."""
-        if not trainer.is_global_zero or self.watch is not None:
+        if self.watch is not None or not (trainer.is_global_zero or getattr(self._run, "rank", 0)):
             return
         optimizers = list(trainer.optimizers)
         if len(optimizers) != 1:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import math
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
+from vedette.capture.rejected import type_name
+from vedette.capture.training.agreed import same_on_all_ranks
 from vedette.capture.training.checkpoints import Checkpoint, Checkpoints
 from vedette.capture.training.protocol import TrainingRun
 
 __all__ = ["EarlyStopping", "Judge", "Judged"]
 
+_logger = logging.getLogger("vedette")
 _EACH = 500  # evaluations that are looked at one by one
 
 
@@ -79,7 +84,7 @@ class EarlyStopping:
             raise ValueError(f"by={by!r}: must name a figure, such as val_loss")
         if isinstance(patience, bool) or not isinstance(patience, int) or patience < 4:
             raise ValueError(f"patience={patience!r}: must be a whole number, 4 evaluations or more")
-        if not 0 <= useful < math.inf:
+        if isinstance(useful, bool) or not isinstance(useful, int | float) or not 0 <= useful < math.inf:
             raise ValueError(f"useful={useful!r}: must be 0 or more, in the unit of {by}")
         self._run, self._judge, self._by = run, judge, by
         self._said = {"larger": larger, "patience": patience, "useful": useful, "level": level}
@@ -138,9 +143,18 @@ class EarlyStopping:
     def update(
         self, value: float, model: Any = None, *, step: int | None = None, optimizer: Any = None
     ) -> bool:
-        """Take the figure's next value in a loop of one's own; True where to leave it. Steps count from 1 on."""
-        at = step if step is not None else (self._steps[-1] + 1 if self._steps else 1)
-        return self.see(at, {self._by: float(value)}, model, optimizer=optimizer)
+        """Take the figure's next value in a loop of one's own; True where to leave it.
+
+        Without ``step`` it is that of the run's last ``log``. With a ``model``, and an ``optimizer`` of PyTorch, they are kept.
+        """
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            raise ValueError(f"{self._by}={value!r}: must be a number") from None
+        last = getattr(self._run, "step", None)
+        following = self._steps[-1] + 1 if self._steps else 1
+        at = step if step is not None else following if last is None or last < 0 else last
+        return self.see(at, {self._by: number}, model, optimizer=optimizer)
 
     def breaks(self, step: int, why: str) -> bool:
         """A number is none: the training is to stop at once."""
@@ -173,6 +187,22 @@ class EarlyStopping:
         self._run.event("checkpoint_restored", step=found.step, path=str(found.path))
         return found
 
+    def ends(self, model: Any) -> None:
+        """The training has ended: put the best weights back, on all ranks those of the first. What cannot be is told."""
+        try:
+            self.restore(model)
+            if "torch" in sys.modules and hasattr(model, "state_dict"):
+                same_on_all_ranks(model)
+        except Exception as error:  # noqa: BLE001 - the training has ended well, and its model is there
+            why = f"{type_name(type(error))}: {error}"[:300]
+            self._run.event("not_watched", by="early_stopping", what="restore", reason=why)
+            _logger.warning("run %s: the best weights are not put back: %s", self._run.name, why)
+
+    def fitted(self, model: Any) -> None:
+        """Keep a model that is there only when its training has ended, as boosters are."""
+        if self._steps:
+            self._keeps(self._steps[-1], {self._by: self._values[-1]}, model, None)
+
     def _stop(self, step: int, why: str, **numbers: float) -> None:
         self.stopped = True
         best = "" if self.best_step is None else f", best at step {self.best_step}"
@@ -191,3 +221,4 @@ class EarlyStopping:
                 f"by={self._by!r}: is in none of the first rows, which have {', '.join(row) or 'nothing'}"
             )
             self._run.event("not_watched", by="early_stopping", what=self._by, reason=reason)
+            _logger.warning("run %s: early stopping %s", self._run.name, reason)

@@ -22,6 +22,7 @@ from vedette.capture.training.torch_modules import (
     is_sharded,
     learning_rates,
     own_optimizer,
+    replicated,
     rows_in,
 )
 from vedette.capture.training.torch_parameters import ParameterFigures, named_layers
@@ -83,7 +84,10 @@ class TorchWatch:
         first = next(module.parameters(), None)
         self._home = first.device if first is not None else torch.device("cpu")
         event = torch.cuda.Event if self._home.type == "cuda" else None
-        self._times = StepTimes(event)
+        inner = replicated(module)
+        # what it does before and after the module's own pass is waiting for the other ranks
+        self._staged = module if inner is None else inner
+        self._times = StepTimes(event, synchronises=inner is not None)
         self._marks: list[tuple[int, dict[str, float], StageMarks]] = []
         self._pending = Pending(torch, lambda reason: self._told.say("figures", reason))
         self._figures = ParameterFigures(torch, updates_bytes_max, self._told.say)
@@ -154,14 +158,14 @@ class TorchWatch:
     def _attach_stages(self) -> None:
         if not self._marks_stages:
             return
-        if is_compiled_in_place(self._module):
+        if is_compiled_in_place(self._staged):
             self._told.say(
                 "forward_s", "module.compile() compiles its hooks too; torch.compile(module) does not"
             )
         else:
             self._stage_handles += [
-                self._module.register_forward_pre_hook(Hook(self._forward_begins), with_kwargs=True),
-                self._module.register_forward_hook(Hook(self._forward_ends)),
+                self._staged.register_forward_pre_hook(Hook(self._forward_begins), with_kwargs=True),
+                self._staged.register_forward_hook(Hook(self._forward_ends)),
             ]
         if self._first is None or not self._first.requires_grad:
             self._first = next((one for one in self._module.parameters() if one.requires_grad), None)

@@ -10,7 +10,7 @@ from vedette.capture.training.agreed import any_rank, trains_with_others
 from vedette.capture.training.checkpoints import Checkpoints
 from vedette.capture.training.protocol import TrainingRun
 from vedette.capture.training.stopping import EarlyStopping
-from vedette.capture.training.told import need
+from vedette.capture.training.told import Told, need
 from vedette.capture.training.torch import TorchWatch
 
 __all__ = ["fit"]
@@ -56,6 +56,7 @@ def fit(
     loss = loss if loss is not None else _loss_for(torch, data)
     judged = {"loss": loss, **(metrics or {})}
     ranks = trains_with_others(module)
+    told = Told(run, "fit")
     with TorchWatch(run, module, optimizer, **watched) as watching:
         for epoch in range(1, epochs + 1):
             module.train()
@@ -71,6 +72,7 @@ def fit(
                     early_stopping.breaks(
                         watching.step, "the loss of a batch, or a layer, is NaN or infinite"
                     )
+                    early_stopping.ends(module)
                     return module
                 rows = len(targets)
                 n += rows
@@ -87,7 +89,9 @@ def fit(
             watching.log(**row)
             if checkpoints is not None and _first(torch, ranks):
                 figures = {name: float(one) for name, one in row.items()}
-                checkpoints.save(module, watching.step, figures, optimizer=optimizer)
+                told.guarded(
+                    "checkpoints", checkpoints.save, module, watching.step, figures, optimizer=optimizer
+                )
             over = checkpoints is not None and checkpoints.stop
             if early_stopping is not None:
                 seen = {name: float(one) for name, one in row.items()}
@@ -96,6 +100,8 @@ def fit(
                 )
             if any_rank(over, module) if ranks else over:
                 break
+    if early_stopping is not None:
+        early_stopping.ends(module)
     return module
 
 

@@ -15,6 +15,7 @@ __all__ = [
     "is_sharded",
     "learning_rates",
     "own_optimizer",
+    "replicated",
     "rows_in",
 ]
 
@@ -64,6 +65,7 @@ def architecture(module: Any) -> dict[str, Any]:
         "model": type(module).__name__,
         "parameters": sum(one.numel() for one in every),
         "trained_parameters": sum(one.numel() for one in every if one.requires_grad),
+        **({"replicated": True} if replicated(module) is not None else {}),
         "layers": layers[:_LAYERS_TOLD],
         "layers_left_out": max(len(layers) - _LAYERS_TOLD, 0),
     }
@@ -97,6 +99,14 @@ def is_compiled_in_place(module: Any) -> bool:
 def is_sharded(module: Any) -> bool:
     """True where FSDP has given each rank a part of the weights."""
     return any(type(one).__name__ == "FullyShardedDataParallel" for one in module.modules())
+
+
+def replicated(module: Any) -> Any:
+    """The module within DistributedDataParallel, of which each rank has a copy; None where it is not wrapped so."""
+    for one in module.modules():
+        if type(one).__name__ == "DistributedDataParallel":
+            return one.module
+    return None
 
 
 def learning_rates(optimizer: Any) -> dict[str, float]:

@@ -12,7 +12,7 @@ from typing import Any
 
 __all__ = ["STAGES", "StepTimes"]
 
-STAGES = ("data_s", "forward_s", "backward_s", "optimizer_s")
+STAGES = ("data_s", "forward_s", "backward_s", "sync_s", "optimizer_s")
 
 
 class StepTimes:
@@ -22,11 +22,14 @@ class StepTimes:
     pass; ``backward_s`` from the end of the forward pass to when the first parameter has its gradient, the loss function
     included; ``optimizer_s`` is the optimizer's step without the passes that its closure makes.
 
+    With ``synchronises``, of a module whose gradients are averaged over ranks, ``sync_s`` is from when the last gradient of this
+    rank is there to the optimizer's step: the waiting for the other ranks, and what the loop does with gradients.
+
     ``event`` makes a mark in the stream of a device; without it marks are readings of the clock.
     """
 
-    def __init__(self, event: Any = None) -> None:
-        self._event = event
+    def __init__(self, event: Any = None, *, synchronises: bool = False) -> None:
+        self._event, self._synchronises = event, synchronises
         self._parts: list[tuple[str, Any, Any]] = []
         self._open: dict[str, Any] = {}
         self._in_optimizer = False
@@ -58,6 +61,7 @@ class StepTimes:
         started = self._open.pop("data_s", None)
         if started is not None and not self._in_optimizer:
             self._parts.append(("data_s", started, now))
+        self._open.pop("sync_s", None)  # gradients are accumulated: nobody waits yet
         self._open.pop("backward_s", None)  # a forward pass that was followed by none
         self._open["forward_s"] = now
         if not self._in_optimizer:  # a closure sees the same samples again
@@ -76,6 +80,8 @@ class StepTimes:
         if "backward_s" in self._open:
             self._parts.append(("backward_s", self._open.pop("backward_s"), now))
         self._open["data_s"] = now
+        if self._synchronises:
+            self._open["sync_s"] = now
 
     def leave_data_out(self) -> None:
         """What goes on is no loading of data, such as a validation between two steps."""
@@ -84,7 +90,10 @@ class StepTimes:
     def optimizer_begins(self) -> None:
         """The optimizer's step begins."""
         self._open.pop("data_s", None)  # what lies between the backward pass and this is the loop's own
-        self._open["optimizer_s"] = self.mark()
+        self._open["optimizer_s"] = now = self.mark()
+        waited = self._open.pop("sync_s", None)
+        if waited is not None:
+            self._parts.append(("sync_s", waited, now))
         self._in_optimizer = True
         self._before, self._open_before = len(self._parts), set(self._open) - {"optimizer_s"}
 

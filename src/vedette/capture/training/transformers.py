@@ -30,7 +30,7 @@ def callback(
 
     What the trainer logs is kept at its step: ``loss``, ``lr``, ``epoch``, ``eval_...`` as ``val_...``, and the norm of the
     gradients before they were clipped as ``grad_norm_before_clipping``. The arguments are those of
-    ``capture.training.torch.TorchWatch``. Only the process of rank 0 logs.
+    ``capture.training.torch.TorchWatch``. Only the process of rank 0 logs, and those that are ranks of the run.
     ``early_stopping`` (``run.early_stopping``) ends the training.
     """
     transformers = need("transformers")
@@ -68,8 +68,10 @@ def callback(
                 control.should_training_stop |= any_rank(over, model) if trains_with_others() else over
 
         def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-            del args, state, control, kwargs
+            del args, state, control
             told.guarded("module", watching.close)
+            if early_stopping is not None and kwargs.get("model") is not None:
+                told.guarded("early_stopping", early_stopping.ends, kwargs["model"])
 
         @property
         def told(self) -> dict[str, str]:
@@ -92,7 +94,7 @@ class _Watching:
 
     def begins(self, args: Any, state: Any, kwargs: Mapping[str, Any]) -> None:
         """The training begins: its model and its optimizer are there."""
-        if not state.is_world_process_zero:
+        if not self._logs(state):
             return
         self.close()
         self._run.params(
@@ -108,10 +110,13 @@ class _Watching:
             self._run, kwargs["model"], kwargs.get("optimizer"), step=state.global_step, **self._options
         )
 
+    def _logs(self, state: Any) -> bool:
+        return bool(state.is_world_process_zero or getattr(self._run, "rank", 0))
+
     def logs(self, state: Any, logs: Mapping[str, Any]) -> dict[str, float]:
         """The trainer logs; what it says by the names that the run has, the same on every rank."""
         row = {_named(name): value for name, value in logs.items() if isinstance(value, int | float)}
-        if row and state.is_world_process_zero:
+        if row and self._logs(state):
             self._run.log(state.global_step, **row)
         return row
 

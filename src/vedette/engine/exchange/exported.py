@@ -19,7 +19,8 @@ from vedette.engine.exchange import mirrored
 from vedette.engine.exchange.difference import new_rows
 from vedette.engine.exchange.found import Exchanged, ExchangedRun, FoundRun
 from vedette.engine.exchange.imported import IMPORTED
-from vedette.engine.runs import RunRecord, records, runs_of
+from vedette.engine.run_records import RunRecord, records
+from vedette.engine.runs import runs_of
 from vedette.errors import DataError, ExchangeError, LakeError, VedetteError
 from vedette.lake.points import Kept, read
 from vedette.lake.tables import Lake

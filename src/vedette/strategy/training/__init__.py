@@ -16,6 +16,7 @@ from vedette.strategy.training.curves import chance_loss
 from vedette.strategy.training.data_starvation import DataStarvation
 from vedette.strategy.training.dead_units import DeadUnits
 from vedette.strategy.training.divergence import Divergence
+from vedette.strategy.training.diverging_rank import DivergingRank
 from vedette.strategy.training.exploding_gradients import ExplodingGradients
 from vedette.strategy.training.leakage import Leakage, count_duplicates
 from vedette.strategy.training.loss_spike import LossSpike
@@ -23,12 +24,14 @@ from vedette.strategy.training.memory_leak import MemoryLeak
 from vedette.strategy.training.nan_source import NanSource
 from vedette.strategy.training.overfitting import Overfitting
 from vedette.strategy.training.plateau import Plateau
+from vedette.strategy.training.ranks import OF_RANKS
 from vedette.strategy.training.rate_too_high import RateTooHigh
 from vedette.strategy.training.rate_too_low import RateTooLow
 from vedette.strategy.training.records import Diagnosis, Finding, Split, Training
 from vedette.strategy.training.slower import Slower
 from vedette.strategy.training.split_gap import SplitGap
 from vedette.strategy.training.stopping import Stop, best, larger_is_better, should_stop
+from vedette.strategy.training.straggler import Straggler
 from vedette.strategy.training.underfitting import Underfitting
 from vedette.strategy.training.vanishing_gradients import VanishingGradients
 from vedette.strategy.training.worse_than_last import WorseThanLast
@@ -36,6 +39,7 @@ from vedette.strategy.training.worse_than_last import WorseThanLast
 __all__ = [
     "DIAGNOSES",
     "LEVEL",
+    "OF_RANKS",
     "Diagnosis",
     "Finding",
     "Split",
@@ -56,6 +60,7 @@ DIAGNOSES: dict[str, type[Diagnosis]] = {
     one.name: one
     for one in (
         NanSource,
+        DivergingRank,
         Divergence,
         LossSpike,
         RateTooHigh,
@@ -71,6 +76,7 @@ DIAGNOSES: dict[str, type[Diagnosis]] = {
         ClassCollapse,
         WorseThanLast,
         DataStarvation,
+        Straggler,
         MemoryLeak,
         Slower,
     )

@@ -10,6 +10,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from vedette.capture.run_parts import metric_by_rank
 from vedette.records import Status, Verdict
 
 __all__ = ["Diagnosis", "Finding", "Floats", "Ints", "Split", "Training", "unknown"]
@@ -53,6 +54,8 @@ class Training:
     features on ``n_positive`` and ``n_negative`` rows. ``duplicates`` of ``n_validation`` rows are also in the training
     set. ``last`` is the run before, ``row_losses`` and ``last_row_losses`` the losses of this and of the last version
     on the same test rows; with ``row_counts`` they are mean losses of so many rows each. ``finished`` is False while it goes on.
+    Of a distributed training the series of rank k are named ``rank<k>/<name>``, those of rank 0 plainly; ``replicated`` where
+    each rank holds a copy of all weights (DistributedDataParallel).
     """
 
     series: Mapping[str, tuple[Ints, Floats]] = field(default_factory=dict)
@@ -71,6 +74,7 @@ class Training:
     last_row_losses: Floats | None = None
     row_counts: Floats | None = None
     finished: bool = True
+    replicated: bool = False
 
     def __post_init__(self) -> None:
         """Raise ``ValueError`` naming the series or the argument that cannot be what it should be."""
@@ -126,6 +130,16 @@ class Training:
         found = {one.removeprefix(start): self.curve(one) for one in self.series if one.startswith(start)}
         return {layer: curve for layer, curve in found.items() if len(curve[1])}
 
+    def ranks(self, name: str) -> dict[int, tuple[Ints, Floats]]:
+        """Steps and values of a series by rank, NaN and inf included; empty where only one rank has it."""
+        found = {
+            rank: self.raw(one)
+            for one in self.series
+            for rank, plain in (metric_by_rank(one),)
+            if plain == name and len(self.series[one][1])
+        }
+        return dict(sorted(found.items())) if len(found) > 1 else {}
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -134,6 +148,7 @@ class Finding:
     ``value``, ``low`` and ``high`` are the figure that decided with its interval at the level of the diagnosis, and
     ``p_value`` how likely as much would be were the figure no worse than what is put up with: NaN where nothing is left
     to chance (a NaN is a NaN) and where the verdict is UNKNOWN. ``since_step`` is None where there is no such step.
+    ``layer`` is where it is: a layer, or ``rank 3`` of a distributed training.
     """
 
     diagnosis: str
