@@ -170,7 +170,7 @@ def test_a_reference_without_training_rows_says_so(monitor: vedette.Monitor) -> 
         run.reference(
             x, val["y"], probability=np.column_stack([1 - val["a"] * 0, val["a"] * 0]), names=["a", "b"]
         )
-        with pytest.raises(DataError, match="no reference came with training rows"):
+        with pytest.raises(DataError, match="the reference in force came without training rows"):
             monitor.figures("wasserstein", against="training")
         with pytest.raises(
             ValueError, match=r"x of shape \(1500, 2\) and no names: names must be the 2 columns'"

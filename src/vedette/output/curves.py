@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,12 +13,22 @@ from rich.text import Text
 from vedette.output.names import visible
 from vedette.output.numbers import number
 
-__all__ = ["COLOURS", "Panel", "drawn", "extent", "panels"]
+__all__ = ["COLOURS", "Panel", "drawn", "extent", "limited_by", "panels", "weight_of"]
 
 COLOURS = ("bright_blue", "yellow", "bright_green", "magenta", "cyan", "red")
 _BITS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))  # of a braille cell, by row and column
 _SETS = ("train", "val", "valid", "validation", "test", "eval")
 _NAME = 40
+_LIMITS = ("_low", "_high")
+_ASIDE = (
+    "_s",
+    "_bytes",
+    "_share",
+    "_per_s",
+    "_norm",
+    "_ratio",
+)  # how units of what is beside the results end
+_BESIDE = ("lr", "epoch", "grad_norm", "weight_norm", "update_ratio")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +56,7 @@ def panels(curves: Mapping[str, Mapping[str, pl.DataFrame]]) -> list[Panel]:
         base, part = _parted(metric)
         for run, frame in by_run.items():
             found.setdefault(base, {})[run, part] = frame
+    found = {name: one for name, one in found.items() if limited_by(name, found) is None}
     n_runs = len({run for by_run in curves.values() for run in by_run})
     made = []
     for base, of in found.items():
@@ -55,8 +66,34 @@ def panels(curves: Mapping[str, Mapping[str, pl.DataFrame]]) -> list[Panel]:
             words = [run] if n_runs > 1 or len(parts) == 1 else []
             named[" ".join([*words, *([part or "train"] if len(parts) > 1 else [])])] = frame
         title = base if len(parts) > 1 or parts == {""} else f"{base} ({next(iter(parts))})"
-        made.append(Panel(title, named))
-    return made
+        heavy = 1 if parts & set(_SETS) and base != "loss" else weight_of(base)
+        made.append((heavy, Panel(title, named)))
+    return [one for _, one in sorted(made, key=lambda pair: pair[0])]
+
+
+def weight_of(metric: str) -> int:
+    """How soon a metric is shown, 0 first: losses, what was measured on other rows, other metrics, batches, the rest by layer.
+
+    >>> [weight_of(one) for one in ("loss", "val_loss", "val_f1", "accuracy", "batch/loss", "step_s", "grad_norm/fc1")]
+    [0, 0, 1, 2, 3, 4, 5]
+    """
+    base, part = _parted(metric)
+    if base == "loss":
+        return 0
+    if part:
+        return 1
+    if "/" in metric:
+        return 3 if metric.startswith("batch/") else 5
+    return 4 if metric in _BESIDE or metric.endswith(_ASIDE) else 2
+
+
+def limited_by(name: str, columns: Collection[str]) -> str | None:
+    """The figure whose limit a column is; None where it is none."""
+    for end in _LIMITS:
+        base = name.removesuffix(end)
+        if base != name and {base, *(base + one for one in _LIMITS)} <= set(columns):
+            return base
+    return None
 
 
 def _parted(metric: str) -> tuple[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -16,15 +16,15 @@ from rich.table import Table
 from rich.text import Text
 
 from vedette.output.console import Terminal, print_json
-from vedette.output.curves import Panel, drawn, number_or_word
+from vedette.output.curves import Panel, drawn, limited_by, number_or_word, weight_of
 from vedette.output.names import visible
 
-__all__ = ["RunsShown", "limited_by", "print_run", "print_runs", "results_of", "run_json", "runs_json"]
+__all__ = ["RunsShown", "print_run", "print_runs", "results_of", "run_json", "runs_json"]
 
 _COLOURS = {"running": "bright_blue", "finished": "green", "failed": "bold red", "killed": "bold red"}
 _NAME, _VALUE, _REASON = 40, 24, 200
 _PARAMS_SHOWN, _RESULTS_SHOWN = 6, 8
-_LIMITS = ("_low", "_high")
+_PANELS = 10  # of a run in a terminal, those that tell most
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,8 @@ def print_runs(frame: pl.DataFrame, *, as_json: bool = False) -> None:
     every = [name for name in frame.columns if name.startswith("params.")]
     differ = [name for name in every if frame[name].drop_nulls().n_unique() > 1]
     told = [name for name in results_of(frame.columns) if frame[name].null_count() < frame.height]
-    told.sort(key=lambda name: frame[name].null_count())  # those that most runs have come first
+    # what tells how good a run is comes first, and of that what most runs have
+    told.sort(key=lambda name: (weight_of(name.partition(".")[2]), frame[name].null_count()))
     params, results = differ[:_PARAMS_SHOWN], told[:_RESULTS_SHOWN]
     left, heads = console.width - 60, [*params, *results]
     while heads and sum(min(len(name), _VALUE) for name in heads) > left:
@@ -138,15 +139,6 @@ def results_of(columns: Sequence[str]) -> list[str]:
     """
     found = [name for name in columns if name.startswith(("last.", "summary."))]
     return [name for name in found if limited_by(name, found) is None]
-
-
-def limited_by(name: str, columns: Collection[str]) -> str | None:
-    """The figure whose limit a column is; None where it is none."""
-    for end in _LIMITS:
-        base = name.removesuffix(end)
-        if base != name and {base, *(base + one for one in _LIMITS)} <= set(columns):
-            return base
-    return None
 
 
 def _status(row: Mapping[str, Any]) -> str:
@@ -223,6 +215,11 @@ def _picture(shown: RunsShown, width: int) -> Group:
         if said:
             parts.append(Text(visible("  ".join(said), 1000), "dim"))
     parts += [Text(visible(one, 300), "yellow") for one in shown.events]
-    for panel in (one for one in shown.panels if one.moves):
+    moving = [one for one in shown.panels if one.moves]
+    for panel in moving[:_PANELS]:
         parts += [Text(""), *drawn(panel, min(width, 120))]
+    if len(moving) > _PANELS:
+        names = ", ".join(visible(one.title, _NAME) for one in moving[_PANELS:])
+        more = f"{len(moving) - _PANELS} more curves, each by --metric NAME, all by --html FILE: {names}"
+        parts += [Text(""), Text(more, "dim")]
     return Group(*parts)

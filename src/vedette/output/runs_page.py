@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 import polars as pl
 
 from vedette.output.comparison_svg import Axis
-from vedette.output.curves import Panel, extent, number_or_word
+from vedette.output.curves import Panel, extent, limited_by, number_or_word, weight_of
 from vedette.output.names import bidi, html
-from vedette.output.runs_console import RunsShown, limited_by
+from vedette.output.runs_console import RunsShown
 from vedette.output.theme import DARK, LIGHT
 
 __all__ = ["list_page", "page"]
@@ -71,7 +71,7 @@ def _page(title: str, body: str) -> str:
 
 def _by_run(shown: RunsShown) -> str:
     """Each run as a row: status, parameters that differ, results."""
-    own = ["status", "started", "reason", "steps"]
+    own = ["status", "started", "steps"]
     names = [name for name in dict.fromkeys(key for row in shown.runs for key in row) if "." in name]
     names = [name for name in names if limited_by(name, names) is None]
     told = [name for name in names if any(row.get(name) not in (None, "") for row in shown.runs)]
@@ -80,7 +80,9 @@ def _by_run(shown: RunsShown) -> str:
         for name in told
         if name.startswith("params.") and len({str(row.get(name)) for row in shown.runs}) == 1
     }
-    heads = [name for name in (*own, *told) if name not in same and any(row.get(name) for row in shown.runs)]
+    told.sort(key=lambda name: weight_of(name.partition(".")[2]) if not name.startswith("params.") else -1)
+    heads = [*own, *(name for name in told if name not in same), "reason"]
+    heads = [name for name in heads if any(row.get(name) not in (None, "") for row in shown.runs)]
     alike = ", ".join(
         f"{name.partition('.')[2]} {_word(shown.runs[0].get(name))}" for name in told if name in same
     )
@@ -99,6 +101,9 @@ def _table(shown: RunsShown) -> str:
     names = [name for name in shown.runs[0] if name != "name"] if shown.runs else []
     names = [name for name in names if any(row.get(name) not in (None, "") for row in shown.runs)]
     names = [name for name in names if limited_by(name, names) is None]
+    names.sort(
+        key=lambda name: weight_of(name.partition(".")[2]) if name.startswith(("last.", "summary.")) else -1
+    )
     head = "".join(f"<th>{bidi(str(row['name']), 60)}</th>" for row in shown.runs)
     rows = "".join(
         f"<tr><th>{html(name, 80)}</th>{''.join(f'<td>{html(_cell(row, name), 300)}</td>' for row in shown.runs)}</tr>"
