@@ -165,7 +165,6 @@ def test_what_is_surely_wrong_with_a_run_is_told_when_it_ends(lake: Path, desk: 
         assert told(desk) == []  # it goes on
         run.end()
         round_of(lake)
-        round_of(lake)
         assert {one["watch"] for one in told(desk)} >= {"training.nan_source"}
         assert len(desk.got) == 1  # what is wrong with one run is one incident
         (first,) = [one for one in told(desk) if one["watch"] == "training.nan_source"]
@@ -180,6 +179,51 @@ def test_what_is_surely_wrong_with_a_run_is_told_when_it_ends(lake: Path, desk: 
         assert sorted(frame["name"]) == ["healthy", "nan"]
         kept = {one["diagnosis"]: one for one in json.loads(frame["detail"][1])["detail"]["findings"]}
         assert {one.diagnosis for one in monitor.diagnose("nan")} == set(kept)
+
+
+def test_what_came_and_went_between_two_rounds_is_told(lake: Path, desk: Receiver) -> None:
+    """A run that failed before another one finished is told once, with both."""
+    channel(desk)
+    with vedette.Monitor("net", lake=lake) as monitor:
+        monitor.run("before", environment=False).end()
+        round_of(lake)  # the channel is known from here on
+        with pytest.raises(RuntimeError), monitor.run("broken", environment=False):
+            raise RuntimeError("out of memory")
+        with monitor.run("whole", environment=False) as run:
+            run.log(loss=0.1)
+        round_of(lake)
+        assert [(one["watch"], one["state"]) for one in told(desk)] == [("run.failed", "resolved")]
+        assert [one["evidence"] for one in told(desk)] == ["RuntimeError: out of memory"]
+        round_of(lake)
+        assert len(desk.got) == 1
+
+
+def test_an_odd_event_keeps_nobody_from_the_rest(lake: Path, desk: Receiver) -> None:
+    """Events of a user's own that look like ours, or are cut, are no reason to tell nothing."""
+    channel(desk)
+    with vedette.Monitor("net", lake=lake) as monitor:
+        run = monitor.run("odd", environment=False)
+        run.event("run_diagnosed", note="mine")
+        run.event("run_data", duplicates=5, findings="cut", feature_auc="cut")
+        run.event("data", path="train.parquet")
+        run.alert("look here", level="error")
+        run.end()
+        round_of(lake)
+        assert [one["evidence"] for one in told(desk)] == ["look here"]
+        shown = CliRunner().invoke(app, ["run", "net", "odd", "--lake", str(lake)])
+        assert shown.exit_code == 0, shown.output
+        assert "train.parquet" in shown.output
+
+
+def test_the_same_words_are_one_alert(lake: Path, desk: Receiver) -> None:
+    """A training that says it at every step tells it once."""
+    channel(desk)
+    with vedette.Monitor("net", lake=lake) as monitor, monitor.run("chatty", environment=False) as run:
+        for step in range(300):
+            run.log(step, loss=1.0)
+            run.alert("slow", level="warn")
+        round_of(lake)
+        assert len(told(desk)) == 1
 
 
 def test_old_runs_are_no_news(lake: Path, desk: Receiver) -> None:

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 import vedette
 from vedette.cli import app
-from vedette.errors import DataError
+from vedette.errors import DataError, SchemaError
 from vedette.statistics.evaluation import rows_of
 from vedette.statistics.row_losses import facts_of
 
@@ -96,6 +96,51 @@ def test_a_version_that_is_worse_than_the_last_is_named(monitor: vedette.Monitor
     again = {one.diagnosis: one for one in monitor.diagnose("again")}["worse_than_last"]
     assert again.verdict == "OK"  # compared with "worse", past the run that was evaluated on other rows
     assert again.value == pytest.approx(-rows.mean(), abs=1e-9)
+
+
+def test_only_runs_before_are_compared_with(monitor: vedette.Monitor) -> None:
+    """A run that failed is not judged by the one that came after it."""
+    y = np.random.default_rng(1).integers(0, 2, 400)
+    run = monitor.run("failed", environment=False)
+    run.evaluate("test", y, probability=np.where(y == 1, 0.4, 0.6))
+    run.end("failed")
+    with monitor.run("later", environment=False) as run:
+        run.evaluate("test", y, probability=np.where(y == 1, 0.9, 0.1))
+    for name in ("failed", "later"):
+        found = {one.diagnosis: one for one in monitor.diagnose(name)}["worse_than_last"]
+        assert found.verdict == "UNKNOWN"
+
+
+@pytest.mark.parametrize(
+    ("training", "message"),
+    [
+        ({"a": np.zeros(5)}, "column 'b' is in the reference alone"),
+        ({"a": np.zeros(5), "b": np.zeros(5), "zz": np.zeros(5)}, "column 'zz' is in training alone"),
+        ({"a": ["x"] * 5, "b": np.zeros(5)}, "column 'a' is of type String, in the reference of Float64"),
+    ],
+)
+def test_training_rows_have_the_columns_of_the_reference(
+    monitor: vedette.Monitor, training: dict[str, Any], message: str
+) -> None:
+    """Else they would change what is normal, or compare with nothing."""
+    with pytest.raises(SchemaError, match=message):
+        monitor.reference({"a": np.arange(50.0), "b": np.arange(50.0)}, training=training)
+
+
+def test_several_classes_need_no_names(monitor: vedette.Monitor) -> None:
+    """A column a class, in the order of the labels, as ``run.evaluate`` has it."""
+    y = np.random.default_rng(1).integers(0, 3, 400)
+    p = np.random.default_rng(2).dirichlet([1, 1, 1], 400)
+    with monitor.run("made", environment=False) as run:
+        run.reference({"a": np.arange(400.0)}, y, prediction=p.argmax(axis=1), probability=p)
+        with pytest.raises(ValueError, match=r"probability of shape \(400, 3\) and 2 classes"):
+            run.reference({"a": np.arange(400.0)}, y % 2, probability=p)
+    monitor.log({"a": 1.0}, 2, probability={"0": 0.2, "1": 0.2, "2": 0.6})
+    monitor.flush()
+    assert monitor.figures("rows", window="all")["value"].to_list() == [1.0]
+    assert {f"probability_{name}" for name in "012"} <= set(
+        monitor._lake().model("net")["grids"].scan().collect()["column"]
+    )
 
 
 def test_a_class_that_was_given_up_is_named(monitor: vedette.Monitor) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import shutil
 import socket
 from pathlib import Path
 from typing import Any
@@ -150,6 +151,76 @@ def test_noise_does_not_stop_a_training(near: float, most: float) -> None:
             early.update(float(value))
         stopped += early.stopped
     assert stopped <= 100 * most
+
+
+@pytest.mark.parametrize("patience", [4, 8])
+@pytest.mark.parametrize(
+    "values", [[0.1] * 20 + [0.098], [0.9] * 30 + [0.89], [0.5] * 10 + [0.51] + [0.5] * 10, [0.5] * 40]
+)
+def test_a_figure_that_goes_by_steps_is_not_worse_by_one_step(patience: int, values: list[float]) -> None:
+    """Most values are alike, so that their spread is none; one step is no evidence."""
+    early = EarlyStopping(MemoryRun(), should_stop, by="val_accuracy", patience=patience)
+    assert not any(early.update(one, step=at) for at, one in enumerate(values))
+
+
+def test_the_accuracy_of_few_rows_does_not_stop_a_training() -> None:
+    """Of 100 trainings at .99 of 20 rows, 60 evaluations each, 5 at most are stopped."""
+    noise = np.random.default_rng(6)
+    stopped = 0
+    for _ in range(100):
+        early = EarlyStopping(MemoryRun(), should_stop, by="val_accuracy", patience=4)
+        stopped += any(
+            early.update(float(one) / 20, step=at) for at, one in enumerate(noise.binomial(20, 0.99, 60))
+        )
+    assert stopped <= 5
+
+
+def test_only_models_of_this_run_are_put_back(tmp_path: Path) -> None:
+    """What another run left in the folder stays there, is never ranked with this one's, and never loaded for it."""
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    pytest.importorskip("safetensors", reason="safetensors is not installed")
+    weights = []
+    for name, values in (("first", [0.9, 0.95]), ("second", [0.5, 0.6])):
+        run = MemoryRun(name)
+        kept = run.checkpoints(tmp_path, by="val_accuracy")
+        early = run.early_stopping("val_accuracy", checkpoints=kept)
+        module = net(torch)
+        for step, value in enumerate(values):
+            with torch.no_grad():
+                module[0].bias.fill_(value)
+            early.see(step, {"val_accuracy": value}, module)
+        with torch.no_grad():
+            module[0].bias.fill_(0.0)
+        assert early.restore(module) is not None
+        weights.append(float(module[0].bias[0]))
+        assert len(kept.all) == 2
+    assert weights == pytest.approx([0.95, 0.6])
+    again = MemoryRun("first").checkpoints(tmp_path, by="val_accuracy")  # it goes on
+    assert [one.value for one in again.all] == [0.95, 0.9]
+
+
+def test_checkpoints_ranked_by_another_figure_are_refused(tmp_path: Path) -> None:
+    """They would put back what is best by something else."""
+    run = MemoryRun()
+    with pytest.raises(ValueError, match="are ranked by val_loss"):
+        run.early_stopping("val_accuracy", checkpoints=run.checkpoints(tmp_path))
+    with pytest.raises(ValueError, match="does not tell whether larger"):
+        run.checkpoints(tmp_path, by="reward")
+
+
+def test_a_folder_that_cannot_be_written_ends_nothing(tmp_path: Path) -> None:
+    """It is told, and the figure is judged all the same."""
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    pytest.importorskip("safetensors", reason="safetensors is not installed")
+    run = MemoryRun()
+    early = run.early_stopping(checkpoints=run.checkpoints(tmp_path / "kept"), patience=4)
+    shutil.rmtree(tmp_path / "kept")
+    values = [*np.linspace(1, 0.1, 20), *np.linspace(0.2, 2, 40)]
+    assert any(early.see(step, {"val_loss": float(one)}, net(torch)) for step, one in enumerate(values))
+    assert run.of("not_watched")[0]["what"] == "checkpoints"
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ValueError, match="must be a folder that can be written"):
+        run.checkpoints(tmp_path / "file")
 
 
 def test_a_training_that_gains_too_little_is_stopped_where_that_is_asked_for() -> None:
