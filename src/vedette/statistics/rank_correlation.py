@@ -30,7 +30,7 @@ def rank_correlation(x: npt.ArrayLike, y: npt.ArrayLike, level: float = 0.95) ->
 
     >>> found = rank_correlation([1, 2, 3, 4, 5, 6], [1, 3, 2, 5, 4, 6])
     >>> round(found.value, 4), round(found.low, 2), round(found.high, 2), found.n        # scipy.stats.spearmanr
-    (0.8857, 0.11, 0.99, 6)
+    (0.8857, 0.07, 0.99, 6)
     """
     one, two = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
     there = np.isfinite(one) & np.isfinite(two)
