@@ -188,6 +188,11 @@ class Progress(NamedTuple):
         """The share of what there was to lose that is lost at the end; 1: no loss is left."""
         return 1 - self.end.value / self.chance if self.chance > 0 else math.nan
 
+    @property
+    def gained_words(self) -> str:
+        """That share as text; what is as good as nothing is 0 %, from below too."""
+        return f"{round(self.gained, 2) + 0.0:.0%}"
+
 
 def progress(training: Training, level: float, name: str = "loss", least: int = 20) -> Progress | str:
     """The progress of a loss, or why it is not known."""

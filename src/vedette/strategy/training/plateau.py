@@ -37,5 +37,5 @@ class Plateau:
             return Finding(self.name, Status.OK, words, "", None, "", *figures)
         advice = "try another learning rate (half and double), a warm-up, or another initialisation"
         since = int(found.steps[len(found.values) // 2])
-        said = f"{words}, with {found.gained:.0%} of the chance loss gained"
+        said = f"{words}, with {found.gained_words} of the chance loss gained"
         return Finding(self.name, Status.WARN, said, advice, since, "", *figures)

@@ -96,8 +96,8 @@ def should_stop(
     The noise is that about a smooth curve from the best stretch on, clipped at three robust deviations; neighbours are taken to
     hang together as an AR(1) of their correlation, corrected for what smoothing takes of it, plus one standard error, .3 at
     least. After k further stretches the level is 1/(k^2 (k + 1)) of ``level``, for the looks and for the choice of the best.
-    Asked after each of 60 evaluations that stand still, it stops 0 to 4 % of trainings whose noise has a correlation of
-    neighbours up to .5, 3 to 8 % at .7, and 22 to 24 % at .9, where 60 evaluations are a walk that did get worse.
+    Asked after each of 60 evaluations that stand still, it stops 0 to 3 % of trainings whose noise has a correlation of
+    neighbours up to .5, 2 to 9 % at .7, and 22 to 25 % at .9, where 60 evaluations are a walk that did get worse.
 
     >>> falling = 1 / np.arange(1, 40)
     >>> should_stop(falling, "val_loss").stop

@@ -26,7 +26,7 @@ class Underfitting:
             return unknown(self.name, "the training goes on")
         end, chance = found.end, found.chance
         most, least = 1 - end.low / chance, 1 - end.high / chance
-        words = f"loss {end.value:.4g} at the end, {chance:.4g} by chance: {found.gained:.0%} of it gained"
+        words = f"loss {end.value:.4g} at the end, {chance:.4g} by chance: {found.gained_words} of it gained"
         p = end.above((1 - GAINED_LEAST) * chance)
         figures = (found.gained, least, most, p)
         if most >= GAINED_LEAST:
