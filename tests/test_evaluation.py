@@ -116,6 +116,11 @@ def test_whether_numbers_are_classes_can_be_said() -> None:
             "y_true of type .*: must be numbers",
         ),
         ({"y_true": ["a", "a"], "y_pred": ["a", "a"]}, "classes: 1 names"),
+        ({"y_true": [0, 1], "probability": [-3.0, 2.5]}, "probability: 2 of 2 numbers lie outside 0 to 1"),
+        (
+            {"y_true": [0, 1], "y_pred": [0.2, 0.7]},
+            "y_pred: fractions from 0 to 1 for labels 0 and 1: give them as",
+        ),
     ],
 )
 def test_what_cannot_be_is_refused(given: dict[str, Any], message: str) -> None:

@@ -22,6 +22,7 @@ Floats = npt.NDArray[np.float64]
 Value = tuple[float, float, float, int, str | None]
 """A value, the limits of its interval, the rows it rests on, and why there is no value (NaN then) or None."""
 
+_ROUNDING = 1e-6  # of single-precision softmaxes
 FEW = 50  # as where files are compared: of more whole numbers than this nobody made classes
 _NOT_OF_A_SET = ("rows", "throughput_per_s", "error_rate")
 
@@ -60,8 +61,8 @@ def evaluate(
     """The figures of a classifier or of a regression on N rows, by the names that ``STATISTICS`` has.
 
     ``y_true`` and ``y_pred`` are arrays [N]; labels may be missing (None or NaN). ``probability`` is that of the second of two
-    classes [N], or of all [N, K] in the order of ``classes``; without ``y_pred`` the likeliest class is the prediction.
-    ``classes`` are those of the labels and predictions, in order, where they are not given (of 0 or 1 alone, both).
+    classes [N], or of all [N, K] in the order of ``classes``, each from 0 to 1; without ``y_pred`` the likeliest class is the
+    prediction. ``classes`` are those of the labels and predictions, in order, where they are not given (of 0 or 1 alone, both).
     ``task`` is ``classification`` or ``regression``; left out, numbers that are no more than 50 whole ones on both sides, texts
     and booleans are classes. ``metrics`` names the figures that are wanted, all by default.
 
@@ -93,6 +94,8 @@ def rows_of(
         raise ValueError(f"task={task!r}: must be classification or regression, or left out")
     labels = _column("y_true", y_true, None)
     predictions = None if y_pred is None else _column("y_pred", y_pred, len(labels))
+    if not task and classes is None and probability is None and predictions is not None:
+        _check_fractions(labels, predictions)
     if not task:
         told = classes is not None or probability is not None
         task = "classification" if told or _are_classes(labels, predictions) else "regression"
@@ -138,6 +141,14 @@ def _classified(labels: Any, predictions: Any, probability: Any, classes: Sequen
         raise ValueError(
             f"probability of shape {scores.shape}: must be [{n}] or [{n}, classes], as many as y_true"
         )
+    if scores is not None:
+        odd = int(np.count_nonzero((scores < -_ROUNDING) | (scores > 1 + _ROUNDING)))
+        if odd:
+            raise ValueError(
+                f"probability: {odd:,} of {scores.size:,} numbers lie outside 0 to 1, so that they are none: give a softmax or "
+                "sigmoid of them"
+            )
+        scores = np.clip(scores, 0.0, 1.0)
     true, told = _names(labels), None if predictions is None else _names(predictions)
     if classes is not None:
         names = tuple(class_name(one) for one in classes)
@@ -172,6 +183,18 @@ def _classified(labels: Any, predictions: Any, probability: Any, classes: Sequen
         np.array([-1 if one is None else place[one] for one in part], dtype=np.int64) for part in (true, told)
     ]
     return Rows(codes[0], codes[1], every, len(names), scores)
+
+
+def _check_fractions(labels: Any, predictions: Any) -> None:
+    """Raise ``ValueError`` for fractions that stand for labels 0 and 1: scores, where classes were meant."""
+    numbers = [part for part in (labels, predictions) if part.dtype.kind in "biuf"]
+    if len(numbers) < 2 or not set(np.unique(labels[~_missing(labels)]).tolist()) <= {0, 1}:
+        return
+    told = predictions[~_missing(predictions)].astype(np.float64)
+    if ((told >= 0) & (told <= 1)).all() and (told != np.round(told)).any():
+        raise ValueError(
+            "y_pred: fractions from 0 to 1 for labels 0 and 1: give them as probability=, or say task='regression'"
+        )
 
 
 def _are_classes(labels: Any, predictions: Any) -> bool:
