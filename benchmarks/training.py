@@ -2,13 +2,13 @@
 
     python benchmarks/training.py [--full] [--check] [--json] [--only PART ...] [--peers-python PYTHON]
 
-Parts: ``cost`` (``run.log`` of five metrics against ``Monitor.log`` of one prediction, in turn in one process; the least
-of many short loops of each, since a neighbour only ever adds), ``storage`` (bytes a point of float32 values with noise,
-reading them back, drawing them), ``exact`` (float64 with noise in every bit come back bit for bit), ``kill`` (``kill -9``
-at random moments: points whose ``log`` returned and that are not there), ``peers`` (TensorBoard's writer of PyTorch or of
-tensorboardX, MLflow, and W&B offline, where the given Python has them: ``pip install tensorboardX mlflow wandb``; the time
-of five metrics of one step). Limits are marked ok or MISS; with ``--check`` a miss makes the exit status 1.
-``--full`` takes ten million points and fifty kills.
+Parts: ``cost`` (``run.log`` of five metrics against ``Monitor.log`` of one prediction, in turn in one process; the least of
+many short loops of each, since a neighbour only ever adds), ``storage`` (bytes a point of float32 values with noise, reading
+them back, drawing them), ``exact`` (float64 with noise in every bit come back bit for bit), ``kill`` (``kill -9`` at random
+moments: points whose ``log`` returned and that are not there), ``peers`` (TensorBoard's writer of PyTorch or of tensorboardX,
+MLflow, W&B offline and Trackio, where the given Python has them: ``pip install tensorboardX mlflow wandb trackio``; the time of
+five metrics of one step). Limits are marked ok or MISS; with ``--check`` a miss makes the exit status 1. ``--full`` takes ten
+million points and fifty kills.
 """
 
 from __future__ import annotations
@@ -62,10 +62,10 @@ def log(i):
     for name in NAMES: writer.add_scalar(name, 0.3, i)
 """,
     "mlflow": """
-import os, tempfile
-os.environ["MLFLOW_ALLOW_FILE_STORE"] = "true"
+import tempfile
 import mlflow
-mlflow.set_tracking_uri("file:" + tempfile.mkdtemp())
+mlflow.set_tracking_uri("sqlite:///" + tempfile.mkdtemp() + "/runs.db")
+mlflow.set_experiment("p")
 mlflow.start_run()
 def log(i):
     mlflow.log_metrics({name: 0.3 for name in NAMES}, step=i)
@@ -77,6 +77,14 @@ import wandb
 run = wandb.init(project="p")
 def log(i):
     run.log({name: 0.3 for name in NAMES}, step=i)
+""",
+    "trackio": """
+import os, tempfile
+os.environ.update(TRACKIO_DIR=tempfile.mkdtemp(), TRACKIO_SHOW_DASHBOARD="False")
+import trackio
+run = trackio.init(project="p", embed=False)
+def log(i):
+    trackio.log({name: 0.3 for name in NAMES}, step=i)
 """,
 }
 _TIMED = """
