@@ -4,10 +4,11 @@
 
 The same training goes on with and without hooks, in turn, in blocks of steps. What a step takes longer in the quiet blocks, the
 tenth part that went fastest, is what the hooks add: what else the machine does makes blocks slower, never faster. Medians and
-quartiles of pairs of blocks are told beside it. The limits are those of a step of about a millisecond: 1 % with stages and
-metrics, 5 % with gradients, weights and activations looked at every 50 steps. Metrics go into lists: what the run's own ``log``
-costs is measured by itself, and it is called as often as hooks have something to say. ``small`` is a module whose step takes
-next to nothing: what is added there, in microseconds, is steadier, and of a millisecond a tenth of a percent each.
+quartiles of pairs of blocks are told beside it. The limits are those of a step of a millisecond, which the batch is chosen by:
+1 % with stages and metrics, 5 % with gradients, weights and activations looked at every 50 steps. Metrics go into lists: what
+the run's own ``log`` costs is measured by itself, and it is called as often as hooks have something to say. ``small`` is a
+module whose step takes next to nothing: what is added there, in microseconds, is steadier, and of a millisecond a tenth of a
+percent each.
 """
 
 from __future__ import annotations
@@ -79,15 +80,30 @@ def torch_loop(batch: int, width: int) -> tuple[Callable[[], Any], Any, Any]:
     return step, module, optimizer
 
 
+def rows_of_a_millisecond() -> int:
+    """The rows of a batch whose step takes a millisecond on this machine."""
+    rows = 256
+    for _ in range(4):
+        step, _, _ = torch_loop(rows, 160)
+        for _ in range(100):
+            step()
+        begun = time.process_time()
+        for _ in range(200):
+            step()
+        rows = max(32, round(rows * 0.2 / (time.process_time() - begun)))
+    return rows
+
+
 def measure_torch(
     blocks: int,
     steps: int,
     run: TrainingDoor,
     logs: bool,
-    size: tuple[int, int] = (256, 160),
+    size: tuple[int, int] | None = None,
     **arguments: Any,
 ) -> tuple[list[float], list[float]]:
     """Seconds a step by block, without and with hooks."""
+    size = size or (rows_of_a_millisecond(), 160)
     plain, _, _ = torch_loop(*size)
     hooked, module, optimizer = torch_loop(*size)
     for step in (plain, hooked):
