@@ -435,6 +435,19 @@ def test_a_figure_that_never_comes_is_told() -> None:
     assert told[0]["reason"] == "by='val_los': is in none of the first rows, which have val_loss"
 
 
+def test_a_figure_that_never_came_is_told_at_the_end(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Also of a training of a few epochs: the reason stands in the object, in the log, and in the run."""
+    with vedette.Monitor("net", lake=tmp_path) as monitor, caplog.at_level("WARNING", "vedette"):
+        with monitor.run("short", environment=False) as run:
+            early = run.early_stopping()
+            assert not early.see(1, {"val_log_loss": 0.5})
+        assert early.reason == "by='val_loss': no row of the run had it: nothing could be stopped"
+        assert early.reason in caplog.text
+        assert run.status == "finished"
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [

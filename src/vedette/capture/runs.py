@@ -273,6 +273,8 @@ class Run(TrainingDoor):
             return
         self.status = status
         early = self._stopping
+        if early is not None:
+            early.over()
         if status == "finished" and early is not None and early.stopped and "reason" not in detail:
             self.status = status = "stopped" if early.broken else status
             detail["reason"] = early.reason

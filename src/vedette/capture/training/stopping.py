@@ -99,7 +99,7 @@ class EarlyStopping:
         self._values: list[float] = []
         self.stopped, self.broken, self.reason = False, False, ""
         self.best_step: int | None = None
-        self._missing = 0
+        self._missing, self._told = 0, False
 
     @property
     def by(self) -> str:
@@ -212,6 +212,19 @@ class EarlyStopping:
             "early_stopped", step=step, by=self._by, reason=self.reason, best_step=self.best_step, broken=self.broken, **finite
         )  # fmt: skip
 
+    def over(self) -> None:
+        """The run has ended; a figure that never came is told, and is the reason why nothing was stopped."""
+        if not self.stopped and not self._values:
+            self.reason = f"by={self._by!r}: no row of the run had it: nothing could be stopped"
+            self._tell(self.reason)
+
+    def _tell(self, reason: str) -> None:
+        if self._told:
+            return
+        self._told = True
+        self._run.event("not_watched", by="early_stopping", what=self._by, reason=reason)
+        _logger.warning("run %s: early stopping %s", self._run.name, reason)
+
     def _lacks(self, row: Mapping[str, float]) -> None:
         if self._missing < 0:  # it came before: this is no evaluation
             return
@@ -220,5 +233,4 @@ class EarlyStopping:
             reason = (
                 f"by={self._by!r}: is in none of the first rows, which have {', '.join(row) or 'nothing'}"
             )
-            self._run.event("not_watched", by="early_stopping", what=self._by, reason=reason)
-            _logger.warning("run %s: early stopping %s", self._run.name, reason)
+            self._tell(reason)
