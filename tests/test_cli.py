@@ -14,7 +14,8 @@ import polars as pl
 import pytest
 
 from tests.world import World
-from vedette.output.console import _lines, print_figures
+from vedette.output.console import _lines, print_figures, print_health
+from vedette.records import Health, Status, Verdict
 
 
 def run(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -201,3 +202,24 @@ def test_windows_without_a_value_for_one_reason_are_one_line() -> None:
     assert _lines(nothing) == [("2 windows", "", "", "30", "no reference")]
     assert len(_lines([*nothing, row(3, None, "too few rows")])) == 3
     assert _lines([*nothing, row(3, 0.5, None)])[2] == ("2026-01-03", "0.5", "0.5 to 0.5", "30", "")
+
+
+def test_what_is_unknown_for_one_reason_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """Two hundred watches whose first window has not ended say so once; a few stand each for itself."""
+    why = "no window has ended yet"
+    many = [Verdict(f"x{at}.location", "", Status.UNKNOWN, None, "", "calibrated", why) for at in range(200)]
+    few = [
+        Verdict(f"y{at}.location", "", Status.UNKNOWN, None, "", "calibrated", "too few rows")
+        for at in range(3)
+    ]
+    print_health(Health("m", "1", Status.UNKNOWN, (*many, *few), ()))
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 1 + 1 + 3
+    assert (
+        sum(
+            "UNKNOWN 200 (x0.location, x1.location" in line and line.endswith(f"...): {why}")
+            for line in lines
+        )
+        == 1
+    )
+    assert sum("too few rows" in line for line in lines) == 3

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
@@ -39,6 +40,7 @@ __all__ = [
 
 COLOURS = {Status.OK: "green", Status.WARN: "yellow", Status.ALARM: "bold red", Status.UNKNOWN: "magenta"}
 ROWS_SHOWN = 200
+_ALIKE = 5  # verdicts that are unknown for one reason, from which on they are one line
 QUIET_SHOWN = 12
 RESOLVED_SHOWN = 10
 PIPED_WIDTH = 200  # characters
@@ -125,15 +127,27 @@ def print_health(health: Health, *, as_json: bool = False) -> None:
     )
     console.print(head)
     order = (Status.ALARM, Status.WARN, Status.UNKNOWN)
+    alike = Counter(
+        one.reason for one in health.verdicts if one.verdict is Status.UNKNOWN and not one.evidence
+    )
+    often = {reason for reason, n in alike.items() if reason and n > _ALIKE}
     for status in order:
         for one in health.verdicts:
-            if one.verdict is status:
+            if one.verdict is status and not (
+                status is Status.UNKNOWN and not one.evidence and one.reason in often
+            ):
                 console.print(verdict_line(one), highlight=False, soft_wrap=True)
-    quiet = [
-        f"{one.watch}{f' [{one.segment}]' if one.segment else ''}"
-        for one in health.verdicts
-        if one.verdict is Status.OK
-    ]
+    for reason in sorted(often):
+        some = [
+            _watched(one) for one in health.verdicts if one.verdict is Status.UNKNOWN and one.reason == reason
+        ]
+        names = ", ".join(some[:QUIET_SHOWN]) + (" ..." if len(some) > QUIET_SHOWN else "")
+        line = Text.assemble(
+            ("UNKNOWN ", COLOURS[Status.UNKNOWN]),
+            f"{len(some)} ({visible(names, 900)}): {visible(reason, 900)}",
+        )
+        console.print(line, highlight=False, soft_wrap=True)
+    quiet = [_watched(one) for one in health.verdicts if one.verdict is Status.OK]
     if quiet:
         names = ", ".join(quiet[:QUIET_SHOWN]) + (" ..." if len(quiet) > QUIET_SHOWN else "")
         console.print(
@@ -141,6 +155,10 @@ def print_health(health: Health, *, as_json: bool = False) -> None:
         )
     if health.guarantee:  # the last line says which guarantee stands and why, the rest what was found
         console.print(Text(f"{health.guarantee[-1]} ({health.guarantee[-2]})", "dim"), highlight=False)
+
+
+def _watched(one: Verdict) -> str:
+    return f"{one.watch}{f' [{one.segment}]' if one.segment else ''}"
 
 
 def print_guarantee(health: Health, *, as_json: bool = False) -> None:
