@@ -482,6 +482,10 @@ def _rank(rank: int, port: int, folder: str) -> None:
     torch.distributed.init_process_group(
         "gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=2
     )
+    if rank == 0:  # a training of its own, which the other rank knows nothing of, waits for nobody
+        own, data = MemoryRun(), (torch.as_tensor(SETS["x"]), torch.as_tensor(KNOWN[:120]))
+        own.fit(net(torch), *data, validation_data=data, epochs=2, early_stopping=own.early_stopping())
+        assert len(own.history["val_loss"]) == 2
     module = torch.nn.parallel.DistributedDataParallel(net(torch))
     run = MemoryRun()
     values = iter(

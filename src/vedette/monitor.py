@@ -567,7 +567,7 @@ class Monitor:
         made.tools = RunTools(self, made)
         if system_s:
             beside = self._beside_run(f"{RUN}{MACHINE}", part._replace(machine=True).name)
-            made.attach(Machine(beside.log, lambda: made.last_step, system_s, beside.close))
+            made.attach(Machine(beside.log, lambda: made.step, system_s, beside.close))
         return made
 
     def fit(

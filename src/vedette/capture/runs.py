@@ -246,11 +246,6 @@ class Run(TrainingDoor):
         except Exception as error:  # noqa: BLE001 - as above
             self._refuse(f"an event raised {type(error).__name__}", "labels")
 
-    @property
-    def last_step(self) -> int:
-        """The step that was logged last, -1 before the first."""
-        return self._at()
-
     def alert(self, title: str, text: str = "", level: str = "warn") -> None:
         """Tell people something about the run; ``level`` is info, warn or error. It is an event ``run_alert``.
 

@@ -131,6 +131,8 @@ class RunTools:
         """Give the monitor its reference; how many rows it has."""
         import numpy as np
 
+        from vedette.statistics.evaluation import on_host
+
         columns = dict(_table(x, names, "x"))
         n = len(next(iter(columns.values()))) if columns else 0
         outputs: dict[str, Any] = {"label": y, "prediction": prediction, "probability": probability}
@@ -139,7 +141,7 @@ class RunTools:
                 continue
             if name in columns:
                 raise ValueError(f"{name}: is given, and x has a column of that name: must be one of both")
-            found = np.asarray(_on_host(values))
+            found = np.asarray(on_host(values))
             if len(found) != n:
                 raise ValueError(f"{name} of {len(found)} rows: must be {n}, as many as x")
             if name == "probability" and found.ndim == 2 and found.shape[1] == 2:
@@ -157,10 +159,12 @@ class RunTools:
         """A column of probabilities for each class: those that the monitor was told, else those of the labels, in order."""
         import numpy as np
 
+        from vedette.statistics.evaluation import on_host
+
         classes = list(self._monitor.settings.classes)
         if not classes and y is not None:
             classes = in_order(
-                {class_name(one) for one in np.asarray(_on_host(y)).tolist() if one is not None}
+                {class_name(one) for one in np.asarray(on_host(y)).tolist() if one is not None}
             )
         if len(classes) != scores.shape[1]:
             raise ValueError(
@@ -175,10 +179,11 @@ def _table(given: Any, names: Sequence[str] | None, what: str) -> Mapping[str, A
     import numpy as np
 
     from vedette.lake.frames import frame_of
+    from vedette.statistics.evaluation import on_host
 
     if names is None and (isinstance(given, Mapping) or hasattr(given, "columns")):
         return {one.name: one for one in frame_of(given)}
-    found = np.asarray(_on_host(given))
+    found = np.asarray(on_host(given))
     if found.ndim != 2:
         raise ValueError(
             f"{what} of shape {found.shape}: must be a table, or [N, F] with names of its columns"
@@ -189,11 +194,3 @@ def _table(given: Any, names: Sequence[str] | None, what: str) -> Mapping[str, A
             f"{what} of shape {found.shape} and {said}: names must be the {found.shape[1]} columns'"
         )
     return {name: found[:, at] for at, name in enumerate(names)}
-
-
-def _on_host(values: Any) -> Any:
-    """Tensors as arrays; anything else as it is."""
-    for method in ("detach", "cpu"):
-        if hasattr(values, method):
-            values = getattr(values, method)()
-    return values

@@ -16,7 +16,7 @@ from vedette.statistics.estimates import check_level
 from vedette.statistics.grid import CLASSES_MAX, Grid
 from vedette.statistics.summary import Summary
 
-__all__ = ["Rows", "Value", "evaluate", "figures_of", "rows_of"]
+__all__ = ["Rows", "Value", "evaluate", "figures_of", "on_host", "rows_of"]
 
 Floats = npt.NDArray[np.float64]
 Value = tuple[float, float, float, int, str | None]
@@ -135,7 +135,7 @@ def _figures(summary: Summary, metrics: Sequence[str] | None, level: float) -> d
 
 
 def _classified(labels: Any, predictions: Any, probability: Any, classes: Sequence[Any] | None) -> Rows:
-    scores = None if probability is None else np.asarray(_on_host(probability), dtype=np.float64)
+    scores = None if probability is None else np.asarray(on_host(probability), dtype=np.float64)
     n = len(labels)
     if scores is not None and (scores.ndim not in (1, 2) or len(scores) != n):
         raise ValueError(
@@ -212,7 +212,7 @@ def _are_classes(labels: Any, predictions: Any) -> bool:
 
 def _column(name: str, values: Any, n: int | None) -> Any:
     """One dimension of values; a column [N, 1] is one."""
-    found = np.asarray(_on_host(values))
+    found = np.asarray(on_host(values))
     if found.ndim == 2 and found.shape[1] == 1:
         found = found[:, 0]
     if found.ndim != 1 or (n is not None and len(found) != n):
@@ -222,7 +222,7 @@ def _column(name: str, values: Any, n: int | None) -> Any:
     return found
 
 
-def _on_host(values: Any) -> Any:
+def on_host(values: Any) -> Any:
     """Tensors as arrays; anything else as it is."""
     for method in ("detach", "cpu"):
         if hasattr(values, method):

@@ -9,12 +9,12 @@ from vedette.capture.training.told import need
 __all__ = ["any_rank", "same_on_all_ranks", "trains_with_others"]
 
 
-def trains_with_others(module: Any = None) -> bool:
-    """Whether this process is a rank of several; with a module, whether that is trained by all of them together."""
+def trains_with_others(module: Any) -> bool:
+    """Whether a module is trained by several ranks together; a group of processes alone does not say that they all do."""
     torch = need("torch")
     if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
         return False
-    together = module is None or isinstance(module, torch.nn.parallel.DistributedDataParallel)
+    together = isinstance(module, torch.nn.parallel.DistributedDataParallel)
     return together and torch.distributed.get_world_size() > 1
 
 
@@ -28,9 +28,7 @@ def any_rank(flag: bool, module: Any) -> bool:
 
 
 def same_on_all_ranks(module: Any) -> None:
-    """Give all ranks the weights of the first, where there are several."""
-    if not trains_with_others():
-        return
+    """Give all ranks the weights of the first; each of them has to ask."""
     torch = need("torch")
     with torch.no_grad():
         for one in module.state_dict().values():

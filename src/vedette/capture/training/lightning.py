@@ -74,10 +74,12 @@ def callback(
             if early_stopping is not None:
                 told.guarded("early_stopping", watching.judges, trainer, pl_module, early_stopping)
 
-        def on_train_end(self, trainer: Any, pl_module: Any) -> None:  # noqa: ARG002
+        def on_train_end(self, trainer: Any, pl_module: Any) -> None:
             told.guarded("module", watching.close)
             if early_stopping is not None:
-                told.guarded("early_stopping", early_stopping.ends, pl_module)
+                told.guarded(
+                    "early_stopping", early_stopping.ends, pl_module, together=trainer.world_size > 1
+                )
 
         def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:  # noqa: ARG002
             told.guarded("module", watching.close)

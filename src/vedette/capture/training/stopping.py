@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-import sys
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
@@ -187,16 +186,19 @@ class EarlyStopping:
         self._run.event("checkpoint_restored", step=found.step, path=str(found.path))
         return found
 
-    def ends(self, model: Any) -> None:
-        """The training has ended: put the best weights back, on all ranks those of the first. What cannot be is told."""
+    def ends(self, model: Any, *, together: bool = False) -> None:
+        """The training has ended: put the best weights back, ``together`` on all ranks those of the first.
+
+        What cannot be put back is told; the other ranks get the weights that there are, since they wait for them.
+        """
         try:
             self.restore(model)
-            if "torch" in sys.modules and hasattr(model, "state_dict"):
-                same_on_all_ranks(model)
         except Exception as error:  # noqa: BLE001 - the training has ended well, and its model is there
             why = f"{type_name(type(error))}: {error}"[:300]
             self._run.event("not_watched", by="early_stopping", what="restore", reason=why)
             _logger.warning("run %s: the best weights are not put back: %s", self._run.name, why)
+        if together:
+            same_on_all_ranks(model)
 
     def fitted(self, model: Any) -> None:
         """Keep a model that is there only when its training has ended, as boosters are."""

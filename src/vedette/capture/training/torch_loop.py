@@ -101,7 +101,7 @@ def fit(
             if any_rank(over, module) if ranks else over:
                 break
     if early_stopping is not None:
-        early_stopping.ends(module)
+        early_stopping.ends(module, together=ranks)
     return module
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from vedette.capture.training.agreed import any_rank, trains_with_others
+from vedette.capture.training.agreed import any_rank
 from vedette.capture.training.protocol import TrainingRun
 from vedette.capture.training.stopping import EarlyStopping
 from vedette.capture.training.told import Told, need
@@ -53,7 +53,6 @@ def callback(
             told.guarded("module", watching.begins, args, state, kwargs)
 
         def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
-            del args
             row = told.guarded("metrics", watching.logs, state, dict(logs or {}))
             if early_stopping is not None:
                 row = row or {}
@@ -65,13 +64,14 @@ def callback(
                 keeper = model if state.is_world_process_zero else None
                 told.guarded("early_stopping", early_stopping.see, state.global_step, row, keeper)
                 over = early_stopping.stopped
-                control.should_training_stop |= any_rank(over, model) if trains_with_others() else over
+                control.should_training_stop |= any_rank(over, model) if args.world_size > 1 else over
 
         def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-            del args, state, control
+            del state, control
             told.guarded("module", watching.close)
             if early_stopping is not None and kwargs.get("model") is not None:
-                told.guarded("early_stopping", early_stopping.ends, kwargs["model"])
+                together = args.world_size > 1
+                told.guarded("early_stopping", early_stopping.ends, kwargs["model"], together=together)
 
         @property
         def told(self) -> dict[str, str]:
