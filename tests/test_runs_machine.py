@@ -178,9 +178,10 @@ def test_threads_that_log_and_the_one_that_reads_lose_nothing(tmp_path: Path) ->
 @pytest.mark.parametrize("off", [None, 0, False])
 def test_no_readings_where_none_are_wanted(tmp_path: Path, off: Any) -> None:
     """``system_s`` of None or 0 starts no thread and keeps nothing."""
+    before = set(threading.enumerate())
     monitor = vedette.Monitor("net", lake=tmp_path)
     with monitor.run("one", environment=False, system_s=off) as run:
-        assert "vedette-resources" not in {one.name for one in threading.enumerate()}
+        assert "vedette-resources" not in {one.name for one in set(threading.enumerate()) - before}
         run.log(loss=1.0)
     with pytest.raises(KeyError):
         run.history["rss_bytes"]
