@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -68,19 +68,29 @@ class ReceivedFolder:
     def read(self, stream: str, after: int) -> Iterator[Chunk]:
         """Yield the rows whose sequence is above ``after``, in order. What was sent twice is there once."""
         for entries in self._groups((self.model, self.name, stream), after):
-            lacking, kind = _lacking(entries[0], after), entries[0].received.kind
             try:
-                if kind == "json":
-                    yield of_json(entries, after, self._integers(stream), lacking)
-                elif kind == "word":
-                    yield of_nothing(entries[0], after, lacking)
-                else:
-                    yield of_arrow(entries[0], after, lacking)
+                chunks = [self._chunk(entries, after)]
             except FileNotFoundError:
                 return  # freed meanwhile: the reader sees that the lake has moved on, and reads again
-            except JournalError as error:
-                yield self._unreadable(entries, after, error)
+            except JournalError:
+                chunks = list(self._one_by_one(entries, after))
+            yield from chunks
             after = entries[-1].received.end - 1
+
+    def _chunk(self, entries: Sequence[Entry], after: int) -> Chunk:
+        lacking, kind = _lacking(entries[0], after), entries[0].received.kind
+        if kind == "json":
+            return of_json(entries, after, self._integers(entries[0].received.stream), lacking)
+        return (of_nothing if kind == "word" else of_arrow)(entries[0], after, lacking)
+
+    def _one_by_one(self, entries: Sequence[Entry], after: int) -> Iterator[Chunk]:
+        """What can be read of requests of which one cannot."""
+        for entry in entries:
+            try:
+                yield self._chunk([entry], after)
+            except JournalError as error:
+                yield self._unreadable(entry, after, error)
+            after = entry.received.end - 1
 
     def _groups(self, key: tuple[str, str, str], after: int) -> Iterator[list[Entry]]:
         """What is read together: requests of JSON that follow one another, each other one alone; none is known already."""
@@ -102,15 +112,14 @@ class ReceivedFolder:
         schema = self._tables[stream].columns()
         return frozenset(name for name, kind in schema.items() if kind.is_integer())
 
-    def _unreadable(self, entries: Sequence[Entry], after: int, error: JournalError) -> Chunk:
+    def _unreadable(self, entry: Entry, after: int, error: JournalError) -> Chunk:
         """Rows whose bytes are damaged are torn: they were promised to whoever sent them, which is said aloud."""
-        log.error("%s: rows of %s are lost: %s", entries[0].file.path, self.name, error)
-        self.problems.append(f"{entries[0].file.path.name}: {error}")
-        one = entries[-1].received
-        about = {**one.about, "lost": ()}
-        lost = Lost(after + 1, one.end - 1, "torn", str(error), entries[-1].place.received_us / 1e6)
-        whole = Received(one.kind, one.model, one.producer, one.stream, one.first, one.end, one.digest, about)
-        return of_nothing(Entry(entries[-1].file, whole, entries[-1].place), after, [lost])
+        log.error("%s: rows of %s are lost: %s", entry.file.path, self.name, error)
+        self.problems.append(f"{entry.file.path.name}: {error}")
+        one = entry.received
+        lost = Lost(max(after + 1, one.first), one.end - 1, "torn", str(error), entry.place.received_us / 1e6)
+        nothing = replace(entry, received=replace(one, about={**one.about, "lost": ()}))
+        return of_nothing(nothing, after, [*_lacking(entry, after), lost])
 
     def batches(self, after: int) -> list[Any]:
         """The batches whose number is above ``after``, in order."""

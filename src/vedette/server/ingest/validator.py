@@ -72,8 +72,10 @@ class Validators:
             raise Refused(503, "too much waits to be checked", retry_after_s=2) from None
         kept: subprocess.Popen[bytes] | None = None
         try:
-            if process is None or process.poll() is not None:
-                process = self._started()
+            if process is not None and process.poll() is not None:
+                _end(process)
+                process = None
+            process = process or self._started()
             answer = self._ask(process, body, {**said, "_batch": batch})
             kept = process
         except (OSError, EOFError, TimeoutError) as error:
@@ -82,8 +84,7 @@ class Validators:
                 "a request of %s could not be checked: %s: %s", said.get("model"), type(error).__name__, error
             )
             if process is not None:
-                process.kill()
-                process.wait()
+                _end(process)
             raise Refused(400, "the body: whoever checks it has died of it, or took too long") from None
         finally:
             self._free.put(kept)
@@ -121,11 +122,18 @@ class Validators:
             except queue.Empty:
                 return
             if process is not None:
-                process.kill()
-                process.wait()
-                for pipe in (process.stdin, process.stdout):
-                    if pipe is not None:
-                        pipe.close()
+                _end(process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.kill()
+    process.wait()
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            try:
+                pipe.close()
+            except BrokenPipeError:
+                pass  # of what it had not taken yet nothing is needed
 
 
 def _exactly(source: IO[bytes], n: int, until: float) -> bytes:
