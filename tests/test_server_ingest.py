@@ -21,6 +21,7 @@ pytest.importorskip("fastapi", reason="the extra server is not installed")
 pytest.importorskip("uvicorn", reason="the extra server is not installed")
 
 import vedette
+import vedette.lake.points
 from tests.server_running import RunningServer, running
 from tests.servers import line
 from vedette.engine import cycle
@@ -421,3 +422,38 @@ def test_who_may_not_send_is_refused_before_anything_is_read(tmp_path: Path) -> 
     with running(tmp_path / "lake", token="right") as server:
         assert _post(server, "predictions", b"{").status_code == 401
         assert server.app.state.desk.tally.requests == 0
+
+
+def test_a_training_in_another_language_is_a_run(server: RunningServer) -> None:
+    """Points and events sent as JSON are a run as any other, with its parameters, its end and its curve."""
+    from vedette.engine import runs
+
+    def event(kind: str, **more: Any) -> httpx.Response:
+        return _post(server, "events", {"run": "first", "kind": kind, "version": "9", **more})
+
+    assert event("run_started").status_code == 200
+    assert event("run_params", detail={"lr": 0.1}).status_code == 200
+    points = [{"step": step, "metrics": {"loss": 1 / step, "error": 0}} for step in range(1, 6)]
+    sent = {"run": "first", "points": points, "producer": "trainer", "first": 1}
+    assert _post(server, "points", sent).json()["through"] == 5
+    assert _post(server, "points", sent).json()["duplicate"] is True
+    assert runs.runs(server.lake, "net")["status"].to_list() == ["running"]
+    assert event("run_ended", detail={"status": "finished", "summary": {"loss": 0.2}}).status_code == 200
+    for _ in range(2):  # from the log, and from the tables
+        row = runs.runs(server.lake, "net").row(0, named=True)
+        assert (row["name"], row["version"], row["status"], row["last_step"]) == ("first", "9", "finished", 5)
+        curve = vedette.lake.points.read(server.lake, "net.run").curve("first", "loss")
+        assert curve["value"].to_list() == [1 / step for step in range(1, 6)]
+        cycle.once(server.lake)
+    for wrong, said in (
+        ({"run": "", "points": points}, "run="),
+        ({"run": "a", "points": []}, "points: must be a list"),
+        ({"run": "a", "points": [{"step": 1.5, "metrics": {"a": 1}}]}, r"points[0].step=1.5"),
+        ({"run": "a", "points": [{"step": 1, "metrics": {"a": "x"}}]}, "points[0].metrics.a=x"),
+        ({"run": "a", "points": [{"step": 1, "metrics": {"a": 1, "A": 1}}]}, "only by case"),
+    ):
+        answer = _post(server, "points", wrong)
+        assert answer.status_code == 400
+        assert said in answer.json()["error"]
+    assert "finished, failed" in event("run_ended", detail={"status": "well"}).json()["error"]
+    assert "run_started" in event("deployed").json()["error"]

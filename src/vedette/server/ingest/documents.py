@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["LABELS", "PREDICTIONS", "TAKEN"]
+from vedette.server.ingest.runs import EVENT_KINDS
+
+__all__ = ["EVENTS", "LABELS", "POINTS", "PREDICTIONS", "TAKEN"]
 
 _VALUE: dict[str, Any] = {"type": ["number", "string", "boolean", "null"]}
 _TIME = {
@@ -70,6 +72,45 @@ def _request(row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+_POINT: dict[str, Any] = {
+    "type": "object",
+    "required": ["step", "metrics"],
+    "additionalProperties": False,
+    "properties": {
+        "step": {"type": "integer"},
+        "metrics": {"type": "object", "minProperties": 1, "additionalProperties": {"type": "number"}},
+        "time": _TIME,
+    },
+}
+_NUMBERED = {name: _BESIDE[name] for name in ("producer", "first")}
+_RUN = {"type": "string", "minLength": 1, "maxLength": 120, "description": "the training's name"}
+POINTS: dict[str, Any] = {
+    "type": "object",
+    "required": ["run", "points"],
+    "additionalProperties": False,
+    "properties": {"run": _RUN, "points": {"type": "array", "items": _POINT, "minItems": 1}, **_NUMBERED},
+}
+EVENTS: dict[str, Any] = {
+    "type": "object",
+    "required": ["run", "kind"],
+    "additionalProperties": False,
+    "properties": {
+        "run": _RUN,
+        "kind": {
+            "enum": list(EVENT_KINDS),
+            "description": "; ".join(f"{kind}: {what}" for kind, what in EVENT_KINDS.items()),
+        },
+        "version": {
+            "type": "string",
+            "default": "1",
+            "description": "the model's version that the training makes",
+        },
+        "step": {"type": "integer", "default": 0},
+        "time": _TIME,
+        "detail": {"type": "object"},
+        **_NUMBERED,
+    },
+}
 PREDICTIONS, LABELS = _request(_PREDICTION), _request(_LABEL)
 TAKEN: dict[str, Any] = {
     "type": "object",

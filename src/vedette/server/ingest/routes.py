@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request
@@ -14,12 +15,13 @@ from fastapi.responses import JSONResponse
 from starlette.concurrency import run_in_threadpool
 
 from vedette.lake.received.records import Received
-from vedette.records import check_model_name
+from vedette.records import RUN, check_model_name
 from vedette.server.application import Service
 from vedette.server.ingest.desk import Desk, json_record
-from vedette.server.ingest.documents import LABELS, PREDICTIONS, TAKEN
+from vedette.server.ingest.documents import EVENTS, LABELS, POINTS, PREDICTIONS, TAKEN
 from vedette.server.ingest.limits import Limits, Refused
 from vedette.server.ingest.rows import parse, request_of
+from vedette.server.ingest.runs import event_rows, point_rows
 from vedette.server.needs import needs
 
 __all__ = ["ingest_router", "ingest_service"]
@@ -49,6 +51,23 @@ def ingest_service(limits: Limits | None = None) -> Service:
 
     return service
 
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """What can be sent as JSON: of which stream its rows are, its form, and how it becomes rows where it is of a training."""
+
+    name: str
+    stream: str
+    schema: Mapping[str, Any]
+    rows_of: Callable[[bytes], bytes] | None = None
+
+
+_KINDS = (
+    _Kind("predictions", "predictions", PREDICTIONS),
+    _Kind("labels", "labels", LABELS),
+    _Kind("points", "predictions", POINTS, point_rows),
+    _Kind("events", "labels", EVENTS, event_rows),
+)
 
 Taken = Awaitable[dict[str, Any]]
 
@@ -135,37 +154,40 @@ def ingest_router() -> APIRouter:
             given = _asked(request, *(("batch", "after", "rows") if batch else ("first", "end")))
             said = {"model": _model(model), "stream": stream, **given}
             async with desk.body(request, digest=True) as (body, digest):
-                return await (_batch if batch else _range)(desk, said, body, digest, _kind(request))
+                return await (_batch if batch else _range)(desk, said, body, digest, _content_type(request))
 
         return await _answered(request, take)
 
-    for stream, schema in (("predictions", PREDICTIONS), ("labels", LABELS)):
-        _add_json(router, stream, schema, may_send)
+    for kind in _KINDS:
+        _add_json(router, kind, may_send)
     return router
 
 
-def _add_json(router: APIRouter, stream: str, schema: Mapping[str, Any], may_send: list[Any]) -> None:
-    """The route by which anyone sends rows of a stream as JSON."""
+def _add_json(router: APIRouter, kind: _Kind, may_send: list[Any]) -> None:
+    """The route by which anyone sends rows of a kind as JSON."""
 
     async def send(model: str, request: Request) -> JSONResponse:
         async def take(desk: Desk) -> dict[str, Any]:
-            if _kind(request) != "application/json":
-                raise Refused(415, f"Content-Type={_kind(request)[:80]!r}: must be application/json")
+            if _content_type(request) != "application/json":
+                raise Refused(415, f"Content-Type={_content_type(request)[:80]!r}: must be application/json")
             _model(model)
             async with desk.body(request, digest=False) as (body, _):
-                return await _json(desk, model, stream, body)
+                if kind.rows_of is None:
+                    return await _json(desk, model, kind.stream, body)
+                body = await run_in_threadpool(kind.rows_of, body)
+                return await _json(desk, _model(f"{model}.{RUN}"), kind.stream, body)
 
         return await _answered(request, take)
 
-    send.__doc__ = f"Send {stream}: one row, or many as rows. They are on disk when the answer comes."
+    send.__doc__ = f"Send {kind.name}. They are on disk when the answer comes."
     router.add_api_route(
-        f"/v1/models/{{model}}/{stream}", send, methods=["POST"], dependencies=may_send, tags=["rows"],
-        name=f"send_{stream}", responses={200: {"content": {"application/json": {"schema": TAKEN}}}},
-        openapi_extra={"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}},
+        f"/v1/models/{{model}}/{kind.name}", send, methods=["POST"], dependencies=may_send, tags=["rows"],
+        name=f"send_{kind.name}", responses={200: {"content": {"application/json": {"schema": TAKEN}}}},
+        openapi_extra={"requestBody": {"required": True, "content": {"application/json": {"schema": kind.schema}}}},
     )  # fmt: skip
 
 
-def _kind(request: Request) -> str:
+def _content_type(request: Request) -> str:
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
