@@ -21,6 +21,7 @@ pytest.importorskip("prometheus_client", reason="the extra 'prometheus' is not i
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as open_families
 from prometheus_client.parser import text_string_to_metric_families as families
 
+from vedette import cli
 from vedette.engine import cycle
 from vedette.engine import scraped as scraped_module
 from vedette.engine.figures import figures
@@ -229,11 +230,13 @@ def test_a_scrape_ends_in_time_and_says_what_it_did_not_come_to(world: World) ->
     assert states == [[1, 2, 0], [2, 1, 0], [3, 0, 0]]
     log = next((folder / "b" / "summaries" / "_delta_log").glob("*1.json"))
     log.write_text("no json")
+    for file in (folder / "c" / "summaries").glob("*.parquet"):
+        file.write_bytes(b"no parquet")
     after = Scraped(Lake.at(folder), clock=world.now.timestamp)
     got = samples(Exposition(after.reading)()[0])
-    assert [got[key("vedette_models", state=state)] for state in ("current", "failed")] == [2, 1]
+    assert [got[key("vedette_models", state=state)] for state in ("current", "failed")] == [1, 2]
     assert key("vedette_model_info", model="b", version="1") not in got
-    assert got[key("vedette_reading_failures_total")] == 1
+    assert got[key("vedette_reading_failures_total")] == 2
 
 
 def test_following_reads_beside_the_scrapes(world: World) -> None:
@@ -303,7 +306,9 @@ def test_segments_that_are_watched_are_told(tmp_path: Path) -> None:
     assert rows == {"": 60.0, "c=a": 30.0, "c=b": 30.0}
 
 
-def test_the_command_prints_and_writes_the_text(world: World, tmp_path: Path) -> None:
+def test_the_command_prints_and_writes_the_text(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """``vedette metrics`` prints it or writes a file whole; a name that node_exporter would not read is refused."""
     environment = {**os.environ, "VEDETTE_LAKE": str(world.folder)}
 
@@ -322,11 +327,17 @@ def test_the_command_prints_and_writes_the_text(world: World, tmp_path: Path) ->
     assert [one.name for one in tmp_path.iterdir()] == ["vedette.prom"]
     done = run("metrics", "--all", "--openmetrics")
     assert (done.returncode, done.stdout[-6:]) == (0, b"# EOF\n")
-    refused = run("metrics", "m", "--output", str(tmp_path / "x.txt"))
-    assert (refused.returncode, b"must end in .prom" in refused.stderr) == (64, True)
-    assert run("metrics").returncode == 64
-    none = run("metrics", "nosuch")
-    assert (none.returncode, b"model='nosuch'" in none.stderr) == (70, True)
+    for arguments, code, message in (
+        (["metrics", "m", "--output", str(tmp_path / "x.txt")], 64, "must end in .prom"),
+        (["metrics"], 64, "name models, or give --all"),
+        (["metrics", "nosuch"], 70, "model='nosuch'"),
+    ):
+        monkeypatch.setenv("VEDETTE_LAKE", str(world.folder))
+        monkeypatch.setattr(sys, "argv", ["vedette", *arguments])
+        with pytest.raises(SystemExit) as stopped:
+            cli.main()
+        assert stopped.value.code == code
+        assert message in capsys.readouterr().err
 
 
 def test_a_file_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> None:

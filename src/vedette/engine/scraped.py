@@ -24,7 +24,6 @@ from vedette.engine.figures import figures
 from vedette.engine.health import health, silent_from
 from vedette.engine.runs import is_runs
 from vedette.engine.state import GRACE, NEVER, kept_row
-from vedette.errors import VedetteError
 from vedette.lake import ingest
 from vedette.lake.books import books
 from vedette.lake.events import settings_of
@@ -153,8 +152,9 @@ class Scraped:
             snapshots = {table: tables[table].snapshot() for table in TABLES}
             versions = {table: -1 if one is None else one.version() for table, one in snapshots.items()}
             facts, until = facts_of(self._lake, name, now, segments=self._segments)
-        except (VedetteError, OSError) as error:
-            log.warning("model %s: cannot be told to Prometheus: %s", name, error)
+        # whatever is wrong with one model (a file cut short makes Polars panic), the others are told, and it is counted
+        except (Exception, pl.exceptions.PanicException):
+            log.exception("model %s: cannot be told to Prometheus", name)
             self._failures += 1
             return _Entry({}, None, now, now)  # tried again at the next scrape
         return _Entry(versions, facts, now, min(until, now + STALE))
