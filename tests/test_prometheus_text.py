@@ -276,6 +276,23 @@ def test_what_is_too_much_is_left_out_and_counted() -> None:
     assert len(dict(labels)["segment"]) == 200
 
 
+def test_who_may_know_of_some_models_is_told_of_those_alone() -> None:
+    """No name, no count and no health of the server gives away the others; who may know all is told all, before and after."""
+    own = ServerMetrics()
+    many = Reading([facts("mine"), facts("theirs")], unread=["theirs-too"], failed=["theirs-also"], number=1)
+    made = Exposition(lambda: many, own.registry)
+    whole = made()[0]
+    some = made(may=lambda model: model == "mine")[0]
+    assert b"theirs" not in some
+    assert b"process_" not in some
+    got = samples(some)
+    assert [got[key("vedette_models", state=state)] for state in ("current", "unread", "failed")] == [1, 0, 0]
+    assert {k: v for k, v in samples(whole).items() if ("model", "mine") in k[1]} == {
+        k: v for k, v in got.items() if ("model", "mine") in k[1]
+    }
+    assert set(samples(made()[0])) == set(samples(whole))
+
+
 def test_reasons_are_few_however_many_numbers_they_hold() -> None:
     """A reason with a count in it is one series, not one for each count."""
     unknown = {f"{n} rows: fewer than 30": 1 for n in range(20)}

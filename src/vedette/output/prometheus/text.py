@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from vedette.errors import MissingExtraError
@@ -55,35 +55,50 @@ class Exposition:
         self._blocks: dict[tuple[str, str], _Block] = {}
         self._guard = threading.Lock()
 
-    def __call__(self, accept: str = "") -> tuple[bytes, str]:
-        """The text and its content type, for the header ``Accept`` of a request: OpenMetrics where it is asked for."""
+    def __call__(self, accept: str = "", may: Callable[[str], bool] | None = None) -> tuple[bytes, str]:
+        """The text and its content type, for the header ``Accept`` of a request: OpenMetrics where it is asked for.
+
+        ``may`` tells of which models somebody may know who may not know of all: the others are as if they were not there,
+        and the further registries, which are about all, are left out.
+        """
         from prometheus_client.exposition import choose_encoder
 
         encoder, kind = choose_encoder(accept)
-        parts = [self._models(encoder, kind), *(encoder(one) for one in self._registries)]
+        parts = [self._models(encoder, kind, may)]
+        if may is None:
+            parts += [encoder(one) for one in self._registries]
         whole = b"".join(part.removesuffix(_END) for part in parts)
         return whole + _END if parts[0].endswith(_END) else whole, kind
 
-    def _models(self, encoder: Callable[[Any], bytes], kind: str) -> bytes:
+    def _models(self, encoder: Callable[[Any], bytes], kind: str, may: Callable[[str], bool] | None) -> bytes:
         """The text of the models and of their reading."""
         reading = self._read()
         with self._guard:
             before = self._made.get(kind)
-            if before is not None and _same(before[0], reading):
+            if may is None and before is not None and _same(before[0], reading):
                 return before[1]
-            limit = share([len(one.figures) for one in reading.models], self._figures_max)
-            old = self._blocks
-            fresh: dict[tuple[str, str], _Block] = {key: one for key, one in old.items() if key[1] != kind}
-            for facts in reading.models:
-                key, known = (facts.model, kind), old.get((facts.model, kind))
-                if known is None or known.facts is not facts or known.limit != limit:
-                    samples = _by_family(encoder(_Once(of_models([chosen(facts, limit)]))))
-                    known = _Block(facts, limit, samples)
-                fresh[key] = known
-            self._blocks = fresh
-            text = self._joined(encoder, reading, [fresh[one.model, kind] for one in reading.models])
+            blocks = self._made_of(encoder, kind, reading.models)
+            if may is not None:
+                seen = _only(reading, may)
+                return self._joined(encoder, seen, [blocks[one.model, kind] for one in seen.models])
+            text = self._joined(encoder, reading, [blocks[one.model, kind] for one in reading.models])
             self._made[kind] = reading, text
             return text
+
+    def _made_of(
+        self, encoder: Callable[[Any], bytes], kind: str, models: Sequence[ModelFacts]
+    ) -> Mapping[tuple[str, str], _Block]:
+        """The text of each model, made where it is not there yet; what is of other kinds stays."""
+        limit = share([len(one.figures) for one in models], self._figures_max)
+        blocks = {key: one for key, one in self._blocks.items() if key[1] != kind}
+        for facts in models:
+            known = self._blocks.get((facts.model, kind))
+            if known is None or known.facts is not facts or known.limit != limit:
+                samples = _by_family(encoder(_Once(of_models([chosen(facts, limit)]))))
+                known = _Block(facts, limit, samples)
+            blocks[facts.model, kind] = known
+        self._blocks = blocks
+        return blocks
 
     def _joined(self, encoder: Callable[[Any], bytes], reading: Reading, blocks: Sequence[_Block]) -> bytes:
         """The families one after another, each with the samples of all models, as both formats demand."""
@@ -122,6 +137,17 @@ def _by_family(text: bytes) -> dict[bytes, bytes]:
 def _family(line: bytes) -> bytes:
     """The name in a line that begins a family."""
     return line[len(_HELP) :].split(b" ", 1)[0]
+
+
+def _only(reading: Reading, may: Callable[[str], bool]) -> Reading:
+    """The reading of some models alone."""
+    return replace(
+        reading,
+        models=[one for one in reading.models if may(one.model)],
+        behind=list(filter(may, reading.behind)),
+        unread=list(filter(may, reading.unread)),
+        failed=list(filter(may, reading.failed)),
+    )
 
 
 def _same(a: Reading, b: Reading) -> bool:
