@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import subprocess
 import sys
 import threading
 from dataclasses import replace
@@ -327,34 +325,33 @@ def test_the_command_prints_and_writes_the_text(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """``vedette metrics`` prints it or writes a file whole; a name that node_exporter would not read is refused."""
-    environment = {**os.environ, "VEDETTE_LAKE": str(world.folder)}
+    monkeypatch.setenv("VEDETTE_LAKE", str(world.folder))
+    monkeypatch.chdir(tmp_path)
 
-    def run(*arguments: str) -> subprocess.CompletedProcess[bytes]:
-        return subprocess.run(
-            [sys.executable, "-m", "vedette", *arguments],
-            capture_output=True,
-            env=environment,
-            cwd=tmp_path,
-            check=False,
-        )
-
-    path = tmp_path / "vedette.prom"
-    assert run("metrics", "m", "--output", str(path)).returncode == 0
-    assert samples(path.read_bytes())[key("vedette_model_info", model="m", version="1")] == 1
-    assert [one.name for one in tmp_path.iterdir()] == ["vedette.prom"]
-    done = run("metrics", "--all", "--openmetrics")
-    assert (done.returncode, done.stdout[-6:]) == (0, b"# EOF\n")
-    for arguments, code, message in (
-        (["metrics", "m", "--output", str(tmp_path / "x.txt")], 64, "must end in .prom"),
-        (["metrics"], 64, "name models, or give --all"),
-        (["metrics", "nosuch"], 70, "model='nosuch'"),
-    ):
-        monkeypatch.setenv("VEDETTE_LAKE", str(world.folder))
+    def run(*arguments: str) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["vedette", *arguments])
         with pytest.raises(SystemExit) as stopped:
             cli.main()
-        assert stopped.value.code == code
-        assert message in capsys.readouterr().err
+        return stopped.value.code or 0, *capsys.readouterr()  # type: ignore[return-value]
+
+    path = tmp_path / "vedette.prom"
+    assert run("metrics", "m", "--output", str(path)) == (0, "", "")
+    assert samples(path.read_bytes())[key("vedette_model_info", model="m", version="1")] == 1
+    assert [one.name for one in tmp_path.iterdir()] == ["vedette.prom"]
+    code, out, _ = run("metrics", "--all", "--openmetrics")
+    assert (code, out[-6:]) == (0, "# EOF\n")
+    for arguments, wanted, message in (
+        (["metrics", "m", "--output", str(tmp_path / "x.txt")], 64, "must end in .prom"),
+        (["metrics"], 64, "name models, or give --all"),
+        (["metrics", "nosuch"], 70, "model='nosuch'"),
+        (["prometheus", "rules"], 64, "name models, or give --all"),
+    ):
+        code, _, err = run(*arguments)
+        assert (code, message in err) == (wanted, True)
+    for kind in ("scrape", "rules", "grafana"):
+        code, out, err = run("prometheus", kind, "m")
+        assert (code, err) == (0, "")
+        assert "vedette" in out
 
 
 def test_a_file_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> None:
