@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+import socketserver
+import ssl
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -189,3 +192,45 @@ def test_an_allow_list_that_cannot_be_meant_is_refused(
     path.write_text(f"[server]\nchannels_{line}")
     with pytest.raises(ConfigError, match=f"channels_{message}"):
         config.read(path)
+
+
+def test_the_certificate_is_of_the_name_and_not_of_the_address(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Over TLS to a pinned address the name that was asked for is checked: another one at the same address is refused."""
+    pytest.importorskip("psutil", reason="what serves TLS needs it")
+    from tests.servers import CERTIFICATE
+
+    path = tmp_path / "both.pem"
+    path.write_text(CERTIFICATE)
+    monkeypatch.setenv("SSL_CERT_FILE", str(path))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(path)
+    said = b"HTTP/1.1 204 No Content\r\n\r\n"
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            try:
+                with context.wrap_socket(self.request, server_side=True) as secure:
+                    got = b""
+                    while not got.endswith(b"{}") and (
+                        more := secure.recv(65536)
+                    ):  # what is left unread is a reset
+                        got += more
+                    secure.sendall(said)
+            except OSError:
+                pass  # the client refused the certificate, as it should
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        server.daemon_threads = True
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+        thread.start()
+        try:
+            port = server.server_address[1]
+            assert ask(f"https://localhost:{port}/", Reach()) == "204 No Content"
+            names(monkeypatch, ["127.0.0.1"])
+            with pytest.raises(ChannelError, match=r"(?i)certificate"):
+                ask(f"https://hooks.example.org:{port}/", Reach())
+        finally:
+            server.shutdown()
+            thread.join()
