@@ -255,6 +255,13 @@ def test_too_large_too_many_and_no_room(tmp_path: Path) -> None:
         full = _post(server, "predictions", b" " * 50_000)
         assert (full.status_code, full.headers["Retry-After"]) == (503, "1")
         room.give(99_000)
+        count = server.app.state.desk.metrics.registry.get_sample_value
+        assert count("vedette_ingest_rows_total", {"stream": "predictions"}) == 10
+        refused = {
+            why: count("vedette_http_requests_refused_total", {"reason": why})
+            for why in ("too_large", "quota", "busy")
+        }
+        assert refused == {"too_large": 1, "quota": 1, "busy": 1}
 
 
 def test_a_quota_fills_up_by_the_minute() -> None:
@@ -421,7 +428,7 @@ def test_who_may_not_send_is_refused_before_anything_is_read(tmp_path: Path) -> 
     """Without the token 401, and the sender stops and keeps all; with it all comes in."""
     with running(tmp_path / "lake", token="right") as server:
         assert _post(server, "predictions", b"{").status_code == 401
-        assert server.app.state.desk.tally.requests == 0
+        assert server.app.state.desk.log.records == 0
 
 
 def test_a_training_in_another_language_is_a_run(server: RunningServer) -> None:

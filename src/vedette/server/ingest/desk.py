@@ -8,7 +8,6 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -16,39 +15,40 @@ from starlette.requests import Request
 
 from vedette.lake.received.records import Received
 from vedette.lake.tables import Lake
+from vedette.output.prometheus.own import ServerMetrics
 from vedette.server.ingest.bodies import taken_body
 from vedette.server.ingest.known import Key, Known
 from vedette.server.ingest.limits import Limits, Quota, Refused, Room
 from vedette.server.ingest.log import Log
 from vedette.server.ingest.validator import Validators
 
-__all__ = ["Desk", "Tally", "json_record"]
+__all__ = ["Desk", "json_record"]
 
 _LOCKS_MAX = 100_000
-
-
-@dataclass(slots=True)
-class Tally:
-    """What a server has taken since it began, and refused, by status."""
-
-    requests: int = 0
-    rows: int = 0
-    body_bytes: int = 0
-    duplicates: int = 0
-    refused: dict[int, int] = field(default_factory=dict)
+_REASONS = {408: "busy", 413: "too_large", 429: "quota", 503: "busy"}
 
 
 class Desk:
     """What the routes of ingest share. Made when the server begins, closed when it ends."""
 
-    def __init__(self, lake: Lake, limits: Limits, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        lake: Lake,
+        limits: Limits,
+        metrics: ServerMetrics | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self.lake, self.limits, self.clock = lake, limits, clock
+        self.metrics = metrics or ServerMetrics()
         self.room = Room(limits.room_bytes)
         self.quota = Quota(limits.rows_per_minute)
         self.known = Known(lake)
         self.log = Log(lake, limits.queue_bytes, self._after, clock)
         self.validators = Validators()
-        self.tally = Tally()
+        self.metrics.queued.labels("log_bytes").set_function(lambda: self.log.queued_bytes)
+        self.metrics.queue_room.labels("log_bytes").set(limits.queue_bytes)
+        self.metrics.queued.labels("bodies_bytes").set_function(lambda: self.room.whole - self.room.left)
+        self.metrics.queue_room.labels("bodies_bytes").set(limits.room_bytes)
         self.names: dict[tuple[str, ...], None] = {}  # of features, that were found to be right
         self._locks: OrderedDict[Key, asyncio.Lock] = OrderedDict()
         self._models: set[str] = set()
@@ -76,6 +76,10 @@ class Desk:
         """The request's body and its digest, within the limits."""
         return taken_body(request, self.limits, self.room, digest=digest)
 
+    def refused(self, status: int) -> None:
+        """Count a request that was refused."""
+        self.metrics.requests_refused.labels(_REASONS.get(status, "invalid")).inc()
+
     async def check_quota(self, model: str, n_rows: int) -> None:
         """Raise ``Refused`` (429) where a model has sent as many rows as it may."""
         wait_s = self.quota.wait_s(model, n_rows)
@@ -101,7 +105,7 @@ class Desk:
                 raise Refused(412, f"numbers from {through + 1} on are lacking", through=through)
             known = self.known.again(key, received.first, received.end, received.digest)
             if known or received.end - 1 <= through:
-                self.tally.duplicates += 1
+                self.metrics.repeated.labels(received.stream or received.kind).inc(_rows(received))
                 return through, True
             await self._write(received, body)
             self.known.taken(key, received.first, received.end, received.digest)
@@ -128,14 +132,18 @@ class Desk:
             raise Refused(
                 503, f"it could not be written: {error.strerror or error}", retry_after_s=5
             ) from error
-        self.tally.rows += int(received.about.get("n_rows", 0))
-        self.tally.body_bytes += len(body)
+        if n_rows := _rows(received):
+            self.metrics.ingested.labels(received.stream).inc(n_rows)
         return written
 
     def _meet(self, model: str) -> None:
         """Make a model known to the lake, so that the ingester looks for it."""
         (self.lake.journal / model).mkdir(mode=0o700, parents=True, exist_ok=True)
         self._models.add(model)
+
+
+def _rows(received: Received) -> int:
+    return int(received.about.get("n_rows", 0))
 
 
 def json_record(

@@ -15,6 +15,7 @@ from fastapi.responses import JSONResponse
 from starlette.concurrency import run_in_threadpool
 
 from vedette.lake.received.records import Received
+from vedette.output.prometheus.own import ServerMetrics
 from vedette.records import RUN, check_model_name
 from vedette.server.application import Service
 from vedette.server.ingest.desk import Desk, json_record
@@ -36,12 +37,12 @@ _THREAD_BYTES = 65_536
 """A body so small is checked where it came; a larger one in a thread, so that others need not wait for it."""
 
 
-def ingest_service(limits: Limits | None = None) -> Service:
-    """What runs beside the routes: the log, and the processes that check."""
+def ingest_service(limits: Limits | None = None, metrics: ServerMetrics | None = None) -> Service:
+    """What runs beside the routes: the log, and the processes that check. What comes in is counted in ``metrics``."""
 
     @asynccontextmanager
     async def service(app: FastAPI) -> AsyncIterator[None]:
-        desk = app.state.desk = Desk(app.state.lake, limits or Limits())
+        desk = app.state.desk = Desk(app.state.lake, limits or Limits(), metrics)
         warming = asyncio.create_task(run_in_threadpool(desk.validators.warm))
         try:
             yield
@@ -75,11 +76,10 @@ Taken = Awaitable[dict[str, Any]]
 async def _answered(request: Request, take: Callable[[Desk], Taken]) -> JSONResponse:
     """The answer to what is taken, or why it is not."""
     desk: Desk = request.app.state.desk
-    desk.tally.requests += 1
     try:
         return JSONResponse(await take(desk))
     except Refused as refused:
-        desk.tally.refused[refused.status] = desk.tally.refused.get(refused.status, 0) + 1
+        desk.refused(refused.status)
         return JSONResponse(refused.document, refused.status, refused.headers)
 
 
