@@ -464,3 +464,46 @@ def test_a_training_in_another_language_is_a_run(server: RunningServer) -> None:
         assert said in answer.json()["error"]
     assert "finished, failed" in event("run_ended", detail={"status": "well"}).json()["error"]
     assert "run_started" in event("deployed").json()["error"]
+
+
+def test_metrics_of_opentelemetry_are_readings_beside_the_model(server: RunningServer) -> None:
+    """The real SDK and exporter: a gauge is its value, a counter its growth a second, a histogram the mean of what came."""
+    sdk = pytest.importorskip("opentelemetry.sdk.metrics")
+    exporting = pytest.importorskip("opentelemetry.exporter.otlp.proto.http.metric_exporter")
+    from opentelemetry.sdk.metrics.export import MetricExportResult, PeriodicExportingMetricReader
+    from opentelemetry.sdk.resources import Resource
+
+    exporter = exporting.OTLPMetricExporter(endpoint=f"{server.url}/v1/metrics")
+    reader = PeriodicExportingMetricReader(exporter, export_interval_millis=3_600_000)
+    provider = sdk.MeterProvider([reader], resource=Resource.create({"service.name": "net"}))
+    meter = provider.get_meter("test")
+    gauge, counter = meter.create_gauge("queue.size"), meter.create_counter("requests")
+    latency = meter.create_histogram("duration")
+    for turn in range(2):
+        gauge.set(5 + turn, {"route": "/x"})
+        counter.add(10)
+        for value in (0.1, 0.3):
+            latency.record(value + turn)
+        reader.collect()
+    provider.shutdown()
+    cycle.once(server.lake)
+    frame = server.lake.model("net.process")["predictions"].scan().sort("time").collect()
+    assert frame["queue.size{route=/x}"].drop_nulls().to_list()[:2] == [5.0, 6.0]
+    assert frame["duration_mean"].drop_nulls().to_list()[1] == pytest.approx(1.2)
+    growth = frame.select("requests_per_s", "duration_per_s").drop_nulls().row(1)
+    assert growth[0] == pytest.approx(growth[1] * 5)
+    assert MetricExportResult.SUCCESS is not None
+    url = f"{server.url}/v1/metrics"
+    assert (
+        httpx.post(url, content=b"\xff\xff", headers={"Content-Type": "application/x-protobuf"}).status_code
+        == 400
+    )
+    assert httpx.post(url, content=b"{}", headers={"Content-Type": "text/plain"}).status_code == 415
+    gauge_of = {
+        "name": "x",
+        "gauge": {"dataPoints": [{"timeUnixNano": "1795305600000000000", "asDouble": 1.5}]},
+    }
+    body = {"resourceMetrics": [{"scopeMetrics": [{"metrics": [gauge_of]}]}]}
+    told = httpx.post(url, json=body).json()["partialSuccess"]
+    assert told["rejectedDataPoints"] == "1"
+    assert "service.name" in told["errorMessage"]

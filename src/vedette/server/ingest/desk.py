@@ -20,6 +20,7 @@ from vedette.server.ingest.bodies import taken_body
 from vedette.server.ingest.known import Key, Known
 from vedette.server.ingest.limits import Limits, Quota, Refused, Room
 from vedette.server.ingest.log import Log
+from vedette.server.ingest.otlp import Otlp
 from vedette.server.ingest.validator import Validators
 
 __all__ = ["Desk", "json_record"]
@@ -45,6 +46,7 @@ class Desk:
         self.known = Known(lake)
         self.log = Log(lake, limits.queue_bytes, self._after, clock)
         self.validators = Validators()
+        self.otlp = Otlp()
         self.metrics.queued.labels("log_bytes").set_function(lambda: self.log.queued_bytes)
         self.metrics.queue_room.labels("log_bytes").set(limits.queue_bytes)
         self.metrics.queued.labels("bodies_bytes").set_function(lambda: self.room.whole - self.room.left)

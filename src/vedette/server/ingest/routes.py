@@ -8,22 +8,24 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import APIRouter, FastAPI, Request
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from starlette.concurrency import run_in_threadpool
 
 from vedette.lake.received.records import Received
 from vedette.output.prometheus.own import ServerMetrics
-from vedette.records import RUN, check_model_name
+from vedette.records import PROCESS, RUN, check_model_name
 from vedette.server.application import Service
 from vedette.server.ingest.desk import Desk, json_record
 from vedette.server.ingest.documents import EVENTS, LABELS, POINTS, PREDICTIONS, TAKEN
 from vedette.server.ingest.limits import Limits, Refused
+from vedette.server.ingest.otlp import answer_of
+from vedette.server.ingest.otlp import request_of as request_of_otlp
 from vedette.server.ingest.rows import parse, request_of
 from vedette.server.ingest.runs import event_rows, point_rows
-from vedette.server.needs import needs
+from vedette.server.needs import Caller, needs
 
 __all__ = ["ingest_router", "ingest_service"]
 
@@ -160,7 +162,36 @@ def ingest_router() -> APIRouter:
 
     for kind in _KINDS:
         _add_json(router, kind, may_send)
+
+    @router.post("/v1/metrics", tags=["rows"], response_class=Response)
+    async def metrics(request: Request, caller: Annotated[Caller, needs("ingest")]) -> Response:
+        """Metrics of OpenTelemetry (OTLP over HTTP), as protobuf or JSON."""
+        told: dict[str, bytes] = {}
+
+        async def take(desk: Desk) -> dict[str, Any]:
+            async with desk.body(request, digest=False) as (body, _):
+                told["answer"] = await _otlp(desk, caller, body, _content_type(request))
+            return {}
+
+        refused = await _answered(request, take)
+        return Response(told["answer"], media_type=_content_type(request)) if told else refused
+
     return router
+
+
+async def _otlp(desk: Desk, caller: Caller, body: bytes, kind: str) -> bytes:
+    message = await run_in_threadpool(request_of_otlp, body, kind)
+    rows, rejected, why = await run_in_threadpool(desk.otlp.rows, message)
+    for model, of_model in rows.items():
+        owner = model.removesuffix(f".{PROCESS}")
+        if not caller.may(owner):
+            rejected += sum(len(one["features"]) for one in of_model)
+            why = why or f"model {owner!r}: this key may not send for it"
+            continue
+        for at in range(0, len(of_model), desk.limits.json_rows_max):
+            part = of_model[at : at + desk.limits.json_rows_max]
+            await _json(desk, model, "predictions", json.dumps({"rows": part}).encode())
+    return answer_of(rejected, why, kind)
 
 
 def _add_json(router: APIRouter, kind: _Kind, may_send: list[Any]) -> None:
