@@ -860,11 +860,13 @@ class Monitor:
         until: datetime | str | None = None,
         as_of: datetime | str | None = None,
     ) -> pl.DataFrame:
-        """How far the rates of a classifier lie apart between groups of rows, with intervals (``docs/tasks.md``).
+        """How far the rates of a classifier, or the errors of a regression, lie apart between groups of rows, with intervals
+        (``docs/tasks.md``).
 
         The groups are the values of the column ``by``; ``metric`` is one name or several of ``demographic_parity``,
         ``equal_opportunity``, ``equalised_odds``, ``predictive_parity``, ``false_positive_rate``, ``false_negative_rate`` and
-        ``accuracy``, each with ``_difference`` or ``_ratio`` (default all). Each group is compared with ``against``, or the
+        ``accuracy``, of a regression of ``mean_error``, ``mae`` and ``rmse``, each with ``_difference`` or ``_ratio`` (default
+        all). Each group is compared with ``against``, or the
         one with the most labelled rows of the window; a row with ``group`` null is the widest gap over all of them.
         ``version``, ``window``, ``since``, ``until`` and ``as_of`` are those of ``figures``.
 
