@@ -209,8 +209,8 @@ def follow(
     by metric: what the metric came out as, NaN where labels did not come. ``delay``: the labels of a window are known
     when so many further windows have come, 1 or more; None: never. The value of a window is that of the estimator which
     was best by then (where no label ever comes, in the rehearsal), and what it was usually off by (see ``Mismatch``); its
-    limits lie as far away as errors of that
-    size have proved to (see ``Reach``). Windows for which ``support`` has a reason have no value, and teach nothing.
+    limits lie as far away as errors of that size have proved to (see ``Reach``). Windows for which ``support`` has a
+    reason have no value, and teach nothing.
 
     ``apart``, by estimator and metric, is the variance of what the windows are off by from the start, all alike: of a
     segment of the rows whose whole the reference is (``Others``). None: as the reference's own calibration has it.
