@@ -15,8 +15,8 @@ one by one, and an alarm is looked for at the end of a window. "means" are judge
 as the series of a model's windows are: of changes of a mean only, with a limit of that many times less, since a window is
 one step and not so many. Delays are in rows, up to the end of the window that told.
 
-The whole, as it stands, is for a quiet machine and case by case: ``--case normal``, then the next. A look at one in a few
-seconds: ``--case normal --runs 60 --horizon 5000 --delays 60 --longest 6000 --peers 0``.
+To run it whole, go case by case: ``--case normal --peers 0`` takes a minute and a half on one core, peers some more. A look in a
+few seconds: ``--case normal --runs 60 --horizon 5000 --delays 60 --longest 6000 --peers 0``.
 
 Peers are those of ``peers.py``, with their defaults, on its runs: a change 5,000 rows after the reference. They are
 optional: ``pip install river frouros``. ``--peers 0`` leaves them out.
