@@ -145,6 +145,23 @@ def test_what_cannot_be_compared_has_a_reason() -> None:
     assert [gap.figure.reason for gap in alone] == ["fewer than two groups with 10 errors"]
 
 
+def test_mean_errors_of_both_signs_have_no_widest_ratio() -> None:
+    """One group is told too much and one too little; of two that are told too little the ratio is that of the sizes."""
+    rng = np.random.default_rng(6)
+    group = np.repeat(["a", "b"], 200)
+    for centres, reason in (((2.0, -2.0), "mean errors above 0 and below it"), ((-1.0, -2.0), None)):
+        error = np.repeat(centres, 200) + rng.normal(size=400)
+        figure = of(
+            error_fairness_figures(error_table(np.zeros(400), error, group), "mean_error_ratio"),
+            "mean_error_ratio",
+            None,
+        )
+        if reason is not None:
+            assert str(figure.reason).startswith(reason)
+        else:
+            assert figure.value == pytest.approx(error[:200].mean() / error[200:].mean(), rel=1e-9)
+
+
 def test_the_widest_gap_of_several_groups_holds_together() -> None:
     """Of 300 times five groups alike, no difference is surely above 0, and no ratio surely below 1, in 0.95 and more."""
     rng = np.random.default_rng(5)

@@ -218,6 +218,8 @@ def _widest(table: ErrorTable, measure: str, kind: str, level: float) -> Measure
     limits = _limits(each, kept)
     if kind == "difference":
         return Measured.of(*largest_of(limits), n, note)
+    if (limits[2] < 0).any() and (limits[1] > 0).any():
+        return unknown("mean errors above 0 and below it, of which neither is a multiple of the other", n)
     if (limits[2] < 0).all():
         limits = _turned(limits)
     if not (limits[1] > 0).all():

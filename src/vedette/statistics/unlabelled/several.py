@@ -143,14 +143,10 @@ class Several:
         n = np.asarray(counts, dtype=np.float64)
         if n.ndim != 2 or n.shape[1] != len(self.chances):
             raise ValueError(f"counts of shape {n.shape}: must be [windows, {len(self.chances)} predictions]")
-        ends = {
-            "by_prediction": {metric: self._by_prediction(metric, n) for metric in metrics},
-            "constant": {metric: self._constant(metric, n) for metric in metrics},
-        }
-        halfway = {
-            metric: ends["by_prediction"][metric].halfway(ends["constant"][metric]) for metric in metrics
-        }
-        return {"by_prediction": ends["by_prediction"], "halfway": halfway, "constant": ends["constant"]}
+        one = {metric: self._by_prediction(metric, n) for metric in metrics}
+        constant = {metric: self._constant(metric, n) for metric in metrics}
+        halfway = {metric: one[metric].halfway(constant[metric]) for metric in metrics}
+        return dict(zip(SEVERAL, (one, halfway, constant), strict=True))
 
     def _by_prediction(self, metric: str, n: Floats) -> Measure:
         value, pull = pull_of_several(metric, n[:, :, np.newaxis] * self.chances)
