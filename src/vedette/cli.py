@@ -200,7 +200,7 @@ def fairness(
     lake: LakeOption = None,
     json: JsonOption = False,
 ) -> None:
-    """How far rates lie apart between groups of rows, with intervals, by window."""
+    """How far rates, or errors of a regression, lie apart between groups of rows, with intervals, by window."""
     from vedette.engine import questions
     from vedette.output.fairness_console import print_fairness
     from vedette.output.progress import told
