@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import math
 import os
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -131,6 +133,88 @@ def test_what_is_no_number_is_counted_and_the_rest_of_the_call_is_kept(monitor: 
     assert sum(rejected.values()) == 11
     assert "bad: an array of 3 values: must be one number" in rejected
     assert "step of type float: must be a whole number" in rejected
+    assert of_runs(monitor).balanced
+
+
+@pytest.mark.parametrize(("given", "said"), [
+    ([0.1], r"params=\[0.1\]: must be a mapping from names to values, such as \{'lr': 0.001\}.*got a list"),
+    ("lr=1", r"params='lr=1': must be a mapping .*got a str"),
+    (argparse.Namespace(lr=1), r"params=Namespace\(lr=1\): must .*vars\(arguments\) of a namespace, got a Namespace"),
+])  # fmt: skip
+def test_parameters_that_are_no_mapping_are_refused_before_there_is_a_run(
+    monitor: vedette.Monitor, given: Any, said: str
+) -> None:
+    """The message names the argument, its value and what is right; nothing is kept of it, and a run that is there goes on."""
+    with pytest.raises(ValueError, match=said):
+        monitor.run("a", params=given, environment=False)
+    with monitor.run("a", environment=False) as run:
+        with pytest.raises(ValueError, match=said):
+            run.params(given)
+        run.log(loss=0.5)
+    assert monitor.runs().select("name", "status").rows() == [("a", "finished")]
+    assert not [one for one in monitor.runs().columns if one.startswith("params.")]
+
+
+def test_other_arguments_that_are_no_mapping_are_refused_by_name(monitor: vedette.Monitor) -> None:
+    """``log_many`` and ``summary`` raise, with what is right; ``log`` counts it, and keeps the metrics beside it."""
+    with monitor.run("a", environment=False) as run:
+        with pytest.raises(ValueError, match=r"metrics=\[0.5\]: must be a mapping .*got a list"):
+            run.log_many([0], [0.5])  # type: ignore[arg-type]
+        with pytest.raises(ValueError, match=r"summary=0.9: must be a mapping .*got a float"):
+            run.summary = 0.9  # type: ignore[assignment]
+        run.log(3, 0.5, accuracy=0.25)
+    ingest(monitor)
+    assert run.history["accuracy"] == [0.25]
+    rejected = of_runs(monitor).producers[-1].reasons["rejected"]
+    assert rejected == {"metrics of type float: must be a mapping from names to numbers": 1}
+
+
+@pytest.mark.parametrize("summary", [
+    {("a", 1): 2}, {"deep": {("a", 1): {3: np.int64(4)}}}, {np.int64(5): np.float32(0.5)}, {"nan": float("nan")},
+])  # fmt: skip
+def test_a_summary_of_any_kind_does_not_lose_the_end_of_a_run(
+    monitor: vedette.Monitor, summary: dict[Any, Any]
+) -> None:
+    """Keys that JSON has not become texts; a mapping that holds itself is cut there."""
+    summary["itself"] = summary
+    with monitor.run("a", environment=False) as run:
+        run.summary = summary
+    ingest(monitor)
+    frame = monitor.runs()
+    assert frame["status"].to_list() == ["finished"]
+    assert f"summary.{next(iter(summary))}" in frame.columns
+
+
+def test_the_curves_of_a_run_are_closed_with_its_end(monitor: vedette.Monitor) -> None:
+    """Rows after it are counted as rejected, with the reason, by whatever was kept of ``log``; nothing raises."""
+    with monitor.run("a", environment=False) as run:
+        kept = run.log
+        kept(loss=0.5)
+    run.log(loss=0.25)
+    kept(7, {"loss": 0.125})
+    assert run.log_many([8, 9, 10], {"loss": [1.0, 2.0, 3.0]}) == 0
+    ingest(monitor)
+    assert (run.history["loss"], run.step) == ([0.5], 0)
+    balance = of_runs(monitor)
+    reasons = [one.reasons.get("rejected", {}) for one in balance.producers]
+    assert [one for one in reasons if one] == [{"the run has ended (finished)": 5}]
+    assert balance.balanced
+
+
+def test_what_is_learned_of_a_run_after_its_end_is_kept(monitor: vedette.Monitor) -> None:
+    """An evaluation has the step of the last row, which is the model it is of; the run ended as it did, when it did."""
+    run = monitor.run("a", environment=False)
+    run.log(41, loss=0.5)
+    run.stop("enough")
+    before = monitor.runs().row(0, named=True)
+    run.evaluate("test", [0, 1, 1, 0] * 20, [0, 1, 1, 1] * 20)
+    run.params({"late": 1})
+    run.alert("look at it")
+    ingest(monitor)
+    assert run.history["test_accuracy"] == [0.75]
+    assert run.history.steps("test_accuracy") == [41]
+    after = monitor.runs().row(0, named=True)
+    assert (after["status"], after["ended"], after["params.late"]) == ("stopped", before["ended"], 1)
     assert of_runs(monitor).balanced
 
 

@@ -507,8 +507,8 @@ class Monitor:
         ``rank`` of ``world`` processes records into the same run as the others; by default they are those of
         ``torch.distributed``, or of torchrun's environment.
 
-        Raises ``ValueError`` for a name that is taken, a run that cannot go on, numbers that cannot be, or an address that
-        ``also`` cannot have; ``MissingExtraError`` where the package of one is not installed.
+        Raises ``ValueError`` for a name that is taken, a run that cannot go on, parameters that are no mapping, numbers that
+        cannot be, or an address that ``also`` cannot have; ``MissingExtraError`` where the package of one is not installed.
 
         >>> import tempfile
         >>> monitor = Monitor("delays", lake=tempfile.mkdtemp())
@@ -522,10 +522,12 @@ class Monitor:
         from vedette.capture.mirrors.feed import Mirrors
         from vedette.capture.ranks import Rank, rank_of
         from vedette.capture.run_parts import MACHINE, Part
-        from vedette.capture.runs import Run, check_run_name, new_name
+        from vedette.capture.runs import Run, check_params, check_run_name, new_name
         from vedette.capture.training.machine import Machine
 
         Mirrors.check(also)  # before there is a run
+        if params is not None:
+            check_params(params)
         last, resumed = -1, False
         system_s = check_every(system_s or None, "system_s")
         one = rank_of(rank, world)

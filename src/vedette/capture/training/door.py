@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -136,10 +136,14 @@ class TrainingDoor:
                     {f"{split}_{name}": value, f"{split}_{name}_low": low, f"{split}_{name}_high": high}
                 )
         if row:
-            self._run().log(step, **row)
+            self.keep_figures(step, row)
         detail = {name: {"n": n, "reason": reason} for name, (_, _, _, n, reason) in found.items()}
         self._run().event("evaluated", split=split, level=level, figures=detail, **facts)
         return found
+
+    def keep_figures(self, step: int | None, figures: Mapping[str, float]) -> None:
+        """Keep the figures of a data set at a step, by default that after the last."""
+        self._run().log(step, **figures)
 
     def data(
         self,

@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from vedette.capture.arguments import check_mapping
 from vedette.capture.training.nan_events import NanEvents
 from vedette.capture.training.protocol import TrainingRun
 from vedette.capture.training.told import Told, need
@@ -68,6 +69,8 @@ class TorchWatch:
         for label, value, least in (("every", every, 1), ("timed_every", timed_every, 1), ("step", step, 0)):
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
                 raise ValueError(f"{label}={value!r}: must be a whole number, {least} or more")
+        if not isinstance(activations, bool):
+            check_mapping("activations", activations, "{'fc1': 'relu'} (or True, or False)")
         self._torch, self._run, self._module = torch, run, module
         self._marks_stages = marks_stages
         self._optimizer = None if optimizer is None else own_optimizer(torch, optimizer)
@@ -131,7 +134,7 @@ class TorchWatch:
 
     def _plan(self) -> None:
         """Put on the module the hooks that the next step needs."""
-        self._due = (self.step + 1) % self._every == 0 or self._nan.fine is None
+        self._due = (self.step + 1) % self._every == 0 or not self._nan.looked
         self._timed = self._to_be_timed()
         self._looking = self._due or self._timed
         if self._looking and self._optimizer is not None:
@@ -305,7 +308,7 @@ class TorchWatch:
         figures, step = self._figures, self.step
         scalars, outputs = self._activations.taken() if self._activations is not None else ([], None)
         if self._capturing() or not (figures.scalars or scalars):
-            self._nan.fine = self.step if self._nan.fine is None else self._nan.fine
+            self._nan.looked = True
             return
         with self._torch.no_grad():
             if self._late:
@@ -323,7 +326,7 @@ class TorchWatch:
 
         own, figures.scalars = figures.scalars, []
         self._figures = ParameterFigures(self._torch, figures._most, self._told.say)
-        self._nan.fine = step - 1 if self._nan.fine is None else self._nan.fine
+        self._nan.looked = True  # on a device the figures come later
         self._pending.ask([*own, *scalars], arrived)
 
     def _named(self, key: str) -> str:
