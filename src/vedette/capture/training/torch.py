@@ -23,8 +23,8 @@ from vedette.capture.training.torch_modules import (
     is_sharded,
     learning_rates,
     own_optimizer,
-    replicated,
     rows_in,
+    within_copies,
 )
 from vedette.capture.training.torch_parameters import ParameterFigures, named_layers
 from vedette.capture.training.torch_pending import Pending
@@ -43,7 +43,9 @@ class TorchWatch:
     ``updates_bytes_max``: of larger modules no copy is made for ``update_ratio``. ``name`` stands before the names of layers,
     for a second module of the same run. ``step`` is the number of steps that a training which goes on has behind it, and
     counts on as the optimizer does. With ``marks_stages`` False no hook of the module tells its stages: its trainer, which may
-    call another method than the module itself, calls :meth:`stage`. ``told`` says what could not be watched, and why.
+    call another method than the module itself, calls :meth:`stage`. ``replicated`` says whether each rank holds a copy of all
+    weights and waits for the others' gradients: by default where DistributedDataParallel is in or around what is given, which a
+    trainer that wraps the module itself does not show. ``told`` says what could not be watched, and why.
 
     Raises ``TypeError`` where the module or the optimizer is none of PyTorch's, ``ValueError`` for numbers that cannot be.
     """
@@ -62,6 +64,7 @@ class TorchWatch:
         name: str = "",
         step: int = 0,
         marks_stages: bool = True,
+        replicated: bool | None = None,
     ) -> None:
         torch = need("torch")
         if not isinstance(module, torch.nn.Module):
@@ -87,10 +90,11 @@ class TorchWatch:
         first = next(module.parameters(), None)
         self._home = first.device if first is not None else torch.device("cpu")
         event = torch.cuda.Event if self._home.type == "cuda" else None
-        inner = replicated(module)
+        inner = within_copies(module)
+        self._replicated = inner is not None if replicated is None else replicated
         # what it does before and after the module's own pass is waiting for the other ranks
         self._staged = module if inner is None else inner
-        self._times = StepTimes(event, synchronises=inner is not None)
+        self._times = StepTimes(event, synchronises=self._replicated)
         self._marks: list[tuple[int, dict[str, float], StageMarks]] = []
         self._pending = Pending(torch, lambda reason: self._told.say("figures", reason))
         self._figures = ParameterFigures(torch, updates_bytes_max, self._told.say)
@@ -98,7 +102,10 @@ class TorchWatch:
         self._activations: Activations | None = None
         self._compiled = is_compiled(module)
         self._nan = NanEvents(run, self._prefix)
-        self._told.guarded("architecture", lambda: run.event("architecture", **architecture(module)))
+        self._told.guarded(
+            "architecture",
+            lambda: run.event("architecture", **architecture(module, replicated=self._replicated)),
+        )
         if is_sharded(module):
             self._told.say("parameters", "the module is sharded (FSDP): each rank has a part of it alone")
             self._patterns = []
@@ -150,7 +157,7 @@ class TorchWatch:
         return (self.step + 1) % self._timed_every == self._timed_every // 2
 
     def stage(self, mark: str, samples: int = 0) -> None:
-        """A trainer says that ``forward_begins``, ``forward_ends`` or ``backward_ends``; only steps that are timed take note."""
+        """A trainer says that ``forward_begins``, ``forward_ends`` or ``pass_ends``; only steps that are timed take note."""
         if not self._timed or self._closed:
             return
         if mark == "forward_begins":
@@ -160,6 +167,8 @@ class TorchWatch:
 
     def _attach_stages(self) -> None:
         if not self._marks_stages:
+            if self._replicated:  # the trainer says only when all ranks' gradients are there
+                self._attach_first()
             return
         if is_compiled_in_place(self._staged):
             self._told.say(
@@ -170,6 +179,10 @@ class TorchWatch:
                 self._staged.register_forward_pre_hook(Hook(self._forward_begins), with_kwargs=True),
                 self._staged.register_forward_hook(Hook(self._forward_ends)),
             ]
+        self._attach_first()
+
+    def _attach_first(self) -> None:
+        """Have the first parameter, which a backward pass comes to last, tell when this rank's own gradients are there."""
         if self._first is None or not self._first.requires_grad:
             self._first = next((one for one in self._module.parameters() if one.requires_grad), None)
         first = self._first

@@ -15,8 +15,8 @@ __all__ = [
     "is_sharded",
     "learning_rates",
     "own_optimizer",
-    "replicated",
     "rows_in",
+    "within_copies",
 ]
 
 _LAYERS_TOLD = 500  # of an architecture; a list of more is nothing that anybody reads
@@ -43,10 +43,11 @@ def _nothing(*_: Any) -> None:
     """Does nothing."""
 
 
-def architecture(module: Any) -> dict[str, Any]:
+def architecture(module: Any, *, replicated: bool = False) -> dict[str, Any]:
     """The layers of a module with their kinds and parameters, and how many parameters there are in all.
 
-    The first 500 layers are told; ``layers_left_out`` is the number of the others.
+    The first 500 layers are told; ``layers_left_out`` is the number of the others. ``replicated`` is told where each rank of a
+    distributed training has a copy of it.
     """
     layers = []
     for path, layer in module.named_modules():
@@ -65,7 +66,7 @@ def architecture(module: Any) -> dict[str, Any]:
         "model": type(module).__name__,
         "parameters": sum(one.numel() for one in every),
         "trained_parameters": sum(one.numel() for one in every if one.requires_grad),
-        **({"replicated": True} if replicated(module) is not None else {}),
+        **({"replicated": True} if replicated else {}),
         "layers": layers[:_LAYERS_TOLD],
         "layers_left_out": max(len(layers) - _LAYERS_TOLD, 0),
     }
@@ -101,7 +102,7 @@ def is_sharded(module: Any) -> bool:
     return any(type(one).__name__ == "FullyShardedDataParallel" for one in module.modules())
 
 
-def replicated(module: Any) -> Any:
+def within_copies(module: Any) -> Any:
     """The module within DistributedDataParallel, of which each rank has a copy; None where it is not wrapped so."""
     for one in module.modules():
         if type(one).__name__ == "DistributedDataParallel":

@@ -107,7 +107,12 @@ class _Watching:
             else {}
         )
         self.watch = TorchWatch(
-            self._run, kwargs["model"], kwargs.get("optimizer"), step=state.global_step, **self._options
+            self._run,
+            kwargs["model"],
+            kwargs.get("optimizer"),
+            step=state.global_step,
+            replicated=_replicated(args),
+            **self._options,
         )
 
     def _logs(self, state: Any) -> bool:
@@ -124,6 +129,13 @@ class _Watching:
         """The training has ended."""
         if self.watch is not None:
             self.watch.close()
+
+
+def _replicated(args: Any) -> bool:
+    """Whether each rank has a copy of all weights: the trainer wraps the model itself, and shows what is within."""
+    mode = getattr(getattr(args, "parallel_mode", None), "value", "")
+    others = ("fsdp", "deepspeed", "parallelism_config")
+    return mode == "distributed" and not any(getattr(args, name, None) for name in others)
 
 
 def _named(name: str) -> str:
