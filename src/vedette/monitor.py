@@ -908,11 +908,13 @@ class Monitor:
     def check(self, timeout_s: float = 120.0) -> Health:
         """Bring in what was recorded, judge it, and return a verdict for each thing watched."""
         from vedette.engine.health import health_with_kin
+        from vedette.engine.run_alerts import with_last_run
         from vedette.lake.ingest import now_of
 
         lake = self._lake()
         self.flush(timeout_s)
-        return health_with_kin(lake, self.model, now_of(time_module.time()))
+        now = now_of(time_module.time())
+        return with_last_run(health_with_kin(lake, self.model, now), lake, now)
 
     def alerts(self) -> pl.DataFrame:
         """The alerts of this model and its runs, the newest first, as the last round left them: one row for each alarm.
