@@ -516,3 +516,15 @@ def test_half_precision_sparse_and_large_modules() -> None:
         optimizer.step()
     assert run.history["grad_norm"] == pytest.approx([math.sqrt(3 * 2**2 + 3)])
     assert run.history["grad_zero_share/module"] == pytest.approx([0.8])
+
+
+@pytest.mark.parametrize(("every", "timed_every"), [(1, 1), (3, 50), (50, 7), (10, 4), (1_000, 2)])
+def test_the_steps_that_are_looked_at_are_those_that_were_asked_for(every: int, timed_every: int) -> None:
+    """The first, each ``every``-th, and of each ``timed_every`` the one half-way between: no other, and none left out."""
+    module, run = made(), MemoryRun()
+    optimizer = sgd(module)
+    with run.watch(module, optimizer, every=every, timed_every=timed_every, activations=False) as watch:
+        loop(module, optimizer, 60, watch)
+    every_step = range(1, 61)
+    assert run.steps["grad_norm"] == [one for one in every_step if one == 1 or one % every == 0]
+    assert run.steps["optimizer_s"] == [one for one in every_step if one % timed_every == timed_every // 2]

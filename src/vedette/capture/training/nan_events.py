@@ -27,7 +27,8 @@ class NanEvents:
     def __init__(self, run: TrainingRun, prefix: str = "") -> None:
         self._run, self._prefix = run, prefix
         self._fine: int | None = None  # the last look at layers that were all finite
-        self._fine_losses: tuple[int | None, int | None] = None, None  # the last two steps with a finite loss
+        self._fine_loss: int | None = None  # the last two steps with a finite loss
+        self._fine_before: int | None = None
         self.looked = False
         self.loss_told = self.layer_told = self.broken = False
 
@@ -68,15 +69,16 @@ class NanEvents:
         """A loss of a step; True where it is the first that is no number, and no layer was told before it."""
         if not isinstance(value, float):
             return False
-        last, before = self._fine_losses
         if math.isfinite(value):
-            if step != last:
-                self._fine_losses = step, last
+            if step != self._fine_loss:
+                self._fine_before, self._fine_loss = self._fine_loss, step
             return False
         self.broken = True
         if self.loss_told or self.layer_told:
             return False
         self.loss_told = True
-        fine = before if last == step else last  # another figure of this step was finite
+        fine = (
+            self._fine_before if self._fine_loss == step else self._fine_loss
+        )  # another figure of this step was finite
         self._run.event("nan", where="loss", value=str(value), step=step, last_finite_step=fine)
         return True

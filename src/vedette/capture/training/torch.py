@@ -75,6 +75,7 @@ class TorchWatch:
         if not isinstance(activations, bool):
             check_mapping("activations", activations, "{'fc1': 'relu'} (or True, or False)")
         self._torch, self._run, self._module = torch, run, module
+        self._tensor = torch.Tensor
         self._marks_stages = marks_stages
         self._optimizer = None if optimizer is None else own_optimizer(torch, optimizer)
         self._every, self._timed_every = every, timed_every
@@ -86,6 +87,7 @@ class TorchWatch:
         self._marked: Any = None
         self._first: Any = None
         self._compiling = torch.compiler.is_compiling
+        self._next = 0
         self._closed = self._looking = self._due = self._timed = self._late = False
         first = next(module.parameters(), None)
         self._home = first.device if first is not None else torch.device("cpu")
@@ -144,6 +146,8 @@ class TorchWatch:
         self._due = (self.step + 1) % self._every == 0 or not self._nan.looked
         self._timed = self._to_be_timed()
         self._looking = self._due or self._timed
+        if not self._looking:
+            self._next = self._next_looked_at(self.step + 1)
         if self._looking and self._optimizer is not None:
             self._stage_handles.append(self._optimizer.register_step_pre_hook(self._before))
         if self._due and self._activations is not None:
@@ -155,6 +159,11 @@ class TorchWatch:
     def _to_be_timed(self) -> bool:
         # half-way between the steps whose gradients are looked at: hooks within the module would be timed too
         return (self.step + 1) % self._timed_every == self._timed_every // 2
+
+    def _next_looked_at(self, step: int) -> int:
+        """The first step from one on that is looked at or timed."""
+        timed = (self._timed_every // 2 - step) % self._timed_every
+        return step + min(-step % self._every, timed)
 
     def stage(self, mark: str, samples: int = 0) -> None:
         """A trainer says that ``forward_begins``, ``forward_ends`` or ``pass_ends``; only steps that are timed take note."""
@@ -293,7 +302,7 @@ class TorchWatch:
             self.step += 1
             if self._looking:
                 self._looked(optimizer)
-            elif (self.step + 1) % self._every and not self._to_be_timed():
+            elif self.step + 1 < self._next:
                 return
             else:
                 self._plan()
@@ -367,34 +376,38 @@ class TorchWatch:
         once. A metric called ``loss`` or ``batch/loss`` that is NaN or infinite makes the next step one that is looked at.
         """
         try:
-            self._log(metrics)
+            later = False
+            for name, value in metrics.items():
+                if value.__class__ is not float and isinstance(value, self._tensor):
+                    if value.is_cpu:
+                        metrics[name] = value.item()
+                    else:
+                        later = True
+            if later:
+                self._log_later(metrics)
+            else:
+                step = self.step
+                self._run.log(step, **metrics)
+                loss = metrics["loss"] if "loss" in metrics else metrics.get("batch/loss")
+                if loss is not None and self._nan.loss(step, loss):
+                    self._look_closer()
         except Exception as error:  # noqa: BLE001 - the training must not feel it
             self._told.failed("metrics", error)
 
-    def _log(self, metrics: dict[str, Any]) -> None:
-        later = {}
-        for name, value in metrics.items():
-            if isinstance(value, self._torch.Tensor):
-                if value.is_cpu:
-                    metrics[name] = value.item()
-                else:
-                    later[name] = value.detach()
+    def _log_later(self, metrics: dict[str, Any]) -> None:
+        later = {name: one.detach() for name, one in metrics.items() if isinstance(one, self._tensor)}
         step = self.step
-        if not later:
-            self._run.log(step, **metrics)
-            self._look_closer(metrics)
-            return
 
         def arrived(values: list[float]) -> None:
             found = {**metrics, **dict(zip(later, values, strict=True))}
             self._run.log(step, **found)
-            self._look_closer(found)
+            if self._nan.loss(step, found.get("loss", found.get("batch/loss"))):
+                self._look_closer()
 
         self._pending.ask([one.reshape(()) for one in later.values()], arrived)
 
-    def _look_closer(self, metrics: Mapping[str, Any]) -> None:
-        if not self._nan.loss(self.step, metrics.get("loss", metrics.get("batch/loss"))):
-            return
+    def _look_closer(self) -> None:
+        """A loss was none for the first time: look at the next step."""
         if self._due or self._closed or self._optimizer is None:
             return
         self._due = True
