@@ -413,3 +413,62 @@ def test_what_is_not_there_is_said(monitor: vedette.Monitor) -> None:
             run.log_many([0.5], {"loss": [1.0]})
     with pytest.raises(DataError, match="run a has loss"):
         monitor.points("a", "x")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+@pytest.mark.parametrize(
+    "leaves", ["raise ValueError('of the child')", "sys.exit(3)", "run.end('failed')", "pass"]
+)
+def test_a_forked_child_ends_no_run(tmp_path: Path, leaves: str) -> None:
+    """What a child logs is kept; however it leaves the ``with`` statement, the run goes on in its parent, and ends with it."""
+    program = (
+        "import os, sys\nimport vedette\nfrom pathlib import Path\n"
+        "monitor = vedette.Monitor('delays', lake=sys.argv[1])\n"
+        "with monitor.run('one', environment=False) as run:\n"
+        "    run.log(0, loss=1.0)\n"
+        "    child = os.fork()\n"
+        "    if child == 0:\n"
+        "        run.log(1, loss=2.0)\n"
+        f"        {leaves}\n"
+        "    else:\n"
+        "        os.waitpid(child, 0)\n"
+        "        Path(sys.argv[1], 'between').write_text(monitor.runs()['status'][0])\n"
+        "        run.log(2, loss=3.0)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", program, str(tmp_path)], capture_output=True, text=True, check=False
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    monitor = vedette.Monitor("delays", lake=tmp_path)
+    assert (tmp_path / "between").read_text() == "running"
+    assert monitor.runs()["status"].to_list() == ["finished"]
+    assert monitor.points("one", "loss")["last"].to_list() == [1.0, 2.0, 3.0]
+    monitor.close()
+
+
+def test_steps_beyond_what_is_kept_are_refused(monitor: vedette.Monitor) -> None:
+    """An unsigned step that would wrap is named; the greatest ones that are kept come back and can be judged."""
+    with monitor.run("a", environment=False) as run:
+        with pytest.raises(
+            ValueError, match="steps: lie in 9223372036854775813 to 9223372036854775813: must lie in"
+        ):
+            run.log_many(np.array([2**63 + 5], dtype=np.uint64), {"loss": [1.0]})
+        assert run.log_many(np.array([5], dtype=np.uint64), {"loss": [1.0]}) == 1
+        for at in range(3):
+            run.log(2**60 + at, loss=float(at))
+        run.log(2**63 - 2, loss=9.0)
+    assert run.history.steps("loss") == [5, 2**60, 2**60 + 1, 2**60 + 2, 2**63 - 2]
+    assert monitor.diagnose("a")
+
+
+def test_a_message_names_some_of_thousands_of_metrics(monitor: vedette.Monitor) -> None:
+    """And what is no name has no history."""
+    with monitor.run("a", environment=False) as run:
+        run.log(0, {f"grad_norm/layer{at:04}": 1.0 for at in range(1_000)})
+        with pytest.raises(
+            KeyError, match=r"'loss': run a has grad_norm/layer0000, .* and 980 more"
+        ) as found:
+            run.history["loss"]
+        assert len(str(found.value)) < 1_000
+        assert 5 not in run.history
+        assert "grad_norm/layer0999" in run.history

@@ -7,6 +7,8 @@ from typing import Protocol
 
 __all__ = ["History", "Store"]
 
+_NAMED_MAX = 20  # metrics in a message: a large network has thousands
+
 
 class Store(Protocol):
     """Where a run's points are read back from."""
@@ -28,17 +30,23 @@ class History(Mapping[str, list[float]]):
         self._run, self._store = run, store
 
     def __getitem__(self, metric: str) -> list[float]:
-        steps, values = self._store.points(self._run, metric)
-        if not len(steps):
-            raise KeyError(f"{metric!r}: run {self._run} has {', '.join(self) or 'no metrics yet'}")
+        _, values = self._points(metric)
         return list(values)
 
     def steps(self, metric: str) -> list[int]:
         """The steps of a metric's values."""
-        steps, _ = self._store.points(self._run, metric)
-        if not len(steps):
-            raise KeyError(f"{metric!r}: run {self._run} has {', '.join(self) or 'no metrics yet'}")
+        steps, _ = self._points(metric)
         return list(steps)
+
+    def _points(self, metric: str) -> tuple[Sequence[int], Sequence[float]]:
+        if isinstance(metric, str):
+            steps, values = self._store.points(self._run, metric)
+            if len(steps):
+                return steps, values
+        there = list(self)
+        named = ", ".join(there[:_NAMED_MAX]) or "no metrics yet"
+        more = f" and {len(there) - _NAMED_MAX:,} more" if len(there) > _NAMED_MAX else ""
+        raise KeyError(f"{metric!r}: run {self._run} has {named}{more}")
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._store.metrics(self._run))

@@ -189,6 +189,10 @@ class Run(TrainingDoor):
         at = np.asarray(steps)
         if at.ndim != 1 or (at.size and at.dtype.kind not in "iu"):
             raise ValueError(f"steps: must be one row of whole numbers, got shape {at.shape} of {at.dtype}")
+        if at.size and not (int(at.min()) >= _LOWEST and int(at.max()) <= _HIGHEST):
+            raise ValueError(
+                f"steps: lie in {at.min()} to {at.max()}: must lie in 64 bits, {_LOWEST} to {_HIGHEST}"
+            )
         columns: dict[str, Any] = {}
         for metric, given in check_mapping("metrics", metrics, "{'loss': [0.5, 0.25]}").items():
             values = np.asarray(given)
@@ -247,10 +251,18 @@ class Run(TrainingDoor):
         self.end("stopped", reason=reason)
 
     def end(self, status: str = "finished", **detail: Any) -> None:
-        """End the run: finished, failed or stopped. What is in :attr:`summary` is kept with it. Only the first end counts."""
+        """End the run: finished, failed or stopped. What is in :attr:`summary` is kept with it. Only the first end counts.
+
+        In a forked child nothing ends: the run is that of the process which began it.
+        """
         if status not in STATUSES:
             raise ValueError(f"status={status!r}: must be {', '.join(STATUSES)}")
         if self.status != "running":
+            return
+        if (
+            os.getpid() != self._pid
+        ):  # a forked child, such as a loader's worker: the run goes on in its parent
+            self._recorder.close()
             return
         self.status = status
         early = self._stopping

@@ -62,6 +62,8 @@ class Checkpoints:
         best: str = "min",
         keep: int = 3,
     ) -> None:
+        if not isinstance(by, str) or not by:
+            raise ValueError(f"by={by!r}: must name a figure, such as val_loss")
         if best not in ("min", "max"):
             raise ValueError(f"best={best!r}: must be min or max")
         if isinstance(keep, bool) or not isinstance(keep, int) or keep < 1:

@@ -196,8 +196,8 @@ class TrainingDoor:
         """
         from vedette.capture.training.checkpoints import Checkpoints
 
-        if "best" not in arguments and self.tools is not None:
-            by = arguments.get("by", "val_loss")
+        by = arguments.get("by", "val_loss")
+        if "best" not in arguments and self.tools is not None and isinstance(by, str):
             arguments["best"] = "max" if self.tools.larger_is_better(by) else "min"
         return Checkpoints(self._run(), folder, **arguments)
 

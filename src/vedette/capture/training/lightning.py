@@ -9,7 +9,7 @@ from vedette.capture.training.protocol import TrainingRun
 from vedette.capture.training.stopping import EarlyStopping
 from vedette.capture.training.told import Told, need
 from vedette.capture.training.torch import TorchWatch
-from vedette.capture.training.torch_modules import rows_in, within_copies
+from vedette.capture.training.torch_modules import check_watch, rows_in, within_copies
 
 __all__ = ["callback"]
 
@@ -32,6 +32,7 @@ def callback(
     ``early_stopping`` (``run.early_stopping``) ends the training after a validation, or an epoch without one.
     """
     lightning = _loaded()
+    check_watch(every, timed_every, activations)
     base: Any = lightning.Callback
     told = Told(run, "lightning")
     options = {

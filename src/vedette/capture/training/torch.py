@@ -10,7 +10,6 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from vedette.capture.arguments import check_mapping
 from vedette.capture.training.nan_events import NanEvents
 from vedette.capture.training.protocol import TrainingRun
 from vedette.capture.training.told import Told, need
@@ -18,6 +17,7 @@ from vedette.capture.training.torch_activations import Activations
 from vedette.capture.training.torch_modules import (
     Hook,
     architecture,
+    check_watch,
     is_compiled,
     is_compiled_in_place,
     is_sharded,
@@ -69,11 +69,7 @@ class TorchWatch:
         torch = need("torch")
         if not isinstance(module, torch.nn.Module):
             raise TypeError(f"watch: module of type {type(module).__name__}: must be a torch.nn.Module")
-        for label, value, least in (("every", every, 1), ("timed_every", timed_every, 1), ("step", step, 0)):
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise ValueError(f"{label}={value!r}: must be a whole number, {least} or more")
-        if not isinstance(activations, bool):
-            check_mapping("activations", activations, "{'fc1': 'relu'} (or True, or False)")
+        check_watch(every, timed_every, activations, step)
         self._torch, self._run, self._module = torch, run, module
         self._tensor = torch.Tensor
         self._marks_stages = marks_stages

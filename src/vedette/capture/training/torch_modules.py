@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from vedette.capture.arguments import check_mapping
 from vedette.capture.training.torch_parameters import layer_of
 
 __all__ = [
     "Hook",
     "architecture",
+    "check_watch",
     "is_compiled",
     "is_compiled_in_place",
     "is_sharded",
@@ -70,6 +72,15 @@ def architecture(module: Any, *, replicated: bool = False) -> dict[str, Any]:
         "layers": layers[:_LAYERS_TOLD],
         "layers_left_out": max(len(layers) - _LAYERS_TOLD, 0),
     }
+
+
+def check_watch(every: Any, timed_every: Any, activations: Any, step: Any = 0) -> None:
+    """Raise ``ValueError`` for arguments of a watch that cannot be; a callback asks when it is made, before it is called."""
+    for label, value, least in (("every", every, 1), ("timed_every", timed_every, 1), ("step", step, 0)):
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            raise ValueError(f"{label}={value!r}: must be a whole number, {least} or more")
+    if not isinstance(activations, bool):
+        check_mapping("activations", activations, "{'fc1': 'relu'} (or True, or False)")
 
 
 def own_optimizer(torch: Any, optimizer: Any) -> Any:

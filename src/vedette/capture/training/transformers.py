@@ -10,6 +10,7 @@ from vedette.capture.training.protocol import TrainingRun
 from vedette.capture.training.stopping import EarlyStopping
 from vedette.capture.training.told import Told, need
 from vedette.capture.training.torch import TorchWatch
+from vedette.capture.training.torch_modules import check_watch
 
 __all__ = ["callback"]
 
@@ -34,6 +35,7 @@ def callback(
     ``early_stopping`` (``run.early_stopping``) ends the training.
     """
     transformers = need("transformers")
+    check_watch(every, timed_every, activations)
     base: Any = transformers.TrainerCallback
     told = Told(run, "transformers")
     options = {
