@@ -92,6 +92,9 @@ def test_fit_makes_a_run_that_ends_with_the_training(tmp_path: Path) -> None:
     (lambda run, at: run.callback("transformers", activations="relu"), "activations='relu': must be a mapping"),
     (lambda run, at: run.evaluate("val", [0, 1] * 20, [0, 1] * 20, metrics="accuracy"),
      r"metrics='accuracy': must be a list of names, such as \['accuracy'\]"),
+    (lambda run, at: run.evaluate("", [0, 1] * 20, [0, 1] * 20), "split='': must name a set"),
+    (lambda run, at: run.evaluate("val", [0, 1] * 20, [0, 1] * 20, step="x"), "step='x': must be a whole number"),
+    (lambda run, at: run.checkpoints(at).load(None), "checkpoint=None: must be one of these checkpoints"),
     (lambda run, at: run.reference([1, 2]), r"x of shape \(2,\): must be a table"),
 ])  # fmt: skip
 @pytest.mark.filterwarnings("ignore")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +11,7 @@ from vedette.capture.rejected import type_name
 __all__ = ["check_mapping", "shown"]
 
 _SHOWN_MAX = 80
+_LINES = re.compile(r"\s*\n\s*")
 
 
 def check_mapping(name: str, given: Any, such_as: str) -> Mapping[Any, Any]:
@@ -33,7 +35,7 @@ def shown(given: Any) -> str:
     'aaaaaaaaaa... (102 characters)'
     """
     try:
-        text = repr(given)
+        text = _LINES.sub(" ", repr(given))  # an array has lines of its own
     except Exception:  # noqa: BLE001 - a __repr__ of the user's
         return f"<{type_name(type(given))}>"
     return text if len(text) <= _SHOWN_MAX else f"{text[:_SHOWN_MAX]}... ({len(text):,} characters)"

@@ -150,6 +150,10 @@ class Checkpoints:
         afterwards (``run.watch``, ``run.callback("keras")``, :meth:`keras`) counts on from the checkpoint's step. Raises
         ``DataError`` where a file is missing or not what was written.
         """
+        if not isinstance(checkpoint, Checkpoint | str | os.PathLike):
+            raise ValueError(
+                f"checkpoint={shown(checkpoint)}: must be one of these checkpoints, or its folder"
+            )
         path = checkpoint.path if isinstance(checkpoint, Checkpoint) else Path(checkpoint)
         content = self._content(path)
         for name, one in content["files"].items():

@@ -126,6 +126,10 @@ class TrainingDoor:
         losses of 200 groups of rows, by which another run on the same rows is compared with this one. What labels, predictions
         and ``probability`` may be is said in ``statistics.evaluation.evaluate``; ``ValueError`` for what they cannot.
         """
+        if not isinstance(split, str) or not split:
+            raise ValueError(f"split={split!r}: must name a set of rows, such as val or test")
+        if step is not None and (isinstance(step, bool) or not hasattr(step, "__index__")):
+            raise ValueError(f"step={step!r}: must be a whole number, or left out")
         found, facts = self._tools("evaluate").evaluate(
             y_true, y_pred, probability=probability, task=task, classes=classes, metrics=metrics, level=level
         )
