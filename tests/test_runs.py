@@ -18,7 +18,7 @@ import polars as pl
 import pytest
 
 import vedette
-from vedette.capture.metrics import Names, column_of, metric_of, number_of
+from vedette.capture.metrics import LAYERS_MAX, Names, column_of, metric_of, number_of
 from vedette.capture.values import Rejected
 from vedette.engine import cycle
 from vedette.engine.runs import runs as runs_at
@@ -472,3 +472,19 @@ def test_a_message_names_some_of_thousands_of_metrics(monitor: vedette.Monitor) 
         assert len(str(found.value)) < 1_000
         assert 5 not in run.history
         assert "grad_norm/layer0999" in run.history
+
+
+def test_of_too_many_metrics_the_first_are_kept_and_the_loss_has_room(monitor: vedette.Monitor) -> None:
+    """A network of thousands of layers: what goes beyond is counted, and keeps neither the others nor the loss out."""
+    wide = {f"grad_norm/layer{at}": float(at) for at in range(5_000)}
+    with monitor.run("a", environment=False, system_s=None) as run:
+        run.log(1, wide)
+        run.log(1, loss=0.5)
+        run.log(2, {**wide, "loss": 0.25, "batch/loss": 0.125})
+    assert sorted(set(run.history) - set(wide)) == ["batch/loss", "loss"]
+    assert run.history["loss"] == [0.5, 0.25]
+    assert run.history[f"grad_norm/layer{LAYERS_MAX - 1}"] == [LAYERS_MAX - 1.0] * 2
+    rejected = of_runs(monitor).producers[-1].reasons["rejected"]
+    assert rejected == {
+        "more than 4,000 metrics, among them those of layers, in one run": 2 * (5_000 - LAYERS_MAX)
+    }
