@@ -11,8 +11,9 @@ from collections.abc import Callable, Hashable, Iterable
 from datetime import datetime
 from typing import Any
 
+from vedette.output.links import alert_url, model_url
 from vedette.output.names import visible
-from vedette.records import Alert, AlertState, Notice
+from vedette.records import Alert, AlertState, Notice, Status
 
 __all__ = ["body", "document", "groups", "line", "text", "title"]
 
@@ -76,6 +77,10 @@ def text(notice: Notice) -> str:
         lines.append(f"... and {left:,} more: vedette alerts {notice.model}")
     elif many:
         lines.append(f"All {len(notice.alerts):,}: vedette alerts {notice.model}")
+    if notice.url is not None:
+        first = notice.alerts[0].id if len(notice.alerts) == 1 else None
+        base, model = notice.url, notice.model
+        lines.append(model_url(base, model) if first is None else alert_url(base, model, first))
     firing = [one.id for one in notice.alerts if one.state is AlertState.FIRING]
     if firing:
         whole = " --incident" if len(firing) > 1 else ""
@@ -91,7 +96,9 @@ def line(alert: Alert) -> str:
 
 
 def document(notice: Notice) -> dict[str, Any]:
-    """The notice as the JSON that programs get."""
+    """The notice as the JSON that programs get; a picture is in it as SVG, which is text."""
+    base = notice.url
+    drawn = [one.content.decode() for one in notice.pictures if one.media_type == "image/svg+xml"]
     return {
         "key": notice.key,
         "kind": notice.kind,
@@ -103,7 +110,16 @@ def document(notice: Notice) -> dict[str, Any]:
         "title": title(notice),
         "text": text(notice),
         "groups": groups(notice),
-        "alerts": [{name: _plain(getattr(one, name)) for name in _TOLD} for one in notice.alerts],
+        "url": None if base is None else model_url(base, notice.model),
+        "picture": drawn[0] if drawn else None,
+        "alerts": [
+            {name: _plain(getattr(one, name)) for name in _TOLD}
+            | {
+                "verdict": None if one.state is AlertState.RESOLVED else Status.ALARM.value,
+                "url": None if base is None else alert_url(base, notice.model, one.id),
+            }
+            for one in notice.alerts
+        ],
     }
 
 

@@ -1,0 +1,66 @@
+"""The application: all routes, each behind the authority."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+
+from fastapi import APIRouter, FastAPI
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+import vedette
+from vedette.lake.tables import Lake
+from vedette.server.needs import Authority, need_of, routes_of
+
+__all__ = ["Service", "application"]
+
+Service = Callable[[FastAPI], AbstractAsyncContextManager[object]]
+"""What runs beside the routes from the application's start to its end: threads, queues, connections."""
+
+
+def application(
+    lake: Lake,
+    authority: Authority,
+    routers: Sequence[APIRouter],
+    services: Sequence[Service] = (),
+) -> FastAPI:
+    """The application that serves a lake.
+
+    Raises ``UnguardedRouteError`` where a route does not say what it needs.
+    """
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            for service in services:
+                await stack.enter_async_context(service(app))
+            yield
+
+    app = FastAPI(
+        title="vedette", version=vedette.__version__, lifespan=lifespan,
+        docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False,
+    )  # fmt: skip
+    app.state.lake, app.state.authority = lake, authority
+    for router in routers:
+        app.router.routes.extend(router.routes)  # as they are: some versions hide those of an included router
+    for route in routes_of(app):
+        need_of(route)
+    app.add_exception_handler(HTTPException, _refused)
+    app.add_exception_handler(RequestValidationError, _malformed)
+    return app
+
+
+async def _refused(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return JSONResponse({"error": error.detail}, status_code=error.status_code, headers=error.headers)
+
+
+async def _malformed(_request: Request, error: Exception) -> Response:
+    """What was given is not what the route takes: each place and what is right, without the value, which may be secret."""
+    assert isinstance(error, RequestValidationError)
+    said = "; ".join(f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}" for one in error.errors())
+    return JSONResponse({"error": said}, status_code=422)

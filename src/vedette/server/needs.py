@@ -1,0 +1,121 @@
+"""What a route needs of who calls it. A route that says nothing is not served at all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Protocol
+
+from fastapi import Depends, FastAPI, Request
+from fastapi.routing import APIRoute
+from starlette.concurrency import run_in_threadpool
+from starlette.routing import BaseRoute, Mount
+
+from vedette.errors import VedetteError
+
+__all__ = ["Authority", "Caller", "Need", "UnguardedRouteError", "need_of", "needs", "routes_of"]
+
+
+class UnguardedRouteError(VedetteError):
+    """A route that does not say what it needs: it would be open to everybody."""
+
+
+class Need(StrEnum):
+    """What who calls must be allowed to do. Where the route's path has a ``{model}``, with that model."""
+
+    NOBODY = "nobody"
+    """Nothing: the route answers anyone, and so says nothing that is anybody's."""
+    ACCOUNT = "account"
+    """To be somebody: a user with a session, or a key."""
+    VIEW = "view"
+    """To read what is known of a model."""
+    EDIT = "edit"
+    """To change what is judged and told of a model: acknowledge, silence, rules, deployments."""
+    ADMIN = "admin"
+    """To change who may do what, and what holds for all models."""
+    INGEST = "ingest"
+    """To send rows, labels, points and events of a model; it allows reading nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who calls: ``name`` is a user's, or that of a key, as the audit log has it; empty for nobody.
+
+    ``models`` are those that it may do this with, None for all.
+    """
+
+    name: str = ""
+    models: frozenset[str] | None = None
+
+    def may(self, model: str) -> bool:
+        """True where the model is one of those."""
+        return self.models is None or model in self.models
+
+
+class Authority(Protocol):
+    """Who decides."""
+
+    def check(self, request: Request, need: Need, model: str | None) -> Caller:
+        """Who calls, where it may.
+
+        ``model`` is that of the route's path, None where it has none. Raises ``HTTPException``: 401 for nobody known,
+        403 for somebody who may not, 404 for a model that it may not know of.
+        """
+        ...
+
+
+class _Guard:
+    """The dependency of a route that asks the authority."""
+
+    def __init__(self, need: Need) -> None:
+        self.need = need
+
+    async def __call__(self, request: Request) -> Caller:
+        if self.need is Need.NOBODY:
+            return Caller()
+        authority: Authority = request.app.state.authority
+        model = request.path_params.get("model")
+        caller: Caller = await run_in_threadpool(authority.check, request, self.need, model)
+        request.state.caller = caller
+        return caller
+
+
+def needs(need: Need | str) -> Any:
+    """The dependency by which a route says what it needs; its value is the :class:`Caller`.
+
+    >>> from fastapi import APIRouter
+    >>> router = APIRouter()
+    >>> @router.get("/v1/models/{model}/figures", dependencies=[needs("view")])
+    ... def figures(model: str) -> dict[str, str]:
+    ...     return {"model": model}
+    """
+    return Depends(_Guard(Need(need)))
+
+
+def routes_of(app: FastAPI) -> Iterator[BaseRoute]:
+    """Every route of an application, those of its mounts too."""
+    waiting = list(app.routes)
+    while waiting:
+        one = waiting.pop(0)
+        if isinstance(one, Mount) and one.routes:
+            waiting += one.routes
+        else:
+            yield one
+
+
+def need_of(route: BaseRoute) -> Need:
+    """What a route needs. Raises ``UnguardedRouteError`` where it does not say, or says two things."""
+    guards = (
+        [one.call for one in route.dependant.dependencies if isinstance(one.call, _Guard)]
+        if isinstance(route, APIRoute)
+        else []
+    )
+    if len(guards) != 1:
+        path = getattr(route, "path", route)
+        said = " and ".join(one.need for one in guards) or "nothing"
+        raise UnguardedRouteError(
+            f"route {path}: says of what it needs {said}: must say one thing, with needs(...), "
+            f"of {', '.join(Need)}"
+        )
+    return guards[0].need
