@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -276,3 +277,31 @@ def test_a_real_training_with_a_rate_too_high_and_one_that_is_healthy() -> None:
 
     assert [one.diagnosis for one in diagnose(run(0.1)) if one.named] == []
     assert "rate_too_high" in [one.diagnosis for one in diagnose(run(1000.0)) if one.named]
+
+
+STEPS, VALUES = np.arange(30), np.linspace(2, 1, 30)
+
+
+@pytest.mark.parametrize(("given", "said"), [
+    (lambda: Training([1]), r"series=\[1\]: must be a mapping"),
+    (lambda: Training({"loss": VALUES}), "series 'loss': array.*: must be a pair"),
+    (lambda: Training({"loss": (STEPS, ["a"] * 30)}), "series 'loss': values of <U1: must be numbers"),
+    (lambda: Training({}, splits={"trian": Split(0.5, 5)}), "splits\\['trian'\\]=.*one of train, validation, test"),
+    (lambda: Training({}, splits={"train": 0.5}), "splits\\['train'\\]=0.5: must be a Split"),
+    (lambda: Split("a", 5), "value='a': must lie in"),
+    (lambda: Split(0.5, "x"), "n='x': must be 1 row or more"),
+    (lambda: should_stop(["a"], "val_loss"), r"values=\['a'\]: must be numbers"),
+    (lambda: should_stop([1.0], 3), "name=3: must name a figure"),
+    (lambda: should_stop([1.0] * 30, "val_loss", patience="x"), "patience='x': must be a whole number"),
+    (lambda: should_stop([1.0] * 30, "val_loss", useful=-1), "useful=-1: must be 0 or more"),
+])  # fmt: skip
+def test_what_cannot_be_judged_is_named(given: Any, said: str) -> None:
+    """The argument, its value, and what is right: a set that is written wrong is no set that is missing."""
+    with pytest.raises(ValueError, match=said):
+        given()
+
+
+def test_a_mapping_is_no_training() -> None:
+    """What is handed to ``diagnose`` by mistake is told so."""
+    with pytest.raises(TypeError, match="must be a Training, such as"):
+        diagnose({"loss": (STEPS, VALUES)})  # type: ignore[arg-type]

@@ -237,3 +237,92 @@ def test_old_runs_are_no_news(lake: Path, desk: Receiver) -> None:
     round_of(lake)
     assert told(desk) == []
     assert monitor.alerts().height == 0
+
+
+def test_two_thousand_alerts_are_one_notice_that_is_read_in_a_glance(lake: Path, desk: Receiver) -> None:
+    """Grouped by what they are, counted, the first few named, the rare first: a run that failed is not lost among warnings."""
+    channel(desk)
+    round_of(lake)
+    with vedette.Monitor("net", lake=lake) as monitor:
+        run = monitor.run("nightly", environment=False, system_s=None)
+        for at in range(1_900):
+            run.log(at, accuracy=0.5)
+            run.alert("spike", f"loss is {at / 7:.4f}")
+        for at in range(98):
+            run.alert("slow", f"step of {at} s", level="error")
+        run.alert("odd rows")
+        run.end("failed", type="MemoryError", message="out of memory")
+    round_of(lake)
+    round_of(lake)
+    documents = [json.loads(body) for *_, body in desk.got]
+    assert len(documents) == 1
+    told = documents[0]
+    found = {(one["watch"], one["segment"]): one["n"] for one in told["groups"]}
+    assert found == {
+        ("run.failed", "nightly"): 1,
+        ("run.error", "nightly"): 98,
+        ("run.warn", "nightly"): 1_901,
+    }
+    assert [one["n"] for one in told["groups"]] == [1, 98, 1_901]
+    assert len({one["id"] for one in told["alerts"]}) == sum(found.values()) == 2_000
+    named = "run.failed [nightly], run.error [nightly] (98 alerts), run.warn [nightly] (1,901 alerts) since "
+    assert told["title"].startswith(f"net.run: ALARM {named}")
+    lines = told["text"].splitlines()
+    assert [one.partition("UTC: ")[2].split(":")[0] for one in lines if one.startswith("- ")] == [
+        "odd rows (step 1899)", "MemoryError", *["slow"] * 3, *["spike"] * 3,
+    ]  # fmt: skip
+    assert "  ... and 95 more like it, 98 in all" in lines
+    assert "  ... and 1,897 more like it, 1,900 in all" in lines
+    assert "All 2,000: vedette alerts net.run" in lines
+    assert len(lines) < 20
+    shown = CliRunner().invoke(app, ["alerts", "net.run", "--lake", str(lake), "--json"])
+    assert len(json.loads(shown.stdout)) == 2_000
+
+
+def checked(lake: Path, *more: str) -> tuple[int, str]:
+    """The exit status of ``vedette check`` and what it printed."""
+    found = CliRunner().invoke(app, ["check", "net", "--lake", str(lake), *more])
+    return found.exit_code, found.stdout
+
+
+def test_check_says_where_the_last_training_went_wrong(lake: Path) -> None:
+    """One line and where to look, for a run that failed or has an ALARM; the exit status and the JSON are those without it."""
+    with vedette.Monitor("net", lake=lake) as monitor:
+        random = np.random.default_rng(0)
+        monitor.reference({"x": random.normal(size=500)})
+        before = checked(lake), checked(lake, "--json")
+        assert "training" not in before[0][1]
+        run = monitor.run("first", environment=False, system_s=None)
+        run.log(loss=0.5)
+        run.end("failed", type="MemoryError", message="out of memory\x1b[31m")
+        code, said = checked(lake)
+        line = "training: the last run, first, failed: MemoryError: out of memory⟨U+001B⟩[31m (vedette run net first)\n"
+        assert line in said
+        assert (code, said.replace(line, "")) == before[0]
+        assert checked(lake, "--json") == before[1]
+        assert "the last run, first, failed" in str(monitor.check())
+        with monitor.run("second", environment=False, system_s=None) as run:
+            nan_run(run)
+        code, said = checked(lake)
+        assert code == before[0][0]
+        assert (
+            "training: the last run, second, finished with ALARM nan_source: the loss is NaN at step 200 "
+            in said
+        )
+        assert "(vedette run net second)" in said
+        assert "first" not in said
+        with monitor.run("third", environment=False, system_s=None) as run:
+            run.log(loss=0.5)
+        assert checked(lake) == before[0]
+
+
+def test_check_of_a_model_that_was_only_trained_says_so_too(lake: Path) -> None:
+    """It has no reference, and its training failed; a run that goes on is not spoken of."""
+    with vedette.Monitor("net", lake=lake) as monitor:
+        run = monitor.run("only", environment=False, system_s=None)
+        run.log(loss=0.5)
+        assert "training:" not in checked(lake)[1]
+        run.end("failed", type="ValueError", message="no rows")
+        code, said = checked(lake)
+    assert code == 2
+    assert "training: the last run, only, failed: ValueError: no rows (vedette run net only)" in said

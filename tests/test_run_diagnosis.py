@@ -98,3 +98,21 @@ def test_a_run_that_is_not_there_is_named(monitor: vedette.Monitor) -> None:
         run.log(loss=0.1)
     with pytest.raises(DataError, match="run='there': not there; runs are here"):
         monitor.diagnose("there")
+
+
+def test_what_a_comparison_with_the_last_version_lacks_is_said(monitor: vedette.Monitor) -> None:
+    """This run was not evaluated; or it was, and no earlier one was on the same rows."""
+
+    def reason(run: str) -> str:
+        return next(one.reason for one in monitor.diagnose(run) if one.diagnosis == "worse_than_last")
+
+    label = np.random.default_rng(0).integers(0, 2, 60)
+    with monitor.run("none", environment=False) as run:
+        run.log(loss=0.5)
+    with monitor.run("first", environment=False) as run:
+        run.evaluate("test", label, label)
+    with monitor.run("other", environment=False) as run:
+        run.evaluate("test", 1 - label, label)
+    assert reason("none") == "this training was not evaluated on a test or validation set (no row_losses)"
+    lacks = "no earlier training was evaluated on the same rows and labels (no last_row_losses)"
+    assert (reason("first"), reason("other")) == (lacks, lacks)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import math
 import os
@@ -10,13 +11,14 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
 
 import vedette
-from vedette.capture.metrics import Names, column_of, metric_of, number_of
+from vedette.capture.metrics import LAYERS_MAX, Names, column_of, metric_of, number_of
 from vedette.capture.values import Rejected
 from vedette.engine import cycle
 from vedette.engine.runs import runs as runs_at
@@ -131,6 +133,88 @@ def test_what_is_no_number_is_counted_and_the_rest_of_the_call_is_kept(monitor: 
     assert sum(rejected.values()) == 11
     assert "bad: an array of 3 values: must be one number" in rejected
     assert "step of type float: must be a whole number" in rejected
+    assert of_runs(monitor).balanced
+
+
+@pytest.mark.parametrize(("given", "said"), [
+    ([0.1], r"params=\[0.1\]: must be a mapping from names to values, such as \{'lr': 0.001\}.*got a list"),
+    ("lr=1", r"params='lr=1': must be a mapping .*got a str"),
+    (argparse.Namespace(lr=1), r"params=Namespace\(lr=1\): must .*vars\(arguments\) of a namespace, got a Namespace"),
+])  # fmt: skip
+def test_parameters_that_are_no_mapping_are_refused_before_there_is_a_run(
+    monitor: vedette.Monitor, given: Any, said: str
+) -> None:
+    """The message names the argument, its value and what is right; nothing is kept of it, and a run that is there goes on."""
+    with pytest.raises(ValueError, match=said):
+        monitor.run("a", params=given, environment=False)
+    with monitor.run("a", environment=False) as run:
+        with pytest.raises(ValueError, match=said):
+            run.params(given)
+        run.log(loss=0.5)
+    assert monitor.runs().select("name", "status").rows() == [("a", "finished")]
+    assert not [one for one in monitor.runs().columns if one.startswith("params.")]
+
+
+def test_other_arguments_that_are_no_mapping_are_refused_by_name(monitor: vedette.Monitor) -> None:
+    """``log_many`` and ``summary`` raise, with what is right; ``log`` counts it, and keeps the metrics beside it."""
+    with monitor.run("a", environment=False) as run:
+        with pytest.raises(ValueError, match=r"metrics=\[0.5\]: must be a mapping .*got a list"):
+            run.log_many([0], [0.5])  # type: ignore[arg-type]
+        with pytest.raises(ValueError, match=r"summary=0.9: must be a mapping .*got a float"):
+            run.summary = 0.9  # type: ignore[assignment]
+        run.log(3, 0.5, accuracy=0.25)
+    ingest(monitor)
+    assert run.history["accuracy"] == [0.25]
+    rejected = of_runs(monitor).producers[-1].reasons["rejected"]
+    assert rejected == {"metrics of type float: must be a mapping from names to numbers": 1}
+
+
+@pytest.mark.parametrize("summary", [
+    {("a", 1): 2}, {"deep": {("a", 1): {3: np.int64(4)}}}, {np.int64(5): np.float32(0.5)}, {"nan": float("nan")},
+])  # fmt: skip
+def test_a_summary_of_any_kind_does_not_lose_the_end_of_a_run(
+    monitor: vedette.Monitor, summary: dict[Any, Any]
+) -> None:
+    """Keys that JSON has not become texts; a mapping that holds itself is cut there."""
+    summary["itself"] = summary
+    with monitor.run("a", environment=False) as run:
+        run.summary = summary
+    ingest(monitor)
+    frame = monitor.runs()
+    assert frame["status"].to_list() == ["finished"]
+    assert f"summary.{next(iter(summary))}" in frame.columns
+
+
+def test_the_curves_of_a_run_are_closed_with_its_end(monitor: vedette.Monitor) -> None:
+    """Rows after it are counted as rejected, with the reason, by whatever was kept of ``log``; nothing raises."""
+    with monitor.run("a", environment=False) as run:
+        kept = run.log
+        kept(loss=0.5)
+    run.log(loss=0.25)
+    kept(7, {"loss": 0.125})
+    assert run.log_many([8, 9, 10], {"loss": [1.0, 2.0, 3.0]}) == 0
+    ingest(monitor)
+    assert (run.history["loss"], run.step) == ([0.5], 0)
+    balance = of_runs(monitor)
+    reasons = [one.reasons.get("rejected", {}) for one in balance.producers]
+    assert [one for one in reasons if one] == [{"the run has ended (finished)": 5}]
+    assert balance.balanced
+
+
+def test_what_is_learned_of_a_run_after_its_end_is_kept(monitor: vedette.Monitor) -> None:
+    """An evaluation has the step of the last row, which is the model it is of; the run ended as it did, when it did."""
+    run = monitor.run("a", environment=False)
+    run.log(41, loss=0.5)
+    run.stop("enough")
+    before = monitor.runs().row(0, named=True)
+    run.evaluate("test", [0, 1, 1, 0] * 20, [0, 1, 1, 1] * 20)
+    run.params({"late": 1})
+    run.alert("look at it")
+    ingest(monitor)
+    assert run.history["test_accuracy"] == [0.75]
+    assert run.history.steps("test_accuracy") == [41]
+    after = monitor.runs().row(0, named=True)
+    assert (after["status"], after["ended"], after["params.late"]) == ("stopped", before["ended"], 1)
     assert of_runs(monitor).balanced
 
 
@@ -329,3 +413,78 @@ def test_what_is_not_there_is_said(monitor: vedette.Monitor) -> None:
             run.log_many([0.5], {"loss": [1.0]})
     with pytest.raises(DataError, match="run a has loss"):
         monitor.points("a", "x")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+@pytest.mark.parametrize(
+    "leaves", ["raise ValueError('of the child')", "sys.exit(3)", "run.end('failed')", "pass"]
+)
+def test_a_forked_child_ends_no_run(tmp_path: Path, leaves: str) -> None:
+    """What a child logs is kept; however it leaves the ``with`` statement, the run goes on in its parent, and ends with it."""
+    program = (
+        "import os, sys\nimport vedette\nfrom pathlib import Path\n"
+        "monitor = vedette.Monitor('delays', lake=sys.argv[1])\n"
+        "with monitor.run('one', environment=False) as run:\n"
+        "    run.log(0, loss=1.0)\n"
+        "    child = os.fork()\n"
+        "    if child == 0:\n"
+        "        run.log(1, loss=2.0)\n"
+        f"        {leaves}\n"
+        "    else:\n"
+        "        os.waitpid(child, 0)\n"
+        "        Path(sys.argv[1], 'between').write_text(monitor.runs()['status'][0])\n"
+        "        run.log(2, loss=3.0)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", program, str(tmp_path)], capture_output=True, text=True, check=False
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    monitor = vedette.Monitor("delays", lake=tmp_path)
+    assert (tmp_path / "between").read_text() == "running"
+    assert monitor.runs()["status"].to_list() == ["finished"]
+    assert monitor.points("one", "loss")["last"].to_list() == [1.0, 2.0, 3.0]
+    monitor.close()
+
+
+def test_steps_beyond_what_is_kept_are_refused(monitor: vedette.Monitor) -> None:
+    """An unsigned step that would wrap is named; the greatest ones that are kept come back and can be judged."""
+    with monitor.run("a", environment=False) as run:
+        with pytest.raises(
+            ValueError, match="steps: lie in 9223372036854775813 to 9223372036854775813: must lie in"
+        ):
+            run.log_many(np.array([2**63 + 5], dtype=np.uint64), {"loss": [1.0]})
+        assert run.log_many(np.array([5], dtype=np.uint64), {"loss": [1.0]}) == 1
+        for at in range(3):
+            run.log(2**60 + at, loss=float(at))
+        run.log(2**63 - 2, loss=9.0)
+    assert run.history.steps("loss") == [5, 2**60, 2**60 + 1, 2**60 + 2, 2**63 - 2]
+    assert monitor.diagnose("a")
+
+
+def test_a_message_names_some_of_thousands_of_metrics(monitor: vedette.Monitor) -> None:
+    """And what is no name has no history."""
+    with monitor.run("a", environment=False) as run:
+        run.log(0, {f"grad_norm/layer{at:04}": 1.0 for at in range(1_000)})
+        with pytest.raises(
+            KeyError, match=r"'loss': run a has grad_norm/layer0000, .* and 980 more"
+        ) as found:
+            run.history["loss"]
+        assert len(str(found.value)) < 1_000
+        assert 5 not in run.history
+        assert "grad_norm/layer0999" in run.history
+
+
+def test_of_too_many_metrics_the_first_are_kept_and_the_loss_has_room(monitor: vedette.Monitor) -> None:
+    """A network of thousands of layers: what goes beyond is counted, and keeps neither the others nor the loss out."""
+    wide = {f"grad_norm/layer{at}": float(at) for at in range(5_000)}
+    with monitor.run("a", environment=False, system_s=None) as run:
+        run.log(1, wide)
+        run.log(1, loss=0.5)
+        run.log(2, {**wide, "loss": 0.25, "batch/loss": 0.125})
+    assert sorted(set(run.history) - set(wide)) == ["batch/loss", "loss"]
+    assert run.history["loss"] == [0.5, 0.25]
+    assert run.history[f"grad_norm/layer{LAYERS_MAX - 1}"] == [LAYERS_MAX - 1.0] * 2
+    rejected = of_runs(monitor).producers[-1].reasons["rejected"]
+    assert rejected == {
+        "more than 4,000 metrics, among them those of layers, in one run": 2 * (5_000 - LAYERS_MAX)
+    }

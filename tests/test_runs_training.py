@@ -83,3 +83,30 @@ def test_fit_makes_a_run_that_ends_with_the_training(tmp_path: Path) -> None:
     status = dict(monitor.runs().select("name", "status").iter_rows())
     assert status == {"good": "finished", "bad": "failed"}
     monitor.close()
+
+
+@pytest.mark.parametrize(("ask", "said"), [
+    (lambda run, at: run.checkpoints(at, by=5), "by=5: must name a figure"),
+    (lambda run, at: run.early_stopping("val_loss", larger="yes"), "larger='yes': must be True, False, or None"),
+    (lambda run, at: run.callback("lightning", every=0), "every=0: must be a whole number, 1 or more"),
+    (lambda run, at: run.callback("transformers", activations="relu"), "activations='relu': must be a mapping"),
+    (lambda run, at: run.evaluate("val", [0, 1] * 20, [0, 1] * 20, metrics="accuracy"),
+     r"metrics='accuracy': must be a list of names, such as \['accuracy'\]"),
+    (lambda run, at: run.evaluate("", [0, 1] * 20, [0, 1] * 20), "split='': must name a set"),
+    (lambda run, at: run.evaluate("val", [0, 1] * 20, [0, 1] * 20, step="x"), "step='x': must be a whole number"),
+    (lambda run, at: run.checkpoints(at).load(None), "checkpoint=None: must be one of these checkpoints"),
+    (lambda run, at: run.reference([1, 2]), r"x of shape \(2,\): must be a table"),
+])  # fmt: skip
+@pytest.mark.filterwarnings("ignore")
+def test_wrong_arguments_are_named_when_they_are_given(tmp_path: Path, ask: Any, said: str) -> None:
+    """With the value and what is right, before a training begins; the run goes on."""
+    for name in ("lightning", "transformers"):
+        pytest.importorskip(name, reason="the framework is not installed")
+    with vedette.Monitor("net", lake=tmp_path) as monitor:
+        with monitor.run("one", environment=False, system_s=None) as run:
+            with pytest.raises(ValueError, match=said):
+                ask(run, tmp_path / "kept")
+            run.log(loss=0.5)
+        with pytest.raises(ValueError, match="n='x': must be a whole number of buckets, 1 or more"):
+            monitor.points("one", "loss", n="x")  # type: ignore[arg-type]
+        assert monitor.runs()["status"].to_list() == ["finished"]

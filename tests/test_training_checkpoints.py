@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
+import vedette
 from tests.training_runs import MemoryRun
 from vedette.errors import DataError
 
@@ -246,6 +247,75 @@ def test_keras_saves_each_epoch_and_stops(tmp_path: Path) -> None:
     )
     assert len(history.history["loss"]) < 20
     assert kept.stop
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_keras_counts_batches_and_goes_on_from_the_checkpoint(tmp_path: Path) -> None:
+    """Checkpoints have the steps of the run's rows; a run that was cut within an epoch goes on from the one that is loaded."""
+    os.environ.setdefault("KERAS_BACKEND", "torch")
+    keras = pytest.importorskip("keras", reason="Keras is not installed")
+    model = keras.Sequential([keras.layers.Input((3,)), keras.layers.Dense(1)])
+    model.compile(optimizer=keras.optimizers.SGD(0.01), loss="mse")
+    targets = X.sum(axis=1)  # 60 rows: 6 batches of 10
+    with vedette.Monitor("net", lake=tmp_path / "lake") as monitor:
+        run = monitor.run("cut", environment=False, system_s=None)
+        kept = run.checkpoints(tmp_path / "kept", by="loss", keep=9)
+        model.fit(
+            X, targets, 10, epochs=2, verbose=0, callbacks=[run.callback("keras", every=1), kept.keras()]
+        )
+        assert (run.history.steps("loss"), sorted(one.step for one in kept.all)) == ([6, 12], [6, 12])
+        run.log(15, {"batch/loss": 0.5})  # it was cut within its third epoch
+        run.stop("the machine was taken away")
+        run = monitor.run("cut", resume=True, environment=False, system_s=None)
+        kept = run.checkpoints(tmp_path / "kept", by="loss", keep=9)
+        assert kept.last is not None
+        model = kept.load(kept.last)
+        callbacks = [kept.keras(), run.callback("keras", every=1)]
+        model.fit(X, targets, 10, initial_epoch=2, epochs=4, verbose=0, callbacks=callbacks)
+        run.end()
+        assert sorted(one.step for one in kept.all) == run.history.steps("loss") == [6, 12, 18, 24]
+        assert run.history["epoch"] == [1, 2, 3, 4]
+        assert run.history.steps("batch/loss") == list(range(1, 25))
+        assert {one.step: one.value for one in kept.all} == pytest.approx(
+            dict(zip(run.history.steps("loss"), run.history["loss"], strict=True))
+        )
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_folder_that_is_gone_keeps_nobody_from_training(tmp_path: Path) -> None:
+    """What cannot be saved is told once, as an event, and ``fit`` goes on."""
+    os.environ.setdefault("KERAS_BACKEND", "torch")
+    keras = pytest.importorskip("keras", reason="Keras is not installed")
+    model = keras.Sequential([keras.layers.Input((3,)), keras.layers.Dense(1)])
+    model.compile(optimizer="sgd", loss="mse")
+    run = MemoryRun()
+    saving = run.checkpoints(tmp_path / "kept", by="loss").keras()
+    (tmp_path / "kept").rmdir()
+    (tmp_path / "kept").write_text("a file")
+    history = model.fit(X, X.sum(axis=1), epochs=3, verbose=0, callbacks=[saving])
+    assert len(history.history["loss"]) == 3
+    assert [one["by"] for one in run.of("not_watched")] == ["checkpoints"]
+    assert "kept" in saving.told["checkpoints"]
+
+
+@pytest.mark.parametrize("step", [-1, 2.0, True, "3"])
+def test_steps_that_cannot_be_are_refused(tmp_path: Path, step: Any) -> None:
+    """A number of steps is whole and not below 0."""
+    pytest.importorskip("keras", reason="Keras is not installed")
+    with pytest.raises(ValueError, match=r"step=.*: must be a whole number, 0 or more"):
+        MemoryRun().checkpoints(tmp_path).keras(step=step)
+
+
+@pytest.mark.parametrize(("figures", "said"), [
+    ([0.3], r"figures=\[0.3\]: must be a mapping from names to values, such as \{'val_loss': 0.3\}, got a list"),
+    ({"val_loss": "low"}, r"figures\['val_loss'\]='low': must be a number"),
+])  # fmt: skip
+def test_figures_that_are_none_are_refused(tmp_path: Path, figures: Any, said: str) -> None:
+    """Before anything is written, with the argument, its value and what is right."""
+    kept = MemoryRun().checkpoints(tmp_path)
+    with pytest.raises(ValueError, match=said):
+        kept.save(FITTED, 1, figures)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_kill_while_saving_leaves_whole_checkpoints(tmp_path: Path) -> None:

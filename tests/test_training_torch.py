@@ -185,6 +185,46 @@ def test_the_first_layer_whose_numbers_break_is_named() -> None:
     assert (event["layer"], event["where"], event["step"], event["certain"]) == ("2", "output", 5, True)
 
 
+@pytest.mark.parametrize(("arguments", "said"), [
+    ({"activations": "relu"}, "activations='relu': must be a mapping .*fc1"),
+    ({"metrics": ["accuracy"]}, r"metrics=\['accuracy'\]: must be a mapping .*accuracy"),
+    ({"watched": 10}, "watched=10: must be a mapping .*every"),
+])  # fmt: skip
+def test_arguments_that_are_no_mapping_are_refused_by_name(arguments: dict[str, Any], said: str) -> None:
+    """Before the training begins, with the argument, its value and what is right."""
+    module = made()
+    before = [one.clone() for one in module.parameters()]
+    with pytest.raises(ValueError, match=said):
+        MemoryRun().fit(module, *batch(), **arguments)
+    assert all(torch.equal(one, other) for one, other in zip(module.parameters(), before, strict=True))
+
+
+def test_the_last_finite_step_is_of_what_broke() -> None:
+    """Of a loss the last finite one that was logged, of layers the last look at them; where there was none, None."""
+    module, run = made(), MemoryRun()
+    optimizer = sgd(module)
+    with run.watch(module, optimizer, every=10) as watch:
+        loop(module, optimizer, 6, watch)  # step 1 is looked at
+        with torch.no_grad():
+            module[2].weight[0, 0] = float("nan")
+        loop(module, optimizer, 4, watch)
+    loss, layer = run.of("nan")
+    assert (loss["where"], loss["step"], loss["last_finite_step"]) == ("loss", 7, 6)
+    assert (layer["step"], layer["last_finite_step"], layer["certain"]) == (8, 1, False)
+
+
+def test_what_was_broken_before_it_was_watched_is_not_certain() -> None:
+    """Hooks that are put on at step 500 know nothing of the step before."""
+    module, run = made(), MemoryRun()
+    optimizer = sgd(module)
+    with torch.no_grad():
+        module[2].weight[0, 0] = float("nan")
+    with run.watch(module, optimizer, every=10, step=500) as watch:
+        loop(module, optimizer, 1, watch)
+    (layer,) = run.of("nan")
+    assert (layer["step"], layer["last_finite_step"], layer["certain"]) == (501, None, False)
+
+
 def test_a_gradient_that_breaks_is_told_by_its_layer() -> None:
     """The loss is finite, the gradient of a square root at 0 is not; without activations the gradients tell."""
     module, run = made(), MemoryRun()
@@ -197,8 +237,9 @@ def test_a_gradient_that_breaks_is_told_by_its_layer() -> None:
         "2",
         "gradient",
         1,
-        0,
+        None,  # nothing was looked at before
     )
+    assert event["certain"]  # nothing was trained before
     assert run.history["nan_share/2"] == [0.5]  # all of its gradients, none of its weights
 
 
@@ -475,3 +516,15 @@ def test_half_precision_sparse_and_large_modules() -> None:
         optimizer.step()
     assert run.history["grad_norm"] == pytest.approx([math.sqrt(3 * 2**2 + 3)])
     assert run.history["grad_zero_share/module"] == pytest.approx([0.8])
+
+
+@pytest.mark.parametrize(("every", "timed_every"), [(1, 1), (3, 50), (50, 7), (10, 4), (1_000, 2)])
+def test_the_steps_that_are_looked_at_are_those_that_were_asked_for(every: int, timed_every: int) -> None:
+    """The first, each ``every``-th, and of each ``timed_every`` the one half-way between: no other, and none left out."""
+    module, run = made(), MemoryRun()
+    optimizer = sgd(module)
+    with run.watch(module, optimizer, every=every, timed_every=timed_every, activations=False) as watch:
+        loop(module, optimizer, 60, watch)
+    every_step = range(1, 61)
+    assert run.steps["grad_norm"] == [one for one in every_step if one == 1 or one % every == 0]
+    assert run.steps["optimizer_s"] == [one for one in every_step if one % timed_every == timed_every // 2]

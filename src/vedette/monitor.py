@@ -507,8 +507,8 @@ class Monitor:
         ``rank`` of ``world`` processes records into the same run as the others; by default they are those of
         ``torch.distributed``, or of torchrun's environment.
 
-        Raises ``ValueError`` for a name that is taken, a run that cannot go on, numbers that cannot be, or an address that
-        ``also`` cannot have; ``MissingExtraError`` where the package of one is not installed.
+        Raises ``ValueError`` for a name that is taken, a run that cannot go on, parameters that are no mapping, numbers that
+        cannot be, or an address that ``also`` cannot have; ``MissingExtraError`` where the package of one is not installed.
 
         >>> import tempfile
         >>> monitor = Monitor("delays", lake=tempfile.mkdtemp())
@@ -522,10 +522,12 @@ class Monitor:
         from vedette.capture.mirrors.feed import Mirrors
         from vedette.capture.ranks import Rank, rank_of
         from vedette.capture.run_parts import MACHINE, Part
-        from vedette.capture.runs import Run, check_run_name, new_name
+        from vedette.capture.runs import Run, check_params, check_run_name, new_name
         from vedette.capture.training.machine import Machine
 
         Mirrors.check(also)  # before there is a run
+        if params is not None:
+            check_params(params)
         last, resumed = -1, False
         system_s = check_every(system_s or None, "system_s")
         one = rank_of(rank, world)
@@ -908,11 +910,13 @@ class Monitor:
     def check(self, timeout_s: float = 120.0) -> Health:
         """Bring in what was recorded, judge it, and return a verdict for each thing watched."""
         from vedette.engine.health import health_with_kin
+        from vedette.engine.run_alerts import with_last_run
         from vedette.lake.ingest import now_of
 
         lake = self._lake()
         self.flush(timeout_s)
-        return health_with_kin(lake, self.model, now_of(time_module.time()))
+        now = now_of(time_module.time())
+        return with_last_run(health_with_kin(lake, self.model, now), lake, now)
 
     def alerts(self) -> pl.DataFrame:
         """The alerts of this model and its runs, the newest first, as the last round left them: one row for each alarm.

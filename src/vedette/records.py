@@ -369,6 +369,7 @@ class Health:
     """The verdicts of a model. ``verdict`` is the gravest: ALARM, then UNKNOWN, then WARN, then OK.
 
     ``guarantee`` says in lines of words what was found of dependence and season, and which guarantee stands: the last.
+    ``notes`` are lines about what is no part of the verdict, such as a training that failed.
     """
 
     model: str
@@ -376,6 +377,7 @@ class Health:
     verdict: Status
     verdicts: tuple[Verdict, ...]
     guarantee: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         """The verdict, and a line for each thing that is not OK."""
@@ -387,7 +389,7 @@ class Health:
         ]
         quiet = len(self.verdicts) - len(rest)
         last = [f"OK {quiet} more"] if quiet else []
-        return "\n".join([f"{self.model}{version}: {self.verdict}", *lines, *last])
+        return "\n".join([f"{self.model}{version}: {self.verdict}", *lines, *last, *self.notes])
 
 
 @dataclass(frozen=True, slots=True)

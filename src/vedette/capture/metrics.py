@@ -5,12 +5,23 @@ from __future__ import annotations
 import unicodedata
 from typing import Any
 
+from vedette.capture.format import FIELDS_MAX
 from vedette.capture.values import Rejected
 from vedette.records import RESERVED, Physical, is_storable
 
-__all__ = ["NAME_MAX", "Names", "column_of", "metric_of", "number_of"]
+__all__ = ["LAYERS_MAX", "METRICS_MAX", "NAME_MAX", "Names", "column_of", "metric_of", "number_of"]
 
 NAME_MAX = 240  # characters of a metric
+METRICS_MAX = FIELDS_MAX - 16  # of a run; a row has fields of its own beside them
+LAYERS_MAX = METRICS_MAX - 80
+"""Of these so many may be of layers: a large network has thousands, and must not keep the loss out."""
+_OF_LAYERS = tuple(
+    f"{one}/"
+    for one in (
+        *("grad_norm", "grad_zero_share", "weight_norm", "update_ratio", "nan_share"),
+        *("dead_share", "saturated_share"),
+    )
+)
 _OWN = RESERVED | {"run", "step"}
 _PREFIX, _SUFFIX = "metric:", ":"
 _ENDS = tuple(f"__{one.value}" for one in Physical)
@@ -49,6 +60,10 @@ class Names:
         if not isinstance(metric, str) or not metric or not is_storable(metric) or len(metric) > NAME_MAX:
             raise Rejected(f"a metric's name must be text of 1 to {NAME_MAX} characters")
         metric = str(metric)
+        most = LAYERS_MAX if metric.startswith(_OF_LAYERS) else METRICS_MAX
+        if len(self._columns) >= most:
+            what = "metrics, among them those of layers," if most == LAYERS_MAX else "metrics"
+            raise Rejected(f"more than {most:,} {what} in one run")
         folded = unicodedata.normalize("NFC", metric).casefold()
         other = self._folded.setdefault(folded, metric)
         if other != metric:

@@ -8,30 +8,31 @@ id. The ingester makes tables of both.
 from __future__ import annotations
 
 import atexit
-import json
 import logging
 import os
 import re
 import socket
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any
 
+from vedette.capture.arguments import check_mapping
 from vedette.capture.metrics import Names, number_of
 from vedette.capture.mirrors import About
 from vedette.capture.mirrors.feed import Mirrors
 from vedette.capture.recorder import Recorder
+from vedette.capture.rejected import type_name
+from vedette.capture.run_events import event_text, text_of
+from vedette.capture.run_history import History, Store
 from vedette.capture.run_parts import Part
 from vedette.capture.training.door import TrainingDoor
-from vedette.capture.values import TEXT_BYTES_MAX, Rejected
+from vedette.capture.values import Rejected
 
-__all__ = [
-    "History", "Run", "RunRecorder", "Store", "check_run_name", "event_text", "new_name", "process_identity",
-]  # fmt: skip
+__all__ = ["Run", "RunRecorder", "check_params", "check_run_name", "new_name", "process_identity"]
 
 STATUSES = ("finished", "failed", "stopped")
 _LOWEST, _HIGHEST = -(2**63), 2**63 - 2
@@ -48,6 +49,11 @@ def check_run_name(name: str) -> str:
             f"run={name!r}: must be 1 to 128 letters, digits and any of . _ : @ + = -, and start with a letter or digit"
         )
     return name
+
+
+def check_params(params: Any) -> Mapping[Any, Any]:
+    """The parameters of a run, or ``ValueError`` saying what they may be."""
+    return check_mapping("params", params, "{'lr': 0.001}, or vars(arguments) of a namespace")
 
 
 def new_name(now_s: float) -> str:
@@ -77,45 +83,6 @@ def process_identity(pid: int | None = None) -> dict[str, Any]:
     return found
 
 
-class Store(Protocol):
-    """Where a run's points are read back from."""
-
-    def points(self, run: str, metric: str) -> tuple[Sequence[int], Sequence[float]]:
-        """Steps and values of one metric, in order of steps; empty where it has none."""
-
-    def metrics(self, run: str) -> Sequence[str]:
-        """The metrics that a run has."""
-
-
-class History(Mapping[str, list[float]]):
-    """What a run has recorded so far, read back from where it is kept: a list of values for each metric.
-
-    Of a step that was recorded twice, as after going back to a checkpoint, the later value counts.
-    """
-
-    def __init__(self, run: str, store: Store) -> None:
-        self._run, self._store = run, store
-
-    def __getitem__(self, metric: str) -> list[float]:
-        steps, values = self._store.points(self._run, metric)
-        if not len(steps):
-            raise KeyError(f"{metric!r}: run {self._run} has {', '.join(self) or 'no metrics yet'}")
-        return list(values)
-
-    def steps(self, metric: str) -> list[int]:
-        """The steps of a metric's values."""
-        steps, _ = self._store.points(self._run, metric)
-        if not len(steps):
-            raise KeyError(f"{metric!r}: run {self._run} has {', '.join(self) or 'no metrics yet'}")
-        return list(steps)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._store.metrics(self._run))
-
-    def __len__(self) -> int:
-        return len(self._store.metrics(self._run))
-
-
 class RunRecorder(Recorder):
     """The recorder of one training run: what is not usual in a row of metrics is made so first, or counted."""
 
@@ -137,6 +104,9 @@ class Run(TrainingDoor):
 
     What :meth:`log` was given is kept once it has returned, also where the process is killed. Leaving the ``with``
     statement by an exception makes the run failed, with its type and message; by ``KeyboardInterrupt`` stopped.
+
+    Its curves are closed with its end: what :meth:`log` and :meth:`log_many` are given later is counted as rejected, with that
+    reason. What is learned of it afterwards is kept: :meth:`evaluate` (at its last step), :meth:`params`, events and alerts.
     """
 
     log: Callable[..., None]
@@ -169,7 +139,8 @@ class Run(TrainingDoor):
         self._part = Part(name, rank).name
         self.history = History(self._part, store)
         self.steps_behind = max(last_step, 0) if resumed else 0
-        self.summary: dict[str, Any] = {}
+        self._summary: Mapping[str, Any] = {}
+        self._over = False  # whether its curves are closed, which they are a little after its status says so
         self.fitted: Any = None
         self._params: dict[str, Any] = {}
         self._recorder, self._clock, self._batch = recorder, clock, batch
@@ -181,7 +152,7 @@ class Run(TrainingDoor):
             about = About(model, version, name, clock(), resumed)
             self._mirrors = Mirrors(also, about, self.event, synchronise=synchronise)
             put = self._mirrors.through(put, clock, lambda: self._at())
-        self.log, self._at = _log_of(put, last_step)
+        self.log, self._at, self._divert = _log_of(put, last_step)
         if self._mirrors is not None:
             self._mirrors.start()
         self._pid = os.getpid()
@@ -198,19 +169,32 @@ class Run(TrainingDoor):
         """The step of the last call of ``log``; -1 before the first."""
         return self._at()
 
+    @property
+    def summary(self) -> Any:
+        """What is to be known of the whole run, a mapping from names to values; it is kept with the run's end."""
+        return self._summary
+
+    @summary.setter
+    def summary(self, given: Mapping[str, Any]) -> None:
+        self._summary = check_mapping("summary", given, "{'best': 0.9}")
+
     def log_many(self, steps: Any, metrics: Mapping[str, Any]) -> int:
         """Record many steps at once: ``steps`` are whole numbers, ``metrics`` arrays or lists of as many numbers.
 
-        Returns the number of rows that were taken, 0 where there was no room (counted). Raises ``ValueError`` where the
-        lengths differ or it is no array of numbers.
+        Returns the number of rows that were taken: 0 where there was no room, or after the run's end (counted). Raises
+        ``ValueError`` where the lengths differ or it is no array of numbers.
         """
         import numpy as np
 
         at = np.asarray(steps)
         if at.ndim != 1 or (at.size and at.dtype.kind not in "iu"):
             raise ValueError(f"steps: must be one row of whole numbers, got shape {at.shape} of {at.dtype}")
+        if at.size and not (int(at.min()) >= _LOWEST and int(at.max()) <= _HIGHEST):
+            raise ValueError(
+                f"steps: lie in {at.min()} to {at.max()}: must lie in 64 bits, {_LOWEST} to {_HIGHEST}"
+            )
         columns: dict[str, Any] = {}
-        for metric, given in metrics.items():
+        for metric, given in check_mapping("metrics", metrics, "{'loss': [0.5, 0.25]}").items():
             values = np.asarray(given)
             if values.shape != at.shape or values.dtype.kind not in "biuf":
                 raise ValueError(
@@ -224,6 +208,9 @@ class Run(TrainingDoor):
             return 0
         if self._batch is None:
             raise ValueError("log_many: this run has no way to take batches")
+        if self._over:
+            self._recorder.reject("predictions", self._ended(), at.size)
+            return 0
         self._at(int(at[-1]))
         now, whole = self._clock(), at.astype(np.int64)
         if self._mirrors is not None:
@@ -231,8 +218,11 @@ class Run(TrainingDoor):
         return self._batch(whole, columns, now)
 
     def params(self, params: Mapping[str, Any]) -> None:
-        """Say with which parameters it trains; those said later are added to those said before."""
-        self._params |= {str(name): value for name, value in params.items()}
+        """Say with which parameters it trains; those said later are added to those said before.
+
+        Raises ``ValueError`` where it is no mapping, before anything is kept.
+        """
+        self._params |= {text_of(name): value for name, value in check_params(params).items()}
         self.event("run_params", **self._params)
 
     def event(self, kind: str, /, **detail: Any) -> None:
@@ -253,18 +243,26 @@ class Run(TrainingDoor):
         """
         said = str(level).lower()
         known = said if said in LEVELS else _LEVELS_OF.get(said)
-        more = "" if known else f" (level {_text(level)[:40]})"
-        self.event("run_alert", title=_text(title) + more, text=_text(text), level=known or "warn")
+        more = "" if known else f" (level {text_of(level)[:40]})"
+        self.event("run_alert", title=text_of(title) + more, text=text_of(text), level=known or "warn")
 
     def stop(self, reason: str = "") -> None:
         """End the run before it was through, as early stopping does; ``reason`` says why."""
         self.end("stopped", reason=reason)
 
     def end(self, status: str = "finished", **detail: Any) -> None:
-        """End the run: finished, failed or stopped. What is in :attr:`summary` is kept with it. Only the first end counts."""
+        """End the run: finished, failed or stopped. What is in :attr:`summary` is kept with it. Only the first end counts.
+
+        In a forked child nothing ends: the run is that of the process which began it.
+        """
         if status not in STATUSES:
             raise ValueError(f"status={status!r}: must be {', '.join(STATUSES)}")
         if self.status != "running":
+            return
+        if (
+            os.getpid() != self._pid
+        ):  # a forked child, such as a loader's worker: the run goes on in its parent
+            self._recorder.close()
             return
         self.status = status
         early = self._stopping
@@ -278,7 +276,26 @@ class Run(TrainingDoor):
         self.event("run_ended", status=status, summary=dict(self.summary), **detail)
         if self._mirrors is not None:
             self._mirrors.close()
+        self._over = True
+        last = self._at()
+
+        def refuse(*_: Any) -> None:
+            self._at(last)  # it has counted on
+            self._refuse(self._ended())
+
+        self._divert(refuse)
         self._recorder.close()
+
+    def _ended(self) -> str:
+        """Why a row of a curve is refused."""
+        return f"the run has ended ({self.status})"
+
+    def keep_figures(self, step: int | None, figures: Mapping[str, float]) -> None:
+        """Keep the figures of a data set; of a run that has ended at its last step, since that is the model they are of."""
+        if not self._over:
+            self.log(step, figures)
+        else:
+            self._recorder.log(figures, max(self.step, 0) if step is None else step)
 
     def __enter__(self) -> Run:
         return self
@@ -292,7 +309,7 @@ class Run(TrainingDoor):
             self.end("stopped", reason=kind.__name__)
         else:
             last = "".join(traceback.format_tb(trace, limit=-8))
-            self.end("failed", type=kind.__name__, message=_text(error)[:2000], trace=last[-8000:])
+            self.end("failed", type=kind.__name__, message=text_of(error)[:2000], trace=last[-8000:])
 
     def _left(self) -> None:
         """The interpreter ends, and nobody has said that the run does."""
@@ -301,11 +318,18 @@ class Run(TrainingDoor):
 
     def _tidy(self, given: Any, step: Any) -> tuple[dict[str, float], int] | None:
         """Values of any kind as a row: what can be kept of a call is."""
-        if isinstance(given, tuple):  # metrics, and further ones by name
-            given = {name: value for part in given for name, value in part.items()}
         at = self._step(step)
         if at is None:
             return None
+        if isinstance(given, tuple):  # metrics, and further ones by name
+            for part in given:
+                if not isinstance(part, Mapping):
+                    self._refuse(
+                        f"metrics of type {type_name(type(part))}: must be a mapping from names to numbers"
+                    )
+            given = {
+                name: value for part in given if isinstance(part, Mapping) for name, value in part.items()
+            }
         self._at(at)
         row: dict[str, float] = {}
         for metric, value in given.items():
@@ -345,8 +369,13 @@ class Run(TrainingDoor):
             _logger.debug("run %s: %s", self.name, reason)
 
 
-def _log_of(put: Callable[..., None], last_step: int) -> tuple[Callable[..., None], Callable[..., int]]:
-    """A run's ``log``, and what tells (or sets) its last step; a closure, since a method would cost half as much again."""
+def _log_of(
+    put: Callable[..., None], last_step: int
+) -> tuple[Callable[..., None], Callable[..., int], Callable[[Callable[..., None]], None]]:
+    """A run's ``log``, what tells (or sets) its last step, and what lets ``log`` end elsewhere from then on.
+
+    A closure, since a method would cost half as much again.
+    """
     last = last_step
 
     def log(step: Any = None, metrics: Any = None, **values: Any) -> None:
@@ -366,38 +395,8 @@ def _log_of(put: Callable[..., None], last_step: int) -> tuple[Callable[..., Non
             last = step
         return last
 
-    return log, at
+    def divert(other: Callable[..., None]) -> None:
+        nonlocal put
+        put = other
 
-
-def event_text(kind: str, version: str, step: int, detail: Mapping[str, Any]) -> str:
-    """An event as the JSON text that is recorded of it; over 64 KiB its long details are cut, and it says so.
-
-    >>> event_text("checkpoint", "3", 7, {"path": "a.pt"})
-    '{"kind": "checkpoint", "version": "3", "step": 7, "detail": {"path": "a.pt"}}'
-    """
-    document = {"kind": str(kind), "version": version, "step": step, "detail": detail}
-    text = json.dumps(document, default=_plainly)
-    if len(text.encode()) > TEXT_BYTES_MAX:
-        document["detail"] = {name: _cut(value) for name, value in detail.items()} | {"cut": True}
-        text = json.dumps(document, default=_plainly)
-    return text
-
-
-def _plainly(value: Any) -> Any:
-    """A value that JSON does not know: a number as a number, anything else as its text."""
-    try:
-        return number_of(value)
-    except Rejected:
-        return [*value] if isinstance(value, (set, frozenset, tuple)) else _text(value)[:2000]
-
-
-def _text(value: object) -> str:
-    try:
-        return str(value)
-    except Exception:  # noqa: BLE001 - a __str__ of the user's
-        return f"<{type(value).__name__}>"
-
-
-def _cut(value: Any) -> Any:
-    text = value if isinstance(value, str) else json.dumps(value, default=_plainly)
-    return value if len(text) <= 2000 else f"{text[:2000]}... ({len(text):,} characters)"
+    return log, at, divert

@@ -80,9 +80,11 @@ def check(location: str, model: str) -> Health:
     Where another process is at work on the lake, its round is waited for.
     """
     lake = open_lake(location, model)
-    for name in (model, *kin_of(lake, model)):
+    trainings = [runs_of(model)] if runs_of(model) in lake.models() else []
+    for name in (model, *kin_of(lake, model), *trainings):
         visit(lake, name)
-    return health_with_kin(lake, model, lake_ingest.now_of(time.time()))
+    now = lake_ingest.now_of(time.time())
+    return run_alerts.with_last_run(health_with_kin(lake, model, now), lake, now)
 
 
 def visit(lake: Lake, model: str) -> None:

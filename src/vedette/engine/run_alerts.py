@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import logging
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -23,15 +23,17 @@ from vedette.engine import alerts
 from vedette.engine.run_diagnosis import diagnose_runs, finding_words
 from vedette.engine.run_records import BROKEN, DIAGNOSED, RunRecord, alive, merged, tell
 from vedette.lake.tables import UTC, Lake, ModelTables
-from vedette.records import RUN, Alert, AlertState, Status
+from vedette.records import RUN, Alert, AlertState, Health, Status
 from vedette.strategy.training import Finding
 
-__all__ = ["advance", "due"]
+__all__ = ["advance", "due", "last_run_note", "with_last_run"]
 
 log = logging.getLogger("vedette")
 
 _KINDS = ("run_started", "run_resumed", "run_ended", "run_alert", DIAGNOSED)
 _FRESH = timedelta(days=1)  # a run that ended before is no news any more
+_BROKE = {"failed": "failed", "killed": "was killed"}
+_WORDS_MAX = 300  # of a reason that stands in a line
 _AT_ONCE = 20  # runs that are diagnosed in one round; the others in the next ones
 
 
@@ -49,6 +51,37 @@ def due(tables: ModelTables, now: datetime) -> bool:
     """True where there is something to write: a process that is gone, a silence that ended, a run that is not diagnosed."""
     told = _Told(tables, now)
     return bool(told.undiagnosed() or told.steps())
+
+
+def with_last_run(health: Health, lake: Lake, now: datetime) -> Health:
+    """A model's health with a note where its last training went wrong, which changes no verdict."""
+    note = last_run_note(lake, health.model, now)
+    return health if note is None else replace(health, notes=(*health.notes, note))
+
+
+def last_run_note(lake: Lake, model: str, now: datetime) -> str | None:
+    """A line where the last run of a model failed, was killed, or has an ``ALARM`` of the diagnoses; None where all is well.
+
+    The last is the one that began last; of one that goes on nothing is said. It is as the last round left it.
+    """
+    own = f"{model}.{RUN}"
+    if own not in lake.models():
+        return None
+    told = _Told(lake.model(own), now)
+    begun = [one for one in told.runs.values() if one.started is not None]
+    if not begun:
+        return None
+    last = max(begun, key=lambda one: (str(one.started), one.name))
+    where = f"vedette run {model} {last.name}"
+    why = (last.reason or "no reason was given")[:_WORDS_MAX]
+    if last.status in BROKEN:
+        return f"training: the last run, {last.name}, {_BROKE[last.status]}: {why} ({where})"
+    _, detail = told.findings.get(last.name, (None, {}))
+    grave = [one for one in detail.get("findings", ()) if one.get("verdict") == Status.ALARM]
+    if not grave or detail["ending"] != told.ending(last.name):
+        return None
+    names = ", ".join(str(one["diagnosis"]) for one in grave)
+    return f"training: the last run, {last.name}, {last.status} with ALARM {names}: {grave[0]['evidence']} ({where})"
 
 
 class _Told:

@@ -122,20 +122,21 @@ def _of_rows(kept: Kept, events: pl.DataFrame, earlier: Sequence[str]) -> dict[s
         for one in _details(events, "evaluated")
         if one.get("row_losses")
     }
+    found: dict[
+        str, Any
+    ] = {}  # of the first set that was evaluated, also where nothing is there to be compared with
     for split in ("test", "validation"):
         one = own.get(split)
         if one is None:
             continue
+        mine = {key: np.array(one[key], dtype=np.float64) for key in ("row_losses", "row_counts")}
+        found = found or mine
         for name in reversed(earlier):
             others = _details(kept.events.filter(pl.col("name") == name), "evaluated")
             same = [other for other in others if all(other.get(key) == one[key] for key in _SAME_ROWS)]
             if same:
-                return {
-                    "row_losses": np.array(one["row_losses"], dtype=np.float64),
-                    "last_row_losses": np.array(same[-1]["row_losses"], dtype=np.float64),
-                    "row_counts": np.array(one["row_counts"], dtype=np.float64),
-                }
-    return {}
+                return {**mine, "last_row_losses": np.array(same[-1]["row_losses"], dtype=np.float64)}
+    return found
 
 
 def _curve(kept: Kept, run: str, name: str) -> tuple[np.ndarray, np.ndarray]:

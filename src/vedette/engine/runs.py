@@ -114,6 +114,9 @@ def _last(kept: Kept, columns: Sequence[str]) -> dict[str, dict[str, Any]]:
 
 def points(lake: Lake, model: str, run: str, metric: str, n: int = 2000) -> pl.DataFrame:
     """A curve in at most ``n`` buckets of steps; see :meth:`vedette.Monitor.points`."""
+    for name, one in (("run", run), ("metric", metric)):
+        if not isinstance(one, str):
+            raise ValueError(f"{name}={one!r}: must be a name")
     kept = read(lake, runs_of(model))
     frame = kept.curve(run, metric)
     if frame.is_empty():

@@ -156,7 +156,8 @@ def _wide(rows: pl.DataFrame, known: Sequence[str]) -> pl.DataFrame:
         return pl.DataFrame(schema=SCHEMAS["points"])
     folded = {name.casefold(): name for name in known}
     own = {"version", "id", "time", "received", "prediction", "_producer", "_sequence"}
-    metrics = [name for name in rows.columns if name not in own and rows.schema[name] == pl.Float64]
+    schema = rows.schema  # made anew each time it is asked for, which thousands of metrics would feel
+    metrics = [name for name, kind in schema.items() if name not in own and kind == pl.Float64]
     return rows.select(
         pl.col("version").alias("run"),
         pl.col("prediction").cast(pl.Int64).alias("step"),

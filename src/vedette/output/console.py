@@ -153,6 +153,8 @@ def print_health(health: Health, *, as_json: bool = False) -> None:
         console.print(
             Text.assemble(("OK      ", "green"), f"{len(quiet)} more: {visible(names, 900)}"), highlight=False
         )
+    for note in health.notes:
+        console.print(Text(visible(note, 900)), highlight=False, soft_wrap=True)
     if health.guarantee:  # the last line says which guarantee stands and why, the rest what was found
         console.print(Text(f"{health.guarantee[-1]} ({health.guarantee[-2]})", "dim"), highlight=False)
 

@@ -123,7 +123,9 @@ def _figures(summary: Summary, metrics: Sequence[str] | None, level: float) -> d
         for name, one in STATISTICS.items()
         if kind in one.kinds and not one.needs_reference and name not in _NOT_OF_A_SET
     ]
-    odd = sorted(set(metrics or ()) - set(known))
+    if isinstance(metrics, str):
+        raise ValueError(f"metrics={metrics!r}: must be a list of names, such as [{metrics!r}]")
+    odd = sorted(set(metrics or ()) - set(known), key=str)
     if odd:
         raise ValueError(f"metrics: {odd[0]!r}: must be of {', '.join(known)}")
     found: dict[str, Value] = {}

@@ -86,8 +86,8 @@ def thin(steps: np.ndarray, values: np.ndarray, n: int) -> Thinned:
         raise ValueError(
             f"steps, values: must be one row each of one length, got {steps.shape}, {values.shape}"
         )
-    if n < 1:
-        raise ValueError(f"n={n}: must be 1 or more buckets")
+    if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
+        raise ValueError(f"n={n!r}: must be a whole number of buckets, 1 or more")
     if not len(steps):
         whole, real = np.zeros(0, dtype=np.int64), np.zeros(0)
         return Thinned(0, whole, whole, whole, real, real, real, real, real, whole, whole, whole)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from vedette.capture.arguments import check_mapping
 from vedette.capture.training.nan_events import NanEvents
 from vedette.capture.training.protocol import TrainingRun
 from vedette.capture.training.stopping import EarlyStopping
@@ -48,6 +49,8 @@ class Iterations:
         step: int,
         early_stopping: EarlyStopping | None = None,
     ) -> None:
+        if names is not None:
+            check_mapping("names", names, "{'validation_0': 'val'}")
         self._run, self._names, self._base = run, names, step
         self._stopping = early_stopping
         self._step = -1
@@ -86,7 +89,6 @@ class Iterations:
         for name, value in row.items():
             if self._nan.loss(step, value):
                 self.told.say("nan", f"{name} is {value}")
-        self._nan.fine = step if not self._nan.loss_told else self._nan.fine
         if self._stopping is not None:
             self._stopping.see(step, row)
             self._step = step

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from vedette.capture.arguments import check_mapping, shown
 from vedette.capture.training.protocol import TrainingRun
 from vedette.capture.training.savers import saver_named, saver_of
 from vedette.capture.training.told import need
@@ -61,6 +62,8 @@ class Checkpoints:
         best: str = "min",
         keep: int = 3,
     ) -> None:
+        if not isinstance(by, str) or not by:
+            raise ValueError(f"by={by!r}: must name a figure, such as val_loss")
         if best not in ("min", "max"):
             raise ValueError(f"best={best!r}: must be min or max")
         if isinstance(keep, bool) or not isinstance(keep, int) or keep < 1:
@@ -113,10 +116,9 @@ class Checkpoints:
         ``optimizer`` is one of ``torch.optim``, whose state is kept beside. Raises ``TypeError`` for a model that has no format,
         ``OSError`` where the folder cannot be written.
         """
-        if isinstance(step, bool) or not isinstance(step, int) or step < 0:
-            raise ValueError(f"step={step!r}: must be a whole number, 0 or more")
+        _check_step(step)
         saver = saver_of(model)
-        known = self._figures() if figures is None else {name: float(one) for name, one in figures.items()}
+        known = self._figures() if figures is None else _numbers(figures)
         value = known.get(self._by, math.nan)
         broken = [name for name in (self._by, "loss") if name in known and not math.isfinite(known[name])]
         if broken or not saver.finite(model):
@@ -144,9 +146,14 @@ class Checkpoints:
     def load(self, checkpoint: Checkpoint | str | Path, model: Any = None, *, optimizer: Any = None) -> Any:
         """The model of a checkpoint, after its files were compared with their SHA-256.
 
-        PyTorch's weights are put into ``model``; the others come as they were saved. Raises ``DataError`` where a file is missing
-        or not what was written.
+        PyTorch's weights are put into ``model``; the others come as they were saved. In a run that was resumed what is made
+        afterwards (``run.watch``, ``run.callback("keras")``, :meth:`keras`) counts on from the checkpoint's step. Raises
+        ``DataError`` where a file is missing or not what was written.
         """
+        if not isinstance(checkpoint, Checkpoint | str | os.PathLike):
+            raise ValueError(
+                f"checkpoint={shown(checkpoint)}: must be one of these checkpoints, or its folder"
+            )
         path = checkpoint.path if isinstance(checkpoint, Checkpoint) else Path(checkpoint)
         content = self._content(path)
         for name, one in content["files"].items():
@@ -155,27 +162,28 @@ class Checkpoints:
                 raise DataError(
                     f"{file}: is missing, or is not what was written (SHA-256 {one['sha256'][:12]}...)"
                 )
+        if optimizer is not None and "optimizer.pt" not in content["files"]:
+            raise DataError(
+                f"{path}: was saved without an optimizer: must be one of save(..., optimizer=...)"
+            )
         saver = saver_named(content["format"])
         found = saver.read(path / saver.file, model)
         if optimizer is not None:
             optimizer.load_state_dict(need("torch").load(path / "optimizer.pt", weights_only=True))
+        if getattr(self._run, "steps_behind", 0) and content.get("run") == self._run.name:
+            self._run.steps_behind = int(content["step"])  # type: ignore[attr-defined] # of a run, which it has
         return found
 
-    def keras(self) -> Any:
-        """A Keras callback that saves after each epoch, and stops the training where a number is none."""
-        base: Any = need("keras").callbacks.Callback
-        checkpoints = self
+    def keras(self, *, step: int | None = None) -> Any:
+        """A Keras callback that saves after each epoch, and stops the training where a number is none.
 
-        class Saving(base):  # type: ignore[misc] # Keras ships no types
-            """Saves the model with the epoch's figures, at the number of epochs."""
+        Its steps are batches, as those of ``run.callback("keras")`` are. ``step`` is how many a training that goes on has behind
+        it: by default, of a run that was resumed, those of the checkpoint that was loaded, else of the run's last row.
+        """
+        from vedette.capture.training.keras_saving import saving
 
-            def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-                figures = {name: float(one) for name, one in (logs or {}).items()}
-                checkpoints.save(self.model, epoch + 1, figures)
-                if checkpoints.stop:
-                    self.model.stop_training = True
-
-        return Saving()
+        behind = getattr(self._run, "steps_behind", 0) if step is None else step
+        return saving(self._run, self, _check_step(behind))
 
     # --- files ------------------------------------------------------------------------------------------------
 
@@ -288,6 +296,24 @@ class Checkpoints:
         except (DataError, KeyError, TypeError, ValueError) as error:
             self._run.event("checkpoint_unreadable", path=str(file.parent), reason=str(error)[:200])
             return None
+
+
+def _check_step(step: Any) -> int:
+    """A number of steps, or ``ValueError`` saying what it may be."""
+    if isinstance(step, bool) or not isinstance(step, int) or step < 0:
+        raise ValueError(f"step={step!r}: must be a whole number, 0 or more")
+    return step
+
+
+def _numbers(figures: Any) -> dict[str, float]:
+    """Figures by name as floats; ``ValueError`` where one is no number."""
+    found = {}
+    for name, one in check_mapping("figures", figures, "{'val_loss': 0.3}").items():
+        try:
+            found[str(name)] = float(one)
+        except (TypeError, ValueError):
+            raise ValueError(f"figures[{name!r}]={shown(one)}: must be a number") from None
+    return found
 
 
 def _sha256(path: Path) -> str:

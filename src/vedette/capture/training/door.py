@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -126,6 +126,10 @@ class TrainingDoor:
         losses of 200 groups of rows, by which another run on the same rows is compared with this one. What labels, predictions
         and ``probability`` may be is said in ``statistics.evaluation.evaluate``; ``ValueError`` for what they cannot.
         """
+        if not isinstance(split, str) or not split:
+            raise ValueError(f"split={split!r}: must name a set of rows, such as val or test")
+        if step is not None and (isinstance(step, bool) or not hasattr(step, "__index__")):
+            raise ValueError(f"step={step!r}: must be a whole number, or left out")
         found, facts = self._tools("evaluate").evaluate(
             y_true, y_pred, probability=probability, task=task, classes=classes, metrics=metrics, level=level
         )
@@ -136,10 +140,14 @@ class TrainingDoor:
                     {f"{split}_{name}": value, f"{split}_{name}_low": low, f"{split}_{name}_high": high}
                 )
         if row:
-            self._run().log(step, **row)
+            self.keep_figures(step, row)
         detail = {name: {"n": n, "reason": reason} for name, (_, _, _, n, reason) in found.items()}
         self._run().event("evaluated", split=split, level=level, figures=detail, **facts)
         return found
+
+    def keep_figures(self, step: int | None, figures: Mapping[str, float]) -> None:
+        """Keep the figures of a data set at a step, by default that after the last."""
+        self._run().log(step, **figures)
 
     def data(
         self,
@@ -192,8 +200,8 @@ class TrainingDoor:
         """
         from vedette.capture.training.checkpoints import Checkpoints
 
-        if "best" not in arguments and self.tools is not None:
-            by = arguments.get("by", "val_loss")
+        by = arguments.get("by", "val_loss")
+        if "best" not in arguments and self.tools is not None and isinstance(by, str):
             arguments["best"] = "max" if self.tools.larger_is_better(by) else "min"
         return Checkpoints(self._run(), folder, **arguments)
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
+from vedette.capture.arguments import check_mapping
 from vedette.capture.rejected import type_name
 from vedette.capture.training.protocol import TrainingRun
 from vedette.capture.training.stopping import EarlyStopping
@@ -45,6 +46,8 @@ def fit(
     keeps checkpoints and the weights can be. Of Lightning ``trainer=`` is needed; a Trainer of transformers has its data
     already. Raises ``TypeError`` for what is none of the models that are known.
     """
+    if "watched" in arguments:
+        check_mapping("watched", arguments["watched"], "{'every': 10}")
     classes = {
         (one.__module__.partition(".")[0], one.__qualname__.rpartition(".")[2]) for one in type(model).__mro__
     }

@@ -147,7 +147,7 @@ class _Watching:
             self._close(batch, now)
             now = time.perf_counter()
         before = self._base + batch
-        self._due = self._hits(before + self._stride) or self._nan.fine is None
+        self._due = self._hits(before + self._stride) or not self._nan.looked
         if self._due and self._weights:
             self.told.guarded("weights", self._look)
             now = time.perf_counter()
@@ -193,8 +193,9 @@ class _Watching:
 
             self.told.guarded("weights", self._layers.after, arrived)
         self._log_waiting()  # after the layers: where the first one is known, the loss that follows is no news
-        if self._nan.fine is None:
-            self._nan.fine = step - 1
+        self._nan.looked = (
+            True  # where there are no layers too: the first step is looked at, and then each in ``every``
+        )
         times: dict[str, float] = {}
         if len(self._steps) > 1:  # the first call of a backend compiles
             times["step_s"] = median(self._steps)

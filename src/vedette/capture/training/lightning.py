@@ -9,7 +9,7 @@ from vedette.capture.training.protocol import TrainingRun
 from vedette.capture.training.stopping import EarlyStopping
 from vedette.capture.training.told import Told, need
 from vedette.capture.training.torch import TorchWatch
-from vedette.capture.training.torch_modules import rows_in
+from vedette.capture.training.torch_modules import check_watch, rows_in, within_copies
 
 __all__ = ["callback"]
 
@@ -32,6 +32,7 @@ def callback(
     ``early_stopping`` (``run.early_stopping``) ends the training after a validation, or an epoch without one.
     """
     lightning = _loaded()
+    check_watch(every, timed_every, activations)
     base: Any = lightning.Callback
     told = Told(run, "lightning")
     options = {
@@ -56,7 +57,7 @@ def callback(
             told.guarded("stages", watching.stage, "forward_ends")
 
         def on_after_backward(self, *_: Any) -> None:
-            told.guarded("stages", watching.stage, "backward_ends")
+            told.guarded("stages", watching.stage, "pass_ends")
 
         def on_train_batch_end(self, trainer: Any, *_: Any) -> None:
             told.guarded("metrics", watching.batch_ends, trainer)
@@ -130,6 +131,7 @@ class _Watching:
             optimizers[0] if optimizers else None,
             step=trainer.global_step,
             marks_stages=False,
+            replicated=within_copies(trainer.strategy.model) is not None,
             **self._options,
         )
 

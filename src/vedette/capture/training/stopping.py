@@ -81,6 +81,8 @@ class EarlyStopping:
     ) -> None:
         if not isinstance(by, str) or not by:
             raise ValueError(f"by={by!r}: must name a figure, such as val_loss")
+        if larger is not None and not isinstance(larger, bool):
+            raise ValueError(f"larger={larger!r}: must be True, False, or None where the name tells")
         if isinstance(patience, bool) or not isinstance(patience, int) or patience < 4:
             raise ValueError(f"patience={patience!r}: must be a whole number, 4 evaluations or more")
         if isinstance(useful, bool) or not isinstance(useful, int | float) or not 0 <= useful < math.inf:

@@ -17,13 +17,14 @@ from vedette.capture.training.torch_activations import Activations
 from vedette.capture.training.torch_modules import (
     Hook,
     architecture,
+    check_watch,
     is_compiled,
     is_compiled_in_place,
     is_sharded,
     learning_rates,
     own_optimizer,
-    replicated,
     rows_in,
+    within_copies,
 )
 from vedette.capture.training.torch_parameters import ParameterFigures, named_layers
 from vedette.capture.training.torch_pending import Pending
@@ -42,7 +43,9 @@ class TorchWatch:
     ``updates_bytes_max``: of larger modules no copy is made for ``update_ratio``. ``name`` stands before the names of layers,
     for a second module of the same run. ``step`` is the number of steps that a training which goes on has behind it, and
     counts on as the optimizer does. With ``marks_stages`` False no hook of the module tells its stages: its trainer, which may
-    call another method than the module itself, calls :meth:`stage`. ``told`` says what could not be watched, and why.
+    call another method than the module itself, calls :meth:`stage`. ``replicated`` says whether each rank holds a copy of all
+    weights and waits for the others' gradients: by default where DistributedDataParallel is in or around what is given, which a
+    trainer that wraps the module itself does not show. ``told`` says what could not be watched, and why.
 
     Raises ``TypeError`` where the module or the optimizer is none of PyTorch's, ``ValueError`` for numbers that cannot be.
     """
@@ -61,14 +64,14 @@ class TorchWatch:
         name: str = "",
         step: int = 0,
         marks_stages: bool = True,
+        replicated: bool | None = None,
     ) -> None:
         torch = need("torch")
         if not isinstance(module, torch.nn.Module):
             raise TypeError(f"watch: module of type {type(module).__name__}: must be a torch.nn.Module")
-        for label, value, least in (("every", every, 1), ("timed_every", timed_every, 1), ("step", step, 0)):
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise ValueError(f"{label}={value!r}: must be a whole number, {least} or more")
+        check_watch(every, timed_every, activations, step)
         self._torch, self._run, self._module = torch, run, module
+        self._tensor = torch.Tensor
         self._marks_stages = marks_stages
         self._optimizer = None if optimizer is None else own_optimizer(torch, optimizer)
         self._every, self._timed_every = every, timed_every
@@ -80,14 +83,16 @@ class TorchWatch:
         self._marked: Any = None
         self._first: Any = None
         self._compiling = torch.compiler.is_compiling
+        self._next = 0
         self._closed = self._looking = self._due = self._timed = self._late = False
         first = next(module.parameters(), None)
         self._home = first.device if first is not None else torch.device("cpu")
         event = torch.cuda.Event if self._home.type == "cuda" else None
-        inner = replicated(module)
+        inner = within_copies(module)
+        self._replicated = inner is not None if replicated is None else replicated
         # what it does before and after the module's own pass is waiting for the other ranks
         self._staged = module if inner is None else inner
-        self._times = StepTimes(event, synchronises=inner is not None)
+        self._times = StepTimes(event, synchronises=self._replicated)
         self._marks: list[tuple[int, dict[str, float], StageMarks]] = []
         self._pending = Pending(torch, lambda reason: self._told.say("figures", reason))
         self._figures = ParameterFigures(torch, updates_bytes_max, self._told.say)
@@ -95,7 +100,10 @@ class TorchWatch:
         self._activations: Activations | None = None
         self._compiled = is_compiled(module)
         self._nan = NanEvents(run, self._prefix)
-        self._told.guarded("architecture", lambda: run.event("architecture", **architecture(module)))
+        self._told.guarded(
+            "architecture",
+            lambda: run.event("architecture", **architecture(module, replicated=self._replicated)),
+        )
         if is_sharded(module):
             self._told.say("parameters", "the module is sharded (FSDP): each rank has a part of it alone")
             self._patterns = []
@@ -131,9 +139,11 @@ class TorchWatch:
 
     def _plan(self) -> None:
         """Put on the module the hooks that the next step needs."""
-        self._due = (self.step + 1) % self._every == 0 or self._nan.fine is None
+        self._due = (self.step + 1) % self._every == 0 or not self._nan.looked
         self._timed = self._to_be_timed()
         self._looking = self._due or self._timed
+        if not self._looking:
+            self._next = self._next_looked_at(self.step + 1)
         if self._looking and self._optimizer is not None:
             self._stage_handles.append(self._optimizer.register_step_pre_hook(self._before))
         if self._due and self._activations is not None:
@@ -146,8 +156,13 @@ class TorchWatch:
         # half-way between the steps whose gradients are looked at: hooks within the module would be timed too
         return (self.step + 1) % self._timed_every == self._timed_every // 2
 
+    def _next_looked_at(self, step: int) -> int:
+        """The first step from one on that is looked at or timed."""
+        timed = (self._timed_every // 2 - step) % self._timed_every
+        return step + min(-step % self._every, timed)
+
     def stage(self, mark: str, samples: int = 0) -> None:
-        """A trainer says that ``forward_begins``, ``forward_ends`` or ``backward_ends``; only steps that are timed take note."""
+        """A trainer says that ``forward_begins``, ``forward_ends`` or ``pass_ends``; only steps that are timed take note."""
         if not self._timed or self._closed:
             return
         if mark == "forward_begins":
@@ -157,6 +172,8 @@ class TorchWatch:
 
     def _attach_stages(self) -> None:
         if not self._marks_stages:
+            if self._replicated:  # the trainer says only when all ranks' gradients are there
+                self._attach_first()
             return
         if is_compiled_in_place(self._staged):
             self._told.say(
@@ -167,6 +184,10 @@ class TorchWatch:
                 self._staged.register_forward_pre_hook(Hook(self._forward_begins), with_kwargs=True),
                 self._staged.register_forward_hook(Hook(self._forward_ends)),
             ]
+        self._attach_first()
+
+    def _attach_first(self) -> None:
+        """Have the first parameter, which a backward pass comes to last, tell when this rank's own gradients are there."""
         if self._first is None or not self._first.requires_grad:
             self._first = next((one for one in self._module.parameters() if one.requires_grad), None)
         first = self._first
@@ -277,7 +298,7 @@ class TorchWatch:
             self.step += 1
             if self._looking:
                 self._looked(optimizer)
-            elif (self.step + 1) % self._every and not self._to_be_timed():
+            elif self.step + 1 < self._next:
                 return
             else:
                 self._plan()
@@ -305,7 +326,7 @@ class TorchWatch:
         figures, step = self._figures, self.step
         scalars, outputs = self._activations.taken() if self._activations is not None else ([], None)
         if self._capturing() or not (figures.scalars or scalars):
-            self._nan.fine = self.step if self._nan.fine is None else self._nan.fine
+            self._nan.looked = True
             return
         with self._torch.no_grad():
             if self._late:
@@ -323,7 +344,7 @@ class TorchWatch:
 
         own, figures.scalars = figures.scalars, []
         self._figures = ParameterFigures(self._torch, figures._most, self._told.say)
-        self._nan.fine = step - 1 if self._nan.fine is None else self._nan.fine
+        self._nan.looked = True  # on a device the figures come later
         self._pending.ask([*own, *scalars], arrived)
 
     def _named(self, key: str) -> str:
@@ -351,34 +372,38 @@ class TorchWatch:
         once. A metric called ``loss`` or ``batch/loss`` that is NaN or infinite makes the next step one that is looked at.
         """
         try:
-            self._log(metrics)
+            later = False
+            for name, value in metrics.items():
+                if value.__class__ is not float and isinstance(value, self._tensor):
+                    if value.is_cpu:
+                        metrics[name] = value.item()
+                    else:
+                        later = True
+            if later:
+                self._log_later(metrics)
+            else:
+                step = self.step
+                self._run.log(step, **metrics)
+                loss = metrics["loss"] if "loss" in metrics else metrics.get("batch/loss")
+                if loss is not None and self._nan.loss(step, loss):
+                    self._look_closer()
         except Exception as error:  # noqa: BLE001 - the training must not feel it
             self._told.failed("metrics", error)
 
-    def _log(self, metrics: dict[str, Any]) -> None:
-        later = {}
-        for name, value in metrics.items():
-            if isinstance(value, self._torch.Tensor):
-                if value.is_cpu:
-                    metrics[name] = value.item()
-                else:
-                    later[name] = value.detach()
+    def _log_later(self, metrics: dict[str, Any]) -> None:
+        later = {name: one.detach() for name, one in metrics.items() if isinstance(one, self._tensor)}
         step = self.step
-        if not later:
-            self._run.log(step, **metrics)
-            self._look_closer(metrics)
-            return
 
         def arrived(values: list[float]) -> None:
             found = {**metrics, **dict(zip(later, values, strict=True))}
             self._run.log(step, **found)
-            self._look_closer(found)
+            if self._nan.loss(step, found.get("loss", found.get("batch/loss"))):
+                self._look_closer()
 
         self._pending.ask([one.reshape(()) for one in later.values()], arrived)
 
-    def _look_closer(self, metrics: Mapping[str, Any]) -> None:
-        if not self._nan.loss(self.step, metrics.get("loss", metrics.get("batch/loss"))):
-            return
+    def _look_closer(self) -> None:
+        """A loss was none for the first time: look at the next step."""
         if self._due or self._closed or self._optimizer is None:
             return
         self._due = True

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from vedette.capture.arguments import check_mapping
 from vedette.capture.training.agreed import any_rank, trains_with_others
 from vedette.capture.training.checkpoints import Checkpoints
 from vedette.capture.training.protocol import TrainingRun
@@ -49,6 +50,8 @@ def fit(
     for name, value in (("epochs", epochs), ("batch_size", batch_size)):
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise ValueError(f"{name}={value!r}: must be a whole number, 1 or more")
+    if metrics is not None:
+        check_mapping("metrics", metrics, "{'accuracy': function}")
     home = next((one.device for one in module.parameters()), torch.device("cpu"))
     data = _Data(torch, x, y, batch_size, shuffle, seed, home)
     held = None if validation_data is None else _Data(torch, *validation_data, batch_size, False, seed, home)

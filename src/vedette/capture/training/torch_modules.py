@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from vedette.capture.arguments import check_mapping
 from vedette.capture.training.torch_parameters import layer_of
 
 __all__ = [
     "Hook",
     "architecture",
+    "check_watch",
     "is_compiled",
     "is_compiled_in_place",
     "is_sharded",
     "learning_rates",
     "own_optimizer",
-    "replicated",
     "rows_in",
+    "within_copies",
 ]
 
 _LAYERS_TOLD = 500  # of an architecture; a list of more is nothing that anybody reads
@@ -43,10 +45,11 @@ def _nothing(*_: Any) -> None:
     """Does nothing."""
 
 
-def architecture(module: Any) -> dict[str, Any]:
+def architecture(module: Any, *, replicated: bool = False) -> dict[str, Any]:
     """The layers of a module with their kinds and parameters, and how many parameters there are in all.
 
-    The first 500 layers are told; ``layers_left_out`` is the number of the others.
+    The first 500 layers are told; ``layers_left_out`` is the number of the others. ``replicated`` is told where each rank of a
+    distributed training has a copy of it.
     """
     layers = []
     for path, layer in module.named_modules():
@@ -65,10 +68,19 @@ def architecture(module: Any) -> dict[str, Any]:
         "model": type(module).__name__,
         "parameters": sum(one.numel() for one in every),
         "trained_parameters": sum(one.numel() for one in every if one.requires_grad),
-        **({"replicated": True} if replicated(module) is not None else {}),
+        **({"replicated": True} if replicated else {}),
         "layers": layers[:_LAYERS_TOLD],
         "layers_left_out": max(len(layers) - _LAYERS_TOLD, 0),
     }
+
+
+def check_watch(every: Any, timed_every: Any, activations: Any, step: Any = 0) -> None:
+    """Raise ``ValueError`` for arguments of a watch that cannot be; a callback asks when it is made, before it is called."""
+    for label, value, least in (("every", every, 1), ("timed_every", timed_every, 1), ("step", step, 0)):
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            raise ValueError(f"{label}={value!r}: must be a whole number, {least} or more")
+    if not isinstance(activations, bool):
+        check_mapping("activations", activations, "{'fc1': 'relu'} (or True, or False)")
 
 
 def own_optimizer(torch: Any, optimizer: Any) -> Any:
@@ -101,7 +113,7 @@ def is_sharded(module: Any) -> bool:
     return any(type(one).__name__ == "FullyShardedDataParallel" for one in module.modules())
 
 
-def replicated(module: Any) -> Any:
+def within_copies(module: Any) -> Any:
     """The module within DistributedDataParallel, of which each rank has a copy; None where it is not wrapped so."""
     for one in module.modules():
         if type(one).__name__ == "DistributedDataParallel":

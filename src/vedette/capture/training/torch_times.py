@@ -23,7 +23,8 @@ class StepTimes:
     included; ``optimizer_s`` is the optimizer's step without the passes that its closure makes.
 
     With ``synchronises``, of a module whose gradients are averaged over ranks, ``sync_s`` is from when the last gradient of this
-    rank is there to the optimizer's step: the waiting for the other ranks, and what the loop does with gradients.
+    rank is there to the optimizer's step: the waiting for the other ranks, and what the loop does with gradients. Where a trainer
+    tells when the pass has ended for all (:meth:`pass_ends`) it is until then: the waiting alone.
 
     ``event`` makes a mark in the stream of a device; without it marks are readings of the clock.
     """
@@ -82,6 +83,18 @@ class StepTimes:
         self._open["data_s"] = now
         if self._synchronises:
             self._open["sync_s"] = now
+
+    def pass_ends(self) -> None:
+        """A trainer's backward pass has ended, with the waiting for other ranks that is within it."""
+        if "backward_s" in self._open:  # nobody told when the own gradients were there
+            self.backward_ends()
+            self._open.pop("sync_s", None)
+            return
+        now = self.mark()
+        waited = self._open.pop("sync_s", None)
+        if waited is not None:
+            self._parts.append(("sync_s", waited, now))
+            self._open["data_s"] = now
 
     def leave_data_out(self) -> None:
         """What goes on is no loading of data, such as a validation between two steps."""

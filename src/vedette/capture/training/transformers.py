@@ -10,6 +10,7 @@ from vedette.capture.training.protocol import TrainingRun
 from vedette.capture.training.stopping import EarlyStopping
 from vedette.capture.training.told import Told, need
 from vedette.capture.training.torch import TorchWatch
+from vedette.capture.training.torch_modules import check_watch
 
 __all__ = ["callback"]
 
@@ -34,6 +35,7 @@ def callback(
     ``early_stopping`` (``run.early_stopping``) ends the training.
     """
     transformers = need("transformers")
+    check_watch(every, timed_every, activations)
     base: Any = transformers.TrainerCallback
     told = Told(run, "transformers")
     options = {
@@ -107,7 +109,12 @@ class _Watching:
             else {}
         )
         self.watch = TorchWatch(
-            self._run, kwargs["model"], kwargs.get("optimizer"), step=state.global_step, **self._options
+            self._run,
+            kwargs["model"],
+            kwargs.get("optimizer"),
+            step=state.global_step,
+            replicated=_replicated(args),
+            **self._options,
         )
 
     def _logs(self, state: Any) -> bool:
@@ -124,6 +131,13 @@ class _Watching:
         """The training has ended."""
         if self.watch is not None:
             self.watch.close()
+
+
+def _replicated(args: Any) -> bool:
+    """Whether each rank has a copy of all weights: the trainer wraps the model itself, and shows what is within."""
+    mode = getattr(getattr(args, "parallel_mode", None), "value", "")
+    others = ("fsdp", "deepspeed", "parallelism_config")
+    return mode == "distributed" and not any(getattr(args, name, None) for name in others)
 
 
 def _named(name: str) -> str:

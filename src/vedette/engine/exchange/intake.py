@@ -11,7 +11,7 @@ from vedette import config
 from vedette.capture.metrics import column_of
 from vedette.capture.mirrors import Event
 from vedette.capture.recorder import Recorder
-from vedette.capture.runs import event_text
+from vedette.capture.run_events import event_text
 from vedette.engine import cycle
 from vedette.engine.runs import runs_of
 from vedette.errors import IngestError

@@ -6,6 +6,8 @@ Names and evidence come from outside: what cannot be seen is shown as a mark, so
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Callable, Hashable, Iterable
 from datetime import datetime
 from typing import Any
 
@@ -13,10 +15,11 @@ from vedette.output.links import alert_url, model_url
 from vedette.output.names import visible
 from vedette.records import Alert, AlertState, Notice, Status
 
-__all__ = ["body", "document", "line", "text", "title"]
+__all__ = ["body", "document", "groups", "line", "text", "title"]
 
 NAMED_MAX = 3
 ALERTS_MAX = 20
+_NUMBER = re.compile(r"\d[\d.,e+-]*")
 _TOLD = ("id", "watch", "segment", "state", "opened", "closed", "evidence", "by", "reason")
 _WORD = {
     AlertState.FIRING: "ALARM",
@@ -47,15 +50,33 @@ def title(notice: Notice) -> str:
 
 
 def text(notice: Notice) -> str:
-    """The notice for people: the title, and a line or two for each alert."""
+    """The notice for people: the title, and a line or two for each alert.
+
+    Where they are many, those whose words differ by numbers alone are told by the first few and the count of the others; what
+    is rare comes first.
+    """
     lines = [title(notice)]
-    for one in notice.alerts[:ALERTS_MAX]:
-        lines.append(f"- {line(one)}")
-        if one.by or one.reason:
-            by = f" by {visible(one.by, 60)}" if one.by else ""
-            lines.append(f"  {one.state.value}{by}{f': {visible(one.reason, 300)}' if one.reason else ''}")
-    if len(notice.alerts) > ALERTS_MAX:
-        lines.append(f"... and {len(notice.alerts) - ALERTS_MAX} more: vedette alerts {notice.model}")
+    many = len(notice.alerts) > ALERTS_MAX
+    left = len(notice.alerts)
+    for some in _alike(notice.alerts, _words) if many else [list(notice.alerts)]:
+        n_lines = sum(one.startswith("- ") for one in lines)
+        named = some[: min(NAMED_MAX, ALERTS_MAX - n_lines)] if many else some
+        if not named:
+            break
+        for one in named:
+            lines.append(f"- {line(one)}")
+            if one.by or one.reason:
+                by = f" by {visible(one.by, 60)}" if one.by else ""
+                lines.append(
+                    f"  {one.state.value}{by}{f': {visible(one.reason, 300)}' if one.reason else ''}"
+                )
+        if len(some) > len(named):
+            lines.append(f"  ... and {len(some) - len(named):,} more like it, {len(some):,} in all")
+        left -= len(some)
+    if left:
+        lines.append(f"... and {left:,} more: vedette alerts {notice.model}")
+    elif many:
+        lines.append(f"All {len(notice.alerts):,}: vedette alerts {notice.model}")
     if notice.url is not None:
         first = notice.alerts[0].id if len(notice.alerts) == 1 else None
         base, model = notice.url, notice.model
@@ -88,6 +109,7 @@ def document(notice: Notice) -> dict[str, Any]:
         "time": notice.time.isoformat(),
         "title": title(notice),
         "text": text(notice),
+        "groups": groups(notice),
         "url": None if base is None else model_url(base, notice.model),
         "picture": drawn[0] if drawn else None,
         "alerts": [
@@ -114,11 +136,46 @@ def _plain(value: Any) -> Any:
 
 
 def _names(alerts: list[Alert]) -> str:
+    groups = _alike(alerts, lambda one: (one.watch, one.segment))
     named = [
-        visible(one.watch, 60) + (f" [{visible(one.segment, 40)}]" if one.segment else "")
-        for one in alerts[:NAMED_MAX]
+        visible(some[0].watch, 60)
+        + (f" [{visible(some[0].segment, 40)}]" if some[0].segment else "")
+        + (f" ({len(some):,} alerts)" if len(some) > 1 else "")
+        for some in groups[:NAMED_MAX]
     ]
-    return ", ".join(named) + (f" and {len(alerts) - NAMED_MAX} more" if len(alerts) > NAMED_MAX else "")
+    more = sum(map(len, groups[NAMED_MAX:]))
+    return ", ".join(named) + (f" and {more:,} more" if more else "")
+
+
+def _alike(alerts: Iterable[Alert], of: Callable[[Alert], Hashable]) -> list[list[Alert]]:
+    """Alerts in groups of those that are alike, the smallest first: one that failed is not lost among a thousand warnings."""
+    found: dict[Hashable, list[Alert]] = {}
+    for one in alerts:
+        found.setdefault(of(one), []).append(one)
+    return sorted(found.values(), key=len)
+
+
+def _words(one: Alert) -> Hashable:
+    """What an alert says, but for its numbers."""
+    return one.state, one.watch, one.segment, _NUMBER.sub("#", one.evidence or "")
+
+
+def groups(notice: Notice) -> list[dict[str, Any]]:
+    """How many alerts of a notice are alike, by state, watch and segment, the fewest first, with the evidence of the first few.
+
+    >>> groups(Notice("k", "alerts", "delays", None, None, (), False, datetime(2026, 1, 5)))
+    []
+    """
+    return [
+        {
+            "state": some[0].state.value,
+            "watch": some[0].watch,
+            "segment": some[0].segment,
+            "n": len(some),
+            "first": [one.evidence for one in some[:NAMED_MAX]],
+        }
+        for some in _alike(notice.alerts, lambda one: (one.state, one.watch, one.segment))
+    ]
 
 
 def _when(alerts: list[Alert]) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from vedette.capture.metrics import Names
 from vedette.capture.rejected import Rejected
-from vedette.capture.runs import event_text
+from vedette.capture.run_events import event_text
 from vedette.records import is_storable
 from vedette.server.ingest.limits import Refused
 from vedette.server.ingest.rows import parse

@@ -10,6 +10,7 @@ To add a diagnosis: write a class with a ``name`` and ``judge`` in a file of its
 
 from __future__ import annotations
 
+from vedette.capture.arguments import shown
 from vedette.records import Status
 from vedette.strategy.training.class_collapse import ClassCollapse
 from vedette.strategy.training.curves import chance_loss
@@ -102,6 +103,10 @@ def diagnose(training: Training, *, level: float = LEVEL, look: int = 1) -> tupl
     >>> found.diagnosis, found.verdict.value, found.since_step
     ('nan_source', 'ALARM', 150)
     """
+    if not isinstance(training, Training):
+        raise TypeError(
+            f"training={shown(training)}: must be a Training, such as Training({{'loss': (steps, values)}})"
+        )
     if not 0 < level < 1:
         raise ValueError(f"level={level!r}: must lie between 0 and 1")
     if look < 1:

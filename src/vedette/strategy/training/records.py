@@ -10,6 +10,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from vedette.capture.arguments import check_mapping, shown
 from vedette.capture.run_parts import metric_by_rank
 from vedette.records import Status, Verdict
 
@@ -21,6 +22,7 @@ Ints = NDArray[np.int64]
 _LARGEST = (
     1e75  # the fourth powers of ten million of it add up to a float; Welch's degrees of freedom have such
 )
+_SPLITS = ("train", "validation", "test")
 _OTHER_NAMES = {"val_loss": ("val/loss", "loss_val"), "val_accuracy": ("val/accuracy", "accuracy_val")}
 
 
@@ -36,9 +38,9 @@ class Split:
 
     def __post_init__(self) -> None:
         """Raise ``ValueError`` for what is no share of rows."""
-        if not 0 <= self.value <= 1:
+        if not isinstance(self.value, int | float | np.number) or not 0 <= self.value <= 1:
             raise ValueError(f"value={self.value!r}: must lie in [0, 1]")
-        if self.n < 1:
+        if not isinstance(self.n, int | float | np.number) or self.n < 1:
             raise ValueError(f"n={self.n!r}: must be 1 row or more")
 
 
@@ -78,7 +80,10 @@ class Training:
 
     def __post_init__(self) -> None:
         """Raise ``ValueError`` naming the series or the argument that cannot be what it should be."""
-        for name, (steps, values) in self.series.items():
+        for name, pair in check_mapping("series", self.series, "{'loss': (steps, values)}").items():
+            if not isinstance(pair, tuple | list) or len(pair) != 2:
+                raise ValueError(f"series {name!r}: {shown(pair)}: must be a pair, (steps, values)")
+            steps, values = pair
             if np.ndim(steps) != 1 or np.shape(steps) != np.shape(values):
                 raise ValueError(
                     f"series {name!r}: steps of shape {np.shape(steps)} and values of shape {np.shape(values)}: "
@@ -86,6 +91,13 @@ class Training:
                 )
             if np.any(np.diff(steps) < 0):
                 raise ValueError(f"series {name!r}: steps must not go back")
+            if np.asarray(values).dtype.kind not in "biuf":
+                raise ValueError(f"series {name!r}: values of {np.asarray(values).dtype}: must be numbers")
+        for name, split in check_mapping("splits", self.splits, "{'train': Split(0.9, 1000)}").items():
+            if name not in _SPLITS or not isinstance(split, Split):
+                raise ValueError(
+                    f"splits[{name!r}]={shown(split)}: must be a Split, and the name one of {', '.join(_SPLITS)}"
+                )
         for name, shares in (
             ("label_shares", self.label_shares),
             ("predicted_shares", self.predicted_shares),
@@ -96,10 +108,10 @@ class Training:
             raise ValueError(
                 f"duplicates={self.duplicates}: must lie in 0 to n_validation={self.n_validation}"
             )
-        pair = (self.row_losses, self.last_row_losses)
-        if pair[0] is not None and pair[1] is not None and np.shape(pair[0]) != np.shape(pair[1]):
+        now, before = self.row_losses, self.last_row_losses
+        if now is not None and before is not None and np.shape(now) != np.shape(before):
             raise ValueError(
-                f"row_losses of shape {np.shape(pair[0])} and last_row_losses of {np.shape(pair[1])}: "
+                f"row_losses of shape {np.shape(now)} and last_row_losses of {np.shape(before)}: "
                 "must be of the same rows"
             )
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+from vedette.capture.arguments import shown
 from vedette.strategy.training.curves import estimate
 from vedette.strategy.training.records import Floats
 
@@ -47,6 +48,8 @@ def larger_is_better(name: str) -> bool:
     >>> larger_is_better("val_mlogloss"), larger_is_better("val_l2"), larger_is_better("val_aucpr")
     (False, False, True)
     """
+    if not isinstance(name, str) or not name:
+        raise ValueError(f"name={name!r}: must name a figure, such as val_loss")
     words = name.lower().replace("/", "_").replace("-", "_").split("_")
     down = [word for word in words if word.startswith(_SMALLER) or word.endswith(_ENDS) or word in _EXACT]
     larger = any(word.startswith(_LARGER) for word in words if word not in down)  # mape is no mAP
@@ -59,7 +62,10 @@ def larger_is_better(name: str) -> bool:
 
 
 def _losses(values: ArrayLike, name: str, larger: bool | None) -> Floats:
-    found = np.asarray(values, dtype=np.float64)
+    try:
+        found = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ValueError(f"values={shown(values)}: must be numbers, one for each evaluation") from None
     if found.ndim != 1:
         raise ValueError(f"values of shape {found.shape}: must be of one dimension")
     return -found if (larger_is_better(name) if larger is None else larger) else found
@@ -105,10 +111,12 @@ def should_stop(
     >>> should_stop(np.concatenate([falling, np.linspace(0.03, 0.3, 40)]), "val_loss").stop
     True
     """
-    if patience < 4:
-        raise ValueError(f"patience={patience}: must be 4 evaluations or more")
+    if isinstance(patience, bool) or not isinstance(patience, int) or patience < 4:
+        raise ValueError(f"patience={patience!r}: must be a whole number, 4 evaluations or more")
     if not 0 < level < 1:
-        raise ValueError(f"level={level}: must lie between 0 and 1")
+        raise ValueError(f"level={level!r}: must lie between 0 and 1")
+    if isinstance(useful, bool) or not isinstance(useful, int | float) or not 0 <= useful < math.inf:
+        raise ValueError(f"useful={useful!r}: must be 0 or more, in the unit of {name}")
     larger = larger_is_better(name) if larger is None else larger
     losses = _losses(values, name, larger)
     kept = np.flatnonzero(np.isfinite(losses))

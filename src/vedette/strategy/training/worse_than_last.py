@@ -38,11 +38,20 @@ class WorseThanLast:
     def judge(self, training: Training, level: float) -> Finding:
         """WARN where the mean loss surely rose by a twentieth, ALARM where it surely rose by a fifth."""
         now, before = training.row_losses, training.last_row_losses
-        if now is None or before is None:
-            return unknown(self.name, "row_losses and last_row_losses of the same rows are needed")
+        if now is None:
+            return unknown(
+                self.name, "this training was not evaluated on a test or validation set (no row_losses)"
+            )
+        if before is None:
+            return unknown(
+                self.name,
+                "no earlier training was evaluated on the same rows and labels (no last_row_losses)",
+            )
         both = np.isfinite(now) & np.isfinite(before)
         if np.count_nonzero(both) < 30:
-            return unknown(self.name, f"{np.count_nonzero(both)} rows with both losses: 30 are needed")
+            return unknown(
+                self.name, f"{np.count_nonzero(both)} rows with a loss in both trainings: 30 are needed"
+            )
         rises = np.asarray(now, dtype=np.float64)[both] - np.asarray(before, dtype=np.float64)[both]
         counts = np.ones(len(both)) if training.row_counts is None else training.row_counts
         weights = np.asarray(counts, dtype=np.float64)[both]
