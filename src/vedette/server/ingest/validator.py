@@ -50,8 +50,11 @@ def main() -> None:
         except Exception as error:  # noqa: BLE001 - what a library makes of foreign bytes: the request is refused with it
             answer = {"error": f"cannot be read: {type(error).__name__}"}
         data = json.dumps(answer).encode()
-        sink.write(_SIZES.pack(len(data), 0) + data)
-        sink.flush()
+        try:
+            sink.write(_SIZES.pack(len(data), 0) + data)
+            sink.flush()
+        except BrokenPipeError:  # whoever asked was killed meanwhile
+            os._exit(0)
 
 
 class Validators:
