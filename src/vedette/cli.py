@@ -19,6 +19,7 @@ import vedette
 from vedette.cli_exchange import export_app, import_app
 from vedette.cli_options import JsonOption, LakeOption, ModelArgument
 from vedette.cli_options import where as _where
+from vedette.cli_serve import serve, users_app
 from vedette.errors import VedetteError
 
 __all__ = ["app", "main"]
@@ -683,6 +684,8 @@ def series(
 
 app.add_typer(import_app, name="import")
 app.add_typer(export_app, name="export")
+app.command()(serve)
+app.add_typer(users_app, name="users")
 
 
 @app.command()
