@@ -141,6 +141,7 @@ def test_every_import_is_declared() -> None:
 
     project = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text("utf-8"))["project"]
     declared = {
+        "argon2-cffi": "argon2",
         "scikit-learn": "sklearn",
         "mlflow-skinny": "mlflow",
         "opentelemetry-proto": "opentelemetry",

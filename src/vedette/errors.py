@@ -15,6 +15,9 @@
     ├── AlertError           there is no such alert, or it is closed
     ├── ChannelError         a channel did not take a notice
     ├── ExchangeError        another system did not take or give its runs
+    ├── DatabaseError        the server's database cannot be opened, or is that of a newer vedette
+    ├── AccessError          what was asked of users, roles or keys cannot be
+    │   └── UnknownNameError there is no such user or key
     └── MissingExtraError    an optional dependency is not installed
 
 A bad argument is a plain ``ValueError``. Messages say what, the value got, and what is right.
@@ -23,11 +26,13 @@ A bad argument is a plain ``ValueError``. Messages say what, the value got, and 
 from __future__ import annotations
 
 __all__ = [
+    "AccessError",
     "AlertError",
     "CaseError",
     "ChannelError",
     "ConfigError",
     "DataError",
+    "DatabaseError",
     "ExchangeError",
     "GridError",
     "IngestError",
@@ -42,6 +47,14 @@ __all__ = [
 
 class VedetteError(Exception):
     """The root of all errors that vedette raises on purpose."""
+
+
+class AccessError(VedetteError):
+    """A name of a user is taken, a role or a password will not do; the message never holds a secret."""
+
+
+class UnknownNameError(AccessError):
+    """There is no such user or key."""
 
 
 class AlertError(VedetteError):
@@ -62,6 +75,10 @@ class ConfigError(VedetteError):
 
 class SchemaError(VedetteError):
     """Columns cannot be told apart, collide with vedette's own, or changed their meaning."""
+
+
+class DatabaseError(VedetteError):
+    """The server's database cannot be opened, or is that of a newer vedette; the message has no password."""
 
 
 class DataError(VedetteError):

@@ -10,8 +10,9 @@ the file over the defaults. Unknown keys are refused, so that a slip of the pen 
     sync_s = 0.2                  # how often what was recorded is put on disk
     journal_bytes_max = 1073741824  # the room that it may take
 
-    [server]                      # how a server is spoken to
+    [server]                      # how a server is spoken to, and how one serves
     token_env = "MY_TOKEN"        # or token_file; default $VEDETTE_TOKEN
+    hosts = ["vedette.example.org"]  # names that it may be called by
 
     [models.delays]               # one table a model
     window = "1h"                 # length of a window: a number and s, m, h, d or w
@@ -57,6 +58,13 @@ from vedette.config.channels import (
     is_web_url,
 )
 from vedette.config.server import SERVER_KEYS, ServerSettings, journal_folder, server_of, server_url
+from vedette.config.serving import (
+    PROVIDER_KEYS,
+    SERVING_KEYS,
+    ProviderSettings,
+    ServingSettings,
+    serving_of,
+)
 from vedette.config.values import duration_s, refuse_unknown
 from vedette.errors import ConfigError, LakeError
 from vedette.records import (
@@ -76,13 +84,17 @@ __all__ = [
     "DEFAULT_LAKE",
     "JUDGING",
     "MODEL_KEYS",
+    "PROVIDER_KEYS",
     "RECORDING_KEYS",
     "RULE_KEYS",
     "SERVER_KEYS",
+    "SERVING_KEYS",
     "TOP_KEYS",
     "ChannelSettings",
     "Config",
+    "ProviderSettings",
     "ServerSettings",
+    "ServingSettings",
     "duration_s",
     "is_variable_name",
     "is_web_url",
@@ -100,7 +112,7 @@ TOP_KEYS = {
     "lake": "folder of the lake, or the URL of a server",
     "journal": "with a server, the folder for what it has not taken yet",
     "recording": "the journal of a process that records: how often it is put on disk, the room it may take",
-    "server": "how a server is spoken to",
+    "server": "how a server is spoken to, and how one serves",
     "models": "one table a model",
     "channels": "one table a channel",
 }
@@ -141,7 +153,8 @@ class Config:
     """What the file says: where the lake is, the settings of each model as they were written, and the channels.
 
     ``path`` is the file, None where there is none: then nothing is known of channels, not that there are none.
-    ``journal`` and ``server`` are for a lake behind a server; ``recording`` is what a recorder may be given by its name.
+    ``journal`` and ``server`` are for a lake behind a server, ``serving`` for the server itself; ``recording`` is what a
+    recorder may be given by its name.
     """
 
     lake: str | None = None
@@ -151,6 +164,7 @@ class Config:
     journal: str | None = None
     server: ServerSettings = field(default_factory=ServerSettings)
     recording: Mapping[str, Any] = field(default_factory=dict)
+    serving: ServingSettings = field(default_factory=ServingSettings)
 
     def rules_of(self, model: str) -> Mapping[str, Any]:
         """The rules of a model by name, as they were written."""
@@ -211,6 +225,7 @@ def read(path: Path | None = None) -> Config:
         journal=values.get("journal"),
         server=server_of(values.get("server", {}), path),
         recording=_recording_of(values.get("recording", {}), path),
+        serving=serving_of(values.get("server", {}), path),
     )
 
 

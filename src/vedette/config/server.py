@@ -11,6 +11,7 @@ from typing import Any
 
 from vedette.config.allow import check_allow
 from vedette.config.channels import is_variable_name, is_web_url
+from vedette.config.serving import SERVING_KEYS
 from vedette.config.values import refuse_unknown
 from vedette.errors import ConfigError, LakeError
 
@@ -69,7 +70,7 @@ def server_of(table: Any, path: Path) -> ServerSettings:
     where = f"{path}: [server]"
     if not isinstance(table, Mapping):
         raise ConfigError(f"{path}: server={table!r}: must be a table")
-    refuse_unknown(table, SERVER_KEYS, where)
+    refuse_unknown(table, SERVER_KEYS | SERVING_KEYS, where)
     if "token_env" in table and "token_file" in table:
         raise ConfigError(f"{where}: token_env and token_file are both given: one of them holds the token")
     found: dict[str, Any] = {}

@@ -17,7 +17,7 @@ from vedette.errors import IngestError, LakeError
 from vedette.lake.locks import held
 from vedette.lake.tables import Lake
 
-__all__ = ["ask", "ensure", "follower_lock", "model_of", "pending", "refuse", "serve", "work_lock"]
+__all__ = ["alive", "ask", "ensure", "follower_lock", "model_of", "pending", "refuse", "serve", "work_lock"]
 
 IDLE_EXIT_S = 20.0
 """An ingester that a ``flush`` started ends after so long without rows or requests."""
@@ -66,10 +66,10 @@ def refuse(lake: Lake, names: list[str], reason: str) -> None:
     serve(lake, names)
 
 
-def ensure(lake: Lake, *, idle_exit_s: float = IDLE_EXIT_S) -> None:
-    """Start an ingester of this lake in a process of its own, unless one follows already."""
+def ensure(lake: Lake, *, idle_exit_s: float = IDLE_EXIT_S) -> int | None:
+    """Start an ingester of this lake in a process of its own, unless one follows already; returns the process, if any."""
     if held(follower_lock(lake)):
-        return
+        return None
     command = [sys.executable, "-m", "vedette", "ingest", "--follow"]
     command += ["--lake", str(lake.path), "--idle-exit-s", str(idle_exit_s)]
     log = str(lake.journal / ".ingest.log")
@@ -87,6 +87,14 @@ def ensure(lake: Lake, *, idle_exit_s: float = IDLE_EXIT_S) -> None:
     )
     _children.append(child)
     _children[:] = [one for one in _children if not _ended(one)]
+    return child
+
+
+def alive(child: int) -> bool:
+    """Whether an ingester that ``ensure`` started in this process still runs."""
+    if child in _children and _ended(child):
+        _children.remove(child)
+    return child in _children
 
 
 def _ended(child: int) -> bool:

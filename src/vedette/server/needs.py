@@ -17,6 +17,9 @@ from vedette.errors import VedetteError
 __all__ = ["Authority", "Caller", "Need", "UnguardedRouteError", "need_of", "needs", "routes_of"]
 
 
+_FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
+
+
 class UnguardedRouteError(VedetteError):
     """A route that does not say what it needs: it would be open to everybody."""
 
@@ -74,6 +77,8 @@ class _Guard:
     async def __call__(self, request: Request) -> Caller:
         if self.need is Need.NOBODY:
             return Caller()
+        if request.headers.get("content-type", "").lower().startswith(_FORMS):
+            request.state.form = await request.form()  # the authority looks for its token there
         authority: Authority = request.app.state.authority
         model = request.path_params.get("model")
         caller: Caller = await run_in_threadpool(authority.check, request, self.need, model)

@@ -1,0 +1,124 @@
+"""Sessions: who is logged in, kept by the server.
+
+The cookie is 256 random bits, new at each login; kept is its SHA-256. A session ends after ``idle`` without a request, after
+``absolute`` in any case, at logout, and with all others of its user when their password is changed or they are disabled.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import delete, select, update
+
+from vedette.server.access import audit
+from vedette.server.access.rights import Role
+from vedette.server.access.secrets import digest_of, new_secret
+from vedette.server.database.connection import Database
+from vedette.server.database.tables import Device, LoginFlow, Session, User
+
+__all__ = ["SessionHolder", "Sessions", "form_token"]
+
+_SEEN_EVERY = timedelta(minutes=1)
+_DEVICE_LASTS = timedelta(days=90)
+
+
+@dataclass(frozen=True, slots=True)
+class SessionHolder:
+    """Somebody who is logged in: their name, and their role on each model or ``*``."""
+
+    user: str
+    granted: tuple[tuple[str, Role], ...]
+
+    @property
+    def name(self) -> str:
+        """As the audit log has it."""
+        return f"user:{self.user}"
+
+
+def form_token(cookie: str) -> str:
+    """What a form must hold to be taken from who has this cookie: it cannot be had without it, nor the cookie from it."""
+    return hmac.new(cookie.encode("utf-8", "surrogateescape"), b"vedette form", hashlib.sha256).hexdigest()
+
+
+class Sessions:
+    """The sessions of a server's users, and the browsers that they used."""
+
+    def __init__(self, database: Database, *, idle: timedelta, absolute: timedelta) -> None:
+        self._database = database
+        self.idle = idle
+        self.absolute = absolute
+
+    def begin(
+        self, user: User, *, how: str, address: str, now: datetime, before: str | None
+    ) -> tuple[str, str]:
+        """A new session, in place of the one that the browser had: its cookie, and that of the browser.
+
+        ``how`` is what was logged in with, ``password`` or ``provider``.
+        """
+        cookie, device = new_secret(), new_secret()
+        with self._database.writing() as work:
+            if before is not None:
+                work.execute(delete(Session).where(Session.digest == digest_of(before)))
+            work.execute(delete(Session).where(Session.expires <= now))
+            work.execute(delete(Session).where(Session.seen <= now - self.idle))
+            work.execute(delete(Device).where(Device.expires <= now))
+            work.execute(delete(LoginFlow).where(LoginFlow.expires <= now))
+            work.add(
+                Session(
+                    digest=digest_of(cookie),
+                    user_id=user.id,
+                    created=now,
+                    seen=now,
+                    expires=now + self.absolute,
+                )
+            )
+            work.add(Device(digest=digest_of(device), user_id=user.id, expires=now + _DEVICE_LASTS))
+            audit.record(work, now, f"user:{user.name}", "login", user.name, {"how": how, "address": address})
+        return cookie, device
+
+    def holder(self, cookie: str, now: datetime) -> SessionHolder | None:
+        """Who is logged in with this cookie, None for nobody, or where it has ended."""
+        digest = digest_of(cookie)
+        with self._database.reading() as work:
+            found = work.execute(
+                select(Session, User).join(User, User.id == Session.user_id).where(Session.digest == digest)
+            ).first()
+            if found is None:
+                return None
+            session, user = found
+            granted = tuple((grant.model, Role(grant.role)) for grant in user.grants)
+        if user.disabled or session.expires <= now or session.seen + self.idle <= now:
+            return None
+        if now - session.seen >= _SEEN_EVERY:
+            with self._database.writing() as work:
+                work.execute(update(Session).where(Session.digest == digest).values(seen=now))
+        return SessionHolder(user.name, granted)
+
+    def end(self, cookie: str, *, now: datetime) -> None:
+        """Log out."""
+        with self._database.writing() as work:
+            found = work.execute(
+                select(Session, User)
+                .join(User, User.id == Session.user_id)
+                .where(Session.digest == digest_of(cookie))
+            ).first()
+            if found is not None:
+                work.delete(found[0])
+                audit.record(work, now, f"user:{found[1].name}", "logout", found[1].name)
+
+    def knows_device(self, device: str | None, user: str, now: datetime) -> bool:
+        """Whether this browser logged in as this user before."""
+        if not device:
+            return False
+        with self._database.reading() as work:
+            return (
+                work.scalar(
+                    select(Device.digest)
+                    .join(User, User.id == Device.user_id)
+                    .where(Device.digest == digest_of(device), User.name == user, Device.expires > now)
+                )
+                is not None
+            )

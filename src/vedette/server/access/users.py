@@ -1,0 +1,222 @@
+"""Users: who there is, what each may do, and their passwords."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+import uuid
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.orm import Session as Work
+
+from vedette.errors import AccessError, UnknownNameError
+from vedette.server.access import audit
+from vedette.server.access.passwords import Passwords, check_password, first_password
+from vedette.server.access.rights import ALL_MODELS, Role, checked_roles
+from vedette.server.database.connection import Database
+from vedette.server.database.tables import Device, Grant, Session, User
+
+__all__ = ["Users", "canonical_name"]
+
+_NAME = re.compile(r"[\w][\w.@+-]{0,127}")
+
+
+def canonical_name(name: str) -> str:
+    """A user's name as it is kept: two that look the same are one.
+
+    >>> canonical_name("Ann@Example.org")
+    'ann@example.org'
+    """
+    return unicodedata.normalize("NFKC", name).casefold().strip()
+
+
+def _document(user: User) -> dict[str, Any]:
+    return {
+        "name": user.name,
+        "roles": {grant.model: grant.role for grant in user.grants},
+        "disabled": user.disabled,
+        "login": "password" if user.password is not None else "provider",
+        "created": user.created.isoformat(),
+    }
+
+
+class Users:
+    """The users of a server. Each change is in the audit log, under the name of who made it (``actor``)."""
+
+    def __init__(self, database: Database, passwords: Passwords) -> None:
+        self._database = database
+        self._passwords = passwords
+
+    def add(
+        self, name: str, roles: Mapping[str, str], password: str | None, *, actor: str, now: datetime
+    ) -> tuple[dict[str, Any], str | None]:
+        """A new user, and the password that was made where none was given."""
+        name = canonical_name(name)
+        if not _NAME.fullmatch(name):
+            raise AccessError(
+                f"user {name!r}: must be 1 to 128 letters, digits and . _ @ + -, a letter or digit first"
+            )
+        granted = checked_roles(roles)
+        made = first_password() if password is None else None
+        chosen = made or password or ""
+        check_password(chosen, name)
+        kept = self._passwords.hash(chosen)
+        with self._database.writing() as work:
+            user = self._put(work, name, granted, now, actor, password=kept)
+            return _document(user), made
+
+    def _put(
+        self, work: Work, name: str, roles: Mapping[str, Role], now: datetime, actor: str, **given: str | None
+    ) -> User:
+        if work.scalar(select(User).where(User.name == name)) is not None:
+            raise AccessError(f"user {name!r}: is there already: choose another name")
+        user = User(id=uuid.uuid4().hex, name=name, disabled=False, created=now, **given)
+        user.grants = [Grant(model=model, role=role) for model, role in sorted(roles.items())]
+        work.add(user)
+        work.flush()
+        audit.record(work, now, actor, "user.add", name, {"roles": dict(roles), "login": sorted(given)})
+        return user
+
+    def first_admin(self, name: str, *, now: datetime) -> str | None:
+        """An admin with a password that is returned, where there is no user at all; None where there is one."""
+        password = first_password()
+        with self._database.reading() as work:
+            if work.scalar(select(func.count()).select_from(User)):
+                return None
+        kept = self._passwords.hash(password)
+        with self._database.writing() as work:
+            if work.scalar(select(func.count()).select_from(User)):  # another process was quicker
+                return None
+            self._put(work, name, {ALL_MODELS: Role.ADMIN}, now, "server", password=kept)
+        return password
+
+    def has_admin(self) -> bool:
+        """Whether somebody who is not disabled may do everything."""
+        with self._database.reading() as work:
+            return work.scalar(_admins()) not in (None, 0)
+
+    def of_identity(
+        self, issuer: str, subject: str, name: str, roles: Mapping[str, str] | None, *, now: datetime
+    ) -> User:
+        """The user that an identity provider means, made where it was not seen before; ``roles``, where given, are set.
+
+        A user of the same name with a password is another one: the provider does not take over accounts.
+        """
+        granted = None if roles is None else checked_roles(roles)
+        actor = "provider"
+        with self._database.writing() as work:
+            user = work.scalar(select(User).where(User.issuer == issuer, User.subject == subject))
+            if user is None:
+                canonical = canonical_name(name)
+                if not _NAME.fullmatch(canonical):
+                    raise AccessError("the identity provider gave a user without a usable name")
+                return self._put(work, canonical, granted or {}, now, actor, issuer=issuer, subject=subject)
+            if granted is not None:
+                self._grant(work, user, granted, actor, now)
+            return user
+
+    def list(self) -> list[dict[str, Any]]:
+        """All users, by name."""
+        with self._database.reading() as work:
+            return [_document(user) for user in work.scalars(select(User).order_by(User.name))]
+
+    def one(self, name: str) -> dict[str, Any]:
+        """One user. Raises ``AccessError`` where there is none of this name."""
+        with self._database.reading() as work:
+            return _document(_find(work, name))
+
+    def set_roles(self, name: str, roles: Mapping[str, str], *, actor: str, now: datetime) -> dict[str, Any]:
+        """Give a user these roles and no others. The last admin stays one."""
+        granted = checked_roles(roles)
+        with self._database.writing() as work:
+            user = _find(work, name)
+            self._grant(work, user, granted, actor, now)
+            return _document(user)
+
+    def _grant(self, work: Work, user: User, roles: Mapping[str, Role], actor: str, now: datetime) -> None:
+        before = {grant.model: grant.role for grant in user.grants}
+        if before == dict(roles):
+            return
+        user.grants.clear()
+        work.flush()  # the rows of before go first
+        user.grants = [Grant(model=model, role=role) for model, role in sorted(roles.items())]
+        work.flush()
+        _keep_an_admin(work)
+        audit.record(work, now, actor, "user.roles", user.name, {"before": before, "after": dict(roles)})
+
+    def set_disabled(self, name: str, disabled: bool, *, actor: str, now: datetime) -> dict[str, Any]:
+        """Disable a user, who is logged out everywhere at once, or let them in again. The last admin stays."""
+        with self._database.writing() as work:
+            user = _find(work, name)
+            user.disabled = disabled
+            work.flush()
+            _keep_an_admin(work)
+            if disabled:
+                _forget(work, user)
+            audit.record(work, now, actor, "user.disable" if disabled else "user.enable", user.name)
+            return _document(user)
+
+    def set_password(self, name: str, password: str | None, *, actor: str, now: datetime) -> str | None:
+        """A new password, returned where it was made here; the user is logged out everywhere."""
+        made = first_password() if password is None else None
+        chosen = made or password or ""
+        check_password(chosen, canonical_name(name))
+        kept = self._passwords.hash(chosen)
+        with self._database.writing() as work:
+            user = _find(work, name)
+            if user.issuer is not None:
+                raise AccessError(
+                    f"user {user.name!r}: logs in through an identity provider, and has no password here"
+                )
+            user.password = kept
+            _forget(work, user)
+            audit.record(work, now, actor, "user.password", user.name)
+        return made
+
+    def check(self, name: str, password: str) -> User | None:
+        """The user whose password this is, None for anybody else; it takes as long for a user that is not there.
+
+        Where the hash was made with older parameters, it is made anew.
+        """
+        with self._database.reading() as work:
+            user = work.scalar(select(User).where(User.name == canonical_name(name)))
+        right = self._passwords.matches(None if user is None else user.password, password)
+        if user is None or not right or user.disabled:
+            return None
+        if user.password is not None and self._passwords.outdated(user.password):
+            renewed = self._passwords.hash(password)
+            with self._database.writing() as work:
+                current = work.get(User, user.id)
+                if current is not None and current.password == user.password:
+                    current.password = renewed
+        return user
+
+
+def _find(work: Work, name: str) -> User:
+    user = work.scalar(select(User).where(User.name == canonical_name(name)))
+    if user is None:
+        raise UnknownNameError(f"user {name!r}: there is none of that name")
+    return user
+
+
+def _forget(work: Work, user: User) -> None:
+    """End all sessions of a user, and trust no browser of theirs."""
+    work.execute(delete(Session).where(Session.user_id == user.id))
+    work.execute(delete(Device).where(Device.user_id == user.id))
+
+
+def _admins() -> Any:
+    return (
+        select(func.count())
+        .select_from(Grant)
+        .join(User, User.id == Grant.user_id)
+        .where(Grant.model == ALL_MODELS, Grant.role == Role.ADMIN.value, User.disabled.is_(False))
+    )
+
+
+def _keep_an_admin(work: Work) -> None:
+    if not work.scalar(_admins()):
+        raise AccessError("the last admin of all models: must stay; make another one first")
