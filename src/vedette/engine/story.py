@@ -30,10 +30,10 @@ from vedette.statistics import STATISTICS, Estimates, Statistic
 from vedette.statistics.structured import MAIN, TASK_FIGURES
 from vedette.strategy import Watch
 
-__all__ = ["write_page"]
+__all__ = ["DRAWN", "write_page"]
 
 # the figure that shows best what a watch watches, by the kind of the watch
-_DRAWN = {
+DRAWN = {
     "location": "mean",
     "spread": "psi",
     "missing": "missing_share",
@@ -97,7 +97,7 @@ def _with_beginning(picture: Picture, why: Explanation | None, window: timedelta
 def _picture(seen: View, verdict: Verdict, watch: Watch) -> Picture | None:
     column = watch.column
     metric: str | None
-    metric = "latency_p50_s" if (column, watch.kind) == ("latency_s", "location") else _DRAWN.get(watch.kind)
+    metric = "latency_p50_s" if (column, watch.kind) == ("latency_s", "location") else DRAWN.get(watch.kind)
     if column not in seen.shape.grids:
         return None
     kind = seen.shape.grids[column].kind
