@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from vedette.server.pages import alert, files, model, overview
+from vedette.server.pages import alert, files, life, model, overview
 
 __all__ = ["routers"]
 
-routers: tuple[APIRouter, ...] = (files.router, overview.router, model.router, alert.router)
+routers: tuple[APIRouter, ...] = (files.router, overview.router, model.router, alert.router, life.router)
 """The routes of the pages; ``api.watch`` must be among the services of the application that has them."""
