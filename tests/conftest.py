@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.dashboard_lake import build
 from tests.world import World
 
 
@@ -34,3 +35,11 @@ def same_draws(request: pytest.FixtureRequest, first_draws: dict[str, object]) -
     """Each test draws the same numbers from its module's generators, in whatever order the tests run."""
     for name, state in first_draws.items():
         getattr(request.module, name).bit_generator.state = state
+
+
+@pytest.fixture(scope="session")
+def dashboard_lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a lake with all that a dashboard shows; nothing may be written to it."""
+    folder = tmp_path_factory.mktemp("dashboard") / "lake"
+    build(folder)
+    return folder

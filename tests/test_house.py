@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ LEAVES = {"errors", "records", "config"}
 FACE = {"__init__", "__main__", "monitor", "testing", "demo"}
 
 
+@cache
 def modules() -> dict[str, Path]:
     """Every module of the package by dotted name."""
     return {

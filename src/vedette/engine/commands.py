@@ -200,10 +200,11 @@ def acknowledge(
     accept: bool,
     incident: bool = False,
     false: bool = False,
+    model: str | None = None,
 ) -> list[Alert]:
     """Say that someone has seen an alert of the lake, that it was ``false``, or that what it found is normal from now on.
 
-    ``incident``: so of all alerts of its incident that are told and open.
+    ``incident``: so of all alerts of its incident that are told and open. ``model``: it is one of this model or its runs.
     """
     if accept and false:
         raise ValueError(
@@ -211,16 +212,23 @@ def acknowledge(
         )
     act: Callable[..., Alert] = alerts_module.mark_false if false else alerts_module.acknowledge
     act = alerts_module.accept if accept else act
-    return _on_alert(location, alert, act, incident, by=_who(by), reason=reason)
+    return _on_alert(location, alert, act, incident, model, by=_who(by), reason=reason)
 
 
 def silence(
-    location: str, alert: str, *, by: str | None, reason: str, duration: str, incident: bool = False
+    location: str,
+    alert: str,
+    *,
+    by: str | None,
+    reason: str,
+    duration: str,
+    incident: bool = False,
+    model: str | None = None,
 ) -> list[Alert]:
-    """Tell nobody of an alert of the lake, or of its whole incident, for a while."""
+    """Tell nobody of an alert of the lake, or of its whole incident, for a while; ``model`` as for ``acknowledge``."""
     until = lake_ingest.now_of(time.time()) + timedelta(seconds=config.duration_s(duration, "for"))
     return _on_alert(
-        location, alert, alerts_module.silence, incident, by=_who(by), reason=reason, until=until
+        location, alert, alerts_module.silence, incident, model, by=_who(by), reason=reason, until=until
     )
 
 
@@ -230,13 +238,14 @@ def _who(by: str | None) -> str:
 
 
 def _on_alert(
-    location: str, alert: str, act: Callable[..., Alert], incident: bool, **said: Any
+    location: str, alert: str, act: Callable[..., Alert], incident: bool, of: str | None, **said: Any
 ) -> list[Alert]:
     """Do something with an alert, or all of its incident, of whichever model has it."""
-    lake = open_lake(location)
+    lake = open_lake(location, of)
+    models = lake.models() if of is None else [one for one in (of, runs_of(of)) if lake.has(one)]
     with lock(requests.work_lock(lake), wait_s=cycle.LOCK_WAIT_S):
         known: list[str] = []
-        for model in lake.models():
+        for model in models:
             tables, now = lake.model(model), lake_ingest.now_of(time.time())
             ids = {one.id: one for one in alerts_module.alerts(tables, now)}
             if alert in ids:
@@ -249,7 +258,8 @@ def _on_alert(
                 ]
                 return [act(tables, name, now=now, **said) for name in (same if incident else [alert])]
             known += [name for name, one in ids.items() if one.state is not AlertState.RESOLVED]
-    raise AlertError(f"alert={alert!r}: not in the lake {lake.path}; open are {', '.join(known) or 'none'}")
+    where = f"not in the lake {lake.path}" if of is None else f"not of model {of!r}"
+    raise AlertError(f"alert={alert!r}: {where}; open are {', '.join(known) or 'none'}")
 
 
 def ledger(location: str, model: str) -> Ledger:

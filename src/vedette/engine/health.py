@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -21,7 +21,7 @@ from vedette.lake.ledger import ledger
 from vedette.lake.tables import Lake, ModelTables
 from vedette.records import KIN, Health, Status, Verdict
 
-__all__ = ["NOT_KEPT", "NO_DATA", "health", "health_with_kin", "kin_of", "silences_of", "silent_from"]
+__all__ = ["NOT_KEPT", "NO_DATA", "health", "health_with_kin", "kin_of", "silences_of", "turns"]
 
 NO_DATA = "no_data"
 """What watches that rows come at all: it fires where they came by the wall's clock and have stopped."""
@@ -74,8 +74,7 @@ def health(lake: Lake, model: str, now: datetime | None = None) -> Health:
 
 def kin_of(lake: Lake, model: str) -> list[str]:
     """The models that are recorded beside a model, and are there."""
-    known = set(lake.models())
-    return [name for kind in KIN if (name := f"{model}.{kind}") in known]
+    return [name for kind in KIN if lake.has(name := f"{model}.{kind}")]
 
 
 def health_with_kin(lake: Lake, model: str, now: datetime | None = None) -> Health:
@@ -150,36 +149,28 @@ def silences_of(tables: ModelTables, kept: Kept, now: datetime | None) -> dict[s
 
     ``no_data`` waits for three windows of the model, a rule for as long as it says.
     """
-    limits = _silence_limits(tables, kept)
     silence_s, newest = _silence(tables, now)
     return {
         watch: f"no rows since {newest:%Y-%m-%d %H:%M} UTC" if silence_s > limit else None
-        for watch, limit in limits.items()
+        for watch, limit in _patience(tables, kept, ("alarm",)).items()
     }
 
 
-def silent_from(tables: ModelTables, now: datetime) -> datetime | None:
-    """When, after a moment, time alone changes a verdict next, if no rows come until then; None where it never does."""
-    kept = kept_row(tables, series=False)
-    if kept is None:
-        return None
-    limits = [
-        *_silence_limits(tables, kept).values(),
-        *(rule.after_s for rule in silence_rules(Standing.rules_of(kept)).values()),
-    ]
+def turns(tables: ModelTables, kept: Kept, now: datetime) -> datetime | None:
+    """When rows that do not come make another verdict, if nothing else does before; None where time alone makes none."""
     silence_s, _ = _silence(tables, now)
-    left = [limit - silence_s for limit in limits if silence_s <= limit < math.inf]
-    return now + timedelta(seconds=min(left)) if left else None
+    left = [limit - silence_s for limit in _patience(tables, kept, ("alarm", "warn")).values()]
+    still = [one for one in left if 0 <= one < math.inf]  # NaN is neither
+    return now + timedelta(seconds=min(still) + 1) if still else None
 
 
-def _silence_limits(tables: ModelTables, kept: Kept) -> dict[str, float]:
-    """By watch for how many seconds no rows may come, of what fires where they do not."""
+def _patience(tables: ModelTables, kept: Kept, severities: Collection[str]) -> dict[str, float]:
+    """By watch for how many seconds no rows may come before it is said."""
     window_s = settings_of(tables).window_s
-    limits = {NO_DATA: 3 * window_s + GRACE.total_seconds() if kept.known != NEVER else math.inf}
-    return limits | {
+    return {NO_DATA: 3 * window_s + GRACE.total_seconds() if kept.known != NEVER else math.inf} | {
         f"{PREFIX}{name}": rule.after_s
         for name, rule in silence_rules(Standing.rules_of(kept)).items()
-        if rule.severity == "alarm"
+        if rule.severity in severities
     }
 
 

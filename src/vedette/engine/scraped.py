@@ -21,7 +21,7 @@ from vedette.capture.journal import producers
 from vedette.engine import alerts as alerts_module
 from vedette.engine.false_alarms import measured
 from vedette.engine.figures import figures
-from vedette.engine.health import health, silent_from
+from vedette.engine.health import health, turns
 from vedette.engine.runs import is_runs
 from vedette.engine.state import GRACE, NEVER, kept_row
 from vedette.lake import ingest
@@ -190,7 +190,8 @@ def facts_of(lake: Lake, model: str, now: datetime, *, segments: bool = True) ->
         judged=None if kept is None or kept.known == NEVER else kept.known,
     )
     silences = [one.until for one in every if one.until is not None]
-    ends = [one for one in (following, silent_from(tables, now), *silences) if one is not None and one > now]
+    silent = None if kept is None else turns(tables, kept, now)
+    ends = [one for one in (following, silent, *silences) if one is not None and one > now]
     return facts, min(ends, default=now + STALE)
 
 

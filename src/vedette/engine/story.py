@@ -30,10 +30,10 @@ from vedette.statistics import STATISTICS, Estimates, Statistic
 from vedette.statistics.structured import MAIN, TASK_FIGURES
 from vedette.strategy import Watch
 
-__all__ = ["drawn_of", "statistic_of", "write_page"]
+__all__ = ["DRAWN", "drawn_of", "statistic_of", "write_page"]
 
 # the figure that shows best what a watch watches, by the kind of the watch
-_DRAWN = {
+DRAWN = {
     "location": "mean",
     "spread": "psi",
     "missing": "missing_share",
@@ -100,7 +100,7 @@ def drawn_of(shape: Shape, watch: Watch) -> str | None:
     if column not in shape.grids:
         return None
     kind = shape.grids[column].kind
-    own = "latency_p50_s" if (column, watch.kind) == ("latency_s", "location") else _DRAWN.get(watch.kind)
+    own = "latency_p50_s" if (column, watch.kind) == ("latency_s", "location") else DRAWN.get(watch.kind)
     metric = MAIN.get(kind, own)
     if metric is None:
         return None

@@ -430,6 +430,10 @@ class Lake:
         """The tables of a model."""
         return ModelTables(self.path / check_model_name(name))
 
+    def has(self, name: str) -> bool:
+        """True where the lake or its journals know a model of that name."""
+        return is_model_name(name) and any((folder / name).is_dir() for folder in (self.path, self.journal))
+
     def models(self) -> list[str]:
         """The models that the lake or its journals know, by name."""
         names: set[str] = set()

@@ -22,6 +22,7 @@ from vedette.output.pipes import hush
 from vedette.records import Alert, AlertState, ChannelReport, Delivery, FalseAlarms, Health, Status, Verdict
 
 __all__ = [
+    "alert_json",
     "health_json",
     "print_alerts",
     "print_audit",
@@ -285,7 +286,7 @@ def print_alerts(
     marked, how many were false beside the budget.
     """
     if as_json:
-        print_json([_alert(one) for one in many])
+        print_json([alert_json(one) for one in many])
         return
     console = Terminal()
     if not many:
@@ -313,7 +314,8 @@ def print_alerts(
         console.print(str(false_alarms), highlight=False)
 
 
-def _alert(one: Alert) -> dict[str, Any]:
+def alert_json(one: Alert) -> dict[str, Any]:
+    """An alert as ``vedette alerts --json`` has it."""
     found = {name: getattr(one, name) for name in Alert.__slots__}
     return {
         name: value.isoformat() if isinstance(value, datetime) else value.value if name == "state" else value

@@ -172,7 +172,7 @@ def _bar(a: float, b: float, y: int, colour: str) -> str:
 
 
 def _text(x: float, y: int, words: str, anchor: str, *, bold: bool = False, most: int = NAME) -> str:
-    weight = ' style="font-weight:600;fill:var(--fg)"' if bold else ""
+    weight = ' class="strong"' if bold else ""
     title = f"<title>{escape(visible(words, 300))}</title>" if len(words) > most else ""
     return (
         f'<text x="{x}" y="{y}" text-anchor="{anchor}"{weight}>{title}{escape(visible(words, most))}</text>'

@@ -58,6 +58,7 @@ padding:12px 14px;min-width:0;break-inside:avoid}.card.is-ALARM{border-left-colo
 {border-left-color:var(--WARN)}.card.is-UNKNOWN{border-left-color:var(--UNKNOWN)}.card.is-OK{border-left-color:var(--OK)}
 .card h3{font-size:15px;margin:0;overflow-wrap:anywhere}.card p{font-size:13.5px;overflow-wrap:anywhere}
 svg{width:100%;height:auto;display:block;margin-top:8px}svg text{font:11px system-ui,sans-serif;fill:var(--dim)}
+svg text.strong{font-weight:600;fill:var(--fg)}
 table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:14px}td,th{padding:4px 12px 4px 0;text-align:
 right;border-bottom:1px solid var(--line)}td:first-child,th:first-child,td:nth-child(2),th:nth-child(2){text-align:left}
 .wide{grid-column:1/-1;display:grid;grid-template-columns:repeat(auto-fit,minmax(min(460px,100%),1fr));gap:4px 28px}

@@ -15,10 +15,10 @@ from vedette.output.names import bidi, html
 from vedette.output.runs_console import RunsShown
 from vedette.output.theme import DARK, LIGHT
 
-__all__ = ["list_page", "page"]
+__all__ = ["LINES", "STYLE", "by_run", "card", "list_page", "page", "table"]
 
 _WIDTH, _HEIGHT = 1000, 260
-_LINES = 6
+LINES = 6
 STYLE = f""":root{{{LIGHT};--l0:#1f6feb;--l1:#b35900;--l2:#1a7f4b;--l3:#7a3fb0;--l4:#0b7285;--l5:#c62828}}
 @media(prefers-color-scheme:dark){{:root{{{DARK};--l0:#6ea8fe;--l1:#f0a050;--l2:#56c98a;--l3:#c69bf0;--l4:#5ccfe0;
 --l5:#ff7b72}}}}
@@ -34,7 +34,7 @@ svg{{width:100%;height:auto;display:block}}text{{fill:var(--dim);font-size:12px}
 h2{{font-size:17px;margin:0 0 6px}}.dot{{display:inline-block;width:10px;height:10px;border-radius:5px;margin:0 5px 0 12px}}
 """ + "".join(
     f".m{k}{{stroke:var(--l{k});fill:none;stroke-width:1.6}}.b{k}{{fill:var(--l{k});opacity:.2}}.d{k}{{background:var(--l{k})}}"
-    for k in range(_LINES)
+    for k in range(LINES)
 )
 
 
@@ -43,7 +43,7 @@ def list_page(model: str, rows: Sequence[Mapping[str, object]], pictures: str) -
     shown = RunsShown(model, tuple(rows), ())
     return _page(
         f"{model}: {len(rows):,} runs",
-        f"<h1>{bidi(model, 80)}: {len(rows):,} runs</h1>{_by_run(shown)}{pictures}",
+        f"<h1>{bidi(model, 80)}: {len(rows):,} runs</h1>{by_run(shown)}{pictures}",
     )
 
 
@@ -51,10 +51,8 @@ def page(shown: RunsShown) -> str:
     """The page as text that encodes as UTF-8. Names are escaped; nothing is loaded from elsewhere, and there is no script."""
     title = ", ".join(str(row["name"]) for row in shown.runs)
     events = "".join(f"<p>{html(one)}</p>" for one in shown.events)
-    curves = "".join(map(_card, [one for one in shown.panels if one.moves]))
-    return _page(
-        title, f"<h1>{bidi(shown.model, 80)}: {bidi(title, 200)}</h1>{_table(shown)}{events}{curves}"
-    )
+    curves = "".join(map(card, [one for one in shown.panels if one.moves]))
+    return _page(title, f"<h1>{bidi(shown.model, 80)}: {bidi(title, 200)}</h1>{table(shown)}{events}{curves}")
 
 
 def _page(title: str, body: str) -> str:
@@ -69,7 +67,7 @@ def _page(title: str, body: str) -> str:
     )
 
 
-def _by_run(shown: RunsShown) -> str:
+def by_run(shown: RunsShown) -> str:
     """Each run as a row: status, parameters that differ, results."""
     own = ["status", "started", "steps"]
     names = [name for name in dict.fromkeys(key for row in shown.runs for key in row) if "." in name]
@@ -96,7 +94,7 @@ def _by_run(shown: RunsShown) -> str:
     return f"<div class=card><table class=line><tr><th></th>{head}</tr>{rows}</table>{said}</div>"
 
 
-def _table(shown: RunsShown) -> str:
+def table(shown: RunsShown) -> str:
     """Each run as a column: status, parameters, results."""
     names = [name for name in shown.runs[0] if name != "name"] if shown.runs else []
     names = [name for name in names if any(row.get(name) not in (None, "") for row in shown.runs)]
@@ -125,7 +123,7 @@ def _word(value: object) -> str:
     return "" if value is None else f"{value:%Y-%m-%d %H:%M:%S}" if hasattr(value, "strftime") else str(value)
 
 
-def _card(panel: Panel) -> str:
+def card(panel: Panel) -> str:
     low, high, first, last = extent(panel.curves)
     across, up = Axis(float(first), float(max(last, first + 1))), Axis(low, high)
     grid = "".join(
@@ -139,7 +137,7 @@ def _card(panel: Panel) -> str:
     )
     curves, legend = "", ""
     for at, (label, frame) in enumerate(panel.curves.items()):
-        k = at % _LINES
+        k = at % LINES
         curves += "".join(_curve(frame, across, up, k))
         odd = int(frame["nan"].sum()) + int(frame["inf"].sum())
         said = f" <span class=dim>({odd:,} NaN or inf)</span>" if odd else ""

@@ -1,0 +1,101 @@
+"""Alerts as documents, and what a person does with one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from vedette.engine import commands
+from vedette.engine.glance import alerts_of
+from vedette.output.console import alert_json
+from vedette.records import Alert
+from vedette.server.api.answers import Editor, JsonRoute, as_json, now
+from vedette.server.api.documents import AlertDocument, ErrorDocument, ModelName, Said, Silence
+from vedette.server.api.models import ERRORS, known
+from vedette.server.needs import Caller, needs
+
+__all__ = ["router"]
+
+_CLOSED: dict[int | str, dict[str, Any]] = {
+    409: {
+        "model": ErrorDocument,
+        "description": "There is no such alert, or nothing can be done about it any more",
+    }
+}
+router = APIRouter(route_class=JsonRoute, tags=["alerts"], responses=ERRORS)
+
+
+def _told(found: list[Alert]) -> Response:
+    return Response(as_json([alert_json(one) for one in found]), media_type="application/json")
+
+
+@router.get(
+    "/v1/models/{model}/alerts",
+    response_model=list[AlertDocument],
+    dependencies=[needs("view")],
+    summary="Its alerts",
+)
+def alerts(request: Request, model: ModelName) -> Response:
+    """Alerts of a model and of its runs, the newest first, as `vedette alerts --json`."""
+    return _told(alerts_of(known(request, model), model, now()))
+
+
+@router.post(
+    "/v1/models/{model}/alerts/{alert}/acknowledge", response_model=list[AlertDocument], responses=_CLOSED,
+    summary="Somebody has seen it",
+)  # fmt: skip
+def acknowledge(request: Request, caller: Editor, model: ModelName, alert: str, said: Said) -> Response:
+    """It stays open until the alarm recovers."""
+    return _on(request, model, alert, said, caller)
+
+
+@router.post(
+    "/v1/models/{model}/alerts/{alert}/accept", response_model=list[AlertDocument], responses=_CLOSED,
+    summary="What it found is normal from now on",
+)  # fmt: skip
+def accept(request: Request, caller: Editor, model: ModelName, alert: str, said: Said) -> Response:
+    """Closes it; what it found is what is expected from now on."""
+    return _on(request, model, alert, said, caller, accept=True)
+
+
+@router.post(
+    "/v1/models/{model}/alerts/{alert}/false", response_model=list[AlertDocument], responses=_CLOSED,
+    summary="Nothing was wrong",
+)  # fmt: skip
+def false(request: Request, caller: Editor, model: ModelName, alert: str, said: Said) -> Response:
+    """It was false: its windows are clean history, and it counts against the budget."""
+    return _on(request, model, alert, said, caller, false=True)
+
+
+@router.post(
+    "/v1/models/{model}/alerts/{alert}/silence", response_model=list[AlertDocument], responses=_CLOSED,
+    summary="Tell nobody for a while",
+)  # fmt: skip
+def silence(request: Request, caller: Editor, model: ModelName, alert: str, said: Silence) -> Response:
+    """If the alarm is still there then, it fires again."""
+    lake = known(request, model)
+    found = commands.silence(
+        str(lake.path), alert, by=caller.name, reason=said.reason, duration=said.duration,
+        incident=said.incident, model=model,
+    )  # fmt: skip
+    return _told(found)
+
+
+def _on(
+    request: Request,
+    model: str,
+    alert: str,
+    said: Said,
+    caller: Caller,
+    *,
+    accept: bool = False,
+    false: bool = False,
+) -> Response:
+    lake = known(request, model)
+    found = commands.acknowledge(
+        str(lake.path), alert, by=caller.name, reason=said.reason, accept=accept, false=false,
+        incident=said.incident, model=model,
+    )  # fmt: skip
+    return _told(found)

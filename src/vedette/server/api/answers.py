@@ -1,0 +1,196 @@
+"""Answers kept until a table of their model moves on, and the routes that turn what went wrong into an answer."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import os
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Coroutine, Hashable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from fastapi import HTTPException, Request
+from fastapi.responses import Response
+from fastapi.routing import APIRoute
+
+from vedette.capture.journal import producers
+from vedette.errors import AlertError, DataError, LakeError, LockedError, VedetteError
+from vedette.lake.tables import Lake
+from vedette.server.needs import Caller, needs
+
+__all__ = [
+    "Answers",
+    "Editor",
+    "JsonRoute",
+    "Moved",
+    "Viewer",
+    "as_json",
+    "lake_of",
+    "now",
+    "plain",
+    "said_of",
+    "stamp_of",
+]
+
+Viewer = Annotated[Caller, needs("view")]
+"""Who calls a route that shows."""
+
+Editor = Annotated[Caller, needs("edit")]
+"""Who calls a route that changes something."""
+
+Moved = tuple[Hashable, ...]
+"""What differs when a table of a model was written to, or its journals were."""
+
+_UNSETTLED_NS = 50_000_000  # a folder written to within the tick of its clock may be again without a trace
+_GZIP_LEAST = 1400  # bytes: less is one packet either way
+_BYTES_MAX = 256 << 20
+
+
+def now() -> datetime:
+    """The wall's clock."""
+    return datetime.now(UTC)
+
+
+def lake_of(request: Request) -> Lake:
+    """The lake of an application."""
+    lake: Lake = request.app.state.lake
+    return lake
+
+
+def stamp_of(lake: Lake, names: tuple[str, ...], tables: tuple[str, ...] | None = None) -> Moved:
+    """What changes with every commit to tables of the models named (default: to any of theirs, and to their journals).
+
+    It costs a ``stat`` a table: a commit makes a file in the folder of a Delta log, and so changes the folder's time. A
+    folder that changed within the last tick of the clock is not trusted: its stamp is never the same twice.
+    """
+    found: list[Hashable] = []
+    soon = time.time_ns() - _UNSETTLED_NS
+    for name in names:
+        root = lake.path / name
+        if tables is not None:
+            logs = [f"{root}/{table}/_delta_log" for table in tables]
+        else:
+            logs = [f"{entry.path}/_delta_log" for entry in os.scandir(root)] if root.is_dir() else []
+        for log in sorted(logs):
+            try:
+                moved = os.stat(log).st_mtime_ns  # noqa: PTH116  # of thousands
+            except FileNotFoundError:
+                continue
+            found.append((log, moved, time.time_ns() if moved > soon else 0))
+        if tables is None:
+            streams = ("predictions", "labels")
+            found += [
+                (name, folder.name, *(folder.highest(stream) for stream in streams))
+                for folder in producers(lake.journal, name)
+            ]
+    return tuple(found)
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    moved: Moved
+    body: bytes
+    packed: bytes
+    tag: str
+
+
+class Answers:
+    """Bytes of answers by what was asked; one is made again once its model has moved on. Safe over threads."""
+
+    def __init__(self, bytes_max: int = _BYTES_MAX) -> None:
+        self._bytes_max, self._bytes = bytes_max, 0
+        self._kept: OrderedDict[Hashable, _Kept] = OrderedDict()
+        self._lock = threading.Lock()
+        self._making: dict[Hashable, threading.Lock] = {}
+
+    def respond(
+        self, request: Request, key: Hashable, moved: Moved, make: Callable[[], bytes],
+        media_type: str = "application/json",
+    ) -> Response:  # fmt: skip
+        """The answer to a request, not modified where the caller has it; made at most once, whoever asks meanwhile."""
+        found = self._found(key, moved)
+        if found is None:
+            with self._lock:
+                making = self._making.setdefault(key, threading.Lock())
+            with making:
+                found = self._found(key, moved) or self._keep(key, moved, make())
+            with self._lock:
+                self._making.pop(key, None)
+        headers = {"ETag": found.tag, "Cache-Control": "private, no-cache", "Vary": "Accept-Encoding, Cookie"}
+        if found.tag in request.headers.get("if-none-match", ""):
+            return Response(status_code=304, headers=headers)
+        if found.packed and "gzip" in request.headers.get("accept-encoding", ""):
+            return Response(
+                found.packed, media_type=media_type, headers={**headers, "Content-Encoding": "gzip"}
+            )
+        return Response(found.body, media_type=media_type, headers=headers)
+
+    def _found(self, key: Hashable, moved: Moved) -> _Kept | None:
+        with self._lock:
+            found = self._kept.get(key)
+            if found is None or found.moved != moved:
+                return None
+            self._kept.move_to_end(key)
+            return found
+
+    def _keep(self, key: Hashable, moved: Moved, body: bytes) -> _Kept:
+        packed = gzip.compress(body, 5) if len(body) >= _GZIP_LEAST else b""
+        made = _Kept(moved, body, packed, f'"{hashlib.sha256(body).hexdigest()[:24]}"')
+        with self._lock:
+            for one in (self._kept.pop(key, None), made):
+                size = 0 if one is None else len(one.body) + len(one.packed)
+                self._bytes += size if one is made else -size
+            self._kept[key] = made
+            while self._bytes > self._bytes_max and len(self._kept) > 1:
+                _, gone = self._kept.popitem(last=False)
+                self._bytes -= len(gone.body) + len(gone.packed)
+        return made
+
+
+class JsonRoute(APIRoute):
+    """A route of documents: what cannot be answered is said, with the status that it has in HTTP."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """The route's handler, with errors of ours told as those of HTTP."""
+        handle = super().get_route_handler()
+
+        async def told(request: Request) -> Response:
+            try:
+                return await handle(request)
+            except (VedetteError, ValueError) as error:
+                raise said_of(error) from error
+
+        return told
+
+
+def said_of(error: VedetteError | ValueError) -> HTTPException:
+    """An error of ours as one of HTTP."""
+    headers = None
+    if isinstance(error, LockedError):
+        status, headers = 503, {"Retry-After": "2"}
+    elif isinstance(error, AlertError):
+        status = 409
+    elif isinstance(error, DataError):
+        status = 404
+    elif isinstance(error, LakeError):
+        status = 404 if "not in the lake" in str(error) or "has no runs" in str(error) else 500
+    else:
+        status = 400 if isinstance(error, ValueError) else 500
+    return HTTPException(status, str(error), headers=headers)
+
+
+def as_json(document: Any) -> bytes:
+    """A document as JSON: times as ISO text."""
+    return json.dumps(document, allow_nan=False, default=plain, separators=(",", ":")).encode()
+
+
+def plain(value: Any) -> Any:
+    """A value that JSON has no word for."""
+    if isinstance(value, datetime):
+        return value.isoformat()
+    raise TypeError(f"{type(value).__name__} is not JSON")

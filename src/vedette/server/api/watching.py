@@ -1,0 +1,161 @@
+"""All models at a glance, kept up to date beside the routes: a list of 5,000 models is an answer from memory."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import threading
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+
+from fastapi import FastAPI, Request
+
+from vedette.engine.glance import Glance, glance, models_of
+from vedette.engine.runs import runs_of
+from vedette.errors import VedetteError
+from vedette.lake.tables import Lake
+from vedette.records import KIN, Health, Status, Verdict
+from vedette.server.api.answers import Moved, now, stamp_of
+
+__all__ = ["Seen", "Watching", "watch", "watching_of"]
+
+log = logging.getLogger("vedette")
+
+_TABLES = ("state", "alerts", "ledger", "events")
+_SHARE = 0.05  # of a core that looking for changes may take
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A model at a glance, and the number of the change that made it so."""
+
+    glance: Glance
+    moved: Moved
+    number: int
+
+
+class Watching:
+    """Looks through the tables of a lake for those that moved on, in a thread, and reads the models of these anew.
+
+    ``every_s`` is how often, less often where it takes long. What asks for changes is told by ``listen``.
+    """
+
+    def __init__(self, lake: Lake, every_s: float = 1.0) -> None:
+        self.lake, self.every_s = lake, every_s
+        self.boot = secrets.token_hex(4)
+        self.number = 0
+        self.n_models = 0
+        self.whole = threading.Event()
+        """Set once every model was read."""
+        self._seen: dict[str, Seen] = {}
+        self._listeners: dict[int, Callable[[], object]] = {}
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="vedette-watching", daemon=True)
+
+    def start(self) -> None:
+        """Begin to look."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End, and wait for it."""
+        self._stop.set()
+        for tell in list(self._listeners.values()):
+            tell()
+        self._thread.join(timeout=30)
+
+    @property
+    def stopped(self) -> bool:
+        """True once it was told to end."""
+        return self._stop.is_set()
+
+    def models(self) -> list[Seen]:
+        """Every model that was read so far, by name."""
+        seen = self._seen
+        return [seen[name] for name in sorted(seen)]
+
+    def model(self, name: str) -> Seen | None:
+        """One model, None where it was not read yet."""
+        return self._seen.get(name)
+
+    def listen(self, tell: Callable[[], object]) -> Callable[[], None]:
+        """Call ``tell`` from the thread after each round that found a change; returns what ends that."""
+        key = id(tell)
+        self._listeners[key] = tell
+        return lambda: self._listeners.pop(key, None) and None
+
+    def look(self) -> None:
+        """One round: read anew what moved on, or whose time has come."""
+        names = models_of(self.lake)
+        self.n_models = len(names)
+        gone = self._seen.keys() - set(names)
+        if gone:
+            self._seen = {name: one for name, one in self._seen.items() if name not in gone}
+        changed = bool(gone)
+        for name in names:
+            if self._stop.is_set():
+                return
+            changed |= self._read(name)
+        self.whole.set()
+        if changed:
+            self._tell()
+
+    def _read(self, name: str) -> bool:
+        """Read a model anew where it is to be; True where it is another than before."""
+        own = (name, *(f"{name}.{kind}" for kind in KIN), runs_of(name))
+        moved = stamp_of(self.lake, own, _TABLES)
+        before, moment = self._seen.get(name), now()
+        if before is not None and before.moved == moved:
+            turns = before.glance.turns
+            if turns is None or moment < turns:
+                return False
+        found = self._glance(name, moment)
+        same = before is not None and before.glance == found
+        self.number += not same
+        self._seen[name] = Seen(found, moved, before.number if same and before else self.number)
+        if not same and not self.whole.is_set() and self.number % 50 == 0:
+            self._tell()
+        return not same
+
+    def _glance(self, name: str, moment: datetime) -> Glance:
+        try:
+            return glance(self.lake, name, moment)
+        except VedetteError as error:  # one that cannot be read hides no other, and is not well
+            why = Verdict("model", "", Status.UNKNOWN, None, "", "rule", str(error))
+            counts = {one.value: int(one is Status.UNKNOWN) for one in Status}
+            return Glance(Health(name, "", Status.UNKNOWN, (why,)), counts, (), None, 0, None, None)
+
+    def _tell(self) -> None:
+        for tell in list(self._listeners.values()):
+            tell()
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            began = time.monotonic()
+            try:
+                self.look()
+            except (VedetteError, OSError) as error:  # a lake that is away for a while is looked for again
+                log.warning("watching %s: %s", self.lake.path, error)
+            took = time.monotonic() - began
+            self._stop.wait(max(self.every_s, took * (1 / _SHARE - 1)) if self.whole.is_set() else 0.05)
+
+
+@asynccontextmanager
+async def watch(app: FastAPI) -> AsyncIterator[None]:
+    """The service that keeps all models at a glance: given to ``application``, beside the routers that read from it."""
+    one = Watching(app.state.lake)
+    app.state.watching = one
+    one.start()
+    try:
+        yield
+    finally:
+        await asyncio.to_thread(one.stop)
+
+
+def watching_of(request: Request) -> Watching:
+    """What watches the lake of a request's application."""
+    one: Watching = request.app.state.watching
+    return one

@@ -1,0 +1,118 @@
+"""Templates: what every page is given, and how numbers, names and times read."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from fastapi import Request
+from fastapi.responses import HTMLResponse
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+import vedette
+from vedette.output.comparison import Estimate
+from vedette.output.names import bidi, visible
+from vedette.output.numbers import estimate, number, percent, unit_of
+from vedette.server.api.answers import now
+from vedette.server.pages.files import address
+
+__all__ = ["HEADERS", "link", "render"]
+
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cache-Control": "private, no-cache",
+}
+"""Of every page: nothing is run or styled but files of our own."""
+
+
+def _shown(value: Any) -> Any:
+    """Text from outside with what cannot be seen, or turns what is beside it around, made visible; then escaped."""
+    return visible(value, 4000) if type(value) is str else value
+
+
+def _name(name: str, length: int = 80) -> Markup:
+    """A name set apart from the direction of the text around it, escaped, and cut to a length."""
+    return Markup(bidi(name, length))  # noqa: S704  # it escapes
+
+
+def _when(value: datetime | None) -> str:
+    """A time to the minute, UTC; a day alone where it is midnight."""
+    return "" if value is None else f"{value.astimezone(UTC):%Y-%m-%d %H:%M}".removesuffix(" 00:00")
+
+
+def _ago(seconds: float | None) -> str:
+    """A length of time in its two largest units.
+
+    >>> _ago(95.0), _ago(90000.0), _ago(None), _ago(3 * 86400.0)
+    ('1 min', '25 h', 'never', '3 d')
+    """
+    if seconds is None:
+        return "never"
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    return next(
+        f"{seconds // unit:,.0f} {name}"
+        for unit, name, from_s in ((86400, "d", 2 * 86400), (3600, "h", 2 * 3600), (60, "min", 0))
+        if seconds >= from_s
+    )
+
+
+def _figure(row: dict[str, Any]) -> tuple[str, str]:
+    """A row of figures as its value and its interval."""
+    return estimate(Estimate(row["value"], row["low"], row["high"], row["n"]), unit_of(row["metric"]))
+
+
+def link(path: str, /, *parts: str, **query: Any) -> str:
+    """A path with parts in the place of its braces, quoted whole, and a query; None and empty are left out.
+
+    >>> link("/models/{}/runs/{}", "m", "a/b?", page=2, q="")
+    '/models/m/runs/a%2Fb%3F?page=2'
+    """
+    pairs = [
+        (key, one) for key, value in query.items() for one in (value if isinstance(value, list) else [value])
+    ]
+    asked = urlencode([(key, one) for key, one in pairs if one not in (None, "")])
+    return path.format(*(quote(part, safe="") for part in parts)) + (f"?{asked}" if asked else "")
+
+
+_environment = Environment(
+    loader=PackageLoader("vedette.server.pages"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    finalize=_shown,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_environment.filters |= {
+    "when": _when,
+    "ago": _ago,
+    "percent": percent,
+    "number": number,
+    "figure": _figure,
+    "unit": unit_of,
+}
+_environment.globals |= {
+    "link": link,
+    "address": address,
+    "bidi": _name,
+}
+
+
+def render(request: Request, template: str, status: int = 200, /, **given: Any) -> HTMLResponse:
+    """A page. Templates are given who calls, the token that forms carry, and the time."""
+    caller = getattr(request.state, "caller", None)
+    common = {
+        "caller": "" if caller is None else caller.name,
+        "csrf": getattr(request.state, "csrf", ""),
+        "now": now(),
+        "path": request.url.path,
+        "query": request.url.query,
+        "release": vedette.__version__,
+    }
+    text = _environment.get_template(template).render(common | given)
+    return HTMLResponse(text, status, headers=HEADERS)
