@@ -13,8 +13,9 @@ from starlette.concurrency import run_in_threadpool
 from starlette.routing import BaseRoute, Mount
 
 from vedette.errors import VedetteError
+from vedette.records import KIN, RUN
 
-__all__ = ["Authority", "Caller", "Need", "UnguardedRouteError", "need_of", "needs", "routes_of"]
+__all__ = ["Authority", "Caller", "Need", "UnguardedRouteError", "need_of", "needs", "owner_of", "routes_of"]
 
 
 _FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
@@ -52,8 +53,18 @@ class Caller:
     models: frozenset[str] | None = None
 
     def may(self, model: str) -> bool:
-        """True where the model is one of those."""
-        return self.models is None or model in self.models
+        """True where the model, or the one that it stands beside, is one of those."""
+        return self.models is None or owner_of(model) in self.models
+
+
+def owner_of(model: str) -> str:
+    """The model beside which another is recorded, of whose rights there are none of its own; else the model itself.
+
+    >>> owner_of("net.run"), owner_of("net.process"), owner_of("net")
+    ('net', 'net', 'net')
+    """
+    owner, _, kind = model.rpartition(".")
+    return owner if owner and kind in (*KIN, RUN) else model
 
 
 class Authority(Protocol):
@@ -62,8 +73,8 @@ class Authority(Protocol):
     def check(self, request: Request, need: Need, model: str | None) -> Caller:
         """Who calls, where it may.
 
-        ``model`` is that of the route's path, None where it has none. Raises ``HTTPException``: 401 for nobody known,
-        403 for somebody who may not, 404 for a model that it may not know of.
+        ``model`` is that of the route's path, of ``net.run`` its owner ``net``; None where it has none. Raises
+        ``HTTPException``: 401 for nobody known, 403 for somebody who may not, 404 for a model that it may not know of.
         """
         ...
 
@@ -81,6 +92,7 @@ class _Guard:
             request.state.form = await request.form()  # the authority looks for its token there
         authority: Authority = request.app.state.authority
         model = request.path_params.get("model")
+        model = None if model is None else owner_of(model)
         caller: Caller = await run_in_threadpool(authority.check, request, self.need, model)
         request.state.caller = caller
         return caller

@@ -6,6 +6,7 @@ import logging
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from types import FrameType
 from typing import NamedTuple
 
@@ -18,23 +19,29 @@ from starlette.responses import Response
 from starlette.routing import Match
 from starlette.types import ASGIApp, Scope
 
+from vedette.engine.scraped import Scraped
 from vedette.errors import ConfigError
 from vedette.lake.tables import Lake
-from vedette.server import health
+from vedette.output.prometheus.own import ServerMetrics
+from vedette.output.prometheus.text import Exposition
+from vedette.server import api, health, pages
 from vedette.server.access import login, routes
 from vedette.server.access.authority import DatabaseAuthority
 from vedette.server.access.state import Access
 from vedette.server.application import Service, application
 from vedette.server.connections import Listening, TimedHeads
+from vedette.server.counted import Counted
 from vedette.server.database.connection import Database, default_url
 from vedette.server.front import Front
+from vedette.server.ingest import ingest_router, ingest_service
 from vedette.server.ingester import ingester
 from vedette.server.logs import AccessLog, set_up
+from vedette.server.metrics import metrics_router, metrics_service
 from vedette.server.needs import Need, need_of, routes_of
 from vedette.server.security import BodyLimit, SafeHeaders
 from vedette.server.settings import Settings, is_loopback
 
-__all__ = ["Served", "build", "check_binding", "serve"]
+__all__ = ["Parts", "Served", "build", "check_binding", "parts_of", "serve"]
 
 FIRST_ADMIN = "admin"
 _GRACE_S = 10
@@ -50,20 +57,31 @@ class Served(NamedTuple):
     front: ASGIApp
 
 
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Routers, what runs beside them, and where requests are counted."""
+
+    routers: Sequence[APIRouter] = ()
+    services: Sequence[Service] = ()
+    metrics: ServerMetrics | None = None
+
+
 def build(
     lake: Lake,
     settings: Settings,
     access: Access,
-    routers: Sequence[APIRouter] = (),
-    services: Sequence[Service] = (),
+    parts: Parts | None = None,
 ) -> Served:
-    """The server over an open database: the routes of access and health and those given, behind the authority."""
+    """The server over an open database: the routes of access and health and those of the parts, behind the authority."""
+    parts = parts or Parts()
     own = [
         health.router(lake, access.database),
         login.router(access, settings.provider),
         routes.router(access),
     ]
-    app = application(lake, DatabaseAuthority(access), [*own, *routers], services)
+    app = application(lake, DatabaseAuthority(access), [*own, *parts.routers], parts.services)
+    if parts.metrics is not None:
+        app.add_middleware(Counted, metrics=parts.metrics)
     app.add_exception_handler(OperationalError, _database_down)
     app.add_exception_handler(Exception, _failed)
     front = AccessLog(
@@ -129,16 +147,26 @@ def serve(lake: Lake, settings: Settings) -> None:
                 "It is shown this once: change it after the login, or with: vedette users password admin",
                 flush=True,
             )
-        served = build(lake, settings, access, *_parts(lake, settings, access))
+        served = build(lake, settings, access, parts_of(lake))
         _run(served.front, settings)
     finally:
         database.close()
     log.info("ended")
 
 
-def _parts(lake: Lake, _settings: Settings, _access: Access) -> tuple[list[APIRouter], list[Service]]:
-    """The routers of all other parts of the server, and what runs beside them."""
-    return [], [ingester(lake)]
+def parts_of(lake: Lake) -> Parts:
+    """All parts of the server but access: what takes rows, documents, pages, metrics, and the ingester that is kept alive."""
+    metrics, scraped = ServerMetrics(), Scraped(lake)
+    return Parts(
+        routers=(
+            ingest_router(),
+            *api.routers,
+            *pages.routers,
+            metrics_router(Exposition(scraped.reading, metrics.registry)),
+        ),
+        services=(ingester(lake), ingest_service(metrics=metrics), api.watch, metrics_service(scraped)),
+        metrics=metrics,
+    )
 
 
 def _run(app: ASGIApp, settings: Settings) -> None:

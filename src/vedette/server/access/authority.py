@@ -55,7 +55,7 @@ class DatabaseAuthority:
         if session is None or cookie is None:
             raise _to_login(request)
         check_forgery(request, cookie)
-        request.state.form_token = form_token(cookie)  # what the forms of the page must hold
+        request.state.csrf = form_token(cookie)  # what the forms of the page must hold
         return session
 
 
