@@ -29,7 +29,8 @@ from scipy import signal, special
 from vedette.statistics import Grid, Summary, category_grid, numeric_grid, quality_grid
 from vedette.strategy import batch_numbers, inflation, of_reference, plan
 from vedette.strategy.advice import Course, History, Replays, advise, history, race
-from vedette.strategy.advice.race import RUNS, Runner, run
+from vedette.strategy.advice.rounds import RUNS, run
+from vedette.strategy.advice.runners import Runner
 
 Array = np.ndarray
 DAY_S = 86400.0
