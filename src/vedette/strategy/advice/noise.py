@@ -18,10 +18,10 @@ from vedette.strategy.watches import BINS
 
 __all__ = ["CAUTION", "FAIR", "LASTING_MAX", "Noise", "noises_of"]
 
-CAUTION = 0.72
+CAUTION = 0.65
 """Level of the upper limits of autocorrelation and of dispersion where thresholds are set: a history of few windows, which
-happened to be alike, sets them too low, and nothing is left of the budget. False alarms depend on both about alike, and both
-are estimated independently, so that both at 0.72 are an upper limit of 0.8 of their number: Phi(0.842/sqrt 2) = 0.724."""
+happened to be alike, sets them too low, and nothing is left of the budget. False alarms depend on both about alike, and their
+estimates are about independent, so that both at 0.65 are an upper limit of 0.7 of the number: Phi(sqrt 2 * 0.385) = 0.707."""
 
 FAIR = 0.5
 """The same where false alarms and delays are measured: as likely too large as too small."""

@@ -129,7 +129,8 @@ def race(
                     1,
                 )
             break
-        watch(track, runners, more_calm(track), random)
+        if more_calm(track) > 0:
+            watch(track, runners, track.calm(more_calm(track), random))
         done += 1
         if done >= _ROUNDS_MIN and decided(track, runners, cells):
             stopped = "it was decided"

@@ -69,11 +69,9 @@ def run(
     return tuple(found)
 
 
-def watch(track: Track, runners: Sequence[Runner], n_runs: int, random: np.random.Generator) -> None:
-    """Let those who are in the race run over so many calm replays more."""
-    if n_runs <= 0:
-        return
-    calm = track.calm(n_runs, random)
+def watch(track: Track, runners: Sequence[Runner], calm: Mapping[str, Replays]) -> None:
+    """Let those who are in the race run over more calm replays of each column."""
+    n_runs = next(iter(calm.values())).counts.shape[0]
     racing = [one for one in runners if one.out is None]
     nothing = {source: Replays(one.counts[:0], one.start) for source, one in calm.items()}
     _together(track, racing, calm, nothing, np.full(n_runs, track.n_windows))
