@@ -32,13 +32,15 @@ from vedette.strategy.advice import (
     inject,
     race,
 )
-from vedette.strategy.advice.bootstrap import block_length, draw, length_of, noises_of, orders
+from vedette.strategy.advice.bootstrap import block_length, draw, length_of, orders
 from vedette.strategy.advice.copies import copies
+from vedette.strategy.advice.elimination import confidence_sequence
 from vedette.strategy.advice.expected import figures_of, series_of
 from vedette.strategy.advice.faults import deviation, moved
 from vedette.strategy.advice.figures import distances, figures
+from vedette.strategy.advice.noise import noises_of
 from vedette.strategy.advice.plain import opened
-from vedette.strategy.advice.race import Track, confidence_sequence, delays
+from vedette.strategy.advice.rounds import delays
 from vedette.strategy.advice.survival import (
     delay_of,
     kaplan_meier,
@@ -46,6 +48,7 @@ from vedette.strategy.advice.survival import (
     poisson_limits,
     restricted_mean,
 )
+from vedette.strategy.advice.track import Track
 
 DAY_S = 86400.0
 START = datetime(2026, 1, 1, tzinfo=UTC)

@@ -17,9 +17,10 @@ from vedette.strategy.advice.detectors import OfStrategy
 from vedette.strategy.advice.expected import WithSeries
 from vedette.strategy.advice.faults import FAULTS, Fault, faults_of, inject
 from vedette.strategy.advice.history import WINDOWS_MIN, Column, History, history
-from vedette.strategy.advice.race import COLUMNS_MAX, Course, race
+from vedette.strategy.advice.race import Course, race
 from vedette.strategy.advice.replays import Replays, Told
 from vedette.strategy.advice.survival import Delay
+from vedette.strategy.advice.track import COLUMNS_MAX
 from vedette.strategy.advice.words import Advised
 
 __all__ = [

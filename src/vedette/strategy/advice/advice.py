@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from vedette.strategy.advice.faults import FAULTS
-from vedette.strategy.advice.race import Cell, Course, Runner
+from vedette.strategy.advice.race import Course
+from vedette.strategy.advice.runners import Cell, Runner
 from vedette.strategy.advice.survival import Delay, delay_of
 
 __all__ = ["Advice", "Entry", "Sight", "advise"]

@@ -77,12 +77,14 @@ CANDIDATES: dict[str, Candidate] = {
             "e_detector_quarter", "the e-detector alone, with a quarter of its budget", EDetector, 1 / 4
         ),
         OfStrategy("e_detector_sixteenth", "the same, with a sixteenth of it", EDetector, 1 / 16),
+        OfStrategy("e_detector_sixty_fourth", "the same, with a sixty-fourth of it", EDetector, 1 / 64),
         OfStrategy("e_detector_rows", "the e-detector for independent rows alone", EDetectorRows),
         WithSeries("series", "the e-detector, and the series of figures beside it", EDetector),
         WithSeries(
             "series_quarter", "the same, the e-detector with a quarter of its budget", EDetector, 1 / 4
         ),
         WithSeries("series_sixteenth", "the same, with a sixteenth of it", EDetector, 1 / 16),
+        WithSeries("series_sixty_fourth", "the same, with a sixty-fourth of it", EDetector, 1 / 64),
         WithSeries(
             "series_rows", "the e-detector for independent rows, and the series beside it", EDetectorRows
         ),

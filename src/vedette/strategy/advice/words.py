@@ -100,7 +100,7 @@ def _choice(advised: Advised) -> str:
         )
     new = choice.name != advice.in_force
     shared = any(line.startswith("detectors_share = ") for line in choice.lines)
-    if new and not shared and advice.in_force.endswith(("_quarter", "_sixteenth")):
+    if new and not shared and advice.in_force.endswith(("_quarter", "_sixteenth", "_sixty_fourth")):
         words += " Without detectors_share, which is to be taken out."
     if any(line.startswith("rows = ") for line in choice.lines):
         words += " vedette uses it as long as no test of dependence speaks against it."
