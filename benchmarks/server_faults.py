@@ -167,6 +167,11 @@ def main() -> None:
             f"{len(ids) - len(found)}, others {len(found - wanted)}, ledger balanced {book.balanced}, log files left "
             f"{len(list((lake.path / '.received').glob('*/*.log')))}"
         )
+        for gap in book.gaps:
+            print(gap)
+        for one in book.producers:
+            if not one.balanced:
+                print(one)
         if wanted != found or len(ids) != len(found) or not book.balanced:
             sys.exit(1)
 
