@@ -26,8 +26,8 @@ from tests.server_running import RunningServer, running
 from tests.servers import line
 from vedette.engine import cycle
 from vedette.lake.ledger import ledger
-from vedette.lake.received import tidy
-from vedette.lake.received.index import logs_folder
+from vedette.lake.received import ReceivedFolder, tidy
+from vedette.lake.received.index import Index, logs_folder
 from vedette.lake.tables import Lake
 from vedette.server.ingest import Limits
 from vedette.server.ingest.limits import Quota
@@ -507,3 +507,42 @@ def test_metrics_of_opentelemetry_are_readings_beside_the_model(server: RunningS
     told = httpx.post(url, json=body).json()["partialSuccess"]
     assert told["rejectedDataPoints"] == "1"
     assert "service.name" in told["errorMessage"]
+
+
+def test_what_two_servers_took_in_turn_is_not_read_with_a_hole(tmp_path: Path) -> None:
+    """A reader that has looked at the first one's log too early looks again before it calls anything lost."""
+
+    def rows(first: int) -> dict[str, Any]:
+        return {
+            "producer": "w",
+            "first": first,
+            "features": {"a": 1, "c": "x"},
+            "prediction": 1,
+            "id": f"r{first}",
+        }
+
+    lake = Lake.at(tmp_path / "lake")
+    with running(lake.path) as one, running(lake.path) as other:
+        assert _post(other, "labels", {"id": "x", "label": 1}).status_code == 200  # it has a log too
+        assert _post(one, "predictions", rows(1)).json()["through"] == 1
+        index = Index(logs_folder(lake))  # as another process has it
+        index.refresh()
+        reads = index._read
+        early = next(
+            path for path, file in index.files.items() if ("net", "w@json", "predictions") in file.ends
+        )
+
+        def late(file: Any, *, ended: bool) -> None:
+            # while the other's log is looked at, the first takes another row, and the other the next
+            if file.path != early:
+                index._read = reads  # type: ignore[method-assign]
+                assert _post(one, "predictions", rows(2)).json()["through"] == 2
+                assert _post(other, "predictions", rows(3)).json()["through"] == 3
+            reads(file, ended=ended)
+
+        index._read = late  # type: ignore[method-assign]
+        index.refresh()
+        folder = ReceivedFolder(index, lake.model("net"), "net", "w@json")
+        found = list(folder.read("predictions", 0))
+        assert [list(chunk.sequence) for chunk in found] == [[1, 2, 3]]
+        assert sum(chunk.torn for chunk in found) == 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -95,7 +95,7 @@ class ReceivedFolder:
     def _groups(self, key: tuple[str, str, str], after: int) -> Iterator[list[Entry]]:
         """What is read together: requests of JSON that follow one another, each other one alone; none is known already."""
         gathered: list[Entry] = []
-        for entry in self.index.of(key):
+        for entry in self._settled(key, after, lambda one: one.first - 1):
             if entry.received.end - 1 <= after:
                 continue
             after = entry.received.end - 1
@@ -106,6 +106,21 @@ class ReceivedFolder:
             gathered.append(entry)
         if gathered:
             yield gathered
+
+    def _settled(
+        self, key: tuple[str, str, str], after: int, before: Callable[[Received], int]
+    ) -> list[Entry]:
+        """The records of a key, in order; ``before`` is the number that one comes behind.
+
+        Logs are looked at one after another: of two requests that two servers took in turn the later can be seen and the
+        earlier not. What was there before a second look is seen whole by it; what that look alone found waits for the next.
+        """
+        entries = self.index.of(key)
+        if _gap(entries, after, before):
+            last = entries[-1].received.end
+            self.index.refresh()
+            entries = [one for one in self.index.of(key) if one.received.first < last]
+        return entries
 
     def _integers(self, stream: str) -> frozenset[str]:
         """The lake's columns of integers."""
@@ -124,7 +139,8 @@ class ReceivedFolder:
     def batches(self, after: int) -> list[Any]:
         """The batches whose number is above ``after``, in order."""
         found: dict[int, ReceivedBatch] = {}
-        for entry in self.index.of((self.model, self.name, "batch")):
+        key = (self.model, self.name, "batch")
+        for entry in self._settled(key, after, lambda one: int(one.about.get("after", 0))):
             one = entry.received
             number = one.end - 1
             if number > after:
@@ -171,6 +187,15 @@ class ReceivedFolder:
     def free_batches(self, _upto: int) -> int:
         """Nothing, as :meth:`free`."""
         return 0
+
+
+def _gap(entries: Sequence[Entry], after: int, before: Callable[[Received], int]) -> bool:
+    """True where a record comes behind one that is not there."""
+    for entry in entries:
+        if before(entry.received) > after:
+            return True
+        after = max(after, entry.received.end - 1)
+    return False
 
 
 def _follows(before: Received, one: Received) -> bool:

@@ -286,6 +286,7 @@ async def _batch(desk: Desk, said: Mapping[str, Any], body: bytes, digest: str, 
         raise Refused(415, f"Content-Type={kind[:80]!r}: must be {_FILE} or application/json")
     await desk.check_quota(said["model"], n_rows if said["stream"] != "reference" else 0)
     whose = f"{said['producer']}@{said['journal']}"
+    about = {**about, "after": after}
     received = Received(of, said["model"], whose, said["stream"], number, number + 1, digest, about)
     through, duplicate = await desk.range(received, body if of == "batch" else b"", after=after)
     return {"through": through, "duplicate": duplicate}
