@@ -42,6 +42,7 @@ class Law:
         found = {
             "mae": self.absolute,
             "rmse": np.sqrt(self.square),
+            "mse": self.square,
             "bias": self.mean,
             "mape": self.relative,
             "r2": 1 - self.square / self.variance,

@@ -243,6 +243,8 @@ def test_what_a_monitor_cannot_compare_is_said(tmp_path: Path) -> None:
         monitor.fairness("age")
     with pytest.raises(ValueError, match="metric='fair'"):
         monitor.fairness("sex", "fair")
+    with pytest.raises(ValueError, match="metric='mae_ratio': model 'm' is a classifier"):
+        monitor.fairness("sex", "mae_ratio")
     with pytest.raises(ValueError, match="against='x': 'sex' has the values a, b, c"):
         monitor.fairness("sex", against="x")
     with pytest.raises(ValueError, match="by=''"):
@@ -251,17 +253,6 @@ def test_what_a_monitor_cannot_compare_is_said(tmp_path: Path) -> None:
     empty = vedette.Monitor("m", lake=tmp_path / "none")
     assert empty.fairness("sex").is_empty()
     empty.close()
-
-
-def test_a_regression_has_no_fairness_by_rates(tmp_path: Path) -> None:
-    """The error says what it is of."""
-    monitor = vedette.Monitor("m", lake=tmp_path, task="regression")
-    for i in range(30):
-        monitor.log({"sex": "f"}, i * 0.5, id=f"a{i}")
-        monitor.label(f"a{i}", i * 0.6)
-    with pytest.raises(ValueError, match="fairness is of classifiers"):
-        monitor.fairness("sex")
-    monitor.close()
 
 
 def test_the_command_prints_what_the_monitor_returns(

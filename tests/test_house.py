@@ -140,7 +140,14 @@ def test_every_import_is_declared() -> None:
     import tomllib
 
     project = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text("utf-8"))["project"]
-    declared = {"argon2-cffi": "argon2", "scikit-learn": "sklearn", "mlflow-skinny": "mlflow"}
+    declared = {
+        "argon2-cffi": "argon2",
+        "scikit-learn": "sklearn",
+        "mlflow-skinny": "mlflow",
+        "opentelemetry-proto": "opentelemetry",
+        "protobuf": "google",
+        "pillow": "PIL",
+    }
     wanted = [
         *project["dependencies"],
         *(one for group in project["optional-dependencies"].values() for one in group),

@@ -233,9 +233,20 @@ class Late:
         )
 
     def run(
-        self, days: int, *, later: int = 0, positives: int = 0, held: int = 0, rounds: bool = True
+        self,
+        days: int,
+        *,
+        later: int = 0,
+        positives: int = 0,
+        held: int = 0,
+        rounds: bool = True,
+        slow: int = 0,
+        kept: dict[str, float] | None = None,
     ) -> None:
-        """So many days of 200 rows, then a round; labels come a geometric number of days on, and ``later`` and more."""
+        """So many days of 200 rows, then a round; labels come a geometric number of days on, and ``later`` and more.
+
+        Those of the group a come ``slow`` days later; of each group the share ``kept`` is sampled, and its chance told.
+        """
         for _ in range(days):
             n, at = 200, START + DAY * self.day
             p = self.random.uniform(0.05, 0.95, n)
@@ -251,10 +262,14 @@ class Late:
             )
             if self.day == 0:
                 self.monitor.reference(frame.with_columns(pl.Series("label", label)))
-            self.monitor.log_many(
-                frame.with_columns(pl.Series("id", ids), pl.Series("time", [at + DAY / 2] * n))
-            )
-            delay = self.random.geometric(0.6, n) - 1 + later + positives * label
+            group = frame["g"].to_numpy()
+            told = frame.with_columns(pl.Series("id", ids), pl.Series("time", [at + DAY / 2] * n))
+            if kept is not None:
+                chance = np.where(group == "a", kept["a"], kept["b"])
+                told = told.with_columns(pl.Series("inclusion", chance))
+                told = told.filter(pl.Series(self.random.random(n) < chance))
+            self.monitor.log_many(told)
+            delay = self.random.geometric(0.6, n) - 1 + later + positives * label + slow * (group == "a")
             times = [at + DAY * int(one) + DAY * 0.8 for one in delay]
             new = pl.DataFrame({"id": ids, "label": label, "time": times})
             self.due = pl.concat([self.due, new]) if self.due.height else new
@@ -403,6 +418,41 @@ def test_windows_of_labels_are_counted_once(tmp_path: Path) -> None:
     curve = late.monitor.label_delay()
     at = curve.filter(pl.col("delay_s") == shape.grids[ARRIVAL].length * 86400.0)["share"].item()
     assert 1 - rows["missing"].sum() / rows["rows"].sum() == pytest.approx(at, abs=0.01)
+
+
+def test_sampled_rows_stand_for_those_left_out(tmp_path: Path) -> None:
+    """A sampler that keeps more of the rows whose labels are slow, as of one day, is no alarm: the share without a label is
+    that of all rows, sampled or not; and labels of sampled rows that come later are one."""
+    late = Late(tmp_path, 9)
+    late.run(32, slow=2, kept={"a": 0.4, "b": 0.8})
+    turned = late.day
+    late.run(12, slow=2, kept={"a": 1.0, "b": 0.25})
+    verdict = late.verdict()
+    assert verdict is not None
+    assert verdict.verdict == "OK"
+    tables = Lake.at(tmp_path).model("m")
+    rows = tables["summaries"].scan().filter(pl.col("column") == ARRIVAL, pl.col("part") == "live").collect()
+    assert set(rows["weight"].round(6)) == {2.5, 1.25, 1.0, 4.0}
+    before, after = (
+        rows.filter((pl.col("start") >= START + DAY * turned) == late_ones) for late_ones in (False, True)
+    )
+
+    def share(some: pl.DataFrame, weight: str) -> float:
+        one = pl.col(weight)
+        return float(some.select((pl.col("missing") * one).sum() / (pl.col("rows") * one).sum()).item())
+
+    # of half the rows (a) a label comes 2 days and a geometric number on, of the others the latter alone
+    usual = Shape.of(tables).grids[ARRIVAL].length
+    expected = (0.4 ** (usual - 1) + 0.4 ** (usual + 1)) / 2
+    for some in (before, after):
+        n = float(some["rows"].sum())
+        assert share(some, "weight") == pytest.approx(expected, abs=4 * np.sqrt(2 * expected / n))
+    plain = [share(some.with_columns(one=1.0), "one") for some in (before, after)]
+    assert plain[1] > 1.5 * plain[0]
+    late.run(10, slow=2, later=3, kept={"a": 1.0, "b": 0.25})
+    verdict = late.verdict()
+    assert verdict is not None
+    assert verdict.verdict == "ALARM"
 
 
 def test_a_delay_that_is_not_seen_to_end_is_not_learned() -> None:

@@ -14,6 +14,7 @@ from vedette.statistics import STATISTICS, Grid, Summary, error_grid, numeric_gr
 SCORES = {
     "mae": metrics.mean_absolute_error,
     "rmse": metrics.root_mean_squared_error,
+    "mse": metrics.mean_squared_error,
     "mape": metrics.mean_absolute_percentage_error,
     "r2": metrics.r2_score,
     "bias": lambda label, prediction: np.mean(prediction - label),
@@ -179,14 +180,16 @@ def test_labels_that_do_not_vary_cannot_be_explained():
         assert figure("r2", counted(label, ERROR))[-1] == said
 
 
-@pytest.mark.parametrize("name", ["mae", "rmse", "mape", "bias", "r2", "quantile_loss_p50"])
+@pytest.mark.parametrize("name", ["mae", "rmse", "mse", "mape", "bias", "r2", "quantile_loss_p50"])
 def test_a_single_error_is_no_basis(name):
     """Where one error of 400 is all there is of the spread, the reason says so."""
     found = counted(LABEL, np.where(np.arange(400) == 7, 1e6, ERROR))
     assert figure(name, found)[-1].startswith("one or two errors")
 
 
-@pytest.mark.parametrize(("name", "least"), [("mae", 2), ("bias", 2), ("mape", 2), ("rmse", 4), ("r2", 4)])
+@pytest.mark.parametrize(
+    ("name", "least"), [("mae", 2), ("bias", 2), ("mape", 2), ("rmse", 4), ("mse", 4), ("r2", 4)]
+)
 def test_too_few_errors(name, least):
     """One error fewer than the least has a reason, the least has none of that kind."""
     label, error = LABEL[:least], np.array([1.0, -1.1, 0.9, -1.05])[:least]
@@ -209,7 +212,7 @@ def test_errors_that_are_all_equal_are_not_certain():
     assert figure("bias", found)[:3] == pytest.approx((2.0, *bias))
 
 
-@pytest.mark.parametrize("name", ["mae", "rmse", "mape", "r2", "quantile_loss_p90"])
+@pytest.mark.parametrize("name", ["mae", "rmse", "mse", "mape", "r2", "quantile_loss_p90"])
 def test_a_model_that_was_always_right_may_be_wrong(name):
     """Without an error in 400 rows the best value is seen, and something worse is within the interval."""
     value, low, high, *_ = figure(name, counted(LABEL, np.zeros(400)))
@@ -264,6 +267,7 @@ def test_intervals_hold_the_truth(law):
     truths = {
         "mae": absolute,
         "rmse": root,
+        "mse": root**2,
         "bias": 0.0,
         "r2": 1 - root**2 / 9,
         "quantile_loss_p90": absolute / 2,
@@ -285,7 +289,7 @@ def test_a_wild_pilot_is_no_error(name):
     assert reason is not None or value == pytest.approx(SCORES[name](LABEL, LABEL + ERROR))
 
 
-@pytest.mark.parametrize("name", ["mae", "bias", "rmse", "mape", "quantile_loss_p10", "r2"])
+@pytest.mark.parametrize("name", ["mae", "bias", "rmse", "mse", "mape", "quantile_loss_p10", "r2"])
 def test_rare_large_errors_are_within_the_interval(name):
     """Of errors of N(0, 1) with 1 % of N(100, 1), most windows of 30 hold no large one, and their intervals the truth."""
     rng = np.random.default_rng(11)

@@ -64,12 +64,13 @@ class Prices:
 
     def figures(self, **said: object) -> pl.DataFrame:
         cycle.once(Lake.at(self.folder), models=["m"])
-        return self.monitor.figures(["mae", "rmse"], estimate=True, **said)  # type: ignore[arg-type]
+        return self.monitor.figures(["mae", "rmse", "mse"], estimate=True, **said)  # type: ignore[arg-type]
 
 
 def truth(frame: pl.DataFrame, metric: str) -> float:
     off = (frame["prediction"] - frame["label"]).to_numpy()
-    return float(np.abs(off).mean() if metric == "mae" else np.sqrt((off**2).mean()))
+    square = float((off**2).mean())
+    return {"mae": float(np.abs(off).mean()), "rmse": float(np.sqrt(square)), "mse": square}[metric]
 
 
 def test_errors_are_measured_blended_or_estimated(tmp_path: Path) -> None:
@@ -78,7 +79,7 @@ def test_errors_are_measured_blended_or_estimated(tmp_path: Path) -> None:
     for share in [1.0] * 30 + [0.5] * 2 + [0.0] * 6:
         model.day(share)
     found = model.figures()
-    for metric in ("mae", "rmse"):
+    for metric in ("mae", "rmse", "mse"):
         own = found.filter(pl.col("metric") == metric)
         assert own["kind"].to_list() == ["measured"] * 30 + ["blended"] * 2 + ["estimated"] * 6
         held = [
@@ -97,7 +98,7 @@ def test_the_reference_rehearses_before_any_label(tmp_path: Path) -> None:
     model = Prices(tmp_path)
     model.day(0.0)
     model.day(0.0, shift=500.0)
-    fresh = model.monitor.figures(["mae", "rmse"], estimate=True)
+    fresh = model.monitor.figures(["mae", "rmse", "mse"], estimate=True)
     found = model.figures()
     assert fresh.equals(found)
     first, second = found.filter(pl.col("metric") == "mae").iter_rows(named=True)

@@ -29,7 +29,9 @@ from vedette.statistics.detection import (
 )
 from vedette.statistics.detection.matching import AREAS, THRESHOLDS
 from vedette.statistics.fairness import GroupTable, fairness_figures
+from vedette.statistics.fairness_errors import ErrorTable, error_fairness_figures, error_table
 from vedette.statistics.gaps import difference, ratio
+from vedette.statistics.grid import Grid, error_grid
 from vedette.statistics.measured import Measured
 from vedette.statistics.multilabel import MultilabelSummary, multilabel_figures, summarise_multilabel
 
@@ -223,6 +225,43 @@ def _named(table: GroupTable) -> dict[str, Measured]:
     return out
 
 
+def errors(rng: np.random.Generator, runs: int) -> Iterator[Line]:
+    """Two groups of a regression, the errors of the second half as large again."""
+    laws: dict[str, Law] = {
+        "normal": lambda rng, size: rng.normal(0.5, 1, size),
+        "Laplace": lambda rng, size: rng.laplace(0.5, 1, size),
+        "exponential": lambda rng, size: rng.exponential(1, size) - 0.5,
+    }
+
+    def table(n: int, sizes: tuple[int, int], law: Law, grid: Grid) -> ErrorTable:
+        drawn = np.concatenate(
+            [scale * law(rng, (n * size,)) for scale, size in zip((1, 1.5), sizes, strict=True)]
+        )
+        return error_table(
+            np.zeros(len(drawn)), drawn, np.repeat(["g1", "g0"], [n * size for size in sizes]), grid
+        )
+
+    for case, law in laws.items():
+        grid = error_grid(np.zeros(1000), law(rng, (1000,)))
+        whole = law(rng, (TRUTH_ROWS,))
+        sides = {"mean_error": whole.mean(), "mae": np.abs(whole).mean(), "rmse": np.sqrt((whole**2).mean())}
+        truth = {f"{name} diff, 2": -0.5 * float(value) for name, value in sides.items()}
+        truth |= {f"{name} ratio, 2": 1 / 1.5 for name in sides}
+        for n, sizes in ((30, (1, 1)), (30, (1, 7)), (200, (1, 1)), (1000, (1, 1))):
+            found = []
+            for _ in range(max(runs // 2, 100)):
+                gaps = error_fairness_figures(table(n, sizes, law, grid), against="g0")
+                own = {gap.metric: gap.figure for gap in gaps if gap.group == "g1"}
+                found.append(
+                    {
+                        f"{name} {short}, 2": own[f"{name}_{kind}"]
+                        for name in sides
+                        for kind, short in (("difference", "diff"), ("ratio", "ratio"))
+                    }
+                )
+            yield from lines(f"{case}, {sizes[1]} to 1", n, truth, found)
+
+
 def pairs(rng: np.random.Generator, runs: int) -> Iterator[Line]:  # noqa: ARG001 - nothing is drawn
     """The least that any pair of rates has, over all outcomes."""
     rates = (0.01, 0.03, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.99)
@@ -251,7 +290,7 @@ def pairs(rng: np.random.Generator, runs: int) -> Iterator[Line]:  # noqa: ARG00
             )
 
 
-SIMULATIONS = (means, multilabel, pairs, fairness, detection)
+SIMULATIONS = (means, multilabel, pairs, fairness, errors, detection)
 
 if __name__ == "__main__":
     show(SIMULATIONS, __doc__)

@@ -1,13 +1,22 @@
 """Series watched row by row: false alarms and delays of the statistical method, and of River's and frouros' detectors.
 
     python benchmarks/judgement/streams.py [--case normal] [--runs 400] [--horizon 25000] [--delays 1000]
-                                           [--limit 115000] [--head 0] [--stable 0] [--peers 20] [--seed 20261128]
+                                           [--limit 115000] [--head 0] [--stable 0] [--window 5] [--peers 20]
+                                           [--seed 20261128]
 
 Ours get 5,000 rows of reference, drawn anew for each run, whose law they are not told, and then rows one by one. The
 evidence is R <- (R + 1) e of each bet from R = ``head``, and an alarm where the mean over bets reaches ``limit``; it
 begins anew from 0 then. False alarms are counted over ``runs`` x ``horizon`` rows without a change. Delays are those of
 a change ``stable`` rows after the reference, of ``delays`` runs; a run with an alarm before it is left out, as
 counted under false alarms. The interval of a median is that of order statistics, at 95 %.
+
+Further lines are of windows of so many rows (``--window``; 0 for none), which come in together. "rows, in windows" are judged
+one by one, and an alarm is looked for at the end of a window. "means" are judged alone, the mean of each window one number,
+as the series of a model's windows are: of changes of a mean only, with a limit of that many times less, since a window is
+one step and not so many. Delays are in rows, up to the end of the window that told.
+
+To run it whole, go case by case: ``--case normal --peers 0`` takes a minute and a half on one core, peers some more. A look in a
+few seconds: ``--case normal --runs 60 --horizon 5000 --delays 60 --longest 6000 --peers 0``.
 
 Peers are those of ``peers.py``, with their defaults, on its runs: a change 5,000 rows after the reference. They are
 optional: ``pip install river frouros``. ``--peers 0`` leaves them out.
@@ -21,6 +30,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -123,6 +133,28 @@ OURS = {
 }
 
 
+@dataclass(frozen=True)
+class Judged:
+    """How rows are judged: alarms are looked for every ``window`` rows, of each row or (``means``) of their mean alone."""
+
+    title: str
+    window: int = 1
+    means: bool = False
+
+    def numbers(self, rows: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+        """What is judged, a number of each run at a time; rows of a window that is not whole are left."""
+        if not self.means:
+            yield from rows
+            return
+        for first in rows:
+            rest = list(islice(rows, self.window - 1))
+            if len(rest) == self.window - 1:
+                yield np.mean([first, *rest], axis=0)
+
+
+ROW_BY_ROW = Judged("row by row")
+
+
 class Evidence:
     """R <- (R + 1) e of each bet of each run, alarms where the mean over bets reaches the limit, and anew from 0."""
 
@@ -131,19 +163,20 @@ class Evidence:
         self.r: np.ndarray | None = None
         self.n_runs = n_runs
 
-    def step(self, log_e: np.ndarray) -> np.ndarray:
-        """Whether each run alarms."""
+    def step(self, log_e: np.ndarray, *, looked: bool = True) -> np.ndarray:
+        """Whether each run alarms; none does where nobody looks."""
         if self.r is None:
             self.r = np.full(log_e.shape, self.head)
         self.r += 1.0
         self.r *= np.exp(log_e)
-        alarms: np.ndarray = self.r.mean(axis=1) >= self.limit
+        alarms: np.ndarray = (self.r.mean(axis=1) >= self.limit) & looked
         self.r[alarms] = 0.0
         return alarms
 
 
 def alarms_of(
     case: Case,
+    judged: Judged,
     random: np.random.Generator,
     n_runs: int,
     n: int,
@@ -151,45 +184,64 @@ def alarms_of(
     head: float,
     change: float,
     start: int,
-) -> Iterator[np.ndarray]:
-    """Whether each run alarms in each of ``n`` rows after the reference, of which those from ``start`` on have changed."""
-    rows = case.rows(random, n_runs, REFERENCE + n)
-    past = np.array([next(rows) for _ in range(REFERENCE)])
-    state = case.method.begin(past, np.arange(float(REFERENCE)))
-    evidence = Evidence(n_runs, limit, head)
-    for at, row in enumerate(rows):
-        told, state = case.method.step(
-            state, case.change(row, change, random) if at >= start else row, float(at)
-        )
-        yield evidence.step(told.log_e)
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Rows after the reference up to which a look went, and whether each run alarms there.
+
+    There are ``n`` rows, changed from ``start`` on.
+    """
+
+    def changed() -> Iterator[np.ndarray]:
+        for at, row in enumerate(case.rows(random, n_runs, REFERENCE + n), start=-REFERENCE):
+            yield case.change(row, change, random) if at >= start else row
+
+    each = judged.window if judged.means else 1
+    numbers = judged.numbers(changed())
+    past = np.array([next(numbers) for _ in range(REFERENCE // each)])
+    state = case.method.begin(past, np.arange(float(len(past))))
+    evidence = Evidence(n_runs, limit / each, head)
+    for at, number in enumerate(numbers):
+        told, state = case.method.step(state, number, float(at))
+        row = (at + 1) * each
+        looked = row % judged.window == 0
+        alarms = evidence.step(told.log_e, looked=looked)
+        if looked:
+            yield row, alarms
 
 
-def false_alarms(case: Case, seed: int, n_runs: int, horizon: int, limit: float, head: float) -> str:
+def false_alarms(
+    case: Case, judged: Judged, seed: int, n_runs: int, horizon: int, limit: float, head: float
+) -> str:
     """Alarms in 100,000 rows without a change, with exact Poisson limits, and how many runs had any."""
     random = np.random.default_rng([seed, 0])
-    count, any_alarm = 0, np.zeros(n_runs, dtype=np.bool_)
-    for alarms in alarms_of(case, random, n_runs, horizon, limit, head, 0.0, horizon):
-        count += int(alarms.sum())
-        any_alarm |= alarms
+    count = sum(
+        int(alarms.sum())
+        for _, alarms in alarms_of(case, judged, random, n_runs, horizon, limit, head, 0.0, horizon)
+    )
     exposure = n_runs * horizon / 1e5
     low, high = poisson_limits(count, exposure)
     return f"{count / exposure:.3f} [{low:.2f}, {high:.2f}] ({count} in {exposure * 1e5:.1e} rows)"
 
 
 def delay(
-    case: Case, seed: int, n_runs: int, limit: float, head: float, change: float, stable: int, longest: int
+    case: Case,
+    judged: Judged,
+    seed: int,
+    n_runs: int,
+    limit: float,
+    head: float,
+    change: float,
+    stable: int,
+    longest: int,
 ) -> str:
     """The median rows from the change to an alarm, with its interval; runs with an alarm before it are left out."""
     random = np.random.default_rng([seed, 1, round(change * 1000), stable])
     found = np.full(n_runs, np.inf)
     early = np.zeros(n_runs, dtype=np.bool_)
-    for at, alarms in enumerate(
-        alarms_of(case, random, n_runs, stable + longest, limit, head, change, stable)
-    ):
-        if at < stable:
+    for row, alarms in alarms_of(case, judged, random, n_runs, stable + longest, limit, head, change, stable):
+        if row <= stable:
             early |= alarms
             continue
-        found[alarms & np.isinf(found)] = at - stable + 1.0
+        found[alarms & np.isinf(found)] = row - stable
         if np.isfinite(found[~early]).mean() > 0.6:  # all that the median and its interval need
             break
     told = np.sort(found[~early])
@@ -211,6 +263,7 @@ def main() -> None:
     parser.add_argument("--longest", type=int, default=20_000, help="rows in which a change is waited for")
     parser.add_argument("--limit", type=float, default=115_000.0)
     parser.add_argument("--head", type=float, default=0.0)
+    parser.add_argument("--window", type=int, default=5, help="rows of a window; 0 for row by row alone")
     parser.add_argument("--peers", type=int, default=20, help="runs of peers; 0 for none")
     parser.add_argument("--seed", type=int, default=20261128)
     told = parser.parse_args()
@@ -226,15 +279,22 @@ def main() -> None:
             + " |"
         )
         print("|---" * (2 + len(case.sizes)) + "|")
-        false = false_alarms(case, told.seed, told.runs, told.horizon, told.limit, told.head)
-        for stable in told.stable or [0]:
-            common = (told.seed, told.delays, told.limit, told.head)
-            cells = (
-                [delay(case, *common, one, stable, told.longest) for one in case.sizes] if told.delays else []
-            )
-            print(
-                f"| vedette, change after {stable} rows | {false} | " + " | ".join(cells) + " |", flush=True
-            )
+        ways = [ROW_BY_ROW]
+        if told.window > 1:
+            ways.append(Judged(f"rows, in windows of {told.window}", told.window))
+        if told.window > 1 and case.method.kind == "mean":
+            ways.append(Judged(f"means of {told.window} rows", told.window, means=True))
+        for judged in ways:
+            false = false_alarms(case, judged, told.seed, told.runs, told.horizon, told.limit, told.head)
+            for stable in told.stable or [0]:
+                common = (told.seed, told.delays, told.limit, told.head)
+                cells = [
+                    delay(case, judged, *common, one, stable, told.longest)
+                    for one in case.sizes
+                    if told.delays
+                ]
+                line = f"| vedette, {judged.title}, change after {stable} rows | {false} | "
+                print(line + " | ".join(cells) + " |", flush=True)
         if told.peers and name in CASES:
             for peer in BINARY if name == "errors" else NUMERIC:
                 print(peer_line(peer, name, told.seed, told.peers), flush=True)

@@ -19,6 +19,7 @@ import vedette
 from vedette.cli_exchange import export_app, import_app
 from vedette.cli_options import JsonOption, LakeOption, ModelArgument
 from vedette.cli_options import where as _where
+from vedette.cli_prometheus import metrics, prometheus_app
 from vedette.cli_serve import serve, users_app
 from vedette.errors import VedetteError
 
@@ -200,7 +201,7 @@ def fairness(
     lake: LakeOption = None,
     json: JsonOption = False,
 ) -> None:
-    """How far rates lie apart between groups of rows, with intervals, by window."""
+    """How far rates, or errors of a regression, lie apart between groups of rows, with intervals, by window."""
     from vedette.engine import questions
     from vedette.output.fairness_console import print_fairness
     from vedette.output.progress import told
@@ -686,6 +687,8 @@ app.add_typer(import_app, name="import")
 app.add_typer(export_app, name="export")
 app.command()(serve)
 app.add_typer(users_app, name="users")
+app.command()(metrics)
+app.add_typer(prometheus_app, name="prometheus")
 
 
 @app.command()

@@ -767,9 +767,9 @@ class Monitor:
         make of the figure that have not come. Where they differ by score and prediction alone, the figure is weighted to those
         of all rows in place of that, and its ``kind`` is ``weighted`` (``docs/labels.md``).
 
-        ``estimate=True`` has ``accuracy``, ``precision``, ``recall``, ``f1`` and ``roc_auc`` of two classes, and ``mae`` and
-        ``rmse``, also of windows whose labels are not all there, where a reference has labels and, of classes,
-        probabilities: their rows have the ``kind``
+        ``estimate=True`` has ``accuracy``, ``precision``, ``recall``, ``f1`` and ``roc_auc`` of two classes (of more
+        ``balanced_accuracy`` in place of the last), and ``mae``, ``rmse`` and ``mse``, also of windows whose labels are not all
+        there, where a reference has labels and, of two classes, probabilities: their rows have the ``kind``
         ``estimated`` (no labels) or ``blended`` (some) in place of ``measured``, an interval about what the labels will say,
         and as ``note`` the estimator and how it has done so far (``docs/unlabelled.md``). With ``by`` each segment is told
         by the record of its own windows, or, with fewer than ten that have their labels, by that of all segments.
@@ -860,11 +860,13 @@ class Monitor:
         until: datetime | str | None = None,
         as_of: datetime | str | None = None,
     ) -> pl.DataFrame:
-        """How far the rates of a classifier lie apart between groups of rows, with intervals (``docs/tasks.md``).
+        """How far the rates of a classifier, or the errors of a regression, lie apart between groups of rows, with intervals
+        (``docs/tasks.md``).
 
         The groups are the values of the column ``by``; ``metric`` is one name or several of ``demographic_parity``,
         ``equal_opportunity``, ``equalised_odds``, ``predictive_parity``, ``false_positive_rate``, ``false_negative_rate`` and
-        ``accuracy``, each with ``_difference`` or ``_ratio`` (default all). Each group is compared with ``against``, or the
+        ``accuracy``, of a regression of ``mean_error``, ``mae`` and ``rmse``, each with ``_difference`` or ``_ratio`` (default
+        all). Each group is compared with ``against``, or the
         one with the most labelled rows of the window; a row with ``group`` null is the widest gap over all of them.
         ``version``, ``window``, ``since``, ``until`` and ``as_of`` are those of ``figures``.
 

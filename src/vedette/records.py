@@ -27,6 +27,7 @@ __all__ = [
     "SYNC_S",
     "Alert",
     "AlertState",
+    "Attachment",
     "ChannelReport",
     "Counted",
     "Counters",
@@ -301,12 +302,22 @@ class FalseAlarms:
 
 
 @dataclass(frozen=True, slots=True)
+class Attachment:
+    """A picture that goes with a notice: a name for its file, its media type, and its bytes."""
+
+    name: str
+    media_type: str
+    content: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Notice:
     """What a channel is given to tell: the alerts of one incident whose state changed in one round.
 
     ``key`` is the same for the same steps to the same channel, however often they are sent, so that a receiver can drop
     what it has. ``kind`` is alerts, heartbeat (a round was completed; no alerts) or test. ``repeat`` is true where
-    nothing changed and the alerts still fire. ``time`` is when the notice was made, not when it is sent.
+    nothing changed and the alerts still fire. ``time`` is when the notice was made, not when it is sent. ``url`` is the
+    address of the server that shows the alerts, None where there is none; ``pictures`` show the same in several formats.
     """
 
     key: str
@@ -317,6 +328,8 @@ class Notice:
     alerts: tuple[Alert, ...]
     repeat: bool
     time: datetime
+    url: str | None = None
+    pictures: tuple[Attachment, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

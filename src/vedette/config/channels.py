@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from vedette.config.allow import check_allow
 from vedette.config.values import duration_s, refuse_unknown
 from vedette.errors import ConfigError
 from vedette.records import AlertState
@@ -21,7 +22,7 @@ __all__ = [
 ]
 
 CHANNEL_KEYS = {
-    "type": "terminal, command, webhook, apprise, or what an installed package brings",
+    "type": "terminal, command, webhook, alertmanager, apprise, or what an installed package brings",
     "states": "states of alerts that are told: firing, acknowledged, silenced, resolved",
     "models": "patterns of the models whose alerts are told, such as 'delays*'",
     "watches": "patterns of the watches whose alerts are told, such as '*.location'",
@@ -29,8 +30,9 @@ CHANNEL_KEYS = {
     "timeout_s": "seconds that one attempt may take",
     "heartbeat": "true: tells that a round was completed, every 'repeat'",
     "command": "of a command: the program and its arguments, a list",
-    "url": "of a webhook: where to send",
-    "url_env": "of a webhook: the environment variable that holds the url",
+    "url": "of a webhook: where to send; of an alertmanager: its address",
+    "url_env": "of a webhook or an alertmanager: the environment variable that holds the url",
+    "allow": "of a webhook or an alertmanager: hosts and networks, the only ones that may be reached",
     "secret": "of a webhook: what notices are signed with",
     "secret_env": "of a webhook: the environment variable that holds the secret",
     "method": "of a webhook: POST, or GET for a heartbeat without a body",
@@ -40,10 +42,14 @@ CHANNEL_KEYS = {
 CHANNEL_TYPES = {
     "terminal": (),
     "command": ("command",),
-    "webhook": ("url", "url_env", "secret", "secret_env", "method"),
+    "webhook": ("url", "url_env", "secret", "secret_env", "method", "allow"),
+    "alertmanager": ("url", "url_env", "allow"),
     "apprise": ("urls", "urls_env"),
 }
 """The types that come with vedette, and the keys that only they have."""
+
+RENEWED = ("alertmanager",)
+"""Types whose receiver forgets an alert that it is not told of again: they are told every ``repeat`` while it is open."""
 
 _COMMON = ("type", "states", "models", "watches", "repeat", "timeout_s", "heartbeat")
 _TELLABLE = (AlertState.FIRING, AlertState.ACKNOWLEDGED, AlertState.SILENCED, AlertState.RESOLVED)
@@ -65,6 +71,8 @@ class ChannelSettings:
     """What a channel sends, and of what. ``own`` are the keys of its type, secrets among them: never shown.
 
     ``repeat_s`` is None where nothing is told again; a channel with ``heartbeat`` tells that rounds are completed.
+    ``public`` is True where somebody else than the owner of the machine set the channel: it reaches public addresses alone,
+    and those that its ``allow`` names.
     """
 
     name: str
@@ -76,6 +84,12 @@ class ChannelSettings:
     timeout_s: float = 10.0
     heartbeat: bool = False
     own: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    public: bool = False
+
+    @property
+    def renewed(self) -> bool:
+        """True where alerts are told again as long as they are open, since the receiver forgets them otherwise."""
+        return self.type in RENEWED
 
 
 def channels_of(tables: Any, path: str) -> tuple[ChannelSettings, ...]:
@@ -127,13 +141,15 @@ def _channel(name: str, table: Mapping[str, Any], where: str) -> ChannelSettings
         )
     if isinstance(timeout_s, bool) or not isinstance(timeout_s, int | float) or not 0.1 <= timeout_s <= 600:
         raise ValueError(f"timeout_s={timeout_s!r}: must lie between 0.1 and 600 seconds")
-    repeat = table.get("repeat", "4h")
+    repeat = table.get("repeat", "5m" if kind in RENEWED else "4h")
+    if kind in RENEWED and repeat == "never":
+        raise ValueError("repeat='never': the receiver takes an alert that is not told again for resolved")
     if heartbeat and repeat == "never":
         raise ValueError("repeat='never': a heartbeat needs a length of time, such as '5m'")
     made = ChannelSettings(
         name=name,
         type=kind,
-        states=_states(table, heartbeat),
+        states=_states(table, heartbeat, _TELLABLE if kind in RENEWED else ("firing", "resolved")),
         models=_patterns(table, "models"),
         watches=_patterns(table, "watches"),
         repeat_s=None if repeat == "never" else duration_s(repeat, "repeat"),
@@ -195,9 +211,9 @@ def _patterns(table: Mapping[str, Any], key: str) -> tuple[str, ...]:
     return tuple(value)
 
 
-def _states(table: Mapping[str, Any], heartbeat: bool) -> tuple[str, ...]:
+def _states(table: Mapping[str, Any], heartbeat: bool, usual: Sequence[str]) -> tuple[str, ...]:
     """The states that are told; a channel with a heartbeat tells of alerts only where its states are given."""
-    value = table.get("states", [] if heartbeat else ["firing", "resolved"])
+    value = table.get("states", [] if heartbeat else [str(one) for one in usual])
     allowed = ", ".join(_TELLABLE)
     if not isinstance(value, list) or not all(isinstance(one, str) and one in _TELLABLE for one in value):
         raise ValueError(f"states={value!r}: must be a list of {allowed}")
@@ -240,14 +256,22 @@ def _check_command(made: ChannelSettings) -> None:
         raise ValueError(f"command={program!r}: no such program, or it cannot be executed")
 
 
-def _check_webhook(made: ChannelSettings) -> None:
+def _check_address(made: ChannelSettings) -> None:
+    """Of what is reached by HTTP: a URL that is one, and an allow-list of what can be meant."""
     own = made.own
     _either(own, "url", needed=True)
-    _either(own, "secret", needed=False)
     if "url" in own and not is_web_url(own["url"]):
         raise ValueError(
             "url: must begin with https:// or http:// and name a host (not shown, it may hold a token)"
         )
+    if "allow" in own:
+        check_allow(own["allow"])
+
+
+def _check_webhook(made: ChannelSettings) -> None:
+    own = made.own
+    _check_address(made)
+    _either(own, "secret", needed=False)
     if "secret" in own and not (isinstance(own["secret"], str) and own["secret"]):
         raise ValueError("secret: must be text (not shown)")
     if own.get("method", "POST") not in ("POST", "GET"):
@@ -267,6 +291,7 @@ def _check_apprise(made: ChannelSettings) -> None:
 _CHECKS = {  # nothing of a terminal's can be wrong
     "command": _check_command,
     "webhook": _check_webhook,
+    "alertmanager": _check_address,
     "apprise": _check_apprise,
 }
 

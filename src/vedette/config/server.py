@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from vedette.config.allow import check_allow
 from vedette.config.channels import is_variable_name, is_web_url
 from vedette.config.serving import SERVING_KEYS
 from vedette.config.values import refuse_unknown
@@ -17,6 +18,8 @@ from vedette.errors import ConfigError, LakeError
 __all__ = ["SERVER_KEYS", "ServerSettings", "journal_folder", "server_of", "server_url"]
 
 SERVER_KEYS = {
+    "url": "the address of the server's pages, which what is sent of alerts links to",
+    "channels_allow": "hosts and networks that channels set on the server's pages may reach beside public ones",
     "token_env": "the environment variable that holds the token",
     "token_file": "the file that holds the token; read again for each connection",
     "connect_timeout_s": "seconds until a connection must stand",
@@ -35,6 +38,8 @@ class ServerSettings:
     token_file: Path | None = field(default=None, repr=False)
     connect_timeout_s: float = 10.0
     timeout_s: float = 60.0
+    url: str | None = None
+    channels_allow: tuple[str, ...] = ()
 
     def token(self) -> str | None:
         """The token as it is now, None where there is none. Raises ``ConfigError``, without the token in it."""
@@ -80,6 +85,14 @@ def server_of(table: Any, path: Path) -> ServerSettings:
         if not isinstance(table["token_file"], str) or not table["token_file"]:
             raise ConfigError(f"{where}: token_file: must be the path of a file")
         found["token_file"] = path.absolute().parent / Path(table["token_file"]).expanduser()
+    if "url" in table:
+        found["url"] = _url(table["url"], where)
+    if "channels_allow" in table:
+        try:
+            check_allow(table["channels_allow"])
+        except ValueError as error:
+            raise ConfigError(f"{where}: channels_{error}") from None
+        found["channels_allow"] = tuple(table["channels_allow"])
     for key in ("connect_timeout_s", "timeout_s"):
         if key in table:
             value = table[key]
@@ -91,6 +104,19 @@ def server_of(table: Any, path: Path) -> ServerSettings:
                 raise ConfigError(f"{where}: {key}={value!r}: must lie between 0.1 and 600 seconds")
             found[key] = float(value)
     return ServerSettings(**found)
+
+
+def _url(value: Any, where: str) -> str:
+    """The address that links begin with; ``ConfigError`` for one with a password, a query or a fragment in it."""
+    try:
+        url = server_url(value) if isinstance(value, str) else None
+    except LakeError:
+        url = None  # its message speaks of a lake
+    if url is None:
+        raise ConfigError(
+            f"{where}: url: must be like https://vedette.example.org, without user, '?' and '#' (not shown)"
+        )
+    return url
 
 
 def server_url(location: str | Path) -> str | None:

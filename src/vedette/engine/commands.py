@@ -14,7 +14,6 @@ from typing import Any
 import polars as pl
 
 from vedette import config
-from vedette.capture.journal import producers
 from vedette.engine import alerts as alerts_module
 from vedette.engine import audit as audit_module
 from vedette.engine import cycle, delivery, outbox, people, requests, run_alerts, written
@@ -28,6 +27,7 @@ from vedette.lake import ingest as lake_ingest
 from vedette.lake.ledger import ledger as read_ledger
 from vedette.lake.locks import lock
 from vedette.lake.outcomes import identifier
+from vedette.lake.sources import sources
 from vedette.lake.tables import Lake, ModelTables
 from vedette.records import (
     Alert,
@@ -96,7 +96,7 @@ def visit(lake: Lake, model: str) -> None:
 def _work(lake: Lake, model: str) -> bool:
     """True where a round has something to do: rows in the journals, a window to judge, other rules, what time brings."""
     tables = lake.model(model)
-    for folder in producers(lake.journal, model):
+    for folder in sources(lake, model):
         done = {
             s: tables["ledger"].through(identifier(folder.name, s))
             for s in ("predictions", "labels", "batch")

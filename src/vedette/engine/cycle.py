@@ -15,7 +15,6 @@ from datetime import datetime
 import polars as pl
 
 from vedette import config
-from vedette.capture.journal import producers
 from vedette.engine import alerts, delivery, judge, label_watch, people, requests, run_alerts
 from vedette.engine import written as judging
 from vedette.engine.contract import schema_events
@@ -25,12 +24,14 @@ from vedette.engine.runs import is_runs, round_of_runs
 from vedette.engine.segments_watched import with_segments
 from vedette.engine.stored import to_frame
 from vedette.engine.summarise import Shape, increments
-from vedette.errors import ConfigError
+from vedette.errors import ConfigError, LakeError
 from vedette.lake import ingest
 from vedette.lake.arrivals import Arrivals, collect
 from vedette.lake.locks import lock
 from vedette.lake.outcomes import identifier
+from vedette.lake.received import tidy
 from vedette.lake.rows import matches
+from vedette.lake.sources import sources
 from vedette.lake.tables import Lake, ModelTables
 
 __all__ = ["follow", "once", "round_of"]
@@ -58,7 +59,7 @@ def round_of(lake: Lake, model: str, now: datetime, written: config.Config | Non
     tables = lake.model(model)
     if written is not None:
         judging.register(tables, written.models.get(model), people.user(), now)
-    folders = producers(lake.journal, model)
+    folders = sources(lake, model)
     keys = [identifier(folder.name, stream) for folder in folders for stream in _STREAMS]
     arrivals = collect(lake, model, ingest.watermarks(tables, "ledger", keys))
     if not arrivals.empty:
@@ -174,6 +175,7 @@ def follow(
                     log.exception("model %s: the round failed", model)
                     failures[model] = f"{model}: {error}"
                 telling.tell(model, completed=model not in failures)
+            _tidy(lake)
             for name in asked:
                 failed = failures.get(requests.model_of(name))
                 if failed is None:
@@ -183,6 +185,15 @@ def follow(
             if rows or asked:
                 quiet_since = time.monotonic()
             due = time.monotonic() + interval_s
+
+
+def _tidy(lake: Lake) -> None:
+    """Delete what servers received and the tables have."""
+    try:
+        with lock(requests.work_lock(lake), wait_s=LOCK_WAIT_S):
+            tidy(lake)
+    except (OSError, LakeError) as error:
+        log.warning("what servers received cannot be tidied: %s", error)
 
 
 def _written(before: config.Config | None) -> config.Config | None:

@@ -15,7 +15,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -39,6 +39,8 @@ __all__ = ["Background", "back_off", "deliver", "try_channel"]
 
 log = logging.getLogger("vedette")
 
+PICTURED = ("command", "webhook", "apprise")
+"""Types of channels that take a picture; what it shows is drawn for each notice."""
 BACK_OFF_S, BACK_OFF_MAX_S = 15.0, 3600.0
 WORK_WAIT_S = 60.0
 TELL_WAIT_S = 5.0
@@ -63,7 +65,8 @@ def deliver(
             if any(fnmatchcase(model, pattern) for pattern in one.models)
         }
         try:
-            waiting += _Telling(lake, model, named, written.path, clock).run(completed=completed)
+            telling = _Telling(lake, model, named, written.path, clock, written.server.url)
+            waiting += telling.run(completed=completed)
         except LockedError:
             log.info("model %s: another process is telling", model)  # and looks again when it has told
         except LakeError:
@@ -80,6 +83,7 @@ class _Telling:
     channels: Mapping[str, ChannelSettings]
     path: Path | None
     clock: Callable[[], float]
+    url: str | None = None
     given_up: set[str] = field(default_factory=set)  # channels that failed in this turn
 
     def run(self, *, completed: bool) -> int:
@@ -179,7 +183,8 @@ class _Telling:
                 if reason is not None:
                     self._write([_row(self.now, name, Outcome.DROPPED, letter, error=reason)])
                     continue
-                taken, said = attempt(settings, notice_of(self.model, letter, steps))
+                notice = self._shown(notice_of(self.model, letter, steps), settings)
+                taken, said = attempt(settings, notice)
                 now, tries = self.now, letter.attempts + 1
                 if taken:
                     self._write([_row(now, name, Outcome.SENT, letter, attempt=tries, detail=said)])
@@ -192,6 +197,19 @@ class _Telling:
         except Exception:
             self.given_up.add(name)  # what was sent is not known to be: not again in this turn
             log.exception("model %s: channel %s: what came of it cannot be written", self.model, name)
+
+    def _shown(self, notice: Notice, settings: ChannelSettings) -> Notice:
+        """The notice with where its alerts are shown, and a picture where the channel takes one."""
+        from vedette.engine.alert_pictures import pictures_of  # only where something is sent, as above
+
+        notice = replace(notice, url=self.url)
+        if settings.type not in PICTURED or not notice.alerts:
+            return notice
+        try:
+            return replace(notice, pictures=pictures_of(self.lake, self.model, notice.alerts))
+        except Exception:  # what cannot be drawn is told in words
+            log.exception("model %s: no picture for channel %s", self.model, settings.name)
+            return notice
 
     def _write(
         self,

@@ -14,19 +14,24 @@ from vedette.engine.segments import Segments
 from vedette.engine.stored import labels_by_score, of_frame, score_middles
 from vedette.engine.summarise import QUALITY, SCORES
 from vedette.engine.view import Cells, View, reference_of, windows
+from vedette.statistics.grid import Grid
 from vedette.statistics.summary import Summary
 from vedette.statistics.unlabelled import (
+    Blended,
+    Confidence,
+    Followed,
     Measure,
     Panel,
     Rehearsal,
     Support,
     Table,
     Windows,
+    blend,
     realised,
     support_of,
 )
 
-__all__ = ["ASKED", "TOLD", "Known", "TwoClasses", "effective", "rehearsed", "stretches"]
+__all__ = ["ASKED", "TOLD", "Known", "TwoClasses", "effective", "placed", "rehearsed", "stretches"]
 
 ASKED = ("confidence", "halfway", "constant")
 """The estimators that score x prediction counts suffice to, the one to ask first of all first."""
@@ -41,10 +46,11 @@ FOLDS = 5
 class Known:
     """What is known of W windows of a segment, or of all rows, in order of time.
 
-    ``start`` int64 [W] in microseconds, ``rows`` float64 [W] of the two classes, ``labels`` [W] those of them whose label
+    ``start`` int64 [W] in microseconds, ``rows`` float64 [W] of the classes, ``labels`` [W] those of them whose label
     has come. ``measures`` are what each estimator says by metric, ``truth`` what the metric came out as where the window
     ``told`` (bool [W], it has 0.9 of its labels), NaN elsewhere. Windows of classes with some labels have their ``counts`` [P,
-    score bin, prediction] and ``labelled`` [P, score bin, prediction, label]; ``place`` int64 [W] is which, -1 where none.
+    score bin, prediction] and ``labelled`` [P, score bin, prediction, label], of more than two classes without the score
+    bin; ``place`` int64 [W] is which, -1 where none.
     """
 
     start: np.ndarray
@@ -173,10 +179,36 @@ class TwoClasses:
             return None
         return rehearsed(measures, len(labelled), realised(labelled, scores, metrics))
 
+    def blended(self, metric: str, known: Known, at: np.ndarray, one: Followed, level: float) -> Blended:
+        """Windows, by number, some of whose labels have come."""
+        place = known.place[at]
+        return blend(
+            metric,
+            known.counts[place],
+            known.labelled[place],
+            Confidence(self.reference).chance,
+            self.reference.scores,
+            one.value[at],
+            one.variance[at],
+            reach=one.reach[at],
+            level=level,
+        )
+
 
 def effective(cells: Cells) -> Summary:
     """The counts of cells, of sampled rows as so many rows of equal weight."""
     return cells.summary if cells.levels is None else cells.levels.effective
+
+
+def placed(found: np.ndarray, summary: Summary | None, grid: Grid, starts: np.ndarray, span: Span) -> Summary:
+    """A summary of windows with one for each start, without rows where there was nothing on this grid."""
+    if summary is None or summary.grid != grid:
+        return Summary.empty(grid, len(starts), 0)
+    if not span.window_us:
+        return summary
+    at = np.minimum(np.searchsorted(starts, found), len(starts) - 1)
+    there = starts[at] == found
+    return summary.take(there).grouped(at[there], len(starts))
 
 
 def stretches(seen: View, column: str) -> Summary | None:

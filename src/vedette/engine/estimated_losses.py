@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vedette.engine.estimated_counts import TOLD, Known, effective, rehearsed, stretches
+from vedette.engine.estimated_counts import TOLD, Known, effective, placed, rehearsed, stretches
 from vedette.engine.query import Span
 from vedette.engine.segments import Segments
 from vedette.engine.summarise import ERROR
@@ -19,7 +19,15 @@ from vedette.engine.view import View, reference_of, windows
 from vedette.statistics.error_means import sum_of
 from vedette.statistics.grid import Grid
 from vedette.statistics.summary import Summary
-from vedette.statistics.unlabelled import LOSSES, Loss, LossTable, Measure, Rehearsal, Support
+from vedette.statistics.unlabelled import (
+    LOSSES,
+    Loss,
+    LossTable,
+    Measure,
+    Rehearsal,
+    Support,
+    support_of_cells,
+)
 
 __all__ = ["Losses"]
 
@@ -51,10 +59,8 @@ class Losses:
 
     def known(self, seen: View, span: Span, starts: np.ndarray, metrics: Sequence[str]) -> Known:
         """What is known of windows by their starts, of all rows; 0 where nothing was counted."""
-        told = _placed(*windows(seen, "prediction", span), self.predictions, starts, span)
-        return self._of(
-            starts, told, _placed(*windows(seen, ERROR, span), self.errors, starts, span), metrics
-        )
+        told = placed(*windows(seen, "prediction", span), self.predictions, starts, span)
+        return self._of(starts, told, placed(*windows(seen, ERROR, span), self.errors, starts, span), metrics)
 
     def by_segment(self, seen: View, source: Segments, metrics: Sequence[str]) -> Iterator[tuple[str, Known]]:  # noqa: ARG002
         """What is known of the windows of each segment, by its name."""
@@ -83,13 +89,10 @@ class Losses:
     def _support(self, told: Summary) -> Support:
         """How far predictions lie where the reference has some: the cells at either end have no bound, so that it counts how
         many rows of the reference the rows of a window are like (Kish, as in ``support_of``)."""
-        n = told.counts.astype(np.float64)
-        out = (n * (self.held == 0)).sum(axis=1) + told.missing + told.nan + told.inf
-        inside = n * (self.held > 0)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            outside = np.where(told.rows > 0, out / told.rows, np.nan)
-            like = inside.sum(axis=1) ** 2 / (inside**2 / np.maximum(self.held, 1)).sum(axis=1)
-        return Support(outside, np.where(np.isfinite(like), like, 0.0))
+        inside = support_of_cells(told.counts.astype(np.float64), self.held)
+        out = (told.counts * (self.held == 0)).sum(axis=1) + told.missing + told.nan + told.inf
+        outside = np.where(told.rows > 0, out / np.maximum(told.rows, 1), np.nan)
+        return Support(outside, inside.effective)
 
     def rehearsal(self, seen: View, metrics: Sequence[str]) -> Rehearsal | None:
         """Stretches of the reference, each estimated by the four fifths that it is not of; None where it was not cut."""
@@ -113,18 +116,6 @@ def _table(errors: Summary) -> LossTable:
 def _realised(errors: Summary, metric: str) -> np.ndarray:
     n = np.maximum(errors.used, 1)
     absolute = sum_of(errors, "over_1") + sum_of(errors, "under_1")
-    value = absolute / n if metric == "mae" else np.sqrt(np.maximum(errors.squares, 0.0) / n)
+    square = np.maximum(errors.squares, 0.0) / n
+    value = {"mae": absolute / n, "mse": square, "rmse": np.sqrt(square)}[metric]
     return np.where(errors.used > 0, value, np.nan)
-
-
-def _placed(
-    found: np.ndarray, summary: Summary | None, grid: Grid, starts: np.ndarray, span: Span
-) -> Summary:
-    """The summary with a window for each start, without rows where there was nothing on this grid."""
-    if summary is None or summary.grid != grid:
-        return Summary.empty(grid, len(starts), 0)
-    if not span.window_us:
-        return summary
-    at = np.minimum(np.searchsorted(starts, found), len(starts) - 1)
-    there = starts[at] == found
-    return summary.take(there).grouped(at[there], len(starts))

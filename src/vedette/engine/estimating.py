@@ -10,18 +10,16 @@ import polars as pl
 
 from vedette.engine.estimated_counts import Known, TwoClasses
 from vedette.engine.estimated_losses import Losses
+from vedette.engine.estimated_several import SeveralClasses
 from vedette.engine.query import Span
 from vedette.engine.segments import Segments
-from vedette.engine.summarise import ERROR
+from vedette.engine.summarise import ERROR, QUALITY
 from vedette.engine.view import View
 from vedette.statistics.unlabelled import (
     SEGMENTS_MIN,
-    Confidence,
     Followed,
     Others,
     Rehearsal,
-    Table,
-    blend,
     follow,
     mixed_losses,
     others_of,
@@ -29,7 +27,7 @@ from vedette.statistics.unlabelled import (
 
 __all__ = ["ESTIMATED", "Said", "by_segment", "estimated"]
 
-ESTIMATED = (*TwoClasses.metrics, *Losses.metrics)
+ESTIMATED = tuple(dict.fromkeys((*TwoClasses.metrics, *SeveralClasses.metrics, *Losses.metrics)))
 """The metrics that are estimated where labels are missing."""
 
 UNCOUNTED = "no labels, and its scores were counted before there was a reference to estimate by"
@@ -56,15 +54,15 @@ def estimated(seen: View, span: Span, frame: pl.DataFrame, segments: Segments | 
     is right there. With ``segments`` the frame is of those: each has the record of its own windows where ten or more have
     told, else that of all segments.
     """
-    kind = Losses if ERROR in seen.shape.all_grids else TwoClasses
+    kind = _kind_of(seen)
     wanted = [name for name in kind.metrics if name in set(frame["metric"].to_list())]
     if not wanted or frame.is_empty():
         return frame
-    by: Losses | TwoClasses | str = kind.of(seen)
+    by: Losses | TwoClasses | SeveralClasses | str = kind.of(seen)
     if isinstance(by, str):
         return _with_reason(frame, wanted, f"no labels, {by}")
     rehearsal = by.rehearsal(seen, wanted)
-    rows = _Rows(frame, wanted, by.reference if isinstance(by, TwoClasses) else None)
+    rows = _Rows(frame, wanted, by)
     if segments is None:
         known = by.known(seen, span, np.unique(rows.start), wanted)
         said: Iterator[Said] = iter([Said("", known, _followed(known, wanted, rehearsal), "windows")])
@@ -74,6 +72,13 @@ def estimated(seen: View, span: Span, frame: pl.DataFrame, segments: Segments | 
         for metric in wanted:
             rows.tell(metric, one)
     return rows.into(frame)
+
+
+def _kind_of(seen: View) -> type[Losses | TwoClasses | SeveralClasses]:
+    grids = seen.shape.all_grids
+    if ERROR in grids:
+        return Losses
+    return SeveralClasses if QUALITY in grids and len(grids[QUALITY].classes) > 2 else TwoClasses
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,9 +184,10 @@ def _lent(parts: Sequence[tuple[str, Known]], metric: str) -> dict[str, Others]:
 class _Rows:
     """The columns of a frame of figures that estimates change, as arrays."""
 
-    def __init__(self, frame: pl.DataFrame, metrics: Sequence[str], reference: Table | None) -> None:
-        self.reference = reference
-        self.chance = None if reference is None else Confidence(reference).chance
+    def __init__(
+        self, frame: pl.DataFrame, metrics: Sequence[str], by: Losses | TwoClasses | SeveralClasses
+    ) -> None:
+        self.by = by
         self.start = frame["start"].dt.timestamp("us").to_numpy()
         self.labelled = frame["labelled"].fill_null(0.0).to_numpy()
         self.numbers = {name: frame[name].to_numpy().copy() for name in ("value", "low", "high")}
@@ -219,22 +225,12 @@ class _Rows:
         self, metric: str, rows: np.ndarray, at: np.ndarray, one: Followed, known: Known
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Values and limits of windows some of whose labels have come."""
-        free = one.value[at], one.variance[at]
-        if self.reference is None or self.chance is None:
+        if isinstance(self.by, Losses):
             value, low, high = (self.numbers[name][rows] for name in ("value", "low", "high"))
+            free = one.value[at], one.variance[at]
             share = self.labelled[rows]
             return mixed_losses(metric, value, low, high, share, *free, reach=one.reach[at], level=LEVEL)
-        place = known.place[at]
-        mixed = blend(
-            metric,
-            known.counts[place],
-            known.labelled[place],
-            self.chance,
-            self.reference.scores,
-            *free,
-            reach=one.reach[at],
-            level=LEVEL,
-        )
+        mixed = self.by.blended(metric, known, at, one, LEVEL)
         return mixed.value, mixed.low, mixed.high
 
     def put(self, rows: np.ndarray, value: np.ndarray, low: np.ndarray, high: np.ndarray, kind: str) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from vedette.engine.estimated_counts import effective
 from vedette.engine.outputs import is_structured
 from vedette.engine.query import Query, Span, moment
 from vedette.engine.segments import Segments
@@ -16,7 +17,9 @@ from vedette.lake.tables import UTC as UTC_TYPE
 from vedette.lake.tables import Lake
 from vedette.statistics.confusion import confusion
 from vedette.statistics.fairness import FAIRNESS, Gap, GroupTable, fairness_figures
+from vedette.statistics.fairness_errors import ERROR_FAIRNESS, ErrorTable, error_fairness_figures
 from vedette.statistics.measured import CONSERVATIVE
+from vedette.statistics.summary import Summary
 
 __all__ = ["FAIRNESS_SCHEMA", "fairness"]
 
@@ -35,7 +38,10 @@ FAIRNESS_SCHEMA: dict[str, pl.DataType] = {
     "reason": pl.String(),
 }
 
-_READ_BY = "confusion"  # the breakdown that reads what fairness reads: the labelled rows of a classifier
+_READ_BY = (
+    "confusion",
+    "mae",
+)  # what reads that which fairness reads: labelled rows of a classifier, of a regression
 
 
 def fairness(
@@ -56,7 +62,7 @@ def fairness(
         raise ValueError(f"by={by!r}: must be the name of a column")
     wanted = _checked(metric)
     query = Query(
-        (_READ_BY,),
+        _READ_BY,
         None,
         version,
         window_s,
@@ -71,22 +77,38 @@ def fairness(
         return pl.DataFrame(schema=FAIRNESS_SCHEMA)
     if is_structured(seen.shape.settings):
         task = seen.shape.settings.task
-        raise ValueError(f"model {model!r}: fairness is of classifiers; the task of this one is {task!r}")
+        raise ValueError(
+            f"model {model!r}: fairness is of classifiers and regressions; the task of this one is {task!r}"
+        )
     kinds = {column: grid for column, grid in seen.shape.all_grids.items() if query.of_column(column, grid)}
     if not kinds:
-        raise ValueError(f"model {model!r}: fairness is of classifiers, and this one predicts numbers")
+        raise ValueError(f"model {model!r}: fairness is of predictions, and none has come")
+    of_errors = any(grid.kind == "error" for grid in kinds.values())
+    wanted = _of_kind(model, metric, wanted, of_errors=of_errors)
     length_us = span.window_us or seen.extent[1] + own - seen.extent[0]
     return _frame(_found(seen, by, span, kinds, wanted, against), length_us)
 
 
 def _checked(metric: str | Sequence[str] | None) -> tuple[str, ...]:
-    names = FAIRNESS if metric is None else (metric,) if isinstance(metric, str) else tuple(metric)
+    every = (*FAIRNESS, *ERROR_FAIRNESS)
+    names = every if metric is None else (metric,) if isinstance(metric, str) else tuple(metric)
     for name in names:
-        if name not in FAIRNESS:
-            raise ValueError(f"metric={name!r}: must be one of {', '.join(FAIRNESS)}")
+        if name not in every:
+            raise ValueError(f"metric={name!r}: must be one of {', '.join(every)}")
     if not names:
         raise ValueError("metric=[]: must be a name, or a list of names")
     return tuple(dict.fromkeys(names))
+
+
+def _of_kind(model: str, metric: Any, wanted: tuple[str, ...], *, of_errors: bool) -> tuple[str, ...]:
+    """The metrics that there are of the model; ``ValueError`` where another was asked for by name."""
+    right = ERROR_FAIRNESS if of_errors else FAIRNESS
+    own = tuple(name for name in wanted if name in right)
+    if metric is not None and len(own) < len(wanted):
+        odd = next(name for name in wanted if name not in right)
+        what = "predicts numbers" if of_errors else "is a classifier"
+        raise ValueError(f"metric={odd!r}: model {model!r} {what}: must be one of {', '.join(right)}")
+    return own
 
 
 def _found(
@@ -100,30 +122,35 @@ def _found(
         raise ValueError(f"against={against!r}: {by!r} has the values {names}")
     out = []
     for column, grid in kinds.items():
-        parts = [
-            (cells.segment, cells.start, *_counts(cells)) for cells in rows.blocks(column, grid, hashes=False)
-        ]
+        parts = list(rows.blocks(column, grid, hashes=False))
         if not parts:
             continue
-        segment, start, counts, fewer = (np.concatenate(one) for one in zip(*parts, strict=True))
+        segment, start, fewer = (
+            np.concatenate(one)
+            for one in zip(*((cells.segment, cells.start, _mixed(cells)) for cells in parts), strict=True)
+        )
+        # rows of several weights count as so many of equal weight as no figure of them is surer than
+        summary = Summary.stack([effective(cells) for cells in parts])
         for when in np.unique(start):
             here = start == when
             groups = tuple(rows.names[place] for place in segment[here])
-            table = GroupTable(groups, tuple(grid.classes), counts[here])
             base = told if told is None or told in groups else None
-            gaps = fairness_figures(table, metric, against=base)
+            gaps = _gaps(groups, summary.take(here), metric, base)
             out += [(int(when), gap, bool(fewer[here].any())) for gap in gaps]
     return out
 
 
-def _counts(cells: Cells) -> tuple[np.ndarray, np.ndarray]:
-    """Counts of labels against predictions by segment and window, and where sampled rows were counted as fewer.
+def _gaps(groups: tuple[str, ...], summary: Summary, metric: tuple[str, ...], base: str | None) -> list[Gap]:
+    """The figures of one window, of the labelled rows of each group."""
+    if summary.grid.kind == "error":
+        return error_fairness_figures(ErrorTable(groups, summary), metric, against=base)
+    table = GroupTable(groups, tuple(summary.grid.classes), confusion(summary)[0])
+    return fairness_figures(table, metric, against=base)
 
-    Rows of several weights count as so many of equal weight as no figure of them is surer than.
-    """
-    summary = cells.summary if cells.levels is None else cells.levels.effective
-    mixed = np.zeros(len(cells.start), dtype=np.bool_) if cells.levels is None else cells.levels.mixed
-    return confusion(summary)[0], mixed
+
+def _mixed(cells: Cells) -> np.ndarray:
+    """Where sampled rows were counted as fewer than they are."""
+    return np.zeros(len(cells.start), dtype=np.bool_) if cells.levels is None else cells.levels.mixed
 
 
 def _frame(found: list[tuple[int, Gap, bool]], length_us: int) -> pl.DataFrame:

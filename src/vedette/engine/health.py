@@ -21,7 +21,7 @@ from vedette.lake.ledger import ledger
 from vedette.lake.tables import Lake, ModelTables
 from vedette.records import KIN, Health, Status, Verdict
 
-__all__ = ["NOT_KEPT", "NO_DATA", "health", "health_with_kin", "kin_of", "silences_of"]
+__all__ = ["NOT_KEPT", "NO_DATA", "health", "health_with_kin", "kin_of", "silences_of", "silent_from"]
 
 NO_DATA = "no_data"
 """What watches that rows come at all: it fires where they came by the wall's clock and have stopped."""
@@ -150,17 +150,36 @@ def silences_of(tables: ModelTables, kept: Kept, now: datetime | None) -> dict[s
 
     ``no_data`` waits for three windows of the model, a rule for as long as it says.
     """
-    window_s = settings_of(tables).window_s
-    limits = {NO_DATA: 3 * window_s + GRACE.total_seconds() if kept.known != NEVER else math.inf}
-    limits |= {
-        f"{PREFIX}{name}": rule.after_s
-        for name, rule in silence_rules(Standing.rules_of(kept)).items()
-        if rule.severity == "alarm"
-    }
+    limits = _silence_limits(tables, kept)
     silence_s, newest = _silence(tables, now)
     return {
         watch: f"no rows since {newest:%Y-%m-%d %H:%M} UTC" if silence_s > limit else None
         for watch, limit in limits.items()
+    }
+
+
+def silent_from(tables: ModelTables, now: datetime) -> datetime | None:
+    """When, after a moment, time alone changes a verdict next, if no rows come until then; None where it never does."""
+    kept = kept_row(tables, series=False)
+    if kept is None:
+        return None
+    limits = [
+        *_silence_limits(tables, kept).values(),
+        *(rule.after_s for rule in silence_rules(Standing.rules_of(kept)).values()),
+    ]
+    silence_s, _ = _silence(tables, now)
+    left = [limit - silence_s for limit in limits if silence_s <= limit < math.inf]
+    return now + timedelta(seconds=min(left)) if left else None
+
+
+def _silence_limits(tables: ModelTables, kept: Kept) -> dict[str, float]:
+    """By watch for how many seconds no rows may come, of what fires where they do not."""
+    window_s = settings_of(tables).window_s
+    limits = {NO_DATA: 3 * window_s + GRACE.total_seconds() if kept.known != NEVER else math.inf}
+    return limits | {
+        f"{PREFIX}{name}": rule.after_s
+        for name, rule in silence_rules(Standing.rules_of(kept)).items()
+        if rule.severity == "alarm"
     }
 
 

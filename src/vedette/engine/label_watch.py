@@ -4,7 +4,8 @@ The age is learned once, from the windows that labels have come for: that by whi
 come. From then on each window of predictions is counted once: with a label that was known by that age, or without. It is
 counted when it is older than the age by as long as labels take on their way: what was known at nine and is sent at midnight
 is not late. These counts are increments of a column of their own, and are judged like any column that came later than the
-reference (``joining``). Rows that a sampler kept count once each.
+reference (``joining``). Rows that a sampler kept stand for as many as it left out (``inclusion``): each is counted apart by
+its weight, and what is learned of delays is weighted.
 """
 
 from __future__ import annotations
@@ -73,7 +74,7 @@ def count_arrivals(tables: ModelTables, shape: Shape, now: datetime) -> int:
         snapshot = tables["summaries"].snapshot()
         arrival = 0 if snapshot is None else snapshot.version() + 1
         tables["summaries"].write(to_frame(found, "live", arrival), {})
-    return sum(len(one.start) for one in found)
+    return sum(len(np.unique(one.start)) for one in found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,7 @@ def _usual_of(tables: ModelTables) -> _Usual | None:
 
 
 def _rows(tables: ModelTables, shape: Shape) -> pl.DataFrame:
-    """Rows of predictions and of labels by version, segment and windows, of those that were not counted yet."""
+    """Rows of predictions and of labels by version, segment, windows and weight, of those that were not counted yet."""
     scan = tables["summaries"].scan().filter(pl.col("part") == "live")
     counted = (
         scan.filter(pl.col("column") == ARRIVAL)
@@ -104,7 +105,7 @@ def _rows(tables: ModelTables, shape: Shape) -> pl.DataFrame:
     window = shape.window_us
     return (
         scan.filter(pl.col("column").is_in(["prediction", *sorted(LABELLED)]))
-        .select("version", "segment", "column", "start", "known", "rows")
+        .select("version", "segment", "column", "start", "known", "weight", "rows")
         .join(counted, on=["version", "segment"], how="left")
         .filter(pl.col("_counted").is_null() | (pl.col("start") > pl.col("_counted")))
         .select(
@@ -113,6 +114,7 @@ def _rows(tables: ModelTables, shape: Shape) -> pl.DataFrame:
             (pl.col("column") == "prediction").alias("is_prediction"),
             (pl.col("start").dt.timestamp("us") // window).alias("start"),
             (pl.col("known").dt.timestamp("us") // window).alias("known"),
+            "weight",
             "rows",
         )
         .collect()
@@ -163,27 +165,27 @@ def _delays(rows: pl.DataFrame, present: int) -> Delays:
     told, labels = rows.filter("is_prediction"), rows.filter(~pl.col("is_prediction"))
     return Delays.of(
         told["start"].to_numpy(),
-        told["rows"].to_numpy(),
+        (told["rows"] * told["weight"]).to_numpy(),
         labels["start"].to_numpy(),
         labels["known"].to_numpy(),
-        labels["rows"].to_numpy(),
+        (labels["rows"] * labels["weight"]).to_numpy(),
         present,
     )
 
 
 def _increments(rows: pl.DataFrame, grid: Grid, usual: _Usual, shape: Shape) -> list[Increment]:
-    """The windows that are old enough, by version and segment."""
+    """The windows that are old enough, by version and segment, each once for each weight of its rows."""
     present = int(rows["start"].max()) - 1  # type: ignore[arg-type]
     old = usual.delay + usual.way + 1  # one more for rows that are on their way
     found = []
     own = rows.filter((pl.col("start") >= usual.first) & (pl.col("start") <= present - old))
     own = own.filter(pl.col("known") <= pl.col("start") + usual.delay)
     for (version, segment), some in own.group_by(["version", "segment"], maintain_order=True):
-        sums = some.group_by("start").agg(
+        sums = some.group_by("start", "weight").agg(
             pl.col("rows").filter("is_prediction").sum().alias("n"),
             pl.col("rows").filter(~pl.col("is_prediction")).sum().alias("came"),
         )
-        sums = sums.filter(pl.col("n") > 0).sort("start")
+        sums = sums.filter(pl.col("n") > 0).sort("start", "weight")
         if sums.is_empty():
             continue
         n = sums["n"].to_numpy().astype(np.int64)
@@ -192,5 +194,6 @@ def _increments(rows: pl.DataFrame, grid: Grid, usual: _Usual, shape: Shape) -> 
         counted.rows[:], counted.missing[:], counted.counts[:, 0] = n, n - came, came
         start = sums["start"].to_numpy() * shape.window_us
         known = start + old * shape.window_us
-        found.append(Increment(str(version), ARRIVAL, start, known, counted, str(segment)))
+        weight = sums["weight"].to_numpy()
+        found.append(Increment(str(version), ARRIVAL, start, known, counted, str(segment), weight))
     return found

@@ -3,7 +3,8 @@
 A step is told where its state, model and watch are among those of the channel. Steps of one incident that came since the
 channel last looked are one notice; an alert is in it once, as its last such step left it. The end of an alert is told
 where the channel was told of it before, or is told of all of it now: an alarm that came and went between two rounds.
-An alert that is silenced by the time is not told; it will be when the silence ends.
+An alert that is silenced by the time is not told; it will be when the silence ends. A receiver that forgets what it is not
+told again (``ChannelSettings.renewed``) is told of every open alert, whatever its state, every ``repeat``.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Any
 
 from vedette.config import ChannelSettings
 from vedette.engine.alerts import OPEN_STATES
-from vedette.engine.outbox import HEARTBEAT, Box, Letter
+from vedette.engine.outbox import HEARTBEAT, RENEWAL, Box, Letter
 from vedette.engine.state import alert_of
 from vedette.records import Alert, AlertState, Notice
 
@@ -56,9 +57,14 @@ def letters(
     for one in chosen:
         groups.setdefault((one.alert.incident, "alerts"), []).append(one)
     busy = {letter.incident for letter in box.waiting.values()} | {incident for incident, _ in groups}
-    for incident, some in _firing_on(settings, box, current, now).items():
+    again = (
+        _open_on(settings, box, steps, current, now)
+        if settings.renewed
+        else _firing_on(settings, box, current, now)
+    )
+    for incident, some in again.items():
         if incident not in busy:
-            groups[incident, "repeat"] = some
+            groups[incident, RENEWAL if settings.renewed else "repeat"] = some
     return [
         Letter(
             key=_key(model, settings.name, kind, some, box),
@@ -125,6 +131,30 @@ def _firing_on(
     }
 
 
+def _open_on(
+    settings: ChannelSettings,
+    box: Box,
+    steps: Sequence[Step],
+    current: Mapping[str, Step],
+    now: datetime,
+) -> dict[str, list[Step]]:
+    """Alerts that are open, in whatever state, and were told, by incident, where it is time that they are told again."""
+    if settings.repeat_s is None:
+        return {}
+    told: dict[str, datetime] = {}
+    for one in steps:
+        if one.number in box.told:
+            told[one.alert.id] = max(box.told[one.number], told.get(one.alert.id, box.told[one.number]))
+    due = now - timedelta(seconds=settings.repeat_s)
+    found: dict[str, list[Step]] = {}
+    for name, when in told.items():
+        alert = current[name].alert
+        watched = any(fnmatchcase(alert.watch, pattern) for pattern in settings.watches)
+        if when <= due and watched and alert.state in OPEN_STATES:
+            found.setdefault(alert.incident, []).append(current[name])
+    return {incident: sorted(some, key=lambda one: one.number) for incident, some in found.items()}
+
+
 def useless(letter: Letter, steps: Sequence[Step]) -> str | None:
     """Why a letter that waits is not to be sent any more: what people said of its alerts meanwhile."""
     own = set(letter.steps)
@@ -135,6 +165,8 @@ def useless(letter: Letter, steps: Sequence[Step]) -> str | None:
         return None if AlertState.SILENCED in told else "silenced before it could be sent"
     if letter.kind == "repeat" and AlertState.FIRING not in states.values():
         return "fires no more"
+    if letter.kind == RENEWAL and not OPEN_STATES & set(states.values()):
+        return "is open no more"
     return None
 
 
@@ -145,7 +177,7 @@ def notice_of(model: str, letter: Letter, steps: Sequence[Step]) -> Notice:
     """
     own = set(letter.steps)
     last = {one.alert.id: one.alert for one in steps if one.number in own}
-    repeat = letter.kind == "repeat"
+    repeat = letter.kind in ("repeat", RENEWAL)
     kind = HEARTBEAT if letter.kind == HEARTBEAT else "alerts"
     return Notice(
         letter.key, kind, model, letter.version, letter.incident, tuple(last.values()), repeat, letter.made

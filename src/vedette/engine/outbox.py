@@ -18,12 +18,25 @@ import polars as pl
 from vedette.lake.tables import ModelTables
 from vedette.records import Delivery, Status, Verdict
 
-__all__ = ["FAILING", "Box", "Letter", "Outcome", "compacted", "delivery_of", "read", "verdicts"]
+__all__ = [
+    "FAILING",
+    "HEARTBEAT",
+    "RENEWAL",
+    "Box",
+    "Letter",
+    "Outcome",
+    "compacted",
+    "delivery_of",
+    "read",
+    "verdicts",
+]
 
 FAILING = timedelta(minutes=5)
 """A channel that took nothing for longer than this makes a model's health UNKNOWN: people would not be told."""
 
 HEARTBEAT = "heartbeat"
+RENEWAL = "renewal"
+"""The kind of a letter that tells of open alerts again, to a receiver that forgets them otherwise."""
 
 
 class Outcome(StrEnum):
@@ -41,7 +54,7 @@ class Outcome(StrEnum):
 class Letter:
     """A notice on its way to one channel: ``steps`` are those of the table ``alerts`` that it tells.
 
-    ``kind`` is alerts, repeat or heartbeat; ``next`` is when it is tried again after ``attempts`` failures.
+    ``kind`` is alerts, repeat, renewal or heartbeat; ``next`` is when it is tried again after ``attempts`` failures.
     """
 
     key: str
@@ -179,7 +192,23 @@ def verdicts(tables: ModelTables, now: datetime | None) -> list[Verdict]:
 
 
 def compacted(rows: pl.DataFrame) -> pl.DataFrame:
-    """The rows without heartbeats that later ones have replaced; there may be hundreds a day."""
+    """The rows without heartbeats and renewals that later ones have replaced; there may be hundreds a day."""
     beat = pl.col("kind").fill_null("") == HEARTBEAT
     last = pl.col("number").filter(beat & (pl.col("outcome") == Outcome.SENT)).max().over("channel")
-    return rows.filter(~beat | (pl.col("number") >= last.fill_null(0))).sort("number")
+    kept = rows.filter(~beat | (pl.col("number") >= last.fill_null(0)))
+    # of the renewals of an incident the last that was sent, with its rows, and what came after it
+    renewal = pl.col("kind").fill_null("") == RENEWAL
+    sent = kept.filter(renewal & (pl.col("outcome") == Outcome.SENT)).sort("number")
+    newest = sent.group_by("channel", "incident").agg(pl.col("key").last())
+    first = (
+        kept.filter(renewal)
+        .join(newest, on=["channel", "incident", "key"], how="semi")
+        .group_by("channel", "incident")
+        .agg(pl.col("number").min().alias("_first"))
+    )
+    found = kept.join(first, on=["channel", "incident"], how="left")
+    return (
+        found.filter(~renewal | (pl.col("number") >= pl.col("_first").fill_null(0)))
+        .drop("_first")
+        .sort("number")
+    )

@@ -98,11 +98,13 @@ class Counting:
         ]
 
     def rehearsal(self) -> list[Increment]:
-        """The labelled rows by stretches of time: of two classes where there are scores, and of a regression."""
+        """The labelled rows by stretches of time: of two classes where there are scores, of more, and of a regression."""
         column = ERROR if ERROR in self.frames else QUALITY
-        if column not in self.frames or (column == QUALITY and self.scored is None):
+        if column not in self.frames:
             return []
         frame, grid = self.frames[column], self.shape.grids[column]
+        if column == QUALITY and self.scored is None and len(grid.classes) <= 2:
+            return []
         return _stretches(column, frame, grid, self.reference.version, self.shape.window_us)
 
 

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from vedette.capture.journal import producers
 from vedette.capture.metrics import metric_of
 from vedette.capture.run_parts import Part, of_rank, part_of
 from vedette.engine.run_records import parts, records
@@ -20,6 +19,7 @@ from vedette.lake import ingest
 from vedette.lake.arrivals import collect
 from vedette.lake.outcomes import identifier
 from vedette.lake.points import Kept, append, read
+from vedette.lake.sources import sources
 from vedette.lake.tables import UTC, Lake
 from vedette.records import RUN
 from vedette.statistics.thinning import thin
@@ -44,7 +44,7 @@ def is_runs(model: str) -> bool:
 def round_of_runs(lake: Lake, model: str, now: datetime) -> int:
     """Bring in what the journals hold of runs; returns the rows that came in. The caller holds the work lock."""
     tables = lake.model(model)
-    folders = producers(lake.journal, model)
+    folders = sources(lake, model)
     keys = [identifier(folder.name, stream) for folder in folders for stream in _STREAMS]
     arrivals = collect(lake, model, ingest.watermarks(tables, "ledger", keys))
     rows = 0 if arrivals.empty else append(tables, arrivals)

@@ -16,7 +16,7 @@ from vedette.engine.health import health as model_health
 from vedette.engine.judge import reference_plan
 from vedette.engine.query import Span
 from vedette.engine.stored import utc
-from vedette.engine.summarise import LABELLED
+from vedette.engine.summarise import LABELLED, Shape
 from vedette.engine.view import View, reference_of, view, windows
 from vedette.errors import LakeError
 from vedette.lake import ingest
@@ -30,7 +30,7 @@ from vedette.statistics import STATISTICS, Estimates, Statistic
 from vedette.statistics.structured import MAIN, TASK_FIGURES
 from vedette.strategy import Watch
 
-__all__ = ["write_page"]
+__all__ = ["drawn_of", "statistic_of", "write_page"]
 
 # the figure that shows best what a watch watches, by the kind of the watch
 _DRAWN = {
@@ -94,19 +94,29 @@ def _with_beginning(picture: Picture, why: Explanation | None, window: timedelta
     return picture if began is None else replace(picture, began=(began.first, began.last + window))
 
 
-def _picture(seen: View, verdict: Verdict, watch: Watch) -> Picture | None:
+def drawn_of(shape: Shape, watch: Watch) -> str | None:
+    """The figure that shows best what a watch watches; None where there is none that can be read off its column."""
     column = watch.column
-    metric: str | None
-    metric = "latency_p50_s" if (column, watch.kind) == ("latency_s", "location") else _DRAWN.get(watch.kind)
-    if column not in seen.shape.grids:
+    if column not in shape.grids:
         return None
-    kind = seen.shape.grids[column].kind
-    metric = MAIN.get(kind, metric)
+    kind = shape.grids[column].kind
+    own = "latency_p50_s" if (column, watch.kind) == ("latency_s", "location") else _DRAWN.get(watch.kind)
+    metric = MAIN.get(kind, own)
     if metric is None:
         return None
-    statistic = cast(Statistic, TASK_FIGURES.get(kind, STATISTICS)[metric])
-    if seen.shape.grids[column].kind not in statistic.kinds:
+    return metric if kind in statistic_of(shape, column, metric).kinds else None
+
+
+def statistic_of(shape: Shape, column: str, metric: str) -> Statistic:
+    """The statistic of that name, for the kind of a column."""
+    return cast(Statistic, TASK_FIGURES.get(shape.grids[column].kind, STATISTICS)[metric])
+
+
+def _picture(seen: View, verdict: Verdict, watch: Watch) -> Picture | None:
+    column, metric = watch.column, drawn_of(seen.shape, watch)
+    if metric is None:
         return None
+    statistic = statistic_of(seen.shape, column, metric)
     starts, summary = windows(seen, column, Span(seen.shape.window_us))
     if summary is None:
         return None

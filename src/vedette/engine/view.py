@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 import polars as pl
 
-from vedette.capture.journal import producers
 from vedette.engine.query import Query, Span
 from vedette.engine.reference import REHEARSAL, TRAINING, Counting, pending
 from vedette.engine.stored import Increment, levels_of, of_frame, to_frame
@@ -18,6 +17,7 @@ from vedette.lake.arrivals import Arrivals, collect
 from vedette.lake.events import latest_settings, merged
 from vedette.lake.outcomes import identifier
 from vedette.lake.rows import matches
+from vedette.lake.sources import sources
 from vedette.lake.tables import SCHEMAS, Lake, ModelTables
 from vedette.statistics.grid import Grid
 from vedette.statistics.sampled import Levels
@@ -74,7 +74,7 @@ def view(lake: Lake, model: str, query: Query | None = None) -> View:
         snapshot = tables["summaries"].snapshot()
         # opened here, they stay as they are; one that is not there yet cannot
         absent = [name for name in ("predictions", "labels") if tables[name].snapshot() is None]
-        names = [folder.name for folder in producers(lake.journal, model)]
+        names = [folder.name for folder in sources(lake, model)]
         keys = [identifier(name, stream) for name in names for stream in ("predictions", "labels", "batch")]
         marks = {key: tables["summaries"].through(key, snapshot) for key in keys}
         fresh = collect(lake, model, marks)

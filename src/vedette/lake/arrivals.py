@@ -11,13 +11,15 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from vedette.capture.journal import Batch, Chunk, ProducerFolder, producers
+from vedette.capture.journal import Chunk
 from vedette.capture.lost import Lost
 from vedette.errors import JournalError
 from vedette.lake.events import merged, settings_from, settings_json
 from vedette.lake.frames import POLARS, fields_of
 from vedette.lake.outcomes import ROW_BITS, STREAMS, batch_lost, identifier
+from vedette.lake.producer import Producer, ProducerBatch
 from vedette.lake.rows import base_of
+from vedette.lake.sources import sources
 from vedette.lake.tables import Lake
 from vedette.records import Field, Physical, Settings
 
@@ -55,7 +57,7 @@ class Arrivals:
     version: str | None
     decided: dict[tuple[str, str], Decided]  # by (producer, stream or batch/stream)
     changes: list[dict[str, str]]  # schema events
-    folders: list[ProducerFolder]
+    folders: list[Producer]
     after: Mapping[str, int]  # the watermarks beyond which was read, by producer/stream
 
     @property
@@ -183,7 +185,7 @@ class _Collector:
             if count == len(chunk.sequence) and one.base in self.known[stream]:
                 self._change("column_vanished", one.base, chunk.version, {})
 
-    def take_batch(self, producer: str, batch: Batch, begin: int) -> None:
+    def take_batch(self, producer: str, batch: ProducerBatch, begin: int) -> None:
         """The rows of one batch; of one that cannot be read all are torn."""
         try:
             rows = pl.read_ipc(batch.read())
@@ -221,7 +223,7 @@ class _Collector:
 def collect(lake: Lake, model: str, after: Mapping[str, int]) -> Arrivals:
     """Read the journals of a model beyond ``after`` (by producer/stream; 0 where it has none)."""
     found = _Collector(lake, model)
-    folders = producers(lake.journal, model)
+    folders = sources(lake, model)
     for folder in folders:
         for stream in STREAMS:
             start = after.get(identifier(folder.name, stream), 0)

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from vedette.capture.journal import Batch, ProducerFolder
 from vedette.capture.lost import Lost
 from vedette.errors import JournalError
 from vedette.lake.arrivals import Arrivals
@@ -24,6 +23,7 @@ from vedette.lake.outcomes import (
     of_rows,
     stored,
 )
+from vedette.lake.producer import Producer, ProducerBatch
 from vedette.lake.tables import ModelTables
 from vedette.records import Settings
 
@@ -49,7 +49,7 @@ class Books:
     problems: Mapping[tuple[str, str], str]
 
 
-def books(tables: ModelTables, folders: Sequence[ProducerFolder], streams: Sequence[str] = STREAMS) -> Books:
+def books(tables: ModelTables, folders: Sequence[Producer], streams: Sequence[str] = STREAMS) -> Books:
     """Read the books beside one snapshot of the ledger; no row of the lake is read."""
     before = stored(tables, streams)
     names = {*before["producer"].unique().to_list(), *(folder.name for folder in folders)}
@@ -79,7 +79,7 @@ def books(tables: ModelTables, folders: Sequence[ProducerFolder], streams: Seque
 
 
 def of_counters(
-    folders: Sequence[ProducerFolder], streams: Sequence[str], before: pl.DataFrame
+    folders: Sequence[Producer], streams: Sequence[str], before: pl.DataFrame
 ) -> tuple[list[pl.DataFrame], dict[tuple[str, str], str]]:
     """What producers have counted beyond what was stored before, and what cannot be read of that."""
     frames: list[pl.DataFrame] = []
@@ -130,7 +130,7 @@ def of_arrivals(arrivals: Arrivals, streams: Sequence[str], window_us: int) -> l
     return frames
 
 
-def _behind(folder: ProducerFolder, stream: str, after: int, last: float | None) -> list[Lost]:
+def _behind(folder: Producer, stream: str, after: int, last: float | None) -> list[Lost]:
     """What lies behind the last slot that was read.
 
     Slots that a living producer is writing at this moment, and rows behind one that it never finished, are waiting: they
@@ -149,7 +149,7 @@ class _Journal:
     """What one producer's journal holds beyond the ledger of the lake: times of rows, and what was lost, by stream."""
 
     def __init__(
-        self, folder: ProducerFolder, streams: Sequence[str], through: Mapping[tuple[str, str], int]
+        self, folder: Producer, streams: Sequence[str], through: Mapping[tuple[str, str], int]
     ) -> None:
         self.folder = folder
         self.settings: Settings | None = None
@@ -172,7 +172,7 @@ class _Journal:
             last = float(chunk.time[-1]) if len(chunk.time) else last
         self.lost += ((stream, one) for one in _behind(self.folder, stream, after, last))
 
-    def _batch(self, batch: Batch) -> None:
+    def _batch(self, batch: ProducerBatch) -> None:
         kind = f"batch/{batch.stream}"
         try:
             rows = pl.read_ipc(batch.read(), columns=["time", "_settings"])

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from vedette.capture.journal import producers
 from vedette.errors import LakeError
 from vedette.lake.arrivals import Arrivals
 from vedette.lake.books import books, of_arrivals, of_counters
 from vedette.lake.outcomes import gathered, stored
+from vedette.lake.sources import sources
 from vedette.lake.tables import Lake, ModelTables
 from vedette.lake.windows import Blocks
 
@@ -61,7 +61,7 @@ def kept(lake: Lake, model: str, tables: ModelTables, fresh: Arrivals, window_us
     for _ in range(_TRIES):
         tables = lake.model(model)
         snapshot = tables["ledger"].snapshot()
-        found = books(tables, producers(lake.journal, model), _STREAMS)
+        found = books(tables, sources(lake, model), _STREAMS)
         if not tables["ledger"].moved_on(snapshot):
             return Kept.of(found.outcomes, found.window_us)
     raise LakeError(f"model {model!r}: the lake changed during each of {_TRIES} readings; ingest less often")

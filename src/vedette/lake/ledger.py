@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
-from vedette.capture.journal import producers
 from vedette.errors import LakeError
 from vedette.lake.books import Books, books
 from vedette.lake.gaps import not_as_stored, torn, undecided
 from vedette.lake.outcomes import ROW_BITS, STREAMS, of_rows
+from vedette.lake.sources import sources
 from vedette.lake.tables import Lake, ModelTables
 from vedette.lake.windows import Blocks, window_of
 from vedette.records import Ledger, ProducerLedger
@@ -37,7 +37,7 @@ def ledger(lake: Lake, model: str) -> Ledger:
         before, *_ = (
             table.snapshot() for table in (tables["ledger"], *(tables.holding(name) for name in STREAMS))
         )
-        found = books(tables, producers(lake.journal, model))
+        found = books(tables, sources(lake, model))
         tables_hold = pl.concat([_count(tables, stream, found) for stream in STREAMS])
         if not tables["ledger"].moved_on(before):
             return _ledger(model, found, tables_hold)

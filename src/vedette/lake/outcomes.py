@@ -16,8 +16,8 @@ import numpy as np
 import polars as pl
 
 from vedette.capture.counters import PARTS as COUNTED
-from vedette.capture.journal import Batch, ProducerFolder
 from vedette.capture.lost import Lost
+from vedette.lake.producer import Producer, ProducerBatch
 from vedette.lake.tables import ModelTables
 from vedette.records import Counters
 
@@ -118,7 +118,7 @@ def of_lost(producer: str, stream: str, lost: Sequence[Lost], window_us: int) ->
     return pl.concat([frame.filter(~many), together.select(list(SCHEMA))])
 
 
-def batch_lost(batch: Batch, n_read: int | None, error: str = "") -> list[Lost]:
+def batch_lost(batch: ProducerBatch, n_read: int | None, error: str = "") -> list[Lost]:
     """The rows of a batch that are not in its file: all where it cannot be read (``n_read`` None), for the error.
 
     They are counted to the time at which the file was last changed.
@@ -151,7 +151,7 @@ def stored(
     return rows.group_by(keys).agg(pl.col("n").sum()).select(list(SCHEMA)).collect()
 
 
-def news(folder: ProducerFolder, stream: str, before: pl.DataFrame) -> tuple[pl.DataFrame, Counters]:
+def news(folder: Producer, stream: str, before: pl.DataFrame) -> tuple[pl.DataFrame, Counters]:
     """What a producer has counted of a stream beyond what was stored before; and all that it has counted.
 
     Counts only grow. Windows that the producer has folded into one since are stored as they were; what they have grown by

@@ -16,13 +16,13 @@ from typing import Any
 
 import polars as pl
 
-from vedette.capture.journal import producers
 from vedette.capture.metrics import column_of, metric_of
 from vedette.capture.run_parts import MACHINE, metric_by_rank, part_of
 from vedette.errors import LakeError
 from vedette.lake import ingest
 from vedette.lake.arrivals import Arrivals, collect
 from vedette.lake.outcomes import identifier
+from vedette.lake.sources import sources
 from vedette.lake.tables import SCHEMAS, UTC, Lake, ModelTables
 
 __all__ = ["Kept", "append", "read"]
@@ -122,7 +122,7 @@ def read(lake: Lake, model: str) -> Kept:
         tables = lake.model(model)
         points, events = tables["points"], tables["events"]
         seen = {table.name: table.snapshot() for table in (points, events)}
-        names = [folder.name for folder in producers(lake.journal, model)]
+        names = [folder.name for folder in sources(lake, model)]
         marks = {
             identifier(name, stream): table.through(identifier(name, stream), seen[table.name])
             for name in names

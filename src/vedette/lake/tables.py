@@ -154,7 +154,7 @@ SCHEMAS: dict[str, dict[str, pl.DataType]] = {
         "channel": pl.String(),
         "outcome": pl.String(),  # waiting, sent, failed or dropped; of the channel itself: started or stopped
         "key": pl.String(),  # of the notice; the same for all its rows
-        "kind": pl.String(),  # alerts, repeat or heartbeat
+        "kind": pl.String(),  # alerts, repeat, renewal or heartbeat
         "incident": pl.String(),
         "version": pl.String(),
         "steps": pl.List(pl.Int64()),  # steps of the table alerts that it tells
@@ -275,8 +275,11 @@ class Table:
 
     def moved_on(self, snapshot: DeltaTable | None) -> bool:
         """True where the table has commits beyond a snapshot of it (None: one from before the first)."""
-        following = 0 if snapshot is None else snapshot.version() + 1
-        return (self.path / "_delta_log" / f"{following:020d}.json").exists()
+        return self.beyond(-1 if snapshot is None else snapshot.version())
+
+    def beyond(self, version: int) -> bool:
+        """True where there are commits beyond a version (-1: none yet): one look for a file, nothing is opened."""
+        return (self.path / "_delta_log" / f"{version + 1:020d}.json").exists()
 
     def scan(self, snapshot: DeltaTable | None = None) -> pl.LazyFrame:
         """The rows of a snapshot (default: the newest); an empty frame of the right schema where there are none."""

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from html import escape
 
-from vedette.output.names import html
+from vedette.output.names import html, visible
 from vedette.output.theme import DARK, LIGHT
 from vedette.records import Health, Ledger, Status, Verdict
 
-__all__ = ["Picture", "Point", "page"]
+__all__ = ["HEIGHT", "WIDTH", "Picture", "Point", "chart", "page", "stretches", "tick"]
 
 WIDTH, HEIGHT = 640, 150
 LEFT, RIGHT, TOP, BOTTOM = 58, 10, 10, 22
@@ -106,7 +107,7 @@ def _card(verdict: Verdict, picture: Picture | None, why: str = "") -> str:
     since = f" since {_day(verdict.since)}" if told and verdict.since is not None else ""
     said = verdict.reason if verdict.verdict is Status.UNKNOWN else verdict.evidence
     segment = f" [{escape(verdict.segment)}]" if verdict.segment else ""
-    drawn = _svg(picture, verdict) if picture is not None else ""
+    drawn = chart(picture, verdict) if picture is not None else ""
     return (
         f'<article class="card is-{verdict.verdict.value}{" wide" if why else ""}"><div>'
         f'<h3><span class="word {verdict.verdict.value}">'
@@ -116,7 +117,8 @@ def _card(verdict: Verdict, picture: Picture | None, why: str = "") -> str:
     )
 
 
-def _svg(picture: Picture, verdict: Verdict) -> str:
+def chart(picture: Picture, verdict: Verdict) -> str:
+    """The figure over its windows as SVG, in the colours of the page; empty where nothing can be drawn."""
     points = [one for one in picture.points if one.value is not None]
     if not points:
         return ""
@@ -127,6 +129,9 @@ def _svg(picture: Picture, verdict: Verdict) -> str:
         if v is not None
     ]
     low, high = min(levels), max(levels)
+    if not math.isfinite(1.2 * (high - low)):
+        return ""  # further apart than a number can say: there is no scale for them
+    said = escape(visible(picture.figure, 200), quote=True)
     pad = (high - low) * 0.06 or abs(high) * 0.05 or 1.0
     low, high = low - pad, high + pad
     first, last = picture.points[0].start.timestamp(), picture.points[-1].start.timestamp()
@@ -138,15 +143,13 @@ def _svg(picture: Picture, verdict: Verdict) -> str:
     def y(value: float) -> float:
         return round(TOP + (high - value) / (high - low) * (HEIGHT - TOP - BOTTOM), 1)
 
-    parts = [
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(picture.figure, quote=True)} by window">'
-    ]
+    parts = [f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{said} by window">']
     for value in (low + pad, (low + high) / 2, high - pad):
         parts.append(
             f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(value)}" y2="{y(value)}" stroke="var(--line)"/>'
         )
         parts.append(
-            f'<text x="{LEFT - 6}" y="{y(value) + 4}" text-anchor="end">{_tick(value, high - low)}</text>'
+            f'<text x="{LEFT - 6}" y="{y(value) + 4}" text-anchor="end">{tick(value, high - low)}</text>'
         )
     if picture.reference is not None and picture.reference.value is not None:
         reference = picture.reference
@@ -166,7 +169,7 @@ def _svg(picture: Picture, verdict: Verdict) -> str:
             f'<rect x="{ends_at[0]}" width="{max(round(ends_at[1] - ends_at[0], 1), 2.0)}" y="{TOP}" '
             f'height="{HEIGHT - TOP - BOTTOM}" fill="var(--{verdict.verdict.value})" opacity=".14"/>'
         )
-    for run in _runs(picture.points):
+    for run in stretches(picture.points):
         band = [(x(p.start), y(p.high)) for p in run if p.high is not None] + [
             (x(p.start), y(p.low)) for p in reversed(run) if p.low is not None
         ]
@@ -192,7 +195,7 @@ def _svg(picture: Picture, verdict: Verdict) -> str:
         f'<text x="{WIDTH - RIGHT}" y="{HEIGHT - 6}" text-anchor="end">{picture.points[-1].start:{pattern}}</text>'
     )
     parts.append(
-        f'<text x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 6}" text-anchor="middle">{escape(picture.figure)}</text></svg>'
+        f'<text x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 6}" text-anchor="middle">{said}</text></svg>'
     )
     return "".join(parts)
 
@@ -201,7 +204,7 @@ def _day(when: datetime) -> str:
     return f"{when:%Y-%m-%d %H:%M}".removesuffix(" 00:00")
 
 
-def _tick(value: float, span: float) -> str:
+def tick(value: float, span: float) -> str:
     """A number for an axis: as many digits as its span needs, and no remains of rounding beside zero."""
     if abs(value) < span * 1e-3:
         return "0"
@@ -214,7 +217,7 @@ def _tick(value: float, span: float) -> str:
     )
 
 
-def _runs(points: Sequence[Point]) -> list[list[Point]]:
+def stretches(points: Sequence[Point]) -> list[list[Point]]:
     """Stretches of windows that have a value: the line is broken where there is none."""
     runs: list[list[Point]] = [[]]
     for point in points:

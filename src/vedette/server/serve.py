@@ -18,23 +18,29 @@ from starlette.responses import Response
 from starlette.routing import Match
 from starlette.types import ASGIApp, Scope
 
+from vedette.engine.scraped import Scraped
 from vedette.errors import ConfigError
 from vedette.lake.tables import Lake
+from vedette.output.prometheus.own import ServerMetrics
+from vedette.output.prometheus.text import Exposition
 from vedette.server import health
 from vedette.server.access import login, routes
 from vedette.server.access.authority import DatabaseAuthority
 from vedette.server.access.state import Access
 from vedette.server.application import Service, application
 from vedette.server.connections import Listening, TimedHeads
+from vedette.server.counted import Counted
 from vedette.server.database.connection import Database, default_url
 from vedette.server.front import Front
+from vedette.server.ingest import ingest_router, ingest_service
 from vedette.server.ingester import ingester
 from vedette.server.logs import AccessLog, set_up
+from vedette.server.metrics import metrics_router, metrics_service
 from vedette.server.needs import Need, need_of, routes_of
 from vedette.server.security import BodyLimit, SafeHeaders
 from vedette.server.settings import Settings, is_loopback
 
-__all__ = ["Served", "build", "check_binding", "serve"]
+__all__ = ["Served", "build", "check_binding", "parts", "serve"]
 
 FIRST_ADMIN = "admin"
 _GRACE_S = 10
@@ -56,14 +62,21 @@ def build(
     access: Access,
     routers: Sequence[APIRouter] = (),
     services: Sequence[Service] = (),
+    *,
+    metrics: ServerMetrics | None = None,
 ) -> Served:
-    """The server over an open database: the routes of access and health and those given, behind the authority."""
+    """The server over an open database: the routes of access and health and those given, behind the authority.
+
+    Requests are counted in ``metrics``, where they are given.
+    """
     own = [
         health.router(lake, access.database),
-        login.router(access, settings.provider),
+        login.router(access),
         routes.router(access),
     ]
     app = application(lake, DatabaseAuthority(access), [*own, *routers], services)
+    if metrics is not None:
+        app.add_middleware(Counted, metrics=metrics)
     app.add_exception_handler(OperationalError, _database_down)
     app.add_exception_handler(Exception, _failed)
     front = AccessLog(
@@ -129,16 +142,19 @@ def serve(lake: Lake, settings: Settings) -> None:
                 "It is shown this once: change it after the login, or with: vedette users password admin",
                 flush=True,
             )
-        served = build(lake, settings, access, *_parts(lake, settings, access))
+        own = ServerMetrics()
+        served = build(lake, settings, access, *parts(lake, own), metrics=own)
         _run(served.front, settings)
     finally:
         database.close()
     log.info("ended")
 
 
-def _parts(lake: Lake, _settings: Settings, _access: Access) -> tuple[list[APIRouter], list[Service]]:
+def parts(lake: Lake, own: ServerMetrics) -> tuple[list[APIRouter], list[Service]]:
     """The routers of all other parts of the server, and what runs beside them."""
-    return [], [ingester(lake)]
+    scraped = Scraped(lake)
+    routers = [ingest_router(), metrics_router(Exposition(scraped.reading, own.registry))]
+    return routers, [ingester(lake), ingest_service(metrics=own), metrics_service(scraped)]
 
 
 def _run(app: ASGIApp, settings: Settings) -> None:

@@ -62,6 +62,7 @@ from vedette.statistics.mae import MeanAbsoluteError
 from vedette.statistics.mape import MeanAbsolutePercentageError
 from vedette.statistics.matthews import Matthews
 from vedette.statistics.mean import Mean
+from vedette.statistics.mse import MeanSquaredError
 from vedette.statistics.precision import Precision
 from vedette.statistics.psi import Psi
 from vedette.statistics.quantile import Quantile
@@ -200,6 +201,7 @@ STATISTICS: dict[str, Statistic] = {
         ConceptShift(),
         MeanAbsoluteError(),
         RootMeanSquaredError(),
+        MeanSquaredError(),
         MeanAbsolutePercentageError(),
         R2(),
         Bias(),

@@ -17,9 +17,24 @@ import numpy.typing as npt
 
 from vedette.statistics.intervals import FEW, clopper_pearson, share
 
-__all__ = ["ROWS_SURE", "difference", "largest_difference", "pairs_level", "ratio", "smallest_ratio", "sure"]
+__all__ = [
+    "ROWS_SURE",
+    "difference",
+    "difference_of",
+    "largest_difference",
+    "largest_of",
+    "pairs_level",
+    "ratio",
+    "ratio_of",
+    "smallest_of",
+    "smallest_ratio",
+    "sure",
+]
 
 Floats = npt.NDArray[np.float64]
+
+Limited = tuple[Floats, Floats, Floats]
+"""Values with their lower and upper limits."""
 
 ROWS_SURE = 50
 """With fewer rows limits are exact, and intervals of differences and ratios hold the truth more often than they say."""
@@ -37,7 +52,17 @@ def difference(
     >>> round(float(low), 4), round(float(high), 4)
     (0.0524, 0.3339)
     """
-    (p, low, high), (q, other_low, other_high) = _limits(k, n, level), _limits(other_k, other_n, level)
+    return difference_of(_limits(k, n, level), _limits(other_k, other_n, level))
+
+
+def difference_of(one: Limited, other: Limited) -> tuple[Floats, Floats]:
+    """The interval of the difference of two independent figures, from their own values and limits; as ``difference``.
+
+    >>> low, high = difference_of((np.array(3.0), np.array(2.0), np.array(4.0)), (np.array(1.0), np.array(1.0), np.array(1.0)))
+    >>> float(low), float(high)
+    (1.0, 3.0)
+    """
+    (p, low, high), (q, other_low, other_high) = one, other
     return (
         p - q - np.sqrt((p - low) ** 2 + (other_high - q) ** 2),
         p - q + np.sqrt((high - p) ** 2 + (q - other_low) ** 2),
@@ -58,11 +83,21 @@ def ratio(
     >>> round(float(0.8 - low * 0.4 - np.sqrt((0.8 - a) ** 2 + (low * (b - 0.4)) ** 2)), 9)
     0.0
     """
-    (p, low, high), (q, other_low, other_high) = _limits(k, n, level), _limits(other_k, other_n, level)
+    return ratio_of(_limits(k, n, level), _limits(other_k, other_n, level))
+
+
+def ratio_of(one: Limited, other: Limited) -> tuple[Floats, Floats]:
+    """The interval of the ratio of two independent figures of 0 or more, from their own values and limits; as ``ratio``.
+
+    >>> low, high = ratio_of((np.array(3.0), np.array(2.0), np.array(4.0)), (np.array(2.0), np.array(2.0), np.array(2.0)))
+    >>> float(low), float(high)
+    (1.0, 2.0)
+    """
+    (p, low, high), (q, other_low, other_high) = one, other
     return _root(p, low, q, other_high, -1.0), _root(p, high, q, other_low, 1.0)
 
 
-def _limits(k: npt.ArrayLike, n: npt.ArrayLike, level: float) -> tuple[Floats, Floats, Floats]:
+def _limits(k: npt.ArrayLike, n: npt.ArrayLike, level: float) -> Limited:
     hits, size = np.asarray(k, dtype=np.float64), np.asarray(n, dtype=np.float64)
     low, high = share(hits, size, level)
     few = size < ROWS_SURE
@@ -110,9 +145,15 @@ def largest_difference(k: npt.ArrayLike, n: npt.ArrayLike, level: float) -> tupl
     >>> [round(x, 4) for x in largest_difference([48, 56], [80, 70], 0.95)]     # Newcombe's table, as above
     [0.2, 0.0524, 0.3339]
     """
-    one, other, p = _pairs(k, n)
-    low, high = difference(*one, *other, level)
-    return float(p.max() - p.min()), max(float(low.max()), 0.0), min(float(high.max()), 1.0)
+    value, low, high = largest_of(_limits(k, n, level))
+    return value, low, min(high, 1.0)
+
+
+def largest_of(each: Limited) -> tuple[float, float, float]:
+    """The greatest of G independent figures less the least, with limits, from their own, ``Floats`` [G] each; as
+    ``largest_difference``."""
+    low, high = difference_of(*_pairs(each))
+    return float(each[0].max() - each[0].min()), max(float(low.max()), 0.0), float(high.max())
 
 
 def smallest_ratio(k: npt.ArrayLike, n: npt.ArrayLike, level: float) -> tuple[float, float, float]:
@@ -122,13 +163,18 @@ def smallest_ratio(k: npt.ArrayLike, n: npt.ArrayLike, level: float) -> tuple[fl
     >>> value, (low, high) == tuple(map(float, ratio(20, 50, 40, 50, 0.95)))
     (0.5, True)
     """
-    one, other, p = _pairs(k, n)
-    low, high = ratio(*one, *other, level)
-    return float(p.min() / p.max()), float(low.min()), min(float(high.min()), 1.0)
+    return smallest_of(_limits(k, n, level))
 
 
-def _pairs(k: npt.ArrayLike, n: npt.ArrayLike) -> tuple[tuple[Floats, Floats], tuple[Floats, Floats], Floats]:
-    """The counts of each group beside those of each other one, in both orders; and the shares."""
-    hits, size = np.asarray(k, dtype=np.float64), np.asarray(n, dtype=np.float64)
-    one, other = np.nonzero(~np.eye(len(hits), dtype=np.bool_))
-    return (hits[one], size[one]), (hits[other], size[other]), hits / size
+def smallest_of(each: Limited) -> tuple[float, float, float]:
+    """The least of G independent figures of 0 or more over the greatest, with limits, from their own, ``Floats`` [G] each;
+    as ``smallest_ratio``."""
+    low, high = ratio_of(*_pairs(each))
+    return float(each[0].min() / each[0].max()), float(low.min()), min(float(high.min()), 1.0)
+
+
+def _pairs(each: Limited) -> tuple[Limited, Limited]:
+    """The figures of each group beside those of each other one, in both orders."""
+    one, other = np.nonzero(~np.eye(len(each[0]), dtype=np.bool_))
+    value, low, high = each
+    return (value[one], low[one], high[one]), (value[other], low[other], high[other])

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
-from vedette.statistics.error_means import EQUAL, OUTWEIGHED, errors_of, farthest, raised, widened
 from vedette.statistics.estimates import Estimates, check_kind, check_level
-from vedette.statistics.intervals import unlike
-from vedette.statistics.moments import moments_of, of_pilot
+from vedette.statistics.mse import mean_square
 from vedette.statistics.summary import Summary
 
 __all__ = ["RootMeanSquaredError"]
-
-SKEWED = 2.0
-"""What a squared skewness says of tails that have not shown. With 0, 30 exponential errors hold 0.85 of the time."""
 
 
 class RootMeanSquaredError:
@@ -48,23 +45,5 @@ class RootMeanSquaredError:
         """The error by window; ``ValueError`` for another kind of summary or a level outside (0, 1)."""
         check_kind(self.name, self.kinds, current)
         check_level(level)
-        n, reasons = errors_of(current, 4)
-        size = np.maximum(n, 4).astype(np.float64)
-        with np.errstate(over="ignore", invalid="ignore"):  # the estimates refuse what is not finite
-            square, fourth = np.maximum(current.squares, 0.0) / size, current.fourths / size
-            reasons.add(~np.isfinite(fourth), "values too large to compute with")
-            excess = fourth - square**2
-            equal = excess <= EQUAL * fourth
-            kurtosis = fourth / np.where(equal, 1.0, square**2)
-            reasons.add(
-                ~equal & (kurtosis > OUTWEIGHED * size), "one or two errors outweigh all others, of rows", n
-            )
-            seen = kurtosis + SKEWED * moments_of(current).skewness ** 2
-            half = widened(raised(kurtosis, seen, size) - 1, size, level)
-            other = unlike(n, level)
-            low = np.where(equal, square * (1 - other), square * np.exp(-half))
-            most = square + other * np.maximum(farthest(current) ** 2 - square, 0.0)
-            high = square * np.exp(half)
-            seen_most = of_pilot(current.grid) and bool(np.isfinite(farthest(current) ** 2))
-            high = np.where(equal, most, np.maximum(high, most) if seen_most else high)
-            return Estimates.of(np.sqrt(square), np.sqrt(low), np.sqrt(high), n, reasons)
+        found = mean_square(current, level)
+        return replace(found, **{side: np.sqrt(getattr(found, side)) for side in ("value", "low", "high")})

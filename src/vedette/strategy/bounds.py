@@ -41,7 +41,7 @@ _ABOVE_0 = frozenset(
             "log_loss",
             "mae",
         ),
-        *("rmse", "mape", "latency_p50_s", "latency_p95_s", "latency_p99_s"),
+        *("rmse", "mse", "mape", "latency_p50_s", "latency_p95_s", "latency_p99_s"),
         *("quantile_loss_p10", "quantile_loss_p50", "quantile_loss_p90"),
     )
 )

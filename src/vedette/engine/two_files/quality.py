@@ -48,7 +48,7 @@ LABELS_MIN = 50  # of fewer the classes that they name say little
 STRAY_SHARE = 0.01  # of the labels: a class that comes up less often, and that no prediction names, is a slip
 MANY = 10  # whole numbers that are more than this could be counts
 _BY_CLASS = ("precision_per_class", "recall_per_class", "f1_per_class", "roc_auc_per_class")
-_LEFT_OUT = ("rows", "throughput_per_s", "error_rate")
+_LEFT_OUT = ("rows", "throughput_per_s", "error_rate", "mse")  # of no meaning for a file, and rmse over again
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,9 @@
 
 A channel is a class with one method, ``send``, which returns what came back in a few words and raises ``ChannelError``
 where the notice was not taken. It is made anew for each round from the keys of its table in ``vedette.toml`` (those that
-only its type has) and ``timeout_s``. It keeps nothing: what was told, what waits and when it is tried again is in the
-lake (``engine/delivery.py``). ``words.py`` puts a notice into words, and into JSON.
+only its type has), ``timeout_s``, and what its ``COMMON`` names of the settings. It keeps nothing: what was told, what waits
+and when it is tried again is in the lake (``engine/delivery.py``). ``words.py`` puts a notice into words, and into JSON;
+``guarded.py`` is the one way to an HTTP address.
 
 To add a channel: write the class in a file of its own and enter it in ``CHANNELS`` (its keys in ``config.CHANNEL_TYPES``
 and ``docs/settings.md``), or let a package bring it as an entry point of the group ``vedette.channels``, named as the type.
@@ -17,6 +18,7 @@ from typing import Any, Protocol
 
 from vedette.config import ChannelSettings
 from vedette.errors import ChannelError, VedetteError
+from vedette.output.channels.alertmanager import Alertmanager
 from vedette.output.channels.apprise import Apprise
 from vedette.output.channels.command import Command
 from vedette.output.channels.terminal import Terminal
@@ -40,6 +42,7 @@ CHANNELS: dict[str, type[Channel]] = {
     "terminal": Terminal,
     "command": Command,
     "webhook": Webhook,
+    "alertmanager": Alertmanager,
     "apprise": Apprise,
 }
 """The channels that come with vedette, by type."""
@@ -69,8 +72,15 @@ def channel(settings: ChannelSettings) -> Channel:
     Terminal(timeout_s=10.0)
     """
     made: Any = find_channel(settings.type)
+    asked = getattr(made, "COMMON", ())  # what a class wants to know of the keys that all channels have
+    if settings.public and "public" not in asked:
+        raise ChannelError(
+            f"channel {settings.name}: type={settings.type!r}: what it reaches cannot be checked; set on the server's pages it "
+            "must be webhook or alertmanager, others belong into vedette.toml"
+        )
     try:
-        found: Channel = made(timeout_s=settings.timeout_s, **settings.own)
+        common = {name: getattr(settings, name) for name in asked}
+        found: Channel = made(timeout_s=settings.timeout_s, **settings.own, **common)
     except VedetteError:
         raise
     except (TypeError, ValueError) as error:

@@ -1,17 +1,19 @@
 """Tells by Apprise, which reaches a hundred services by URLs of its own; needs the extra ``apprise``.
 
 With several URLs a notice is taken when all took it: where one fails it is sent to all again. A channel for each URL keeps
-them apart.
+them apart. A picture goes along as an attachment where the service takes one.
 """
 
 from __future__ import annotations
 
 import logging
 import os
+import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from vedette.errors import ChannelError, MissingExtraError
 from vedette.output.channels.words import text, title
@@ -47,7 +49,8 @@ class Apprise:
                 raise ChannelError(
                     f"urls_env={self.urls_env!r}: no such environment variable, or it is empty"
                 )
-        with _unheard():
+        with _unheard(), _files(notice) as files:
+            attached = apprise.AppriseAttachment(files) if files else None
             made = []
             for url in urls:
                 scheme = url.partition("://")[0][:20]
@@ -64,11 +67,25 @@ class Apprise:
                     # an enumeration in newer versions, and plain attributes in older ones
                     notify_type=getattr(apprise.NotifyType, _kind(notice)),
                     body_format=apprise.NotifyFormat.TEXT,
+                    attach=attached,  # services that take none send the text alone
                 )
             ]
         if failed:
             raise ChannelError(f"{len(failed)} of {len(made)} URLs did not take it: {', '.join(failed)}")
         return f"{', '.join(scheme for scheme, _ in made)}: taken"
+
+
+@contextmanager
+def _files(notice: Notice) -> Iterator[list[str]]:
+    """A picture of the notice as a file for as long as it is sent: as PNG where there is one, which mail and chats show."""
+    order = sorted(notice.pictures, key=lambda one: one.media_type != "image/png")
+    if not order:
+        yield []
+        return
+    with tempfile.TemporaryDirectory(prefix="vedette-") as folder:
+        path = Path(folder) / order[0].name
+        path.write_bytes(order[0].content)
+        yield [str(path)]
 
 
 def _kind(notice: Notice) -> str:

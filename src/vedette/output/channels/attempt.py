@@ -19,7 +19,7 @@ SLACK_S = 1.0
 """An attempt may run over its channel's timeout by so much before it is given up from outside: names are looked up, and
 answers drip, without regard to a timeout."""
 
-_OPEN = ("method",)  # keys of a type that hold no secret
+_OPEN = ("method", "allow")  # keys of a type that hold no secret
 _PART_MIN, _VALUE_MIN = 6, 4  # characters: what is shorter would take ordinary words out of a message
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from vedette.errors import ChannelError
 from vedette.output.channels.words import line, title
+from vedette.output.links import alert_url
 from vedette.records import Notice
 
 __all__ = ["Terminal"]
@@ -24,6 +25,8 @@ class Terminal:
         if notice.alerts:
             more = f" (and {len(notice.alerts) - 1} more)" if len(notice.alerts) > 1 else ""
             lines.append(f"  {line(notice.alerts[0])}{more}")
+            if notice.url is not None:
+                lines.append(f"  {alert_url(notice.url, notice.model, notice.alerts[0].id)}")
         text = "\n".join(lines) + "\n"
         try:
             encoding = sys.stderr.encoding or "ascii"

@@ -9,8 +9,9 @@ import json
 from datetime import datetime
 from typing import Any
 
+from vedette.output.links import alert_url, model_url
 from vedette.output.names import visible
-from vedette.records import Alert, AlertState, Notice
+from vedette.records import Alert, AlertState, Notice, Status
 
 __all__ = ["body", "document", "line", "text", "title"]
 
@@ -55,6 +56,10 @@ def text(notice: Notice) -> str:
             lines.append(f"  {one.state.value}{by}{f': {visible(one.reason, 300)}' if one.reason else ''}")
     if len(notice.alerts) > ALERTS_MAX:
         lines.append(f"... and {len(notice.alerts) - ALERTS_MAX} more: vedette alerts {notice.model}")
+    if notice.url is not None:
+        first = notice.alerts[0].id if len(notice.alerts) == 1 else None
+        base, model = notice.url, notice.model
+        lines.append(model_url(base, model) if first is None else alert_url(base, model, first))
     firing = [one.id for one in notice.alerts if one.state is AlertState.FIRING]
     if firing:
         whole = " --incident" if len(firing) > 1 else ""
@@ -70,7 +75,9 @@ def line(alert: Alert) -> str:
 
 
 def document(notice: Notice) -> dict[str, Any]:
-    """The notice as the JSON that programs get."""
+    """The notice as the JSON that programs get; a picture is in it as SVG, which is text."""
+    base = notice.url
+    drawn = [one.content.decode() for one in notice.pictures if one.media_type == "image/svg+xml"]
     return {
         "key": notice.key,
         "kind": notice.kind,
@@ -81,7 +88,16 @@ def document(notice: Notice) -> dict[str, Any]:
         "time": notice.time.isoformat(),
         "title": title(notice),
         "text": text(notice),
-        "alerts": [{name: _plain(getattr(one, name)) for name in _TOLD} for one in notice.alerts],
+        "url": None if base is None else model_url(base, notice.model),
+        "picture": drawn[0] if drawn else None,
+        "alerts": [
+            {name: _plain(getattr(one, name)) for name in _TOLD}
+            | {
+                "verdict": None if one.state is AlertState.RESOLVED else Status.ALARM.value,
+                "url": None if base is None else alert_url(base, notice.model, one.id),
+            }
+            for one in notice.alerts
+        ],
     }
 
 

@@ -22,7 +22,15 @@ from vedette.statistics.unlabelled.metrics import METRICS, pull_of
 from vedette.statistics.unlabelled.mismatch import Mismatch, Outlook
 from vedette.statistics.unlabelled.others import SEGMENTS_MIN, Others, others_of
 from vedette.statistics.unlabelled.panel import ESTIMATORS, Panel, realised, rehearse
-from vedette.statistics.unlabelled.support import Support, support_of
+from vedette.statistics.unlabelled.several import (
+    SEVERAL,
+    SEVERAL_METRICS,
+    ClassTable,
+    Several,
+    blend_several,
+    pull_of_several,
+)
+from vedette.statistics.unlabelled.support import Support, support_of, support_of_cells
 from vedette.statistics.unlabelled.tables import (
     ClassEstimator,
     Measure,
@@ -38,8 +46,11 @@ __all__ = [
     "LOSSES",
     "METRICS",
     "SEGMENTS_MIN",
+    "SEVERAL",
+    "SEVERAL_METRICS",
     "Blended",
     "ClassEstimator",
+    "ClassTable",
     "Confidence",
     "Constant",
     "DoublyRobust",
@@ -58,11 +69,13 @@ __all__ = [
     "Partition",
     "Rehearsal",
     "Rows",
+    "Several",
     "Support",
     "Table",
     "Windows",
     "bin_scores",
     "blend",
+    "blend_several",
     "counted",
     "follow",
     "loss_leaves",
@@ -70,7 +83,9 @@ __all__ = [
     "others_of",
     "partition",
     "pull_of",
+    "pull_of_several",
     "realised",
     "rehearse",
     "support_of",
+    "support_of_cells",
 ]

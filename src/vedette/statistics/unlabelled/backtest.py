@@ -26,6 +26,9 @@ EVIDENCE = 2.0
 """Standard errors by which the mean of paired differences must favour another estimator before it is asked in place of
 the one that is: of two that are as good, chance alone seldom moves from the one to the other."""
 
+BATCHES = 4
+"""Batches of windows that a standard error of their mean needs."""
+
 PAIRS = 10
 """Windows, as many as count fully, that must have told both before a switch."""
 
@@ -97,6 +100,7 @@ class _Metric:
         self.metric, self.mismatch = metric, mismatch
         self.reaches = [Reach(level) for _ in range(n_estimators)]
         self.asked = 0
+        self.settled = False
         self.weight = self.squares = 0.0
         self.differences = np.zeros((2, n_estimators, n_estimators))
         self.n, self.off, self.held = 0, 0.0, 0.0
@@ -122,8 +126,30 @@ class _Metric:
             self.n += 1
             self.off += float(off[told.asked])
             self.held += float(told.low <= realised <= told.high)
-        if np.isfinite(off).all():
+        if np.isfinite(off).all() and not self.settled:
             self._compare(off, told.outlook.ahead)
+
+    def settle(self, value: Floats, truth: Floats) -> None:
+        """Ask from now on, whatever is learned, the estimator that errs least on windows of the reference [estimator, R].
+
+        For a run in which no label comes: what is told then are the values as they are, so these are compared, not what is
+        left of them once their level is learned. Each window was estimated by stretches that it is not of, so that all
+        count; neighbours are alike, for which the standard error is that of the means of batches of the root of R windows.
+        """
+        self.settled = True
+        off = np.abs(truth - value)
+        off = off[:, np.isfinite(off).all(axis=0)]
+        size = max(2, int(np.sqrt(off.shape[1])))
+        n = off.shape[1] // size
+        if off.shape[1] < PAIRS or n < BATCHES:
+            return
+        apart = off[self.asked] - off
+        mean = apart.mean(axis=1)
+        batches = apart[:, : n * size].reshape(len(off), n, size).mean(axis=2)
+        better = mean > EVIDENCE * np.sqrt(batches.var(axis=1, ddof=1) / n)
+        better[self.asked] = False
+        if better.any():
+            self.asked = int(np.where(better, mean, -np.inf).argmax())
 
     def _compare(self, off: Floats, ahead: int) -> None:
         """Ask another estimator where its errors, window by window, are smaller by more than chance.
@@ -182,8 +208,9 @@ def follow(
     ``measures``: by estimator, the one to ask first of all first, and by metric, over W windows. ``realised`` float64 [W]
     by metric: what the metric came out as, NaN where labels did not come. ``delay``: the labels of a window are known
     when so many further windows have come, 1 or more; None: never. The value of a window is that of the estimator which
-    was best by then, and what it was usually off by (see ``Mismatch``); its limits lie as far away as errors of that
-    size have proved to (see ``Reach``). Windows for which ``support`` has a reason have no value, and teach nothing.
+    was best by then (where no label ever comes, in the rehearsal), and what it was usually off by (see ``Mismatch``); its
+    limits lie as far away as errors of that size have proved to (see ``Reach``). Windows for which ``support`` has a
+    reason have no value, and teach nothing.
 
     ``apart``, by estimator and metric, is the variance of what the windows are off by from the start, all alike: of a
     segment of the rows whose whole the reference is (``Others``). None: as the reference's own calibration has it.
@@ -233,6 +260,8 @@ def _follow(
     before = (0, 0.0, 0.0)
     if past is not None:
         n_past = len(past[1])
+        if delay is None:
+            state.settle(_parts(past[0])[0], past[1])
         lead = max(min(n_past if delay is None else delay, n_past // 2), 1)
         before = state.rehearse(*_parts(past[0]), past[1], lead)
     if apart is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,9 +11,9 @@ from scipy import special
 
 from vedette.statistics.estimates import check_level
 from vedette.statistics.unlabelled.interval import limits
-from vedette.statistics.unlabelled.metrics import pull_of
+from vedette.statistics.unlabelled.metrics import Pull, pull_of
 
-__all__ = ["Blended", "blend"]
+__all__ = ["Blended", "blend", "blend_tables"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -82,9 +83,39 @@ def blend(
     >>> blend("accuracy", counts, some, chance, [0.2, 0.7], [0.85], [1e-3]).value.tolist()     # all of them
     [0.6]
     """
+    middles = np.asarray(scores, dtype=np.float64)
+    of_1 = np.asarray(chance, dtype=np.float64)
+    chances = np.stack([1 - of_1, of_1], axis=-1)
+
+    def pull(table: Floats) -> Pull:
+        return pull_of(metric, table, middles)
+
+    return blend_tables(
+        metric, pull, counts, labelled, chances, free, variance, squares=squares, reach=reach, level=level
+    )
+
+
+def blend_tables(
+    metric: str,
+    pull_at: Callable[[Floats], Pull],
+    counts: npt.ArrayLike,
+    labelled: npt.ArrayLike,
+    chances: Floats,
+    free: npt.ArrayLike,
+    variance: npt.ArrayLike,
+    *,
+    squares: npt.ArrayLike | None = None,
+    reach: npt.ArrayLike | None = None,
+    level: float = 0.9,
+) -> Blended:
+    """As ``blend``, of any number P of predictions and L of labels, and of any metric that a table of them gives.
+
+    ``counts`` [W, bin, P], ``labelled`` [W, bin, P, L], ``chances`` [bin, P, L] those of labels; ``pull_at`` gives the
+    metric and its derivatives for tables [W, bin, P, L].
+    """
     check_level(level)
     n, told = np.asarray(counts, dtype=np.float64), np.asarray(labelled, dtype=np.float64)
-    expected = np.broadcast_to(np.asarray(chance, dtype=np.float64), n.shape)
+    by_cell = np.broadcast_to(chances, (*n.shape, chances.shape[-1]))
     value, spread = np.asarray(free, dtype=np.float64), np.asarray(variance, dtype=np.float64)
     normal = float(special.ndtri((1 + level) / 2))
     if reach is not None:
@@ -94,13 +125,13 @@ def blend(
         spread = spread * (far / normal) ** 2
     if (
         n.ndim != 3
-        or told.shape != (*n.shape, 2)
+        or told.shape != by_cell.shape
         or value.shape != n.shape[:1]
         or spread.shape != value.shape
     ):
         raise ValueError(
-            f"counts {n.shape}, labelled {told.shape}, free {value.shape}, variance {spread.shape}: must be [W, bin, 2], "
-            "[W, bin, 2, 2], [W] and [W]"
+            f"counts {n.shape}, labelled {told.shape}, free {value.shape}, variance {spread.shape}: must be [W, bin, "
+            f"{chances.shape[-2]}], [W, bin, {chances.shape[-2]}, {chances.shape[-1]}], [W] and [W]"
         )
     size, weight = n.sum(axis=(1, 2)), told.sum(axis=(1, 2, 3))
     if squares is None:
@@ -111,13 +142,12 @@ def blend(
         square = np.asarray(squares, dtype=np.float64).sum(axis=(1, 2, 3))
         few = weight**2 / np.maximum(square, 1e-300)
     some = (few > 0) & (size > 0)
-    all_of = np.stack([n * (1 - expected), n * expected], axis=-1)
+    all_of = n[..., None] * by_cell
     share = np.where(some, few / np.maximum(size, 1), 0.0)
     scale = np.where(some, size / np.maximum(weight, 1e-300), 0.0)
-    pull = pull_of(metric, all_of, scores)[1]
-    of_model, both, _ = _moments(pull, n, told, expected, few)
+    pull = pull_at(all_of)[1]
+    of_model, both, _ = _moments(pull, n, told, by_cell, few)
     power = np.clip(both / np.maximum(of_model, 1e-300), 0.0, 1.0)
-    by_cell = np.stack([1 - expected, expected], axis=-1)
     among = told.sum(axis=3, keepdims=True) * by_cell
     at = power[:, None, None, None]
     table = np.where(
@@ -125,11 +155,11 @@ def blend(
         told,
         at * all_of + scale[:, None, None, None] * (told - at * among),
     )
-    powered, there = pull_of(metric, table, scores)
+    powered, there = pull_at(table)
     # what a label moves is read off where the labels say the figure is, not where the chances have it: of few positives
     # the two differ by half
     pull = np.where(np.isfinite(there), there, pull)
-    of_model, both, own = _moments(pull, n, told, expected, few)
+    of_model, both, own = _moments(pull, n, told, by_cell, few)
     noise = np.maximum(own - 2 * power * both + power**2 * of_model, 0.0)
     good = some & np.isfinite(powered)
     # in counts: a pull is by row, the figure moves by N times the mean of pulls
@@ -146,11 +176,10 @@ def blend(
 
 
 def _moments(
-    pull: Floats, n: Floats, told: Floats, expected: Floats, few: Floats
+    pull: Floats, n: Floats, told: Floats, chances: Floats, few: Floats
 ) -> tuple[Floats, Floats, Floats]:
     """The variance of what chances expect a row to pull, its covariance with the pull, and the variance of that; [W]."""
     axes = (1, 2, 3)
-    chances = np.stack([1 - expected, expected], axis=-1)
     by_cell = n[..., None] * chances
     prior = by_cell * (DOUBT_ROWS / np.maximum(by_cell.sum(axis=axes, keepdims=True), 1e-300))
     scale = few / np.maximum(told.sum(axis=axes), 1e-300)

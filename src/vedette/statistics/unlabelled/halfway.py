@@ -30,14 +30,4 @@ class Halfway:
     def estimate(self, windows: Windows, metrics: Sequence[str]) -> Mapping[str, Measure]:
         """The measures of each metric; see ``ClassEstimator``."""
         one, other = (end.estimate(windows, metrics) for end in self.ends)
-        return {metric: _mean(one[metric], other[metric]) for metric in metrics}
-
-
-def _mean(one: Measure, other: Measure) -> Measure:
-    return Measure(
-        (one.value + other.value) / 2,
-        (one.outcome + other.outcome) / 2,
-        (one.calibration + other.calibration) / 2,
-        (one.weights + other.weights) / 2,
-        one.effective,
-    )
+        return {metric: one[metric].halfway(other[metric]) for metric in metrics}

@@ -15,8 +15,10 @@ __all__ = ["BOUNDS", "Reach", "limits"]
 Floats = npt.NDArray[np.float64]
 
 BOUNDS: dict[str, tuple[float, float]] = {
-    **dict.fromkeys(("accuracy", "precision", "recall", "f1", "roc_auc", "brier"), (0.0, 1.0)),
-    **dict.fromkeys(("log_loss", "mae", "rmse"), (0.0, np.inf)),
+    **dict.fromkeys(
+        ("accuracy", "balanced_accuracy", "precision", "recall", "f1", "roc_auc", "brier"), (0.0, 1.0)
+    ),
+    **dict.fromkeys(("log_loss", "mae", "rmse", "mse"), (0.0, np.inf)),
 }
 """What a metric can be."""
 

@@ -18,7 +18,7 @@ __all__ = ["LOSSES", "Loss", "LossLeaves", "LossTable", "loss_leaves", "mixed_lo
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
-LOSSES = ("mae", "rmse")
+LOSSES = ("mae", "rmse", "mse")
 
 DOUBT_ROWS = 20.0
 """As many rows of a leaf are taken to be like those of the whole reference."""
@@ -118,7 +118,7 @@ class Loss:
     """The error that is to be expected of a window's rows, each by the mean error of the reference's rows of its leaf.
 
     mae = sum n m/sum n, with n the window's rows of a leaf and m the reference's mean |error| there, drawn by twenty rows
-    towards that of all; rmse is the root of the like of squares. The variance of outcomes is sum n s^2/(sum n)^2, with s^2
+    towards that of all; mse is the like of squares, rmse its root. The variance of outcomes is sum n s^2/(sum n)^2, with s^2
     that of the loss in the leaf, of calibration sum (n/sum n)^2 s^2/(N + 20). ``pooled`` tables make the constant.
     A leaf without rows in the reference has the mean of all, and a variance to calibration like that of a single row.
 
@@ -139,7 +139,7 @@ class Loss:
         rows = reference.rows
         for metric, first, second in (
             ("mae", reference.absolute, reference.squared),
-            ("rmse", reference.squared, reference.fourth),
+            ("mse", reference.squared, reference.fourth),
         ):
             whole, whole_square = first.sum() / rows.sum(), second.sum() / rows.sum()
             mean = (first + DOUBT_ROWS * whole) / (rows + DOUBT_ROWS)
@@ -147,9 +147,10 @@ class Loss:
             spread = np.maximum(square - mean**2, 0.0)
             noise = np.where(rows > 0, spread / (rows + DOUBT_ROWS), spread)
             self._means[metric] = mean, spread, noise
+        self._means["rmse"] = self._means["mse"]
 
     def estimate(self, counts: npt.ArrayLike, metrics: Sequence[str] = LOSSES) -> Mapping[str, Measure]:
-        """The measures of ``mae`` and ``rmse`` of windows, from counts int64 [W, leaf]."""
+        """The measures of ``mae``, ``rmse`` and ``mse`` of windows, from counts int64 [W, leaf]."""
         n = np.asarray(counts, dtype=np.float64)
         out = {}
         for metric in metrics:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from vedette.statistics.unlabelled.tables import Table, Windows, score_steps
 
-__all__ = ["EFFECTIVE_MIN", "OUTSIDE_MAX", "Support", "support_of"]
+__all__ = ["EFFECTIVE_MIN", "OUTSIDE_MAX", "Support", "support_of", "support_of_cells"]
 
 Floats = npt.NDArray[np.float64]
 Objects = npt.NDArray[np.object_]
@@ -60,9 +60,14 @@ def support_of(reference: Table, windows: Windows) -> Support:
     first = np.flatnonzero(np.diff(step, prepend=-1))
     held = np.add.reduceat(reference.counts.sum(axis=3), first, axis=1).astype(np.float64)
     n = np.add.reduceat(windows.counts, first, axis=2).astype(np.float64)
-    total = n.sum(axis=(1, 2, 3))
+    cells = len(held.ravel())
+    return support_of_cells(n.reshape(-1, cells), held.ravel())
+
+
+def support_of_cells(counts: Floats, held: Floats) -> Support:
+    """The like of windows with ``counts`` float64 [W, cells], where the reference has ``held`` float64 [cells] rows."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        outside = (n * (held == 0)).sum(axis=(1, 2, 3)) / total
-        inside = (n * (held > 0)).sum(axis=(1, 2, 3))
-        effective = inside**2 / (n**2 / np.where(held > 0, held, np.inf)).sum(axis=(1, 2, 3))
+        outside = (counts * (held == 0)).sum(axis=1) / counts.sum(axis=1)
+        inside = (counts * (held > 0)).sum(axis=1)
+        effective = inside**2 / (counts**2 / np.where(held > 0, held, np.inf)).sum(axis=1)
     return Support(outside, np.where(np.isfinite(effective), effective, 0.0))

@@ -48,6 +48,16 @@ class Measure:
     weights: Floats
     effective: Floats
 
+    def halfway(self, other: Measure) -> Measure:
+        """The mean of both, whose variances are the means of theirs: on the safe side, whatever they have in common."""
+        return Measure(
+            (self.value + other.value) / 2,
+            (self.outcome + other.outcome) / 2,
+            (self.calibration + other.calibration) / 2,
+            (self.weights + other.weights) / 2,
+            self.effective,
+        )
+
     @classmethod
     def joined(cls, parts: Sequence[Measure]) -> Measure:
         """The windows of several, one after another."""

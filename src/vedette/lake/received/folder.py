@@ -1,0 +1,233 @@
+"""One producer of those that a server received from, with the face of a producer's journal; and what may be deleted."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from vedette.capture.journal import Chunk
+from vedette.capture.lost import Lost
+from vedette.errors import JournalError
+from vedette.lake.outcomes import COUNTED, identifier
+from vedette.lake.received.chunks import of_arrow, of_json, of_nothing
+from vedette.lake.received.index import Entry, Index, index_of
+from vedette.lake.received.records import Received
+from vedette.lake.tables import Lake, ModelTables
+from vedette.records import Counted, Counters
+
+__all__ = ["ReceivedBatch", "ReceivedFolder", "folders", "tidy"]
+
+log = logging.getLogger("vedette")
+
+LACKING = "the server's log lacks it"
+_GATHERED_ROWS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedBatch:
+    """A batch as it was sent; ``stream`` is predictions, labels or reference."""
+
+    number: int
+    stream: str
+    n_rows: int
+    path: Path
+    entry: Entry
+
+    def read(self) -> bytes:
+        """The Arrow file. Raises ``JournalError`` where it is damaged, or never came."""
+        if self.entry.received.kind == "lost_batch":
+            lost = self.entry.received.about.get("lost") or [{}]
+            raise JournalError(str(lost[0].get("reason", "damaged where it was recorded")))
+        return self.entry.body()
+
+
+class ReceivedFolder:
+    """What one producer has sent, with the face of :class:`~vedette.capture.journal.ProducerFolder`."""
+
+    alive = False
+
+    def __init__(self, index: Index, tables: ModelTables, model: str, name: str) -> None:
+        self.index, self.model, self.name = index, model, name
+        self.path = index.folder
+        self.problems: list[str] = []
+        self.waiting: dict[str, int] = {}
+        self.stopped: dict[str, tuple[int, str]] = {}
+        self._tables = tables
+
+    @property
+    def crowded(self) -> bool:
+        """True where the lake's ledger is to have its counters before the log that holds them can go."""
+        return any(one.file.ended for one in self.index.of((self.model, self.name, "counters")))
+
+    def read(self, stream: str, after: int) -> Iterator[Chunk]:
+        """Yield the rows whose sequence is above ``after``, in order. What was sent twice is there once."""
+        for entries in self._groups((self.model, self.name, stream), after):
+            try:
+                chunks = [self._chunk(entries, after)]
+            except FileNotFoundError:
+                return  # freed meanwhile: the reader sees that the lake has moved on, and reads again
+            except JournalError:
+                chunks = list(self._one_by_one(entries, after))
+            yield from chunks
+            after = entries[-1].received.end - 1
+
+    def _chunk(self, entries: Sequence[Entry], after: int) -> Chunk:
+        lacking, kind = _lacking(entries[0], after), entries[0].received.kind
+        if kind == "json":
+            return of_json(entries, after, self._integers(entries[0].received.stream), lacking)
+        return (of_nothing if kind == "word" else of_arrow)(entries[0], after, lacking)
+
+    def _one_by_one(self, entries: Sequence[Entry], after: int) -> Iterator[Chunk]:
+        """What can be read of requests of which one cannot."""
+        for entry in entries:
+            try:
+                yield self._chunk([entry], after)
+            except JournalError as error:
+                yield self._unreadable(entry, after, error)
+            after = entry.received.end - 1
+
+    def _groups(self, key: tuple[str, str, str], after: int) -> Iterator[list[Entry]]:
+        """What is read together: requests of JSON that follow one another, each other one alone; none is known already."""
+        gathered: list[Entry] = []
+        for entry in self.index.of(key):
+            if entry.received.end - 1 <= after:
+                continue
+            after = entry.received.end - 1
+            n_rows = after - gathered[0].received.first if gathered else 0
+            if gathered and not (n_rows < _GATHERED_ROWS and _follows(gathered[-1].received, entry.received)):
+                yield gathered
+                gathered = []
+            gathered.append(entry)
+        if gathered:
+            yield gathered
+
+    def _integers(self, stream: str) -> frozenset[str]:
+        """The lake's columns of integers."""
+        schema = self._tables[stream].columns()
+        return frozenset(name for name, kind in schema.items() if kind.is_integer())
+
+    def _unreadable(self, entry: Entry, after: int, error: JournalError) -> Chunk:
+        """Rows whose bytes are damaged are torn: they were promised to whoever sent them, which is said aloud."""
+        log.error("%s: rows of %s are lost: %s", entry.file.path, self.name, error)
+        self.problems.append(f"{entry.file.path.name}: {error}")
+        one = entry.received
+        lost = Lost(max(after + 1, one.first), one.end - 1, "torn", str(error), entry.place.received_us / 1e6)
+        nothing = replace(entry, received=replace(one, about={**one.about, "lost": ()}))
+        return of_nothing(nothing, after, [*_lacking(entry, after), lost])
+
+    def batches(self, after: int) -> list[Any]:
+        """The batches whose number is above ``after``, in order."""
+        found: dict[int, ReceivedBatch] = {}
+        for entry in self.index.of((self.model, self.name, "batch")):
+            one = entry.received
+            number = one.end - 1
+            if number > after:
+                found[number] = ReceivedBatch(
+                    number, one.stream, int(one.about["n_rows"]), entry.file.path, entry
+                )
+        return [found[number] for number in sorted(found)]
+
+    def counters(self, stream: str) -> Counters:
+        """What the producer said that it counted besides its rows: its last word."""
+        entries = self.index.of((self.model, self.name, "counters"))
+        if not entries:
+            return Counters()
+        newest = max(entries, key=lambda one: one.place.received_us)
+        try:
+            told = json.loads(newest.body())["streams"].get(stream, {})
+        except (JournalError, FileNotFoundError) as error:
+            return Counters(problem=str(error))
+        counted = tuple(
+            Counted(one["part"], one["reason"], one["start_us"], one["length_us"], one["n"])
+            for one in told.get("counted", ())
+        )
+        return Counters(counted, int(told.get("before_us", 0)))
+
+    def missing_end(self, _stream: str, _after: int) -> Lost | None:
+        """None: what has not been sent is in the journal of whoever sends it."""
+        return None
+
+    def highest(self, stream: str) -> int:
+        """The highest sequence of a stream that was received; 0 where there is none."""
+        return max(
+            (one.received.end - 1 for one in self.index.of((self.model, self.name, stream))), default=0
+        )
+
+    def newest(self, stream: str) -> float | None:
+        """The time at which the last of a stream was received, None where there is none."""
+        times = [one.place.received_us / 1e6 for one in self.index.of((self.model, self.name, stream))]
+        return max(times, default=None)
+
+    def free(self, _stream: str, _upto: int) -> int:
+        """Nothing: a log is deleted once all in it is in the lake, with :func:`tidy`."""
+        return 0
+
+    def free_batches(self, _upto: int) -> int:
+        """Nothing, as :meth:`free`."""
+        return 0
+
+
+def _follows(before: Received, one: Received) -> bool:
+    """True where JSON rows can be gathered behind others."""
+    alike = all(one.about.get(name) == before.about.get(name) for name in ("version", "settings"))
+    return one.kind == before.kind == "json" and one.first == before.end and alike
+
+
+def _lacking(entry: Entry, after: int) -> list[Lost]:
+    """The sequences before an entry that were acknowledged, and are in no log."""
+    first = entry.received.first
+    if first <= after + 1:
+        return []
+    return [Lost(after + 1, first - 1, "torn", LACKING, entry.place.received_us / 1e6)]
+
+
+def folders(lake: Lake, model: str) -> list[ReceivedFolder]:
+    """The producers of which a server holds something that is not deleted yet, by name."""
+    index = index_of(lake)
+    names = index.producers(model)
+    tables = lake.model(model) if names else None
+    return [ReceivedFolder(index, tables, model, name) for name in names if tables is not None]
+
+
+def tidy(lake: Lake) -> int:
+    """Delete the logs that nobody appends to any more and of which all is in the lake; returns how many.
+
+    The caller holds the lake's work lock.
+    """
+    index = index_of(lake)
+    opened: dict[str, tuple[ModelTables, Any]] = {}
+    deleted = 0
+    for file in [one for one in index.files.values() if one.ended]:
+        if all(_kept(lake, opened, key, end) for key, end in file.ends.items()):
+            file.path.unlink(missing_ok=True)
+            deleted += 1
+    if deleted:
+        index.refresh()
+    return deleted
+
+
+def _kept(
+    lake: Lake, opened: dict[str, tuple[ModelTables, Any]], key: tuple[str, str, str], end: int
+) -> bool:
+    """True where the lake's ledger has come to the end of what a log has of a producer."""
+    model, producer, stream = key
+    if model not in opened:
+        tables = lake.model(model)
+        opened[model] = (tables, tables["ledger"].snapshot())
+    tables, snapshot = opened[model]
+    if stream == "counters":
+        return snapshot is not None and _told(tables, producer, end)
+    return bool(tables["ledger"].through(identifier(producer, stream), snapshot) >= end - 1)
+
+
+def _told(tables: ModelTables, producer: str, counted: int) -> bool:
+    """True where the ledger has as many rows as a producer said that it counted."""
+    of_producer = (pl.col("producer") == producer) & pl.col("part").is_in(COUNTED)
+    rows = tables["ledger"].scan().filter(of_producer).select(pl.col("n").sum()).collect()
+    return int(rows.item() or 0) >= counted - 1

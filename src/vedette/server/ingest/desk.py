@@ -1,0 +1,156 @@
+"""Where a request becomes a record: what was checked is held against what is known, written, and then it is known."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+
+from vedette.lake.received.records import Received
+from vedette.lake.tables import Lake
+from vedette.output.prometheus.own import ServerMetrics
+from vedette.server.ingest.bodies import taken_body
+from vedette.server.ingest.known import Key, Known
+from vedette.server.ingest.limits import Limits, Quota, Refused, Room
+from vedette.server.ingest.log import Log
+from vedette.server.ingest.otlp import Otlp
+from vedette.server.ingest.validator import Validators
+
+__all__ = ["Desk", "json_record"]
+
+_LOCKS_MAX = 100_000
+_REASONS = {408: "busy", 413: "too_large", 429: "quota", 503: "busy"}
+
+
+class Desk:
+    """What the routes of ingest share. Made when the server begins, closed when it ends."""
+
+    def __init__(
+        self,
+        lake: Lake,
+        limits: Limits,
+        metrics: ServerMetrics | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.lake, self.limits, self.clock = lake, limits, clock
+        self.metrics = metrics or ServerMetrics()
+        self.room = Room(limits.room_bytes)
+        self.quota = Quota(limits.rows_per_minute)
+        self.known = Known(lake)
+        self.log = Log(lake, limits.queue_bytes, self._after, clock)
+        self.validators = Validators()
+        self.otlp = Otlp()
+        self.metrics.queued.labels("log_bytes").set_function(lambda: self.log.queued_bytes)
+        self.metrics.queue_room.labels("log_bytes").set(limits.queue_bytes)
+        self.metrics.queued.labels("bodies_bytes").set_function(lambda: self.room.whole - self.room.left)
+        self.metrics.queue_room.labels("bodies_bytes").set(limits.room_bytes)
+        self.names: dict[tuple[str, ...], None] = {}  # of features, that were found to be right
+        self._locks: OrderedDict[Key, asyncio.Lock] = OrderedDict()
+        self._models: set[str] = set()
+
+    def close(self) -> None:
+        """Write what waits, and end."""
+        self.log.close()
+        self.validators.close()
+
+    def _after(self, key: Key) -> int:
+        return self.known.through(key, fresh=True)
+
+    def _lock(self, key: Key) -> asyncio.Lock:
+        """The turn of a producer: its requests are looked at one after another."""
+        found = self._locks.pop(key, None) or asyncio.Lock()
+        self._locks[key] = found
+        while len(self._locks) > _LOCKS_MAX:
+            oldest = next(iter(self._locks))
+            if self._locks[oldest].locked():
+                break
+            del self._locks[oldest]
+        return found
+
+    def body(self, request: Request, *, digest: bool) -> AbstractAsyncContextManager[tuple[bytes, str]]:
+        """The request's body and its digest, within the limits."""
+        return taken_body(request, self.limits, self.room, digest=digest)
+
+    def refused(self, status: int) -> None:
+        """Count a request that was refused."""
+        self.metrics.requests_refused.labels(_REASONS.get(status, "invalid")).inc()
+
+    async def check_quota(self, model: str, n_rows: int) -> None:
+        """Raise ``Refused`` (429) where a model has sent as many rows as it may."""
+        wait_s = self.quota.wait_s(model, n_rows)
+        if wait_s:
+            raise Refused(
+                429,
+                f"model {model!r}: at most {self.limits.rows_per_minute:,} rows a minute",
+                retry_after_s=wait_s,
+            )
+
+    async def range(self, received: Received, body: bytes, *, after: int | None = None) -> tuple[int, bool]:
+        """Take a range of a producer's numbers; how far it has come then, and whether it was known already.
+
+        ``after`` is the number that must be known before, where that is not the one before the first.
+        """
+        key = received.key
+        before = received.first - 1 if after is None else after
+        async with self._lock(key):
+            through = await run_in_threadpool(self.known.through, key)
+            if before > through:  # another process may have taken it
+                through = await run_in_threadpool(self.known.through, key, fresh=True)
+            if before > through:
+                raise Refused(412, f"numbers from {through + 1} on are lacking", through=through)
+            known = self.known.again(key, received.first, received.end, received.digest)
+            if known or received.end - 1 <= through:
+                self.metrics.repeated.labels(received.stream or received.kind).inc(_rows(received))
+                return through, True
+            await self._write(received, body)
+            self.known.taken(key, received.first, received.end, received.digest)
+            return received.end - 1, False
+
+    async def own(self, received: Received, body: bytes, n: int) -> int:
+        """Take rows that have no numbers, under numbers of the server's own; the highest of them."""
+        written = await self._write(received, body, n)
+        return written.end - 1
+
+    async def counters(self, received: Received, body: bytes) -> None:
+        """Take what a producer says that it counted."""
+        await self._write(received, body)
+
+    async def _write(self, received: Received, body: bytes, n: int = 0) -> Received:
+        if received.model not in self._models:
+            await run_in_threadpool(self._meet, received.model)
+        future = self.log.append(received, body, n)
+        if future is None:
+            raise Refused(503, "more waits to be written than may", retry_after_s=1)
+        try:
+            written = await asyncio.wrap_future(future)
+        except OSError as error:
+            raise Refused(
+                503, f"it could not be written: {error.strerror or error}", retry_after_s=5
+            ) from error
+        if n_rows := _rows(received):
+            self.metrics.ingested.labels(received.stream).inc(n_rows)
+        return written
+
+    def _meet(self, model: str) -> None:
+        """Make a model known to the lake, so that the ingester looks for it."""
+        (self.lake.journal / model).mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._models.add(model)
+
+
+def _rows(received: Received) -> int:
+    return int(received.about.get("n_rows", 0))
+
+
+def json_record(
+    model: str, producer: str, stream: str, first: int, n: int, body: bytes, about: Mapping[str, Any]
+) -> Received:
+    """The record of rows that came as JSON."""
+    digest = hashlib.sha256(body).hexdigest()
+    return Received("json", model, producer, stream, first, first + n, digest, {**about, "n_rows": n})

@@ -1,0 +1,90 @@
+"""How much a server takes, of one request and of all at once; and how it says that it is too much."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+__all__ = ["Limits", "Quota", "Refused", "Room"]
+
+
+class Refused(Exception):  # noqa: N818 - an answer
+    """The answer to a request that is not taken: its status, why for a person, and what goes with it."""
+
+    def __init__(
+        self, status: int, error: str, *, retry_after_s: float | None = None, **more: object
+    ) -> None:
+        super().__init__(error)
+        self.status, self.document = status, {"error": error, **more}
+        self.headers = {} if retry_after_s is None else {"Retry-After": str(max(1, round(retry_after_s)))}
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What is taken at most. A server may not say less than 8 MiB for ``body_bytes_max``.
+
+    ``body_bytes_max`` is of one body, as it comes and unpacked; ``ratio_max`` what an unpacked one may be of the packed, above
+    a megabyte; ``room_bytes`` of all requests that are being taken at one moment; ``queue_bytes`` of what waits to be
+    written; ``rows_per_minute`` of one model, None without a quota.
+    """
+
+    body_bytes_max: int = 64 * 2**20
+    ratio_max: int = 200
+    room_bytes: int = 256 * 2**20
+    queue_bytes: int = 64 * 2**20
+    json_rows_max: int = 10_000
+    rows_per_minute: int | None = None
+    request_s: float = 60.0
+    slowest_bytes_s: float = 20_000.0
+
+
+class Room:
+    """Memory that requests share: who finds none is told to come again.
+
+    >>> room = Room(10)
+    >>> room.take(8), room.take(8)
+    (True, False)
+    """
+
+    def __init__(self, n_bytes: int) -> None:
+        self.left = self.whole = n_bytes
+
+    def take(self, n_bytes: int) -> bool:
+        """Take so much, where it is there; a request alone may take all there is and more."""
+        if n_bytes > self.left and self.left < self.whole:
+            return False
+        self.left -= n_bytes
+        return True
+
+    def give(self, n_bytes: int) -> None:
+        """Give it back."""
+        self.left += n_bytes
+
+
+class Quota:
+    """Rows that each model may send, by a bucket that fills up by the minute.
+
+    >>> quota = Quota(60, clock=lambda: 0.0)
+    >>> quota.wait_s("net", 60), quota.wait_s("net", 3)
+    (0.0, 3.0)
+    """
+
+    def __init__(self, rows_per_minute: int | None, clock: Callable[[], float] = time.monotonic) -> None:
+        self.rows_per_minute = rows_per_minute
+        self._clock = clock
+        self._level: dict[str, tuple[float, float]] = {}  # rows in the bucket, as of when
+
+    def wait_s(self, model: str, n_rows: int) -> float:
+        """Take the rows and return 0, or say after how long there is room for them; more than a minute's need a full one."""
+        if self.rows_per_minute is None:
+            return 0.0
+        now = self._clock()
+        level, at = self._level.get(model, (float(self.rows_per_minute), now))
+        level = min(float(self.rows_per_minute), level + (now - at) * self.rows_per_minute / 60)
+        wanted = min(n_rows, self.rows_per_minute)
+        if wanted > level:
+            self._level[model] = (level, now)
+            return (wanted - level) * 60 / self.rows_per_minute
+        self._level[model] = (level - n_rows, now)
+        return 0.0

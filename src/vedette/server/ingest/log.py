@@ -1,0 +1,236 @@
+"""The log that a server keeps of what it has taken: many requests, one sync, then all their answers.
+
+One thread writes. What waits while it syncs is written and synced together next, so that the disk's time is shared by as
+many as come. What cannot be written is not answered for.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import secrets
+import threading
+import time
+import zlib
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from vedette.errors import IngestError
+from vedette.lake.received.index import logs_folder
+from vedette.lake.received.records import Received, encode
+from vedette.lake.tables import Lake
+
+__all__ = ["Log"]
+
+log = logging.getLogger("vedette")
+
+FILE_BYTES = 32 * 2**20
+FILE_AGE_S = 30.0
+"""A file that is so large or so old is ended, so that it can be deleted once all in it is in the lake."""
+
+
+@dataclass(slots=True)
+class _Waiting:
+    received: Received
+    body: bytes
+    n: int  # of numbers that the log is to give it; 0 where it has its own
+    received_us: int
+    done: Future[Received]
+
+    @property
+    def size(self) -> int:
+        return len(self.body) + 512
+
+
+class Log:
+    """A log in a folder that is this process's own while it lives. ``append`` may be called by any thread.
+
+    ``after`` says which number the log has come to of a producer of its own: it gives the next.
+    """
+
+    def __init__(
+        self,
+        lake: Lake,
+        queue_bytes: int,
+        after: Callable[[tuple[str, str, str]], int],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.lake, self.queue_bytes = lake, queue_bytes
+        self._after, self._clock = after, clock
+        self.folder, self._lock = _claim(logs_folder(lake))
+        self.producer = f"server-{self.folder.name}@{_identity(self.folder)}"
+        self._queue: deque[_Waiting] = deque()
+        self._queued = 0
+        self._changed = threading.Condition()
+        self._ending = False
+        self._next: dict[tuple[str, str, str], int] = {}
+        self._file, self._size, self._opened_at = -1, 0, 0.0
+        self.syncs = self.records = 0
+        self._thread = threading.Thread(target=self._run, name="vedette-log", daemon=True)
+        self._thread.start()
+
+    @property
+    def queued_bytes(self) -> int:
+        """The bytes that wait to be written."""
+        return self._queued
+
+    @property
+    def broken(self) -> bool:
+        """True where its thread has ended before its time: nothing is taken any more."""
+        return not self._ending and not self._thread.is_alive()
+
+    def append(self, received: Received, body: bytes, n: int = 0) -> Future[Received] | None:
+        """Write it, with ``n`` numbers of the log's own giving where that is not 0; done once it is on disk.
+
+        None where too much waits already. The future raises ``OSError`` where it could not be written.
+        """
+        one = _Waiting(received, body, n, round(self._clock() * 1e6), Future())
+        with self._changed:
+            if self._ending:
+                raise IngestError("the server is ending")
+            if self._queued and self._queued + one.size > self.queue_bytes:
+                return None
+            self._queue.append(one)
+            self._queued += one.size
+            self._changed.notify()
+        return one.done
+
+    def close(self) -> None:
+        """Write and sync what waits, and let go of the folder."""
+        with self._changed:
+            self._ending = True
+            self._changed.notify()
+        self._thread.join()
+        self._close_file()
+        os.close(self._lock)
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                while not self._queue and not self._ending:
+                    self._changed.wait(5.0)
+                    if not self._queue and self._file >= 0 and self._old():
+                        break
+                together = list(self._queue)
+                self._queue.clear()
+                ending = self._ending
+            if together:
+                self._write(together)
+                with self._changed:
+                    self._queued -= sum(one.size for one in together)
+            elif not ending and self._old():
+                self._next_file()  # so that this one can be deleted
+            if ending and not together:
+                return
+
+    def _old(self) -> bool:
+        return self._size > 0 and time.monotonic() - self._opened_at > FILE_AGE_S
+
+    def _write(self, together: list[_Waiting]) -> None:
+        """Write and sync; what fails fails for all of them."""
+        given: dict[tuple[str, str, str], int] = {}
+        try:
+            if self._file < 0 or self._size > FILE_BYTES or self._old():
+                self._next_file()
+            parts: list[bytes] = []
+            done: list[tuple[_Waiting, Received]] = []
+            for one in together:
+                received = self._numbered(one, given)
+                parts += (encode(received, len(one.body), zlib.crc32(one.body), one.received_us), one.body)
+                done.append((one, received))
+            size = sum(len(part) for part in parts)
+            _write_all(self._file, parts)
+            os.fdatasync(self._file)
+        except Exception as error:
+            log.exception("the log %s cannot be written", self.folder)
+            self._close_file()
+            for one in together:
+                one.done.set_exception(error)
+            return
+        self._size += size
+        self._next |= given
+        self.syncs += 1
+        self.records += len(done)
+        for one, received in done:
+            one.done.set_result(received)
+
+    def _numbered(self, one: _Waiting, given: dict[tuple[str, str, str], int]) -> Received:
+        if not one.n:
+            return one.received
+        key = one.received.key
+        first = given.get(key) or self._next.get(key) or self._after(key) + 1
+        given[key] = first + one.n
+        return replace(one.received, first=first, end=first + one.n)
+
+    def _next_file(self) -> None:
+        self._close_file()
+        numbers = [int(path.stem) for path in self.folder.glob("*.log")]
+        last = self.folder / "last"  # numbers are not used twice, whatever was deleted
+        if last.exists():
+            numbers.append(int(last.read_text() or 0))
+        number = max(numbers, default=0) + 1
+        _put(last, str(number))
+        path = self.folder / f"{number:012d}.log"
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        _sync_folder(self.folder)
+        self._size, self._opened_at = 0, time.monotonic()
+
+    def _close_file(self) -> None:
+        """Write no more to a file; to one that failed not either: what of it is on disk nobody can say."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file, self._size = -1, 0
+
+
+def _write_all(file: int, parts: list[bytes]) -> None:
+    """Write parts, as few calls as may be; a write may take less than it was given."""
+    views = deque(memoryview(part) for part in parts if part)
+    while views:
+        written = os.writev(file, list(views)[:512])
+        while views and written >= len(views[0]):
+            written -= len(views.popleft())
+        if written:
+            views[0] = views[0][written:]
+
+
+def _put(path: Path, text: str) -> None:
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(text)
+    temporary.replace(path)
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _claim(folder: Path) -> tuple[Path, int]:
+    """The first folder that no living process has, locked."""
+    for number in range(1, 10_000):
+        path = folder / f"{number:04d}"
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handle = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(handle)
+            continue
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, str(os.getpid()).encode(), 0)
+        _sync_folder(folder)
+        return path, handle
+    raise IngestError(f"{folder}: 9,999 server processes have a log there already")
+
+
+def _identity(folder: Path) -> str:
+    path = folder / "identity"
+    if not path.exists():
+        _put(path, secrets.token_hex(4))
+    return path.read_text()

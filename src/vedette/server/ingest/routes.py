@@ -1,0 +1,327 @@
+"""The routes by which rows come in."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.responses import JSONResponse, Response
+from starlette.concurrency import run_in_threadpool
+
+from vedette.lake.received.records import Received
+from vedette.output.prometheus.own import ServerMetrics
+from vedette.records import PROCESS, RUN, check_model_name
+from vedette.server.application import Service
+from vedette.server.ingest.desk import Desk, json_record
+from vedette.server.ingest.documents import EVENTS, LABELS, POINTS, PREDICTIONS, TAKEN
+from vedette.server.ingest.limits import Limits, Refused
+from vedette.server.ingest.otlp import answer_of
+from vedette.server.ingest.otlp import request_of as request_of_otlp
+from vedette.server.ingest.rows import parse, request_of
+from vedette.server.ingest.runs import event_rows, point_rows
+from vedette.server.needs import Caller, needs
+
+__all__ = ["ingest_router", "ingest_service"]
+
+_JOURNAL = re.compile(r"[0-9a-f]{32}")
+_PRODUCER = re.compile(r"\d{4,9}-[0-9a-f]{8}")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_NUMBER = re.compile(r"\d{1,19}")
+_STREAM = "application/vnd.apache.arrow.stream"
+_FILE = "application/vnd.apache.arrow.file"
+_THREAD_BYTES = 65_536
+"""A body so small is checked where it came; a larger one in a thread, so that others need not wait for it."""
+
+
+def ingest_service(limits: Limits | None = None, metrics: ServerMetrics | None = None) -> Service:
+    """What runs beside the routes: the log, and the processes that check. What comes in is counted in ``metrics``."""
+
+    @asynccontextmanager
+    async def service(app: FastAPI) -> AsyncIterator[None]:
+        desk = app.state.desk = Desk(app.state.lake, limits or Limits(), metrics)
+        warming = asyncio.create_task(run_in_threadpool(desk.validators.warm))
+        try:
+            yield
+        finally:
+            await warming
+            await run_in_threadpool(desk.close)
+
+    return service
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """What can be sent as JSON: of which stream its rows are, its form, and how it becomes rows where it is of a training."""
+
+    name: str
+    stream: str
+    schema: Mapping[str, Any]
+    rows_of: Callable[[bytes], bytes] | None = None
+
+
+_KINDS = (
+    _Kind("predictions", "predictions", PREDICTIONS),
+    _Kind("labels", "labels", LABELS),
+    _Kind("points", "predictions", POINTS, point_rows),
+    _Kind("events", "labels", EVENTS, event_rows),
+)
+
+Taken = Awaitable[dict[str, Any]]
+
+
+async def _answered(request: Request, take: Callable[[Desk], Taken]) -> JSONResponse:
+    """The answer to what is taken, or why it is not."""
+    desk: Desk = request.app.state.desk
+    try:
+        return JSONResponse(await take(desk))
+    except Refused as refused:
+        desk.refused(refused.status)
+        return JSONResponse(refused.document, refused.status, refused.headers)
+
+
+def _model(name: str) -> str:
+    try:
+        return check_model_name(name)
+    except ValueError as error:
+        raise Refused(400, str(error)) from None
+
+
+def _asked(request: Request, *numbers: str) -> dict[str, Any]:
+    """Journal, producer and numbers of a request's query, each of the form that it must have."""
+    found: dict[str, Any] = {}
+    query = request.query_params
+    for name, form, right in (
+        ("journal", _JOURNAL, "32 hexadecimal digits"),
+        ("producer", _PRODUCER, "like 0001-3f9c21ab"),
+    ):
+        if not form.fullmatch(query.get(name, "")):
+            raise Refused(400, f"{name}={query.get(name, '')[:80]!r}: must be {right}")
+        found[name] = query[name]
+    for name in numbers:
+        value = query.get(name, "")
+        if not _NUMBER.fullmatch(value) or int(value) >= 2**63:
+            raise Refused(400, f"{name}={value[:80]!r}: must be a whole number")
+        found[name] = int(value)
+    return found
+
+
+def ingest_router() -> APIRouter:
+    """The routes of ``docs/protocol.md``, and those for rows as JSON."""
+    router = APIRouter()
+    may_send = [needs("ingest")]
+
+    @router.get("/v1/ingest/{model}/watermarks", dependencies=may_send, tags=["sender"])
+    async def watermarks(model: str, request: Request) -> JSONResponse:
+        """How far each producer of a journal has come."""
+
+        async def take(desk: Desk) -> dict[str, Any]:
+            journal = request.query_params.get("journal", "")
+            if not _JOURNAL.fullmatch(journal):
+                raise Refused(400, f"journal={journal[:80]!r}: must be 32 hexadecimal digits")
+            return {"watermarks": await run_in_threadpool(desk.known.producers, _model(model), journal)}
+
+        return await _answered(request, take)
+
+    @router.post("/v1/ingest/{model}/counters", dependencies=may_send, tags=["sender"])
+    async def counters(model: str, request: Request) -> JSONResponse:
+        """What a producer counted beside its rows."""
+
+        async def take(desk: Desk) -> dict[str, Any]:
+            said = _asked(request)
+            async with desk.body(request, digest=True) as (body, digest):
+                told = parse(body)
+                n = _check_counters(told, {"model": _model(model), **said})
+                whose = f"{said['producer']}@{said['journal']}"
+                await desk.counters(Received("counters", model, whose, "", 0, n + 1, digest), body)
+            return {"taken": True}
+
+        return await _answered(request, take)
+
+    @router.post("/v1/ingest/{model}/{stream}", dependencies=may_send, tags=["sender"])
+    async def rows(model: str, stream: str, request: Request) -> JSONResponse:
+        """A range of a producer's sequences, or a batch, as Arrow."""
+
+        async def take(desk: Desk) -> dict[str, Any]:
+            if stream not in ("predictions", "labels", "reference"):
+                raise Refused(404, f"stream={stream[:80]!r}: must be predictions, labels or reference")
+            batch = "batch" in request.query_params
+            if stream == "reference" and not batch:
+                raise Refused(400, "a reference is a batch: batch, after and rows must be given")
+            given = _asked(request, *(("batch", "after", "rows") if batch else ("first", "end")))
+            said = {"model": _model(model), "stream": stream, **given}
+            async with desk.body(request, digest=True) as (body, digest):
+                return await (_batch if batch else _range)(desk, said, body, digest, _content_type(request))
+
+        return await _answered(request, take)
+
+    for kind in _KINDS:
+        _add_json(router, kind, may_send)
+
+    @router.post("/v1/metrics", tags=["rows"], response_class=Response)
+    async def metrics(request: Request, caller: Annotated[Caller, needs("ingest")]) -> Response:
+        """Metrics of OpenTelemetry (OTLP over HTTP), as protobuf or JSON."""
+        told: dict[str, bytes] = {}
+
+        async def take(desk: Desk) -> dict[str, Any]:
+            async with desk.body(request, digest=False) as (body, _):
+                told["answer"] = await _otlp(desk, caller, body, _content_type(request))
+            return {}
+
+        refused = await _answered(request, take)
+        return Response(told["answer"], media_type=_content_type(request)) if told else refused
+
+    return router
+
+
+async def _otlp(desk: Desk, caller: Caller, body: bytes, kind: str) -> bytes:
+    message = await run_in_threadpool(request_of_otlp, body, kind)
+    rows, rejected, why = await run_in_threadpool(desk.otlp.rows, message)
+    for model, of_model in rows.items():
+        owner = model.removesuffix(f".{PROCESS}")
+        if not caller.may(owner):
+            rejected += sum(len(one["features"]) for one in of_model)
+            why = why or f"model {owner!r}: this key may not send for it"
+            continue
+        for at in range(0, len(of_model), desk.limits.json_rows_max):
+            part = of_model[at : at + desk.limits.json_rows_max]
+            await _json(desk, model, "predictions", json.dumps({"rows": part}).encode())
+    return answer_of(rejected, why, kind)
+
+
+def _add_json(router: APIRouter, kind: _Kind, may_send: list[Any]) -> None:
+    """The route by which anyone sends rows of a kind as JSON."""
+
+    async def send(model: str, request: Request) -> JSONResponse:
+        async def take(desk: Desk) -> dict[str, Any]:
+            if _content_type(request) != "application/json":
+                raise Refused(415, f"Content-Type={_content_type(request)[:80]!r}: must be application/json")
+            _model(model)
+            async with desk.body(request, digest=False) as (body, _):
+                if kind.rows_of is None:
+                    return await _json(desk, model, kind.stream, body)
+                body = await run_in_threadpool(kind.rows_of, body)
+                return await _json(desk, _model(f"{model}.{RUN}"), kind.stream, body)
+
+        return await _answered(request, take)
+
+    send.__doc__ = f"Send {kind.name}. They are on disk when the answer comes."
+    router.add_api_route(
+        f"/v1/models/{{model}}/{kind.name}", send, methods=["POST"], dependencies=may_send, tags=["rows"],
+        name=f"send_{kind.name}", responses={200: {"content": {"application/json": {"schema": TAKEN}}}},
+        openapi_extra={"requestBody": {"required": True, "content": {"application/json": {"schema": kind.schema}}}},
+    )  # fmt: skip
+
+
+def _content_type(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def _check_counters(told: Any, said: Mapping[str, Any]) -> int:
+    """The rows that a producer counted in all. Raises ``Refused`` for what is not as the protocol says."""
+    if type(told) is not dict or any(
+        told.get(name) != value for name, value in {"format": 1, **said}.items()
+    ):
+        raise Refused(400, f"the document: must have format 1 and {', '.join(said)} as in the request")
+    streams = told.get("streams")
+    n = 0
+    try:
+        for stream in streams.values():  # type: ignore[union-attr]
+            int(stream.get("before_us", 0))
+            for one in stream["counted"]:
+                if (
+                    one["part"] not in ("dropped", "sampled_out", "rejected")
+                    or type(one["reason"]) is not str
+                ):
+                    raise ValueError("part: must be dropped, sampled_out or rejected, with a reason")
+                if not all(
+                    type(one[key]) is int and 0 <= one[key] < 2**62 for key in ("start_us", "length_us", "n")
+                ):
+                    raise ValueError("start_us, length_us and n: must be whole numbers")
+                n += one["n"]
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise Refused(400, f"streams: must have counted, a list, by stream: {error}") from None
+    return n
+
+
+async def _range(desk: Desk, said: Mapping[str, Any], body: bytes, digest: str, kind: str) -> dict[str, Any]:
+    first, end = said["first"], said["end"]
+    if not 1 <= first < end:
+        raise Refused(400, f"first={first}, end={end}: must be from 1 on, and end behind first")
+    if kind == _STREAM:
+        about = await run_in_threadpool(desk.validators.check, body, said, batch=False)
+        of = "rows"
+    elif kind == "application/json":
+        about, of = _word(body, said), "word"
+    else:
+        raise Refused(415, f"Content-Type={kind[:80]!r}: must be {_STREAM} or application/json")
+    await desk.check_quota(said["model"], int(about.get("n_rows", 0)))
+    whose = f"{said['producer']}@{said['journal']}"
+    received = Received(of, said["model"], whose, said["stream"], first, end, digest, about)
+    through, duplicate = await desk.range(received, body if of == "rows" else b"")
+    return {"through": through, "duplicate": duplicate}
+
+
+async def _batch(desk: Desk, said: Mapping[str, Any], body: bytes, digest: str, kind: str) -> dict[str, Any]:
+    number, after, n_rows = said["batch"], said["after"], said["rows"]
+    if not after < number < 2**31:
+        raise Refused(
+            400, f"batch={number}, after={after}: must be numbers from 1 on, and the batch behind the other"
+        )
+    if kind == _FILE:
+        of = "batch"
+        about = await run_in_threadpool(desk.validators.check, body, {**said, "rows": n_rows}, batch=True)
+    elif kind == "application/json":
+        of = "lost_batch"
+        about = {
+            **_word(body, {name: said[name] for name in said if name not in ("after", "rows")}),
+            "n_rows": n_rows,
+        }
+    else:
+        raise Refused(415, f"Content-Type={kind[:80]!r}: must be {_FILE} or application/json")
+    await desk.check_quota(said["model"], n_rows if said["stream"] != "reference" else 0)
+    whose = f"{said['producer']}@{said['journal']}"
+    received = Received(of, said["model"], whose, said["stream"], number, number + 1, digest, about)
+    through, duplicate = await desk.range(received, body if of == "batch" else b"", after=after)
+    return {"through": through, "duplicate": duplicate}
+
+
+def _word(body: bytes, said: Mapping[str, Any]) -> dict[str, Any]:
+    """The document of sequences without rows. Raises ``Refused``."""
+    from vedette.server.ingest.arrow import MalformedError, check_document
+
+    about = parse(body)
+    try:
+        check_document(about, said)
+    except MalformedError as error:
+        raise Refused(400, str(error)) from None
+    if about["rows"]:
+        raise Refused(400, "the document says rows, and there are none in the body")
+    return {"lost": about["lost"]}
+
+
+async def _json(desk: Desk, model: str, stream: str, body: bytes) -> dict[str, Any]:
+    now_s, rows_max = desk.clock(), desk.limits.json_rows_max
+    if len(body) > _THREAD_BYTES:
+        found = await run_in_threadpool(request_of, stream, body, now_s, rows_max, desk.names)
+    else:
+        found = request_of(stream, body, now_s, rows_max, desk.names)
+    await desk.check_quota(model, found.n_rows)
+    if found.producer is None:
+        received = json_record(model, desk.log.producer, stream, 0, found.n_rows, body, found.about)
+        through = await desk.own(received, body, found.n_rows)
+        return {"rows": found.n_rows, "through": through, "duplicate": False, "producer": desk.log.producer}
+    if type(found.producer) is not str or not _NAME.fullmatch(found.producer):
+        raise Refused(
+            400,
+            f"producer={json.dumps(found.producer)[:80]}: must be 1 to 64 letters, digits, '.', '_' and '-'",
+        )
+    whose, first = f"{found.producer}@json", found.first or 0
+    received = json_record(model, whose, stream, first, found.n_rows, body, found.about)
+    through, duplicate = await desk.range(received, body)
+    return {"rows": found.n_rows, "through": through, "duplicate": duplicate, "producer": found.producer}

@@ -1,0 +1,256 @@
+"""Rows as JSON: parsed strictly, and checked against the closed table of types, each place that is wrong by its path."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+from vedette import config
+from vedette.capture.format import FIELDS_MAX
+from vedette.capture.rejected import Rejected
+from vedette.capture.values import TEXT_BYTES_MAX, event_time, identifier
+from vedette.capture.vectors import VECTOR_ELEMENTS_MAX
+from vedette.errors import SchemaError
+from vedette.records import Settings, check_feature_names, class_name, is_storable
+from vedette.server.ingest.limits import Refused
+
+__all__ = ["JsonRequest", "parse", "request_of"]
+
+_PREDICTION = frozenset(
+    ("features", "prediction", "probability", "id", "time", "latency_s", "error", "inclusion")
+)
+_LABEL = frozenset(("id", "label", "time"))
+_BESIDE = frozenset(("rows", "version", "producer", "first", "window", "task", "classes", "timezone"))
+_INTEGERS = range(-(2**63), 2**64)
+_EXACT = 2**53
+_INF = math.inf
+
+
+def parse(body: bytes) -> Any:
+    """The value of a JSON text. Raises ``Refused`` (400) for what is none, and for what JSON leaves open: a name that comes
+    twice, NaN and Infinity, another encoding than UTF-8."""
+    try:
+        return json.loads(body.decode(), object_pairs_hook=_object, parse_constant=_constant)
+    except UnicodeDecodeError as error:
+        raise Refused(400, f"byte {error.start}: is no UTF-8") from None
+    except RecursionError:
+        raise Refused(400, "nested too deeply: a row is an object with an object of features") from None
+    except json.JSONDecodeError as error:
+        raise Refused(400, f"no JSON: {error.msg} at character {error.pos}") from None
+    except ValueError as error:  # more digits than an integer may have
+        raise Refused(400, f"no JSON: {str(error).partition(';')[0]}") from None
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        seen: set[str] = set()
+        twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
+        raise Refused(400, f"{_short(twice)}: is there twice in one object")
+    return found
+
+
+def _constant(name: str) -> NoReturn:
+    raise Refused(400, f"{name}: is not JSON; send null for what is missing")
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+class JsonRequest:
+    """Rows of one request, checked; ``about`` is what goes with them into the log."""
+
+    def __init__(
+        self, stream: str, document: Any, now_s: float, rows_max: int, names: dict[tuple[str, ...], None]
+    ) -> None:
+        if type(document) is not dict:
+            raise Refused(400, f"{type(document).__name__}: must be an object: a row, or rows: [...]")
+        self.stream, self._now_s, self._names = stream, now_s, names
+        self.about = self._about(document)
+        self.producer: str | None = document.get("producer")
+        self.first: int | None = document.get("first")
+        if "rows" in document:
+            rows = document["rows"]
+            if type(rows) is not list or not 0 < len(rows) <= rows_max:
+                raise Refused(
+                    413 if type(rows) is list and rows else 400,
+                    f"rows: must be a list of 1 to {rows_max:,} rows",
+                )
+            unknown = document.keys() - _BESIDE
+        else:
+            rows = [document]
+            unknown = document.keys() - _BESIDE - (_PREDICTION if stream == "predictions" else _LABEL)
+        if unknown:
+            raise Refused(400, f"{_short(min(unknown))}: is no key of a request; {_keys(stream)}")
+        self.n_rows = len(rows)
+        check = self._prediction if stream == "predictions" else self._label
+        single = "rows" not in document
+        for number, row in enumerate(rows):
+            where = "" if single else f"rows[{number}]."
+            if type(row) is not dict:
+                raise Refused(400, f"{where[:-1]}: must be an object")
+            check(row, where, _BESIDE if single else frozenset())
+
+    def _about(self, document: Mapping[str, Any]) -> dict[str, Any]:
+        version = document.get("version", "1")
+        if type(version) is not str or not 0 < len(version) <= 128 or not is_storable(version):
+            raise Refused(400, f"version={_short(version)}: must be text of 1 to 128 characters")
+        producer, first = document.get("producer"), document.get("first")
+        if (producer is None) != (first is None):
+            raise Refused(400, "producer and first: must be given both, or neither")
+        if first is not None and (type(first) is not int or not 1 <= first < 2**62):
+            raise Refused(
+                400, f"first={_short(first)}: must be an integer from 1: the number of the first row"
+            )
+        return {"version": version, "settings": _settings(document)}
+
+    def _prediction(self, row: dict[str, Any], where: str, beside: frozenset[str]) -> None:
+        if not row.keys() <= _PREDICTION and (unknown := row.keys() - _PREDICTION - beside):
+            raise Refused(400, f"{where}{_short(min(unknown))}: is no key of a row; {_keys('predictions')}")
+        features = row.get("features")
+        if type(features) is not dict:
+            if features is not None or row.get("error") is None:
+                raise Refused(400, f"{where}features: must be an object of values by name")
+            features = {}
+        names = tuple(features)
+        if names not in self._names:
+            self._check_names(names, where)
+        for name, value in features.items():
+            kind = type(value)
+            if kind is float:
+                if not -_INF < value < _INF:
+                    raise Refused(400, f"{where}features.{name}: is beyond float64")
+            elif kind is not bool and value is not None:
+                self._value(value, f"{where}features.{name}", vectors=True)
+        if "prediction" not in row and row.get("error") is None:
+            raise Refused(400, f"{where}prediction: must be given, null where there is none")
+        self._value(row.get("prediction"), f"{where}prediction", vectors=False)
+        probability = row.get("probability")
+        if type(probability) is dict:
+            self._classes(probability, where)
+        else:
+            self._number(probability, f"{where}probability")
+        self._number(row.get("latency_s"), f"{where}latency_s")
+        inclusion = row.get("inclusion")
+        self._number(inclusion, f"{where}inclusion")
+        if inclusion is not None and not 0 < inclusion <= 1:
+            raise Refused(400, f"{where}inclusion={inclusion!r}: must be above 0 and at most 1")
+        error = row.get("error")
+        if error is not None and type(error) is not str:
+            raise Refused(400, f"{where}error: must be text that names it")
+        self._value(error, f"{where}error", vectors=False)
+        self._id_and_time(row, where)
+
+    def _label(self, row: dict[str, Any], where: str, beside: frozenset[str]) -> None:
+        if not row.keys() <= _LABEL and (unknown := row.keys() - _LABEL - beside):
+            raise Refused(400, f"{where}{_short(min(unknown))}: is no key of a label; {_keys('labels')}")
+        if row.get("id") is None:
+            raise Refused(400, f"{where}id: must be that of the prediction that the label is of")
+        if "label" not in row:
+            raise Refused(400, f"{where}label: must be given")
+        self._value(row["label"], f"{where}label", vectors=False)
+        self._id_and_time(row, where)
+
+    def _check_names(self, names: tuple[str, ...], where: str) -> None:
+        if len(names) > FIELDS_MAX:
+            raise Refused(400, f"{where}features: {len(names):,} of them: must be at most {FIELDS_MAX:,}")
+        try:
+            check_feature_names(names)
+        except SchemaError as error:
+            raise Refused(400, f"{where}features: {error}") from None
+        if len(self._names) < 10_000:
+            self._names[names] = None
+
+    def _classes(self, probability: dict[str, Any], where: str) -> None:
+        if not 0 < len(probability) <= FIELDS_MAX:
+            raise Refused(400, f"{where}probability: must have a number for each class, by its name")
+        for name, value in probability.items():
+            if not class_name(name) or not is_storable(name) or len(name) > 256:
+                raise Refused(400, f"{where}probability.{_short(name)}: is no name of a class")
+            self._number(value, f"{where}probability.{name}")
+
+    def _id_and_time(self, row: Mapping[str, Any], where: str) -> None:
+        try:
+            identity = row.get("id")
+            if identity is not None:
+                found = identifier(identity)
+                if found is not None and len(found) > TEXT_BYTES_MAX:
+                    raise Rejected(f"longer than {TEXT_BYTES_MAX} bytes")
+        except Rejected as error:
+            raise Refused(400, f"{where}id: {error}") from None
+        try:
+            if row.get("time") is not None:
+                event_time(row["time"], self._now_s)
+        except Rejected as error:
+            raise Refused(400, f"{where}time={_short(row['time'])}: {error}") from None
+
+    @staticmethod
+    def _number(value: Any, where: str) -> None:
+        if value is None:
+            return
+        kind = type(value)
+        if (kind is float and -_INF < value < _INF) or (kind is int and -_EXACT <= value <= _EXACT):
+            return
+        raise Refused(400, f"{where}={_short(value)}: must be a number")
+
+    def _value(self, value: Any, where: str, *, vectors: bool) -> None:
+        """Raise where a value is outside the closed table."""
+        kind = type(value)
+        if value is None or kind is bool:
+            return
+        if kind is str:
+            if len(value) > TEXT_BYTES_MAX or not (value.isascii() or _fits(value)):
+                raise Refused(400, f"{where}: text must be Unicode of at most {TEXT_BYTES_MAX:,} bytes")
+        elif kind is int:
+            if value not in _INTEGERS:
+                raise Refused(400, f"{where}: integer beyond 64 bits")
+        elif kind is float:
+            if not -_INF < value < _INF:
+                raise Refused(400, f"{where}: is beyond float64")
+        elif kind is list and vectors:
+            self._vector(value, where)
+        else:
+            more = ", or a list of numbers" if vectors else ""
+            raise Refused(400, f"{where}: must be a number, text, true, false or null{more}")
+
+    def _vector(self, value: list[Any], where: str) -> None:
+        if not 0 < len(value) <= VECTOR_ELEMENTS_MAX:
+            raise Refused(400, f"{where}: must have 1 to {VECTOR_ELEMENTS_MAX:,} elements")
+        for number, one in enumerate(value):
+            self._number(one, f"{where}[{number}]")
+            if one is None:
+                raise Refused(400, f"{where}[{number}]=None: must be a number")
+
+
+def _fits(text: str) -> bool:
+    try:
+        return len(text.encode()) <= TEXT_BYTES_MAX
+    except UnicodeEncodeError:  # half of a surrogate pair
+        return False
+
+
+def _keys(stream: str) -> str:
+    return f"there are {', '.join(sorted(_PREDICTION if stream == 'predictions' else _LABEL))}"
+
+
+def _settings(document: Mapping[str, Any]) -> dict[str, Any]:
+    """What a request says of the model beside its rows."""
+    given = {name: document[name] for name in ("window", "task", "classes", "timezone") if name in document}
+    if not given:
+        return {}
+    try:
+        found: Settings = config.settings(given)
+    except (TypeError, ValueError) as error:
+        raise Refused(400, str(error)) from None
+    return found.document()
+
+
+def request_of(
+    stream: str, body: bytes, now_s: float, rows_max: int, names: dict[tuple[str, ...], None]
+) -> JsonRequest:
+    """The rows of a body, checked. Raises ``Refused``."""
+    return JsonRequest(stream, parse(body), now_s, rows_max, names)

@@ -1,0 +1,149 @@
+"""A process that checks what is sent, and that may die of it; and the pool of them.
+
+Bytes that came from elsewhere meet a large library here first. Where it crashes, takes too long or too much memory, the
+process is gone, the request is refused, and another process takes the next one. Parent and child speak over pipes: the
+length of a JSON head and of a body (two u32), both, and back the length of a JSON answer and that.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import queue
+import resource
+import select
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from typing import IO, Any, cast
+
+from vedette.server.ingest.limits import Refused
+
+__all__ = ["Validators", "main"]
+
+log = logging.getLogger("vedette")
+
+_SIZES = struct.Struct("<II")
+MEMORY_BYTES = 3 * 2**30
+"""What a checking process may map, beyond which it fails: a library reserves much that it never touches."""
+
+
+def main() -> None:
+    """Check what comes over standard input until it ends."""
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    from vedette.server.ingest.arrow import MalformedError, batch_of, rows_of
+
+    source, sink = sys.stdin.buffer, sys.stdout.buffer
+    while head := source.read(_SIZES.size):
+        said_bytes, body_bytes = _SIZES.unpack(head)
+        said = json.loads(source.read(said_bytes))
+        body = source.read(body_bytes)
+        try:
+            answer = (batch_of if said.pop("_batch") else rows_of)(body, said)
+        except MalformedError as error:
+            answer = {"error": str(error)}
+        except MemoryError:
+            answer = {"error": "takes too much memory to be read"}
+        except Exception as error:  # noqa: BLE001 - what a library makes of foreign bytes: the request is refused with it
+            answer = {"error": f"cannot be read: {type(error).__name__}"}
+        data = json.dumps(answer).encode()
+        sink.write(_SIZES.pack(len(data), 0) + data)
+        sink.flush()
+
+
+class Validators:
+    """A pool of checking processes. ``check`` may be called by any thread."""
+
+    def __init__(self, n: int = 1, timeout_s: float = 20.0) -> None:
+        self.timeout_s = timeout_s
+        self.died = 0
+        self._free: queue.Queue[subprocess.Popen[bytes] | None] = queue.Queue()
+        for _ in range(n):
+            self._free.put(None)  # started when it is needed
+
+    def check(self, body: bytes, said: Mapping[str, Any], *, batch: bool) -> dict[str, Any]:
+        """What is to be known of a body. Raises ``Refused``: 400 for what is malformed, or killed whoever looked at it."""
+        try:
+            process = self._free.get(timeout=self.timeout_s)
+        except queue.Empty:
+            raise Refused(503, "too much waits to be checked", retry_after_s=2) from None
+        kept: subprocess.Popen[bytes] | None = None
+        try:
+            if process is not None and process.poll() is not None:
+                _end(process)
+                process = None
+            process = process or self._started()
+            answer = self._ask(process, body, {**said, "_batch": batch})
+            kept = process
+        except (OSError, EOFError, TimeoutError) as error:
+            self.died += 1
+            log.error(
+                "a request of %s could not be checked: %s: %s", said.get("model"), type(error).__name__, error
+            )
+            if process is not None:
+                _end(process)
+            raise Refused(400, "the body: whoever checks it has died of it, or took too long") from None
+        finally:
+            self._free.put(kept)
+        if "error" in answer:
+            raise Refused(400, str(answer["error"]))
+        return answer
+
+    def warm(self) -> None:
+        """Start a process ahead, so that the first request need not wait for it."""
+        if self._free.get() is None:
+            self._free.put(self._started())
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [sys.executable, "-c", "from vedette.server.ingest.validator import main; main()"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+
+    def _ask(self, process: subprocess.Popen[bytes], body: bytes, said: Mapping[str, Any]) -> dict[str, Any]:
+        until = time.monotonic() + self.timeout_s
+        head = json.dumps(said).encode()
+        stdin, stdout = cast("IO[bytes]", process.stdin), cast("IO[bytes]", process.stdout)
+        stdin.write(_SIZES.pack(len(head), len(body)) + head)
+        stdin.write(body)
+        stdin.flush()
+        size, _ = _SIZES.unpack(_exactly(stdout, _SIZES.size, until))
+        return cast("dict[str, Any]", json.loads(_exactly(stdout, size, until)))
+
+    def close(self) -> None:
+        """End the processes that are free."""
+        while True:
+            try:
+                process = self._free.get_nowait()
+            except queue.Empty:
+                return
+            if process is not None:
+                _end(process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.kill()
+    process.wait()
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            try:
+                pipe.close()
+            except BrokenPipeError:
+                pass  # of what it had not taken yet nothing is needed
+
+
+def _exactly(source: IO[bytes], n: int, until: float) -> bytes:
+    found = bytearray()
+    while len(found) < n:
+        ready, _, _ = select.select([source], [], [], max(0.0, until - time.monotonic()))
+        if not ready:
+            raise TimeoutError("no answer in time")
+        piece = os.read(source.fileno(), n - len(found))
+        if not piece:
+            raise EOFError("the process has ended")
+        found += piece
+    return bytes(found)

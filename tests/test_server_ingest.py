@@ -1,0 +1,509 @@
+"""What is sent to a server is in the lake once, whatever the line does; what is wrong is refused, each place by its path."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import os
+import re
+import signal
+import zlib
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import polars as pl
+import pytest
+
+pytest.importorskip("fastapi", reason="the extra server is not installed")
+pytest.importorskip("uvicorn", reason="the extra server is not installed")
+
+import vedette
+import vedette.lake.points
+from tests.server_running import RunningServer, running
+from tests.servers import line
+from vedette.engine import cycle
+from vedette.lake.ledger import ledger
+from vedette.lake.received import tidy
+from vedette.lake.received.index import logs_folder
+from vedette.lake.tables import Lake
+from vedette.server.ingest import Limits
+from vedette.server.ingest.limits import Quota
+
+JOURNAL = "5f0c7a3e9b1d4c2286e0a4d8f3b7c619"
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Any:
+    with running(tmp_path / "lake") as made:
+        yield made
+
+
+def _log(monitor: vedette.Monitor, n: int) -> dict[str, tuple[float, str, int]]:
+    """Log rows; what was logged, by id."""
+    rng = np.random.default_rng(n)
+    rows = {f"r{i}": (float(rng.normal()), str(rng.choice(["x", "ü", ""])), i % 2) for i in range(n)}
+    for name, (a, c, y) in rows.items():
+        monitor.log({"a": a, "c": c}, y, probability=0.25, id=name, latency_s=0.5)
+    return rows
+
+
+def _kept(lake: Lake, model: str = "net") -> dict[str, tuple[Any, ...]]:
+    """The rows of the lake's table, by id; each id once."""
+    frame = lake.model(model)["predictions"].scan().select("id", "a", "c", "prediction").collect()
+    found = {row[0]: row[1:] for row in frame.iter_rows()}
+    assert len(found) == frame.height
+    return found
+
+
+def test_what_a_sender_ships_is_in_the_lake_as_it_was_logged(server: RunningServer, tmp_path: Path) -> None:
+    """Rows, batches, labels, a reference and what was rejected, through the real sender; the ledger balances."""
+    reference = pl.DataFrame({"a": [0.5] * 300, "c": ["x"] * 300, "prediction": [0, 1, 1] * 100})
+    with vedette.Monitor("net", version="3", lake=server.url, journal=tmp_path / "journal") as monitor:
+        monitor.reference(reference)
+        rows = _log(monitor, 500)
+        monitor.log_many({"a": [1.5, 2.5], "c": ["x", None], "prediction": [0, 1], "id": ["b0", "b1"]})
+        for name in list(rows)[::5]:
+            monitor.label(name, 1)
+        monitor.log({"a": object()}, 1)  # rejected
+        monitor.flush()
+        before = ledger(server.lake, "net")
+        assert before.balanced
+        assert sum(one.in_journal for one in before.producers) == 500 + 2 + 100
+        cycle.once(server.lake)
+    kept = _kept(server.lake)
+    assert {name: kept[name] for name in rows} == rows
+    assert (kept["b0"], kept["b1"]) == ((1.5, "x", 0), (2.5, None, 1))
+    after = ledger(server.lake, "net")
+    assert after.balanced
+    assert sum(one.in_lake for one in after.producers) == 602
+    assert sum(one.rejected for one in after.producers) == 1
+    reader = vedette.Monitor("net", lake=server.lake.path)
+    assert reader.figures("rows")["value"].sum() == 503 - 1
+    assert reader.figures("psi", feature="a")["reason"].null_count() >= 0  # the reference is known
+    reader.close()
+
+
+@pytest.mark.parametrize("fault", [("answer", 10), ("request", 4_000), ("reset", 300), ("request", 90)])
+def test_a_line_that_fails_neither_loses_nor_doubles(
+    server: RunningServer, tmp_path: Path, fault: tuple[Any, ...]
+) -> None:
+    """Each second connection is cut in the request, in the answer, or reset; every row is there once."""
+    with (
+        line(server.port, lambda n: fault if n % 2 == 0 else None) as proxy,
+        vedette.Monitor("net", lake=proxy.url, journal=tmp_path / "journal") as monitor,
+    ):
+        rows = _log(monitor, 300)
+        monitor.flush(60)
+    assert proxy.connections > 1
+    cycle.once(server.lake)
+    assert _kept(server.lake) == rows
+    assert ledger(server.lake, "net").balanced
+
+
+def _post(server: RunningServer, stream: str, document: Any, **more: Any) -> httpx.Response:
+    if isinstance(document, bytes):
+        return httpx.post(
+            f"{server.url}/v1/models/net/{stream}",
+            content=document,
+            headers={"Content-Type": "application/json", **more},
+        )
+    return httpx.post(f"{server.url}/v1/models/net/{stream}", json=document)
+
+
+def test_rows_as_json_are_those_of_a_sender(server: RunningServer) -> None:
+    """One row or many, of all that JSON has; numbers are float64, but for whole ones in a column of integers."""
+    row = {
+        "features": {"a": 1, "c": "ü", "flag": True, "none": None, "v": [1, 2.5], "big": 2**63},
+        "prediction": "yes",
+        "probability": {"no": 0.25, "yes": 0.75},
+        "id": 17,
+        "time": "2026-11-20T10:00:00Z",
+        "latency_s": 0.25,
+        "error": None,
+        "inclusion": 0.5,
+    }
+    single = _post(server, "predictions", {**row, "version": "7"})
+    assert single.status_code == 200
+    assert single.json() == {
+        "rows": 1,
+        "through": 1,
+        "duplicate": False,
+        "producer": single.json()["producer"],
+    }
+    many = _post(server, "predictions", {"version": "7", "rows": [{**row, "id": f"m{i}"} for i in range(3)]})
+    assert many.json()["through"] == 4
+    assert _post(server, "labels", {"id": 17, "label": "no", "time": 1795305600}).status_code == 200
+    cycle.once(server.lake)
+    frame = server.lake.model("net")["predictions"].scan().sort("_sequence").collect()
+    assert frame["id"].to_list() == ["17", "m0", "m1", "m2"]
+    assert frame["time"].dt.timestamp("ms").to_list() == [1_795_168_800_000] * 4
+    first = frame.row(0, named=True)
+    assert (first["a"], first["c"], first["flag"], first["v"]) == (1.0, "ü", True, [1.0, 2.5])
+    assert (int(first["big"]), first["prediction"], first["version"]) == (2**63, "yes", "7")
+    assert (first["probability_no"], first["probability_yes"], first["inclusion"]) == (0.25, 0.75, 0.5)
+    assert server.lake.model("net")["labels"].scan().collect()["label"].to_list() == ["no"]
+
+
+def test_numbers_that_come_twice_are_stored_once(server: RunningServer) -> None:
+    """A producer's numbers make it so: again is a duplicate, other rows under them 409, a gap 412; after a restart too."""
+    rows = [{"features": {"a": float(i), "c": "x"}, "prediction": 1, "id": f"r{i}"} for i in range(4)]
+    first = {"producer": "web-1", "first": 1, "rows": rows}
+    assert _post(server, "predictions", first).json()["duplicate"] is False
+    assert _post(server, "predictions", first).json()["duplicate"] is True
+    other = {**first, "rows": [{**rows[0], "prediction": 0}, *rows[1:]]}
+    assert _post(server, "predictions", other).status_code == 409
+    gap = _post(server, "predictions", {**first, "first": 9})
+    assert (gap.status_code, gap.json()["through"]) == (412, 4)
+    part = {**first, "first": 3, "rows": [*rows[2:], {**rows[0], "id": "r4"}]}
+    assert _post(server, "predictions", part).json() == {
+        "rows": 3,
+        "through": 5,
+        "duplicate": False,
+        "producer": "web-1",
+    }
+    cycle.once(server.lake)
+    assert sorted(_kept(server.lake)) == ["r0", "r1", "r2", "r3", "r4"]
+    with running(server.lake.path) as another:  # a second process for the same lake, and a later one
+        assert _post(another, "predictions", first).json() == {
+            "rows": 4,
+            "through": 5,
+            "duplicate": True,
+            "producer": "web-1",
+        }
+        assert _post(another, "predictions", {**first, "first": 6}).json()["through"] == 9
+        assert _post(server, "predictions", {**first, "first": 10}).json()["through"] == 13
+    cycle.once(server.lake)
+    assert ledger(server.lake, "net").balanced
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b"[" * 100_000, "nested too deeply|no JSON|must be an object"),
+        (b'{"features":{"a":1e400},"prediction":1}', "features.a: is beyond float64"),
+        (b'{"features":{"a":' + b"9" * 5000 + b'},"prediction":1}', "digits"),
+        (b'{"features":{"a":18446744073709551616},"prediction":1}', "features.a: integer beyond 64 bits"),
+        (b'{"features":{"a":NaN},"prediction":1}', "NaN.*null"),
+        (b'{"features":{"a":1,"a":2},"prediction":1}', "'a': is there twice"),
+        (b'\xef\xbb\xbf{"features":{},"prediction":1}', "no JSON"),
+        (b'{"features":{"a":"\\ud800"},"prediction":1}', "features.a: text must be Unicode"),
+        (b'{"features":{"a":"\xff"},"prediction":1}', "no UTF-8"),
+        (b'{"features":{"A":1,"a":2},"prediction":1}', "differ only by case"),
+        (b'{"features":{"":1},"prediction":1}', "non-empty"),
+        (b'{"features":{"id":1},"prediction":1}', "own column names"),
+        (b'{"features":{"a":{"b":1}},"prediction":1}', "features.a: must be a number"),
+        (b'{"features":{"a":[1,"x"]},"prediction":1}', r"features.a\[1\]='x': must be a number"),
+        (b'{"features":{"a":1}}', "prediction: must be given"),
+        (b'{"prediction":1}', "features: must be an object"),
+        (b'{"features":{},"prediction":1,"extra":2}', "'extra': is no key"),
+        (b'{"rows":[{"features":{},"prediction":1},{"features":{},"prediction":1,"x":0}]}', r"rows\[1\]"),
+        (b'{"rows":[]}', "1 to 10,000"),
+        (b'{"features":{},"prediction":1,"probability":"high"}', "probability='high': must be a number"),
+        (b'{"features":{},"prediction":1,"time":"tomorrow"}', "time='tomorrow': .*ISO 8601"),
+        (b'{"features":{},"prediction":1,"time":"2099-01-01"}', "in the future"),
+        (b'{"features":{},"prediction":1,"id":1.5}', "id: "),
+        (b'{"features":{},"prediction":1,"inclusion":0}', "inclusion=0: must be above 0"),
+        (b'{"features":{},"prediction":1,"producer":"w"}', "producer and first"),
+        (b'{"features":{},"prediction":1,"producer":"../x","first":1}', "producer="),
+        (b'{"features":{},"prediction":1,"window":"soon"}', "soon"),
+        (b'"row"', "must be an object"),
+        (b"", "no JSON"),
+    ],
+)
+def test_json_that_is_wrong_is_refused_by_its_path(server: RunningServer, body: bytes, said: str) -> None:
+    """Nothing of such a request is stored, and the answer says where and what is right."""
+    answer = _post(server, "predictions", body)
+    assert answer.status_code == 400
+    assert re.search(said, answer.json()["error"]), answer.json()
+    assert len(answer.json()["error"]) < 400
+    assert server.app.state.desk.log.records == 0
+
+
+def test_a_body_that_unpacks_to_far_more_is_not_unpacked(server: RunningServer) -> None:
+    """10 MB of zeros from 10 kB: refused while it is unpacked; so is what is packed twice, cut, or in another way."""
+    bomb = gzip.compress(b"0" * 10_000_000)
+    assert _post(server, "predictions", bomb, **{"Content-Encoding": "gzip"}).status_code == 413
+    good = b'{"features":{"a":1},"prediction":1}'
+    assert (
+        _post(server, "predictions", gzip.compress(good), **{"Content-Encoding": "gzip"}).status_code == 200
+    )
+    for packed, status in (
+        (gzip.compress(good)[:-4], 400),
+        (zlib.compress(good), 400),
+        (gzip.compress(good) * 2, 400),
+    ):
+        assert _post(server, "predictions", packed, **{"Content-Encoding": "gzip"}).status_code == status
+    assert _post(server, "predictions", good, **{"Content-Encoding": "br"}).status_code == 415
+
+
+def test_too_large_too_many_and_no_room(tmp_path: Path) -> None:
+    """413 for a body, 429 beyond a model's quota with when to come again, 503 while others fill the memory."""
+    limits = Limits(body_bytes_max=100_000, room_bytes=100_000, rows_per_minute=10)
+    row = {"features": {"a": 1}, "prediction": 1}
+    with running(tmp_path / "lake", limits) as server:
+        assert _post(server, "predictions", b" " * 200_000).status_code == 413
+        assert _post(server, "predictions", {"rows": [row] * 10}).status_code == 200
+        over = _post(server, "predictions", {"rows": [row] * 5})
+        assert over.status_code == 429
+        assert 20 <= int(over.headers["Retry-After"]) <= 30
+        room = server.app.state.desk.room
+        assert room.left == room.whole  # all was given back
+        assert room.take(99_000)
+        full = _post(server, "predictions", b" " * 50_000)
+        assert (full.status_code, full.headers["Retry-After"]) == (503, "1")
+        room.give(99_000)
+        count = server.app.state.desk.metrics.registry.get_sample_value
+        assert count("vedette_ingest_rows_total", {"stream": "predictions"}) == 10
+        refused = {
+            why: count("vedette_http_requests_refused_total", {"reason": why})
+            for why in ("too_large", "quota", "busy")
+        }
+        assert refused == {"too_large": 1, "quota": 1, "busy": 1}
+
+
+def test_a_quota_fills_up_by_the_minute() -> None:
+    """Sixty rows a minute are one a second; a request larger than a minute's needs a full bucket and empties it deeper."""
+    now = [0.0]
+    quota = Quota(60, clock=lambda: now[0])
+    assert [quota.wait_s("net", 60), quota.wait_s("net", 1), quota.wait_s("other", 60)] == [0.0, 1.0, 0.0]
+    now[0] = 30.0
+    assert [quota.wait_s("net", 30), quota.wait_s("net", 120)] == [0.0, 60.0]
+    now[0] = 90.0
+    assert quota.wait_s("net", 120) == 0.0
+    assert quota.wait_s("net", 60) == pytest.approx(120.0)
+
+
+def _arrow(n: int, **more: Any) -> tuple[dict[str, Any], bytes]:
+    """A request of a sender: its query, and the Arrow stream."""
+    import pyarrow as pa
+
+    utc = pa.timestamp("us", "UTC")
+    said = {"journal": JOURNAL, "producer": "0001-3f9c21ab", "first": 1, "end": n + 1}
+    document = {
+        "format": 1, "model": "net", "stream": "predictions", "rows": n, "lost": [], "version": "1", "settings": {},
+        **said, **more,
+    }  # fmt: skip
+    fields = [
+        pa.field("_sequence", pa.int64()), pa.field("id", pa.utf8()), pa.field("time", utc), pa.field("received", utc),
+        pa.field("a", pa.float64(), metadata={"role": "feature", "name": "a", "type": "float64"}),
+        pa.field("c", pa.utf8(), metadata={"role": "feature", "name": "c", "type": "text"}),
+        pa.field("prediction", pa.int64(), metadata={"role": "prediction", "name": "", "type": "int64"}),
+    ]  # fmt: skip
+    moment = 1_795_305_600_000_000
+    columns = [
+        pa.array(range(1, n + 1), pa.int64()), pa.array([f"r{i}" for i in range(n)]),
+        pa.array([moment] * n, utc), pa.array([moment] * n, utc), pa.array([0.5] * n),
+        pa.array(["x"] * n), pa.array([1] * n, pa.int64()),
+    ]  # fmt: skip
+    schema = pa.schema(fields, metadata={"vedette": json.dumps(document)})
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, schema) as writer:
+        writer.write_batch(pa.record_batch(columns, schema=schema))
+    return said, sink.getvalue().to_pybytes()
+
+
+def _send(server: RunningServer, said: dict[str, Any], body: bytes, **headers: str) -> httpx.Response:
+    return httpx.post(
+        f"{server.url}/v1/ingest/net/predictions",
+        params=said,
+        content=body,
+        headers={
+            "Content-Type": "application/vnd.apache.arrow.stream",
+            "Vedette-Digest": f"sha-256={hashlib.sha256(body).hexdigest()}",
+            **headers,
+        },
+        timeout=60,
+    )
+
+
+def test_arrow_is_held_against_the_request_and_the_document(server: RunningServer) -> None:
+    """Digest, numbers, columns and each sequence must agree; else nothing is stored."""
+    said, body = _arrow(5)
+    assert _send(server, said, body, **{"Vedette-Digest": "sha-256=" + "0" * 64}).status_code == 503
+    for wrong in (
+        {"end": 7},
+        {"first": 0},
+        {"producer": "1-x"},
+        {"journal": "x"},
+        {"end": "x"},
+        {"first": 2**63},
+    ):
+        assert _send(server, {**said, **wrong}, body).status_code == 400, wrong
+    for document in (
+        {"rows": 4}, {"model": "other"}, {"format": 2}, {"version": None}, {"settings": {"nothing": 1}}, {"lost": [{}]},
+        {"lost": [{"first": 5, "last": 5, "part": "torn", "reason": "", "time": 1.0}], "rows": 4},
+        {"absent": {"a": "x"}},
+    ):  # fmt: skip
+        assert _send(server, said, _arrow(5, **document)[1]).status_code == 400, document
+    assert server.app.state.desk.log.records == 0
+    assert _send(server, said, body).json() == {"through": 5, "duplicate": False}
+    assert _send(server, said, body).json() == {"through": 5, "duplicate": True}
+    marks = httpx.get(f"{server.url}/v1/ingest/net/watermarks", params={"journal": JOURNAL}).json()
+    assert marks == {"watermarks": {"0001-3f9c21ab": {"predictions": 5}}}
+    cycle.once(server.lake)
+    marks = httpx.get(f"{server.url}/v1/ingest/net/watermarks", params={"journal": JOURNAL}).json()
+    assert marks == {"watermarks": {"0001-3f9c21ab": {"predictions": 5}}}
+
+
+def test_damaged_arrow_never_harms_the_server(server: RunningServer) -> None:
+    """Bytes changed, cut and repeated at random: an answer each time, and a good request after all of them."""
+    rng = np.random.default_rng(7)
+    said, body = _arrow(20)
+    seen = set()
+    for _ in range(150):
+        changed = bytearray(body)
+        for at in rng.integers(0, len(body), rng.integers(1, 6)):
+            changed[at] = rng.integers(0, 256)
+        if rng.random() < 0.2:
+            changed = changed[: rng.integers(0, len(body))]
+        seen.add(_send(server, {**said, "producer": "0002-3f9c21ab"}, bytes(changed)).status_code)
+    assert seen <= {200, 400, 409}
+    assert _send(server, said, body).json() == {"through": 20, "duplicate": False}
+
+
+def test_whoever_checks_may_die(server: RunningServer) -> None:
+    """A process that is killed while it checks, or takes too long, costs that request; the next one is served."""
+    said, body = _arrow(5)
+    validators = server.app.state.desk.validators
+    process = validators._free.get()
+    os.kill(process.pid, signal.SIGSTOP)
+    validators._free.put(process)
+    validators.timeout_s = 0.5
+    assert _send(server, said, body).status_code == 400
+    validators.timeout_s = 20.0
+    assert _send(server, said, body).status_code == 200
+    assert validators.died == 1
+
+
+def test_a_log_goes_once_all_of_it_is_in_the_lake(tmp_path: Path) -> None:
+    """Not before, not while its process writes to it, and the numbers go on from there."""
+    lake = Lake.at(tmp_path / "lake")
+    row = {"features": {"a": 1, "c": "x"}, "prediction": 1}
+    with running(lake.path) as server:
+        assert _post(server, "predictions", {"rows": [row] * 3}).json()["through"] == 3
+        assert tidy(lake) == 0
+    assert tidy(lake) == 0
+    cycle.once(lake)
+    assert ledger(lake, "net").balanced
+    assert tidy(lake) == 1
+    assert not list(logs_folder(lake).glob("*/*.log"))
+    with running(lake.path) as server:
+        assert _post(server, "predictions", row).json()["through"] == 4
+        cycle.once(lake)
+    found = ledger(lake, "net")
+    assert found.balanced
+    assert [(one.seen, one.in_lake) for one in found.producers if one.stream == "predictions"] == [(4, 4)]
+
+
+def test_what_is_damaged_in_a_log_is_told_as_torn(tmp_path: Path) -> None:
+    """A flipped bit in a body costs that request's rows, one in a head too; a torn end costs nothing that was answered."""
+    lake = Lake.at(tmp_path / "lake")
+    with running(lake.path) as server:
+        for number in range(5):
+            row = {"features": {"a": number, "c": "x"}, "prediction": 1, "id": f"r{number}"}
+            assert _post(server, "predictions", row).json()["through"] == number + 1
+    (path,) = [one for one in logs_folder(lake).glob("*/*.log") if one.stat().st_size]
+    data = bytearray(path.read_bytes())
+    body = data.index(b'"r1"')
+    data[body + 1] ^= 4
+    head = data.rindex(b"VRC1", 0, data.index(b'"r3"'))
+    data[head + 5] ^= 1
+    path.write_bytes(data + data[:40])
+    cycle.once(lake)
+    assert sorted(_kept(lake)) == ["r0", "r2", "r4"]
+    found = ledger(lake, "net")
+    assert found.balanced
+    assert sum(one.torn for one in found.producers) == 2
+    reasons = {reason for one in found.producers for reason in one.reasons.get("torn", {})}
+    assert reasons == {
+        "the checksum of what was received does not match: the log is damaged",
+        "the server's log lacks it",
+    }
+
+
+def test_who_may_not_send_is_refused_before_anything_is_read(tmp_path: Path) -> None:
+    """Without the token 401, and the sender stops and keeps all; with it all comes in."""
+    with running(tmp_path / "lake", token="right") as server:
+        assert _post(server, "predictions", b"{").status_code == 401
+        assert server.app.state.desk.log.records == 0
+
+
+def test_a_training_in_another_language_is_a_run(server: RunningServer) -> None:
+    """Points and events sent as JSON are a run as any other, with its parameters, its end and its curve."""
+    from vedette.engine import runs
+
+    def event(kind: str, **more: Any) -> httpx.Response:
+        return _post(server, "events", {"run": "first", "kind": kind, "version": "9", **more})
+
+    assert event("run_started").status_code == 200
+    assert event("run_params", detail={"lr": 0.1}).status_code == 200
+    points = [{"step": step, "metrics": {"loss": 1 / step, "error": 0}} for step in range(1, 6)]
+    sent = {"run": "first", "points": points, "producer": "trainer", "first": 1}
+    assert _post(server, "points", sent).json()["through"] == 5
+    assert _post(server, "points", sent).json()["duplicate"] is True
+    assert runs.runs(server.lake, "net")["status"].to_list() == ["running"]
+    assert event("run_ended", detail={"status": "finished", "summary": {"loss": 0.2}}).status_code == 200
+    for _ in range(2):  # from the log, and from the tables
+        row = runs.runs(server.lake, "net").row(0, named=True)
+        assert (row["name"], row["version"], row["status"], row["last_step"]) == ("first", "9", "finished", 5)
+        curve = vedette.lake.points.read(server.lake, "net.run").curve("first", "loss")
+        assert curve["value"].to_list() == [1 / step for step in range(1, 6)]
+        cycle.once(server.lake)
+    for wrong, said in (
+        ({"run": "", "points": points}, "run="),
+        ({"run": "a", "points": []}, "points: must be a list"),
+        ({"run": "a", "points": [{"step": 1.5, "metrics": {"a": 1}}]}, r"points[0].step=1.5"),
+        ({"run": "a", "points": [{"step": 1, "metrics": {"a": "x"}}]}, "points[0].metrics.a=x"),
+        ({"run": "a", "points": [{"step": 1, "metrics": {"a": 1, "A": 1}}]}, "only by case"),
+    ):
+        answer = _post(server, "points", wrong)
+        assert answer.status_code == 400
+        assert said in answer.json()["error"]
+    assert "finished, failed" in event("run_ended", detail={"status": "well"}).json()["error"]
+    assert "run_started" in event("deployed").json()["error"]
+
+
+def test_metrics_of_opentelemetry_are_readings_beside_the_model(server: RunningServer) -> None:
+    """The real SDK and exporter: a gauge is its value, a counter its growth a second, a histogram the mean of what came."""
+    sdk = pytest.importorskip("opentelemetry.sdk.metrics")
+    exporting = pytest.importorskip("opentelemetry.exporter.otlp.proto.http.metric_exporter")
+    from opentelemetry.sdk.metrics.export import MetricExportResult, PeriodicExportingMetricReader
+    from opentelemetry.sdk.resources import Resource
+
+    exporter = exporting.OTLPMetricExporter(endpoint=f"{server.url}/v1/metrics")
+    reader = PeriodicExportingMetricReader(exporter, export_interval_millis=3_600_000)
+    provider = sdk.MeterProvider([reader], resource=Resource.create({"service.name": "net"}))
+    meter = provider.get_meter("test")
+    gauge, counter = meter.create_gauge("queue.size"), meter.create_counter("requests")
+    latency = meter.create_histogram("duration")
+    for turn in range(2):
+        gauge.set(5 + turn, {"route": "/x"})
+        counter.add(10)
+        for value in (0.1, 0.3):
+            latency.record(value + turn)
+        reader.collect()
+    provider.shutdown()
+    cycle.once(server.lake)
+    frame = server.lake.model("net.process")["predictions"].scan().sort("time").collect()
+    assert frame["queue.size{route=/x}"].drop_nulls().to_list()[:2] == [5.0, 6.0]
+    assert frame["duration_mean"].drop_nulls().to_list()[1] == pytest.approx(1.2)
+    growth = frame.select("requests_per_s", "duration_per_s").drop_nulls().row(1)
+    assert growth[0] == pytest.approx(growth[1] * 5)
+    assert MetricExportResult.SUCCESS is not None
+    url = f"{server.url}/v1/metrics"
+    assert (
+        httpx.post(url, content=b"\xff\xff", headers={"Content-Type": "application/x-protobuf"}).status_code
+        == 400
+    )
+    assert httpx.post(url, content=b"{}", headers={"Content-Type": "text/plain"}).status_code == 415
+    gauge_of = {
+        "name": "x",
+        "gauge": {"dataPoints": [{"timeUnixNano": "1795305600000000000", "asDouble": 1.5}]},
+    }
+    body = {"resourceMetrics": [{"scopeMetrics": [{"metrics": [gauge_of]}]}]}
+    told = httpx.post(url, json=body).json()["partialSuccess"]
+    assert told["rejectedDataPoints"] == "1"
+    assert "service.name" in told["errorMessage"]
