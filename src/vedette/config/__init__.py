@@ -58,13 +58,7 @@ from vedette.config.channels import (
     is_web_url,
 )
 from vedette.config.server import SERVER_KEYS, ServerSettings, journal_folder, server_of, server_url
-from vedette.config.serving import (
-    PROVIDER_KEYS,
-    SERVING_KEYS,
-    ProviderSettings,
-    ServingSettings,
-    serving_of,
-)
+from vedette.config.serving import SERVING_KEYS, ServingSettings, serving_of
 from vedette.config.values import duration_s, refuse_unknown
 from vedette.errors import ConfigError, LakeError
 from vedette.records import (
@@ -84,7 +78,6 @@ __all__ = [
     "DEFAULT_LAKE",
     "JUDGING",
     "MODEL_KEYS",
-    "PROVIDER_KEYS",
     "RECORDING_KEYS",
     "RULE_KEYS",
     "SERVER_KEYS",
@@ -92,7 +85,6 @@ __all__ = [
     "TOP_KEYS",
     "ChannelSettings",
     "Config",
-    "ProviderSettings",
     "ServerSettings",
     "ServingSettings",
     "duration_s",

@@ -6,7 +6,6 @@ import logging
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from types import FrameType
 from typing import NamedTuple
 
@@ -41,7 +40,7 @@ from vedette.server.needs import Need, need_of, routes_of
 from vedette.server.security import BodyLimit, SafeHeaders
 from vedette.server.settings import Settings, is_loopback
 
-__all__ = ["Parts", "Served", "build", "check_binding", "parts_of", "serve"]
+__all__ = ["Served", "build", "check_binding", "parts", "serve"]
 
 FIRST_ADMIN = "admin"
 _GRACE_S = 10
@@ -57,31 +56,27 @@ class Served(NamedTuple):
     front: ASGIApp
 
 
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """Routers, what runs beside them, and where requests are counted."""
-
-    routers: Sequence[APIRouter] = ()
-    services: Sequence[Service] = ()
-    metrics: ServerMetrics | None = None
-
-
 def build(
     lake: Lake,
     settings: Settings,
     access: Access,
-    parts: Parts | None = None,
+    routers: Sequence[APIRouter] = (),
+    services: Sequence[Service] = (),
+    *,
+    metrics: ServerMetrics | None = None,
 ) -> Served:
-    """The server over an open database: the routes of access and health and those of the parts, behind the authority."""
-    parts = parts or Parts()
+    """The server over an open database: the routes of access and health and those given, behind the authority.
+
+    Requests are counted in ``metrics``, where they are given.
+    """
     own = [
         health.router(lake, access.database),
-        login.router(access, settings.provider),
+        login.router(access),
         routes.router(access),
     ]
-    app = application(lake, DatabaseAuthority(access), [*own, *parts.routers], parts.services)
-    if parts.metrics is not None:
-        app.add_middleware(Counted, metrics=parts.metrics)
+    app = application(lake, DatabaseAuthority(access), [*own, *routers], services)
+    if metrics is not None:
+        app.add_middleware(Counted, metrics=metrics)
     app.add_exception_handler(OperationalError, _database_down)
     app.add_exception_handler(Exception, _failed)
     front = AccessLog(
@@ -147,26 +142,20 @@ def serve(lake: Lake, settings: Settings) -> None:
                 "It is shown this once: change it after the login, or with: vedette users password admin",
                 flush=True,
             )
-        served = build(lake, settings, access, parts_of(lake))
+        own = ServerMetrics()
+        served = build(lake, settings, access, *parts(lake, own), metrics=own)
         _run(served.front, settings)
     finally:
         database.close()
     log.info("ended")
 
 
-def parts_of(lake: Lake) -> Parts:
-    """All parts of the server but access: what takes rows, documents, pages, metrics, and the ingester that is kept alive."""
-    metrics, scraped = ServerMetrics(), Scraped(lake)
-    return Parts(
-        routers=(
-            ingest_router(),
-            *api.routers,
-            *pages.routers,
-            metrics_router(Exposition(scraped.reading, metrics.registry)),
-        ),
-        services=(ingester(lake), ingest_service(metrics=metrics), api.watch, metrics_service(scraped)),
-        metrics=metrics,
-    )
+def parts(lake: Lake, own: ServerMetrics) -> tuple[list[APIRouter], list[Service]]:
+    """The routers of all other parts of the server, and what runs beside them."""
+    scraped = Scraped(lake)
+    metrics = metrics_router(Exposition(scraped.reading, own.registry))
+    routers = [ingest_router(), *api.routers, *pages.routers, metrics]
+    return routers, [ingester(lake), ingest_service(metrics=own), api.watch, metrics_service(scraped)]
 
 
 def _run(app: ASGIApp, settings: Settings) -> None:

@@ -8,7 +8,7 @@ import socket
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from vedette.config import ProviderSettings, ServingSettings
+from vedette.config import ServingSettings
 from vedette.errors import ConfigError
 
 __all__ = ["BODY_BYTES_MAX", "Settings", "is_loopback"]
@@ -72,11 +72,6 @@ class Settings:
     def tls(self) -> bool:
         """Whether the server itself speaks TLS."""
         return self.tls_cert is not None
-
-    @property
-    def provider(self) -> ProviderSettings | None:
-        """The identity provider that people may log in through."""
-        return self.serving.provider
 
     @property
     def allowed_hosts(self) -> frozenset[str]:

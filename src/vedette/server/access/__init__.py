@@ -2,6 +2,6 @@
 
 A request comes in at :class:`~vedette.server.access.authority.DatabaseAuthority`, which says who calls and whether that one
 may; what people change goes through ``users``, ``keys`` and ``sessions``, each of which writes ``audit`` in the same
-transaction. The routes are in ``login``, ``oidc`` and ``routes``. What a role or a scope allows is one table in ``rights``:
+transaction. The routes are in ``login`` and ``routes``. What a role or a scope allows is one table in ``rights``:
 to add one, write it there, and its row into ``tests/test_server_matrix.py``.
 """

@@ -11,7 +11,6 @@ from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
 from jinja2 import Environment, PackageLoader
 from pydantic import BaseModel, ConfigDict, SecretStr
 
-from vedette.config import ProviderSettings
 from vedette.server.access import audit
 from vedette.server.access.browser import check_origin, cookie_name, is_json, local_target, set_cookie
 from vedette.server.access.delay import subjects
@@ -41,10 +40,9 @@ def address_of(request: Request) -> str:
     return request.client.host if request.client else ""
 
 
-def page(provider: ProviderSettings | None, target: str, error: str = "", status: int = 200) -> HTMLResponse:
+def page(target: str, error: str = "", status: int = 200) -> HTMLResponse:
     """The page to log in at."""
-    name = None if provider is None else provider.issuer.partition("://")[2].partition("/")[0]
-    text = _pages.get_template("login.html").render(target=target, error=error, provider=name)
+    text = _pages.get_template("login.html").render(target=target, error=error)
     return HTMLResponse(text, status_code=status)
 
 
@@ -75,12 +73,10 @@ def attempt(access: Access, request: Request, name: str, password: str) -> User:
     return user
 
 
-def begin_session(access: Access, request: Request, response: Response, user: User, how: str) -> None:
+def begin_session(access: Access, request: Request, response: Response, user: User) -> None:
     """Log a user in: new cookies, whatever the browser had before."""
     before = request.cookies.get(cookie_name(request))
-    cookie, device = access.sessions.begin(
-        user, how=how, address=address_of(request), now=access.now(), before=before
-    )
+    cookie, device = access.sessions.begin(user, address=address_of(request), now=access.now(), before=before)
     set_cookie(request, response, "session", cookie, access.sessions.absolute.total_seconds())
     set_cookie(request, response, "device", device, _DEVICE_LASTS_S)
 
@@ -96,7 +92,7 @@ def end_session(access: Access, request: Request, response: Response) -> None:
     response.headers["Clear-Site-Data"] = '"cache", "storage"'
 
 
-def router(access: Access, provider: ProviderSettings | None = None) -> APIRouter:
+def router(access: Access) -> APIRouter:
     """The routes of logging in and out."""
     routes = APIRouter()
     style = resources.files("vedette.server.access").joinpath("templates/login.css").read_text("utf-8")
@@ -104,7 +100,7 @@ def router(access: Access, provider: ProviderSettings | None = None) -> APIRoute
     @routes.get("/login", dependencies=[needs("nobody")], response_class=HTMLResponse)
     def login_page(next: str = "/") -> Response:  # noqa: A002 - what it is called in the address
         """The page to log in at."""
-        return page(provider, local_target(next))
+        return page(local_target(next))
 
     @routes.get("/login/style.css", dependencies=[needs("nobody")])
     def login_style() -> Response:
@@ -124,11 +120,11 @@ def router(access: Access, provider: ProviderSettings | None = None) -> APIRoute
         try:
             user = attempt(access, request, name, password.get_secret_value())
         except HTTPException as error:
-            refused = page(provider, target, str(error.detail), error.status_code)
+            refused = page(target, str(error.detail), error.status_code)
             refused.headers.update(error.headers or {})
             return refused
         response = RedirectResponse(target, status_code=303)
-        begin_session(access, request, response, user, "password")
+        begin_session(access, request, response, user)
         return response
 
     @routes.post("/v1/login", dependencies=[needs("nobody")])
@@ -139,7 +135,7 @@ def router(access: Access, provider: ProviderSettings | None = None) -> APIRoute
         check_origin(request, required=False)
         user = attempt(access, request, given.name, given.password.get_secret_value())
         response = JSONResponse(access.users.one(user.name))
-        begin_session(access, request, response, user, "password")
+        begin_session(access, request, response, user)
         return response
 
     @routes.post("/logout", dependencies=[needs("account")])

@@ -120,7 +120,7 @@ def _own(routes: APIRouter, access: Access) -> None:
         user = attempt(access, request, name, given.current.get_secret_value())
         access.users.set_password(name, _plain(given.password), actor=caller.name, now=access.now())
         response = JSONResponse({})
-        begin_session(access, request, response, user, "password")
+        begin_session(access, request, response, user)
         return response
 
 

@@ -17,7 +17,7 @@ from vedette.server.access import audit
 from vedette.server.access.rights import Role
 from vedette.server.access.secrets import digest_of, new_secret
 from vedette.server.database.connection import Database
-from vedette.server.database.tables import Device, LoginFlow, Session, User
+from vedette.server.database.tables import Device, Session, User
 
 __all__ = ["SessionHolder", "Sessions", "form_token"]
 
@@ -51,13 +51,8 @@ class Sessions:
         self.idle = idle
         self.absolute = absolute
 
-    def begin(
-        self, user: User, *, how: str, address: str, now: datetime, before: str | None
-    ) -> tuple[str, str]:
-        """A new session, in place of the one that the browser had: its cookie, and that of the browser.
-
-        ``how`` is what was logged in with, ``password`` or ``provider``.
-        """
+    def begin(self, user: User, *, address: str, now: datetime, before: str | None) -> tuple[str, str]:
+        """A new session, in place of the one that the browser had: its cookie, and that of the browser."""
         cookie, device = new_secret(), new_secret()
         with self._database.writing() as work:
             if before is not None:
@@ -65,7 +60,6 @@ class Sessions:
             work.execute(delete(Session).where(Session.expires <= now))
             work.execute(delete(Session).where(Session.seen <= now - self.idle))
             work.execute(delete(Device).where(Device.expires <= now))
-            work.execute(delete(LoginFlow).where(LoginFlow.expires <= now))
             work.add(
                 Session(
                     digest=digest_of(cookie),
@@ -76,7 +70,7 @@ class Sessions:
                 )
             )
             work.add(Device(digest=digest_of(device), user_id=user.id, expires=now + _DEVICE_LASTS))
-            audit.record(work, now, f"user:{user.name}", "login", user.name, {"how": how, "address": address})
+            audit.record(work, now, f"user:{user.name}", "login", user.name, {"address": address})
         return cookie, device
 
     def holder(self, cookie: str, now: datetime) -> SessionHolder | None:

@@ -38,7 +38,6 @@ def _document(user: User) -> dict[str, Any]:
         "name": user.name,
         "roles": {grant.model: grant.role for grant in user.grants},
         "disabled": user.disabled,
-        "login": "password" if user.password is not None else "provider",
         "created": user.created.isoformat(),
     }
 
@@ -65,19 +64,19 @@ class Users:
         check_password(chosen, name)
         kept = self._passwords.hash(chosen)
         with self._database.writing() as work:
-            user = self._put(work, name, granted, now, actor, password=kept)
+            user = self._put(work, name, granted, now, actor, kept)
             return _document(user), made
 
     def _put(
-        self, work: Work, name: str, roles: Mapping[str, Role], now: datetime, actor: str, **given: str | None
+        self, work: Work, name: str, roles: Mapping[str, Role], now: datetime, actor: str, password: str
     ) -> User:
         if work.scalar(select(User).where(User.name == name)) is not None:
             raise AccessError(f"user {name!r}: is there already: choose another name")
-        user = User(id=uuid.uuid4().hex, name=name, disabled=False, created=now, **given)
+        user = User(id=uuid.uuid4().hex, name=name, disabled=False, created=now, password=password)
         user.grants = [Grant(model=model, role=role) for model, role in sorted(roles.items())]
         work.add(user)
         work.flush()
-        audit.record(work, now, actor, "user.add", name, {"roles": dict(roles), "login": sorted(given)})
+        audit.record(work, now, actor, "user.add", name, {"roles": dict(roles)})
         return user
 
     def first_admin(self, name: str, *, now: datetime) -> str | None:
@@ -97,26 +96,6 @@ class Users:
         """Whether somebody who is not disabled may do everything."""
         with self._database.reading() as work:
             return work.scalar(_admins()) not in (None, 0)
-
-    def of_identity(
-        self, issuer: str, subject: str, name: str, roles: Mapping[str, str] | None, *, now: datetime
-    ) -> User:
-        """The user that an identity provider means, made where it was not seen before; ``roles``, where given, are set.
-
-        A user of the same name with a password is another one: the provider does not take over accounts.
-        """
-        granted = None if roles is None else checked_roles(roles)
-        actor = "provider"
-        with self._database.writing() as work:
-            user = work.scalar(select(User).where(User.issuer == issuer, User.subject == subject))
-            if user is None:
-                canonical = canonical_name(name)
-                if not _NAME.fullmatch(canonical):
-                    raise AccessError("the identity provider gave a user without a usable name")
-                return self._put(work, canonical, granted or {}, now, actor, issuer=issuer, subject=subject)
-            if granted is not None:
-                self._grant(work, user, granted, actor, now)
-            return user
 
     def list(self) -> list[dict[str, Any]]:
         """All users, by name."""
@@ -167,10 +146,6 @@ class Users:
         kept = self._passwords.hash(chosen)
         with self._database.writing() as work:
             user = _find(work, name)
-            if user.issuer is not None:
-                raise AccessError(
-                    f"user {user.name!r}: logs in through an identity provider, and has no password here"
-                )
             user.password = kept
             _forget(work, user)
             audit.record(work, now, actor, "user.password", user.name)
@@ -186,7 +161,7 @@ class Users:
         right = self._passwords.matches(None if user is None else user.password, password)
         if user is None or not right or user.disabled:
             return None
-        if user.password is not None and self._passwords.outdated(user.password):
+        if self._passwords.outdated(user.password):
             renewed = self._passwords.hash(password)
             with self._database.writing() as work:
                 current = work.get(User, user.id)

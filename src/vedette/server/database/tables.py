@@ -11,7 +11,6 @@ from sqlalchemy import (
     Boolean,
     Dialect,
     ForeignKey,
-    Index,
     Integer,
     String,
     Text,
@@ -26,7 +25,6 @@ __all__ = [
     "Device",
     "Grant",
     "Key",
-    "LoginFlow",
     "Moment",
     "Session",
     "User",
@@ -58,16 +56,13 @@ class Base(DeclarativeBase):
 
 
 class User(Base):
-    """Somebody who logs in: with a password, or through an identity provider (``issuer`` and ``subject``)."""
+    """Somebody who logs in."""
 
     __tablename__ = "users"
-    __table_args__ = (Index("users_identity", "issuer", "subject", unique=True),)
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
     name: Mapped[str] = mapped_column(String(128), unique=True)
-    password: Mapped[str | None] = mapped_column(String(255))  # argon2id, with its parameters and salt
-    issuer: Mapped[str | None] = mapped_column(String(255))
-    subject: Mapped[str | None] = mapped_column(String(255))
+    password: Mapped[str] = mapped_column(String(255))  # argon2id, with its parameters and salt
     disabled: Mapped[bool] = mapped_column(Boolean)
     created: Mapped[datetime]
     grants: Mapped[list[Grant]] = relationship(
@@ -142,23 +137,6 @@ class Attempt(Base):
     failures: Mapped[int] = mapped_column(Integer)
     last: Mapped[datetime] = mapped_column(index=True)
     until: Mapped[datetime]
-
-
-class LoginFlow(Base):
-    """A login that an identity provider was asked for and has not answered yet."""
-
-    __tablename__ = "login_flows"
-
-    digest: Mapped[str] = mapped_column(
-        String(64), primary_key=True
-    )  # of the state, which the browser holds too
-    nonce: Mapped[str] = mapped_column(String(64))
-    verifier: Mapped[str] = mapped_column(String(128))
-    target: Mapped[str] = mapped_column(Text)
-    expires: Mapped[datetime]
-
-    def __repr__(self) -> str:
-        return "LoginFlow()"
 
 
 class AuditEntry(Base):

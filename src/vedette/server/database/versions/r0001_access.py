@@ -17,13 +17,10 @@ def upgrade() -> None:
         "users",
         sa.Column("id", sa.String(32), primary_key=True),
         sa.Column("name", sa.String(128), nullable=False, unique=True),
-        sa.Column("password", sa.String(255)),
-        sa.Column("issuer", sa.String(255)),
-        sa.Column("subject", sa.String(255)),
+        sa.Column("password", sa.String(255), nullable=False),
         sa.Column("disabled", sa.Boolean, nullable=False),
         sa.Column("created", sa.BigInteger, nullable=False),
     )
-    op.create_index("users_identity", "users", ["issuer", "subject"], unique=True)
     op.create_table(
         "grants",
         sa.Column("user_id", sa.String(32), sa.ForeignKey("users.id", ondelete="CASCADE"), primary_key=True),
@@ -53,14 +50,6 @@ def upgrade() -> None:
         sa.Column("until", sa.BigInteger, nullable=False),
     )
     op.create_index("ix_attempts_last", "attempts", ["last"])
-    op.create_table(
-        "login_flows",
-        sa.Column("digest", sa.String(64), primary_key=True),
-        sa.Column("nonce", sa.String(64), nullable=False),
-        sa.Column("verifier", sa.String(128), nullable=False),
-        sa.Column("target", sa.Text, nullable=False),
-        sa.Column("expires", sa.BigInteger, nullable=False),
-    )
 
 
 def _of_user(name: str, times: tuple[str, ...]) -> None:

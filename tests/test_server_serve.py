@@ -1,0 +1,149 @@
+"""``vedette serve`` and ``vedette users`` as a person runs them: real processes over a real lake."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("fastapi", reason="the extra 'server' is not installed")
+pytest.importorskip("sqlalchemy", reason="the extra 'server' is not installed")
+pytest.importorskip("argon2", reason="the extra 'server' is not installed")
+pytest.importorskip("prometheus_client", reason="the extra 'server' is not installed")
+
+from vedette.server.serve import check_binding
+from vedette.server.settings import Settings
+
+
+def command(*given: str, lake: Path, **more: object) -> subprocess.CompletedProcess[str]:
+    """A command of vedette, to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "vedette", *given, "--lake", str(lake)],
+        capture_output=True, text=True, timeout=60, cwd=lake.parent, **more,
+    )  # fmt: skip
+
+
+@contextmanager
+def serving(lake: Path, *given: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A server that runs, and where."""
+    out, err = lake.parent / "out", lake.parent / "err"
+    with out.open("w") as stdout, err.open("w") as stderr:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "vedette", "serve", "--port", "0", "--lake", str(lake), "--log-json", *given],
+            stdout=stdout, stderr=stderr, cwd=lake.parent,
+        )  # fmt: skip
+    try:
+        deadline = time.monotonic() + 60
+        while not (found := re.search(r"listening on (http://\S+?)\"", err.read_text())):
+            assert process.poll() is None, err.read_text()
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        yield process, found[1]
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(60)
+
+
+def get(url: str, key: str | None = None) -> tuple[int, dict[str, object]]:
+    request = urllib.request.Request(url, headers={} if key is None else {"Authorization": f"Bearer {key}"})
+    try:
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as error:
+        return error.code, json.load(error)
+
+
+def test_a_server_lives_from_its_first_start_to_its_end(tmp_path: Path) -> None:
+    """The password is shown once; health needs no login; it becomes ready; a key from the console works and is revoked
+    at once; rows come in; SIGTERM ends it and its ingester, with 0."""
+    lake = tmp_path / "lake"
+    with serving(lake) as (process, url):
+        password = re.search(r"password (\S+)", (tmp_path / "out").read_text())
+        assert password is not None
+        assert get(f"{url}/health") == (200, {"status": "ok"})
+        deadline = time.monotonic() + 60
+        while get(f"{url}/ready")[0] != 200:
+            assert time.monotonic() < deadline, get(f"{url}/ready")
+            time.sleep(0.1)
+        assert get(f"{url}/v1/me")[0] == 401
+        added = json.loads(
+            command("users", "keys", "add", "k", "--scope", "read", "--json", lake=lake).stdout
+        )
+        assert get(f"{url}/v1/me", added["key"])[0] == 200
+        assert command("users", "keys", "revoke", added["id"], lake=lake).returncode == 0
+        assert get(f"{url}/v1/me", added["key"])[0] == 401
+        follower = (
+            int((lake / ".journal" / ".follow.lock").read_text()) if (lake / ".journal").is_dir() else 0
+        )
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 0
+    log = [json.loads(line) for line in (tmp_path / "err").read_text().splitlines()]
+    assert log[-1]["message"] == "ended"
+    assert password[1] not in (tmp_path / "err").read_text()
+    assert added["key"] not in (tmp_path / "err").read_text()
+    if follower:
+        with pytest.raises(ProcessLookupError):
+            os.kill(follower, 0)
+    with serving(lake) as (_, _url):
+        assert (tmp_path / "out").read_text() == ""  # once
+
+
+def test_it_listens_for_others_only_with_an_admin_and_tls(tmp_path: Path) -> None:
+    """An address that others reach is refused, with what lacks, until it was said in so many words."""
+    refused = command("serve", "--host", "0.0.0.0", "--port", "0", lake=tmp_path / "lake")
+    assert refused.returncode == 70
+    assert re.search(r"an admin .* and TLS .*--insecure", refused.stderr)
+    assert refused.stdout == ""
+    command("users", "add", "root", "--role", "admin", lake=tmp_path / "lake")
+    refused = command("serve", "--host", "0.0.0.0", "--port", "0", lake=tmp_path / "lake")
+    assert "TLS" in refused.stderr
+    assert "an admin" not in refused.stderr
+    with serving(tmp_path / "lake", "--host", "0.0.0.0", "--insecure") as (_, url):
+        assert get(f"{url.replace('0.0.0.0', '127.0.0.1')}/health")[0] == 200
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.0.1", "::1", "localhost"])
+def test_this_machine_may_always_ask(host: str) -> None:
+    """A loopback address needs neither."""
+    check_binding(Settings(host=host), access=None)  # type: ignore[arg-type]
+
+
+def test_users_are_kept_from_the_console(tmp_path: Path) -> None:
+    """Add, list, role, disable, password, keys and the log, each without the server, and checked."""
+    lake = tmp_path / "lake"
+    added = command("users", "add", "Ann", "--role", "viewer", "--role", "editor:delays", lake=lake)
+    assert re.fullmatch(r"user ann: password \S{23}\n", added.stdout)
+    given = command("users", "add", "bob", "--ask", "--role", "admin", lake=lake, input="a good long one\n")
+    assert given.stdout == "user bob\n"
+    assert command("users", "role", "ann", "viewer:churn", lake=lake).stdout == "user ann: viewer:churn\n"
+    assert command("users", "disable", "ann", lake=lake).stdout == "user ann: disabled\n"
+    listed = command("users", "list", lake=lake).stdout.splitlines()
+    assert listed == ["ann  viewer:churn  disabled", "bob  admin"]
+    assert "password" in command("users", "password", "ann", lake=lake).stdout
+    assert (
+        command("users", "disable", "ghost", lake=lake).stderr
+        == "vedette: user 'ghost': there is none of that name\n"
+    )
+    key = command(
+        "users", "keys", "add", "sender", "--scope", "ingest", "--model", "delays", lake=lake
+    ).stdout.strip()
+    assert re.fullmatch(r"vdt_[0-9a-f]{12}_\S{43}", key)
+    assert key.split("_")[1] in command("users", "keys", "list", lake=lake).stdout
+    log = json.loads(command("users", "audit", "--json", lake=lake).stdout)["entries"]
+    assert [one["action"] for one in reversed(log)] == [
+        "user.add", "user.add", "user.roles", "user.disable", "user.password", "key.add",
+    ]  # fmt: skip
+    assert command("users", "audit", "--verify", lake=lake).stdout == "6 entries hold\n"
+    anchored = command("users", "audit", "--verify", "--anchor", f"7:{'0' * 64}", lake=lake)
+    assert (anchored.returncode, anchored.stdout[:7]) == (1, "broken:")
