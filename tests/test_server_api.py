@@ -10,6 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+pytest.importorskip("fastapi", reason="the extra server is not installed")
+
 from fastapi.testclient import TestClient
 from typer.testing import CliRunner
 

@@ -1,0 +1,122 @@
+"""Pages in a real browser, under their own policy: no word of a name runs, the keys, the brush, accessibility."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.dashboard import app_of, client_of
+from tests.dashboard_lake import HOSTILE
+from vedette.lake.tables import Lake
+
+CHROMIUM = Path("/usr/bin/chromium")
+AXE = (Path(__file__).parent / "axe" / "axe.min.js").read_text("utf-8")
+PATHS = ("/", "/alerts", "/models/flights", "/models/flights/alerts/{alert}", "/models/flights/runs",
+         "/models/flights/runs?run=base&run=wide", "/models/flights/versions", "/models/flights/ledger",
+         "/models/flights/settings", "/models/quiet")  # fmt: skip
+
+
+def test_no_name_becomes_markup_and_nothing_is_inline(dashboard_lake: Path) -> None:
+    """Hostile names of features, categories, runs and reasons are text; scripts and styles are files alone."""
+    with client_of(dashboard_lake) as client:
+        alert = client.get("/v1/models/flights/alerts").json()[-1]["id"]
+        for path in PATHS:
+            answer = client.get(path.format(alert=alert))
+            assert answer.status_code == 200, path
+            assert "script-src 'self'; style-src 'self'" in answer.headers["content-security-policy"]
+            assert HOSTILE not in answer.text
+            assert "<img" not in answer.text
+            assert " style=" not in answer.text
+            assert " onclick=" not in answer.text
+            assert answer.text.count("<script") == answer.text.count("<script src=") + answer.text.count(
+                '<script type="module" src='
+            )
+        assert 'name="csrf" value="the-token"' in client.get(f"/models/flights/alerts/{alert}").text
+        missing = client.get("/models/nope")
+        assert (missing.status_code, "<h1>There is no such page" in missing.text) == (404, True)
+
+
+@pytest.fixture(scope="module")
+def site(dashboard_lake: Path) -> Iterator[str]:
+    """The address of a server of the lake."""
+    uvicorn = pytest.importorskip("uvicorn", reason="the extra server is not installed")
+    app = app_of(Lake.at(dashboard_lake))
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error", timeout_graceful_shutdown=1))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    for _ in range(600):
+        if server.started and app.state.watching.whole.is_set():
+            break
+        time.sleep(0.05)
+    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    server.should_exit = True
+    thread.join(timeout=20)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Chromium without a head; what is missing is an error where CI is true."""
+    if not CHROMIUM.exists() and os.environ.get("CI") != "true":
+        pytest.skip(f"{CHROMIUM} is not installed")
+    if os.environ.get("CI") != "true":
+        pytest.importorskip("playwright", reason="playwright is not installed")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as engine:
+        found = engine.chromium.launch(executable_path=str(CHROMIUM))
+        yield found
+        found.close()
+
+
+@pytest.mark.parametrize("mode", ["light", "dark", "phone"])
+def test_pages_load_without_an_error_and_are_accessible(browser: Any, site: str, mode: str) -> None:
+    """Nothing in the console, nothing wider than the window, and no violation that axe-core finds."""
+    view = {"width": 390 if mode == "phone" else 1280, "height": 800}
+    context = browser.new_context(viewport=view, color_scheme="dark" if mode == "dark" else "light")
+    page, said = context.new_page(), []
+    page.on("console", lambda one: said.append(one.text) if one.type in ("error", "warning") else None)
+    page.on("pageerror", lambda one: said.append(str(one)))
+    alert = page.request.get(f"{site}/v1/models/flights/alerts").json()[0]["id"]
+    for path in PATHS:
+        page.goto(site + path.format(alert=alert))
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
+        context.new_cdp_session(page).send("Runtime.evaluate", {"expression": AXE + ";0"})
+        tags = "['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa']"
+        wrong = page.evaluate(
+            f"axe.run(document, {{runOnly: {tags}}}).then(found => found.violations.map(one => one.id + one.nodes[0].target))"
+        )
+        assert wrong == [], path
+    assert said == []
+    context.close()
+
+
+def test_keys_and_the_brush(browser: Any, site: str) -> None:
+    """j and Enter open what is wrong; g o goes back; ? tells the keys; a drag over a picture is in the address."""
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.goto(site)
+    page.locator("[data-item]").first.wait_for()
+    page.keyboard.press("j")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/models/flights/alerts/*")
+    page.keyboard.press("g")
+    page.keyboard.press("m")
+    page.wait_for_url("**/models/flights")
+    page.keyboard.press("?")
+    assert page.locator("#help").is_visible()
+    page.keyboard.press("Escape")
+    figure = page.locator(".chart").first
+    figure.scroll_into_view_if_needed()
+    page.locator(".chart[data-state=drawn] .u-over").first.wait_for()
+    box = page.locator(".chart .u-over").first.bounding_box()
+    page.mouse.move(box["x"] + 0.3 * box["width"], box["y"] + 50)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 0.7 * box["width"], box["y"] + 60, steps=6)
+    page.mouse.up()
+    page.wait_for_url("**since=2026-01-0*until=2026-01-1*")
+    page.close()
