@@ -24,7 +24,7 @@ from vedette.engine.runs import is_runs, round_of_runs
 from vedette.engine.segments_watched import with_segments
 from vedette.engine.stored import to_frame
 from vedette.engine.summarise import Shape, increments
-from vedette.errors import ConfigError, LakeError
+from vedette.errors import ConfigError
 from vedette.lake import ingest
 from vedette.lake.arrivals import Arrivals, collect
 from vedette.lake.locks import lock
@@ -61,7 +61,7 @@ def round_of(lake: Lake, model: str, now: datetime, written: config.Config | Non
         judging.register(tables, written.models.get(model), people.user(), now)
     folders = sources(lake, model)
     keys = [identifier(folder.name, stream) for folder in folders for stream in _STREAMS]
-    arrivals = collect(lake, model, ingest.watermarks(tables, "ledger", keys))
+    arrivals = collect(lake, model, ingest.watermarks(tables, "ledger", keys), folders)
     if not arrivals.empty:
         ingest.append(tables, arrivals, now)
         _summarise(tables, arrivals, now)
@@ -192,8 +192,8 @@ def _tidy(lake: Lake) -> None:
     try:
         with lock(requests.work_lock(lake), wait_s=LOCK_WAIT_S):
             tidy(lake)
-    except (OSError, LakeError) as error:
-        log.warning("what servers received cannot be tidied: %s", error)
+    except Exception:
+        log.exception("what servers received cannot be tidied")
 
 
 def _written(before: config.Config | None) -> config.Config | None:

@@ -46,7 +46,7 @@ def round_of_runs(lake: Lake, model: str, now: datetime) -> int:
     tables = lake.model(model)
     folders = sources(lake, model)
     keys = [identifier(folder.name, stream) for folder in folders for stream in _STREAMS]
-    arrivals = collect(lake, model, ingest.watermarks(tables, "ledger", keys))
+    arrivals = collect(lake, model, ingest.watermarks(tables, "ledger", keys), folders)
     rows = 0 if arrivals.empty else append(tables, arrivals)
     if not arrivals.empty or any(folder.crowded for folder in folders):
         ingest.close(tables, arrivals, now)

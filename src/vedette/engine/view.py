@@ -74,10 +74,11 @@ def view(lake: Lake, model: str, query: Query | None = None) -> View:
         snapshot = tables["summaries"].snapshot()
         # opened here, they stay as they are; one that is not there yet cannot
         absent = [name for name in ("predictions", "labels") if tables[name].snapshot() is None]
-        names = [folder.name for folder in sources(lake, model)]
+        folders = sources(lake, model)
+        names = [folder.name for folder in folders]
         keys = [identifier(name, stream) for name in names for stream in ("predictions", "labels", "batch")]
         marks = {key: tables["summaries"].through(key, snapshot) for key in keys}
-        fresh = collect(lake, model, marks)
+        fresh = collect(lake, model, marks, folders)
         shape = Shape.of(tables)
         if fresh.settings is not None:  # said since the last ingest, or never ingested yet
             shape = replace(shape, settings=merged(latest_settings(tables), fresh.settings))

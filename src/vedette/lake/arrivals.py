@@ -18,6 +18,7 @@ from vedette.lake.events import merged, settings_from, settings_json
 from vedette.lake.frames import POLARS, fields_of
 from vedette.lake.outcomes import ROW_BITS, STREAMS, batch_lost, identifier
 from vedette.lake.producer import Producer, ProducerBatch
+from vedette.lake.received import ReceivedFolder
 from vedette.lake.rows import base_of
 from vedette.lake.sources import sources
 from vedette.lake.tables import Lake
@@ -170,6 +171,37 @@ class _Collector:
         known = None if self.settings is None else settings_json(self.settings)
         self.settings, self.version = merged(known, settings), version
 
+    def take(self, folder: Producer, stream: str, chunk: Chunk, start: int) -> None:
+        """The rows of one segment, and what became of its other slots; of what was sent, and cannot be made rows, all are torn.
+
+        What is in a journal was written by this package. What a server received was checked, and yet must not stop the rounds
+        of its model for ever: the log says what could not be taken, and why.
+        """
+        if not isinstance(folder, ReceivedFolder):
+            self.take_chunk(folder.name, stream, chunk, start)
+            return
+        before = (
+            dict(self.schemas[stream]),
+            len(self.frames[stream]),
+            len(self.changes),
+            self.settings,
+            self.version,
+        )
+        try:
+            self.take_chunk(folder.name, stream, chunk, start)
+        except Exception as error:
+            self._undo(stream, before)
+            log.exception("rows of %s cannot be taken: sequences up to %d", folder.name, chunk.next - 1)
+            entry = self.decided.setdefault((folder.name, stream), Decided(through=start))
+            entry.through = chunk.next - 1
+            own = [one for one in chunk.lost if one not in entry.lost]
+            entry.lost += [*own, *_torn_rows(chunk, f"cannot be made rows: {type(error).__name__}")]
+
+    def _undo(self, stream: str, before: tuple[Any, ...]) -> None:
+        self.schemas[stream], n_frames, n_changes, self.settings, self.version = before
+        del self.frames[stream][n_frames:]
+        del self.changes[n_changes:]
+
     def take_chunk(self, producer: str, stream: str, chunk: Chunk, start: int) -> None:
         """The rows of one segment, and what became of its other slots."""
         if stream == "predictions":  # a process that only labels knows nothing of the rest
@@ -184,6 +216,23 @@ class _Collector:
         for one, count in chunk.absent.items():
             if count == len(chunk.sequence) and one.base in self.known[stream]:
                 self._change("column_vanished", one.base, chunk.version, {})
+
+    def take_sent(self, folder: Producer, batch: ProducerBatch, begin: int) -> None:
+        """As :meth:`take`, of a batch."""
+        if not isinstance(folder, ReceivedFolder) or batch.stream == "reference":
+            self.take_batch(folder.name, batch, begin)
+            return
+        before = (
+            dict(self.schemas[batch.stream]), len(self.frames[batch.stream]), len(self.changes), self.settings, self.version,
+        )  # fmt: skip
+        try:
+            self.take_batch(folder.name, batch, begin)
+        except Exception as error:
+            self._undo(batch.stream, before)
+            log.exception("batch %d of %s cannot be taken", batch.number, folder.name)
+            entry = self.decided.setdefault((folder.name, f"batch/{batch.stream}"), Decided(through=begin))
+            entry.through = batch.number
+            entry.lost += batch_lost(batch, None, f"{type(error).__name__}")
 
     def take_batch(self, producer: str, batch: ProducerBatch, begin: int) -> None:
         """The rows of one batch; of one that cannot be read all are torn."""
@@ -220,21 +269,38 @@ class _Collector:
         )
 
 
-def collect(lake: Lake, model: str, after: Mapping[str, int]) -> Arrivals:
-    """Read the journals of a model beyond ``after`` (by producer/stream; 0 where it has none)."""
+def _torn_rows(chunk: Chunk, reason: str) -> list[Lost]:
+    """The rows of a chunk as torn, a run for each that has no other between."""
+    found: list[Lost] = []
+    for number, when in zip(chunk.sequence.tolist(), chunk.time.tolist(), strict=True):
+        if found and found[-1].last + 1 == number:
+            found[-1] = Lost(found[-1].first, number, "torn", reason, found[-1].time)
+        else:
+            found.append(Lost(number, number, "torn", reason, when if 0 <= when < 2.5e11 else 0.0))
+    return found
+
+
+def collect(
+    lake: Lake, model: str, after: Mapping[str, int], folders: Sequence[Producer] | None = None
+) -> Arrivals:
+    """Read the journals of a model beyond ``after`` (by producer/stream; 0 where it has none).
+
+    ``folders`` are the producers of which ``after`` tells, by default all: one that comes to be known in between, and was
+    known before, must not be read from its beginning.
+    """
     found = _Collector(lake, model)
-    folders = sources(lake, model)
+    folders = sources(lake, model) if folders is None else list(folders)
     for folder in folders:
         for stream in STREAMS:
             start = after.get(identifier(folder.name, stream), 0)
             for chunk in folder.read(stream, start):
-                found.take_chunk(folder.name, stream, chunk, start)
+                found.take(folder, stream, chunk, start)
             entry = found.decided.get((folder.name, stream))
             if entry is not None and entry.through == start:
                 del found.decided[folder.name, stream]
         begin = after.get(identifier(folder.name, "batch"), 0)
         for batch in folder.batches(begin):
-            found.take_batch(folder.name, batch, begin)
+            found.take_sent(folder, batch, begin)
     return Arrivals(
         predictions=_align(found.frames["predictions"], found.schemas["predictions"]),
         labels=_align(found.frames["labels"], found.schemas["labels"]),

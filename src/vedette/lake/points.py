@@ -122,14 +122,15 @@ def read(lake: Lake, model: str) -> Kept:
         tables = lake.model(model)
         points, events = tables["points"], tables["events"]
         seen = {table.name: table.snapshot() for table in (points, events)}
-        names = [folder.name for folder in sources(lake, model)]
+        folders = sources(lake, model)
+        names = [folder.name for folder in folders]
         marks = {
             identifier(name, stream): table.through(identifier(name, stream), seen[table.name])
             for name in names
             for table, streams in ((points, _POINTS), (events, _EVENTS))
             for stream in streams
         }
-        fresh = collect(lake, model, marks)
+        fresh = collect(lake, model, marks, folders)
         known = [name for name in points.columns(seen["points"]) if name not in _OWN]
         rows = _wide(fresh.predictions, known)
         # others of the table are of channels and settings
@@ -179,12 +180,13 @@ def _events(labels: pl.DataFrame) -> pl.DataFrame:
         try:
             row = _event(name, time, json.loads(text))
             rows.append({**row, "_producer": producer, "_sequence": sequence})
-        except (TypeError, ValueError, KeyError) as error:
+        except (TypeError, ValueError, KeyError, RecursionError) as error:
             log.warning("run %s: an event is left out that cannot be read: %s", name, error)
     return pl.DataFrame(rows, schema=_EVENT_COLUMNS)
 
 
 def _event(name: str, time: datetime, document: Mapping[str, Any]) -> dict[str, Any]:
+    json.dumps(document, ensure_ascii=False).encode()  # halves of surrogate pairs are no text
     detail = json.dumps({"step": document["step"], "detail": document["detail"]})
     version = str(document["version"])
     return {"time": time, "kind": str(document["kind"]), "name": name, "version": version, "detail": detail}

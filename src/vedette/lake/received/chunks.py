@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -97,7 +98,7 @@ def of_arrow(entry: Entry, after: int, more: Sequence[Lost] = ()) -> Chunk:
     if frame.height < n_whole:  # of a part of the rows it is not known
         absent = {field: frame.height for field, count in absent.items() if count == n_whole}
     return _chunk(
-        about["version"], settings_of(about), frame["_sequence"].to_numpy(),
+        str(about.get("version", "")), settings_of(about), frame["_sequence"].to_numpy(),
         _micros(frame["time"], received) / 1e6, received / 1e6, frame["id"].to_numpy(), columns, absent,
         after, one.end, [*more, *lost_of(about, max(after, one.first - 1))],
     )  # fmt: skip
@@ -152,7 +153,7 @@ class JsonRows:
             at = len(self.sequence)
             self.sequence.append(number)
             given = row.get("time")
-            self.times.append(receipt if given is None else event_time(given, receipt)[0])
+            self.times.append(receipt if given is None else event_time(given, math.inf)[0])
             self.received.append(receipt)
             identity = row.get("id")
             self.ids.append(None if identity is None else str(identity))
@@ -260,6 +261,6 @@ def of_json(
     columns, absent = gathered.columns()
     ids = np.array(gathered.ids, dtype=object)
     return _chunk(
-        about["version"], settings_of(about), np.array(gathered.sequence, dtype=np.int64), np.array(gathered.times),
+        str(about.get("version", "")), settings_of(about), np.array(gathered.sequence, dtype=np.int64), np.array(gathered.times),
         np.array(gathered.received), ids, columns, absent, after, entries[-1].received.end, more,
     )  # fmt: skip

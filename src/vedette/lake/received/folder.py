@@ -16,7 +16,7 @@ from vedette.capture.lost import Lost
 from vedette.errors import JournalError
 from vedette.lake.outcomes import COUNTED, identifier
 from vedette.lake.received.chunks import of_arrow, of_json, of_nothing
-from vedette.lake.received.index import Entry, Index, index_of
+from vedette.lake.received.index import Entry, Index, LogFile, index_of
 from vedette.lake.received.records import Received
 from vedette.lake.tables import Lake, ModelTables
 from vedette.records import Counted, Counters
@@ -72,7 +72,7 @@ class ReceivedFolder:
                 chunks = [self._chunk(entries, after)]
             except FileNotFoundError:
                 return  # freed meanwhile: the reader sees that the lake has moved on, and reads again
-            except JournalError:
+            except Exception:  # noqa: BLE001 - whatever it is, it is told of the one that cannot be read
                 chunks = list(self._one_by_one(entries, after))
             yield from chunks
             after = entries[-1].received.end - 1
@@ -88,7 +88,9 @@ class ReceivedFolder:
         for entry in entries:
             try:
                 yield self._chunk([entry], after)
-            except JournalError as error:
+            except FileNotFoundError:
+                return
+            except Exception as error:  # noqa: BLE001 - it was checked when it came: that must not stop what comes after
                 yield self._unreadable(entry, after, error)
             after = entry.received.end - 1
 
@@ -127,13 +129,14 @@ class ReceivedFolder:
         schema = self._tables[stream].columns()
         return frozenset(name for name, kind in schema.items() if kind.is_integer())
 
-    def _unreadable(self, entry: Entry, after: int, error: JournalError) -> Chunk:
+    def _unreadable(self, entry: Entry, after: int, error: Exception) -> Chunk:
         """Rows whose bytes are damaged are torn: they were promised to whoever sent them, which is said aloud."""
+        why = str(error) if isinstance(error, JournalError) else f"cannot be read: {type(error).__name__}"
         log.error("%s: rows of %s are lost: %s", entry.file.path, self.name, error)
-        self.problems.append(f"{entry.file.path.name}: {error}")
+        self.problems.append(f"{entry.file.path.name}: {why}")
         one = entry.received
-        lost = Lost(max(after + 1, one.first), one.end - 1, "torn", str(error), entry.place.received_us / 1e6)
-        nothing = replace(entry, received=replace(one, about={**one.about, "lost": ()}))
+        lost = Lost(max(after + 1, one.first), one.end - 1, "torn", why, entry.place.received_us / 1e6)
+        nothing = replace(entry, received=replace(one, about={}))
         return of_nothing(nothing, after, [*_lacking(entry, after), lost])
 
     def batches(self, after: int) -> list[Any]:
@@ -154,7 +157,7 @@ class ReceivedFolder:
         entries = self.index.of((self.model, self.name, "counters"))
         if not entries:
             return Counters()
-        newest = max(entries, key=lambda one: one.place.received_us)
+        newest = self.index.entries[self.model, self.name, "counters"][-1]
         try:
             told = json.loads(newest.body())["streams"].get(stream, {})
         except (JournalError, FileNotFoundError) as error:
@@ -229,7 +232,7 @@ def tidy(lake: Lake) -> int:
     opened: dict[str, tuple[ModelTables, Any]] = {}
     deleted = 0
     for file in [one for one in index.files.values() if one.ended]:
-        if all(_kept(lake, opened, key, end) for key, end in file.ends.items()):
+        if all(_kept(index, file, lake, opened, key) for key in file.ends):
             file.path.unlink(missing_ok=True)
             deleted += 1
     if deleted:
@@ -238,7 +241,11 @@ def tidy(lake: Lake) -> int:
 
 
 def _kept(
-    lake: Lake, opened: dict[str, tuple[ModelTables, Any]], key: tuple[str, str, str], end: int
+    index: Index,
+    file: LogFile,
+    lake: Lake,
+    opened: dict[str, tuple[ModelTables, Any]],
+    key: tuple[str, str, str],
 ) -> bool:
     """True where the lake's ledger has come to the end of what a log has of a producer."""
     model, producer, stream = key
@@ -247,8 +254,11 @@ def _kept(
         opened[model] = (tables, tables["ledger"].snapshot())
     tables, snapshot = opened[model]
     if stream == "counters":
-        return snapshot is not None and _told(tables, producer, end)
-    return bool(tables["ledger"].through(identifier(producer, stream), snapshot) >= end - 1)
+        newest = index.entries[key][-1]  # its last word is what counts
+        return newest.file is not file or (
+            snapshot is not None and _told(tables, producer, newest.received.end)
+        )
+    return bool(tables["ledger"].through(identifier(producer, stream), snapshot) >= file.ends[key] - 1)
 
 
 def _told(tables: ModelTables, producer: str, counted: int) -> bool:

@@ -34,19 +34,20 @@ class LogFile:
     ends: dict[Key, int] = field(default_factory=dict)
 
     @contextmanager
-    def data(self) -> Iterator[memoryview]:
+    def data(self) -> Iterator[tuple[memoryview, mmap.mmap | None]]:
         """Its bytes, mapped. Raises ``FileNotFoundError`` where it was deleted since."""
         with self.path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
             if not size:
-                yield memoryview(b"")
+                yield memoryview(b""), None
                 return
-            with mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ) as mapped:
-                view = memoryview(mapped)
-                try:
-                    yield view
-                finally:
-                    view.release()
+            mapped = mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ)
+            view = memoryview(mapped)
+            try:
+                yield view, mapped
+            finally:
+                view.release()
+                mapped.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ class Entry:
 
     def body(self) -> bytes:
         """The body. Raises ``JournalError`` where it is damaged, ``FileNotFoundError`` where its log was deleted."""
-        with self.file.data() as data:
+        with self.file.data() as (data, _):
             return read_body(data, self.place)
 
 
@@ -113,16 +114,17 @@ class Index:
         except FileNotFoundError:
             return
         for server in servers:
-            alive = held(Path(server) / "lock")
+            # in this order: a file that is made after the look at the names is not among them, whoever has the lock by then
             names = sorted(name for name in os.listdir(server) if name.endswith(".log"))  # noqa: PTH208 - names
+            alive = held(Path(server) / "lock")
             for name in names:
                 yield Path(server) / name, not (alive and name == names[-1])
 
     def _read(self, file: LogFile, *, ended: bool) -> None:
         try:
-            with file.data() as data:
-                if len(data) > file.read or ended:
-                    for received, place in scan(data, file.read, ended=ended):
+            with file.data() as (data, mapped):
+                if mapped is not None and (len(data) > file.read or ended):
+                    for received, place in scan(data, mapped, file.read, ended=ended):
                         self._take(Entry(file, received, place))
                         file.read = place.body_at + place.body_bytes
         except FileNotFoundError:

@@ -1,9 +1,11 @@
 """The bytes of a log of received requests: records one behind the other, each with its checksums.
 
-A record is a head of 32 bytes, its metadata as JSON, and the body as it came. Everything is little-endian::
+A file begins with 16 random bytes, which go into the check of each of its heads: no record that somebody has put into a body
+passes for one of the file's own. A record is a head of 32 bytes, its metadata as JSON, and the body as it came. Everything is
+little-endian::
 
     0   4  "VRC1"
-    4   4  CRC-32 of bytes 8 to 32 and the metadata
+    4   4  CRC-32 of the file's first 16 bytes, bytes 8 to 32 and the metadata
     8   4  bytes of the metadata
     12  4  CRC-32 of the body
     16  8  bytes of the body
@@ -15,6 +17,7 @@ A file is appended to by one process, and never again once that has ended: what 
 from __future__ import annotations
 
 import json
+import mmap
 import struct
 import zlib
 from collections.abc import Iterator, Mapping
@@ -23,12 +26,13 @@ from typing import Any
 
 from vedette.errors import JournalError
 
-__all__ = ["HEAD_BYTES", "Place", "Received", "encode", "read_body", "scan"]
+__all__ = ["HEAD_BYTES", "META_BYTES_MAX", "SALT_BYTES", "Place", "Received", "encode", "read_body", "scan"]
 
 MAGIC = b"VRC1"
 _HEAD = struct.Struct("<4sIIIQq")
 HEAD_BYTES = _HEAD.size
-META_BYTES_MAX = 2**26
+SALT_BYTES = 16
+META_BYTES_MAX = 2**24
 BODY_BYTES_MAX = 2**33
 
 
@@ -70,14 +74,16 @@ class Place:
     received_us: int
 
 
-def encode(one: Received, body_bytes: int, body_check: int, received_us: int) -> bytes:
-    """The head and the metadata of a record; the body is written behind it."""
+def encode(one: Received, body_bytes: int, body_check: int, received_us: int, salt: bytes) -> bytes:
+    """The head and the metadata of a record; the body is written behind it. Raises ``OSError`` for metadata too large."""
     meta = json.dumps(
         [one.kind, one.model, one.producer, one.stream, one.first, one.end, one.digest, dict(one.about)],
         separators=(",", ":"),
     ).encode()
+    if len(meta) > META_BYTES_MAX:
+        raise OSError(f"{len(meta):,} bytes of metadata: must be at most {META_BYTES_MAX:,}")
     rest = _HEAD.pack(MAGIC, 0, len(meta), body_check, body_bytes, received_us)[8:]
-    check = zlib.crc32(meta, zlib.crc32(rest))
+    check = zlib.crc32(meta, zlib.crc32(rest, zlib.crc32(salt)))
     return MAGIC + check.to_bytes(4, "little") + rest + meta
 
 
@@ -90,29 +96,33 @@ def _at(data: memoryview, at: int) -> tuple[Received, Place] | None:
     if meta_bytes > META_BYTES_MAX or body_bytes > BODY_BYTES_MAX or body_at + body_bytes > len(data):
         return None
     meta = data[at + HEAD_BYTES : body_at]
-    if zlib.crc32(meta, zlib.crc32(data[at + 8 : at + HEAD_BYTES])) != check:
+    salted = zlib.crc32(data[at + 8 : at + HEAD_BYTES], zlib.crc32(data[:SALT_BYTES]))
+    if zlib.crc32(meta, salted) != check:
         return None
-    fields = json.loads(bytes(meta))
     place = Place(at + HEAD_BYTES, meta_bytes, body_at, body_bytes, body_check, received_us)
-    return Received(*fields), place
+    try:
+        received = Received(*json.loads(bytes(meta)))
+    except (TypeError, ValueError):
+        return None  # what another version wrote
+    return received, place
 
 
-def scan(data: memoryview, start: int, *, ended: bool) -> Iterator[tuple[Received, Place]]:
-    """The records of a file from a place on, in order; no body is looked at.
+def scan(data: memoryview, mapped: mmap.mmap, start: int, *, ended: bool) -> Iterator[tuple[Received, Place]]:
+    """The records of a file from a place on, in order; no body is looked at. ``mapped`` are the same bytes.
 
     Where one is damaged in a file that nobody writes to any more (``ended``), the next whole one is looked for.
     """
-    at = start
+    at = max(start, SALT_BYTES)
     while at < len(data):
         found = _at(data, at)
         if found is not None:
             yield found
             at = found[1].body_at + found[1].body_bytes
             continue
-        if not ended:
+        further = mapped.find(MAGIC, at + 1) if ended else -1
+        if further < 0:
             return
-        further = bytes(data[at + 1 :]).find(MAGIC)
-        at = len(data) if further < 0 else at + 1 + further
+        at = further
 
 
 def read_body(data: memoryview, place: Place) -> bytes:

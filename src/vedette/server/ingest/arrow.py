@@ -15,15 +15,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.ipc
 
+from vedette import config
 from vedette.capture.format import FIELDS_MAX
 from vedette.capture.values import TEXT_BYTES_MAX
 from vedette.capture.vectors import VECTOR_ELEMENTS_MAX
 from vedette.errors import SchemaError
-from vedette.records import Physical, Role, Settings, check_feature_names, is_storable
+from vedette.records import RESERVED, RUN, Physical, Role, Settings, check_feature_names, is_storable
 
-__all__ = ["MalformedError", "batch_of", "check_document", "rows_of"]
+__all__ = ["MalformedError", "batch_of", "check_document", "check_settings", "rows_of"]
 
 ROWS_MAX = 10_000
+LOST_MAX = 10_000
+_REASON_MAX = 300
 _UTC = pa.timestamp("us", "UTC")
 _BEFORE = (("_sequence", pa.int64()), ("id", pa.utf8()), ("time", _UTC), ("received", _UTC))
 _TYPES = {
@@ -35,16 +38,31 @@ _ROLES = {
     "predictions": frozenset(Role) - {Role.LABEL},
     "labels": frozenset((Role.LABEL,)),
 }
+_SINGLE = frozenset(Physical) - set(_ELEMENTS)
+_NUMBER, _TEXT = frozenset((Physical.FLOAT64,)), frozenset((Physical.TEXT,))
+_OF_ROLE = {
+    Role.PREDICTION: _SINGLE, Role.LABEL: _SINGLE, Role.PROBABILITY: _NUMBER, Role.LATENCY: _NUMBER,
+    Role.INCLUSION: _NUMBER, Role.ERROR: _TEXT,
+}  # fmt: skip
+_FROM_US, _BEFORE_US = 0, 253_402_300_800_000_000
 _PARTS = ("torn", "void", "set_aside")
 _OF_BATCH = {
     "predictions": frozenset(("id", "time", "received", "version", "_settings")),
     "labels": frozenset(("id", "time", "received", "label", "version", "_settings")),
     "reference": frozenset(("time", "version", "_settings")),
 }
-_CLOSED = (
-    pa.types.is_boolean, pa.types.is_integer, pa.types.is_floating, pa.types.is_string, pa.types.is_large_string,
-    pa.types.is_binary, pa.types.is_large_binary, pa.types.is_timestamp, pa.types.is_null, pa.types.is_decimal128,
-)  # fmt: skip
+_BESIDE = frozenset(("id", "time", "received", "version", "_settings", "_training"))
+_TEXTS = frozenset(("string", "large_string", "string_view"))
+_VALUES = _TEXTS | {
+    "double",
+    "int64",
+    "uint64",
+    "bool",
+    "binary",
+    "large_binary",
+    "binary_view",
+    "timestamp[us, tz=UTC]",
+}
 
 
 class MalformedError(ValueError):
@@ -61,6 +79,8 @@ def check_document(about: Any, said: Mapping[str, Any]) -> None:
                 f"the document's {name}={about.get(name)!r}: must be {value!r}, as in the request"
             )
     rows, lost = about.get("rows"), about.get("lost")
+    if type(lost) is list and len(lost) > LOST_MAX:
+        raise MalformedError(f"{len(lost):,} runs of lost: must be at most {LOST_MAX:,}")
     if (
         type(rows) is not int
         or rows < 0
@@ -78,6 +98,7 @@ def check_document(about: Any, said: Mapping[str, Any]) -> None:
         if (
             one.get("part") not in _PARTS
             or type(one.get("reason")) is not str
+            or len(one["reason"]) > _REASON_MAX
             or not is_storable(one["reason"])
         ):
             raise MalformedError(
@@ -98,18 +119,32 @@ def check_document(about: Any, said: Mapping[str, Any]) -> None:
 
 
 def _check_beside(about: Mapping[str, Any]) -> None:
-    version = about.get("version")
-    if about["rows"] and (
-        type(version) is not str or not 0 < len(version) <= 256 or not is_storable(version)
-    ):
+    version = about.get("version", "" if about["rows"] else "1")
+    if type(version) is not str or not 0 < len(version) <= 256 or not is_storable(version):
         raise MalformedError(f"the document's version={version!r}: must be text")
     if about.get("settings") is not None:
         try:
-            if type(about["settings"]) is not dict:
-                raise TypeError("must be an object")
-            Settings.of_document(about["settings"])
+            check_settings(about["settings"])
         except (TypeError, ValueError) as error:
             raise MalformedError(f"the document's settings: {error}") from None
+
+
+def check_settings(document: Any) -> None:
+    """Raise ``ValueError`` or ``TypeError`` where settings are not those that a producer can have."""
+    if type(document) is not dict:
+        raise TypeError("must be an object")
+    found = Settings.of_document(document)
+    if type(found.window_s) not in (int, float) or not 1.0 <= found.window_s <= 366 * 86_400.0:
+        raise ValueError(f"window_s={str(found.window_s)[:20]}: must be 1 second to 366 days")
+    texts = (*found.classes, *found.segments, *found.given)
+    if not all(type(one) is str and one and is_storable(one) for one in texts):
+        raise ValueError("classes, segments and given: must be lists of texts")
+    config.settings(
+        {
+            "task": found.task, "timezone": found.timezone, "budget_per_month": found.budget_per_month,
+            **({"classes": found.classes} if found.classes else {}),
+        }
+    )  # fmt: skip
 
 
 def _read(body: bytes, *, file: bool) -> pa.Table:
@@ -152,8 +187,13 @@ def rows_of(body: bytes, said: Mapping[str, Any]) -> dict[str, Any]:
     if len({tuple(one) for one in fields}) < len(fields):
         raise MalformedError("two columns are of the same field")
     _check_names([one[1] for one in fields if one[0] == Role.FEATURE])
+    _check_names([f"of {one[1]}" for one in fields if one[0] == Role.PROBABILITY and one[1]])
+    if said["model"].endswith(f".{RUN}"):
+        _check_run(fields)
     for name in table.column_names:
         _check_sizes(table[name], name)
+    for name in ("time", "received"):
+        _check_times(table[name], name)
     _check_sequences(table["_sequence"], about, said)
     kept = {name: about[name] for name in ("version", "settings", "lost", "absent") if about.get(name)}
     absent = kept.get("absent", {})
@@ -189,6 +229,8 @@ def _field(column: pa.Field, stream: str) -> list[Any]:
         raise MalformedError(
             f"column {column.name[:80]!r} of {column.type}: must be {_TYPES[physical]}, as its metadata say"
         )
+    if physical not in _OF_ROLE.get(role, Physical):
+        raise MalformedError(f"column {column.name[:80]!r}: {role} cannot be {physical}")
     if role not in (Role.FEATURE, Role.PROBABILITY) and name:
         raise MalformedError(f"column {column.name[:80]!r}: {role} has no name of its own")
     if len(name) > 256 or not is_storable(name):
@@ -220,6 +262,22 @@ def _check_sizes(column: pa.ChunkedArray, name: str) -> None:
             )
 
 
+def _check_times(column: pa.ChunkedArray, name: str) -> None:
+    least, most = pc.min_max(column.cast(pa.int64())).as_py().values()
+    if least is not None and not _FROM_US <= least <= most < _BEFORE_US:
+        raise MalformedError(f"column {name}: must lie in the years 1970 to 9999")
+
+
+def _check_run(fields: list[list[Any]]) -> None:
+    """Raise where the rows of a training are not metrics by step, or its events not text."""
+    right = {
+        Role.FEATURE: _NUMBER, Role.PREDICTION: frozenset((Physical.INT64, Physical.FLOAT64)), Role.LABEL: _TEXT,
+    }  # fmt: skip
+    for role, name, physical, _ in fields:
+        if Physical(physical) not in right.get(Role(role), ()) or name in ("run", "step"):
+            raise MalformedError(f"{role} {name[:80]!r} of {physical}: is no column of a training")
+
+
 def _check_sequences(column: pa.ChunkedArray, about: Mapping[str, Any], said: Mapping[str, Any]) -> None:
     if column.null_count:
         raise MalformedError("_sequence: must not be null")
@@ -244,27 +302,59 @@ def batch_of(body: bytes, said: Mapping[str, Any]) -> dict[str, Any]:
     lacking = _OF_BATCH[stream] - set(names)
     if lacking:
         raise MalformedError(f"column {min(lacking)}: must be there in {stream}")
+    features = []
     for one in table.schema:
-        vector = (
-            pa.types.is_list(one.type)
-            or pa.types.is_large_list(one.type)
-            or pa.types.is_fixed_size_list(one.type)
-        )
-        kind = one.type.value_type if vector else one.type
-        if not any(is_one(kind) for is_one in _CLOSED) and str(kind) not in ("string_view", "binary_view"):
-            raise MalformedError(f"column {one.name[:80]!r} of {one.type}: is outside the table of types")
         if len(one.name) > 270 or not is_storable(one.name):
             raise MalformedError(
                 f"column {one.name[:80]!r}: its name must have at most 256 characters, without NUL"
             )
+        if not _may_be(one.name, one.type):
+            raise MalformedError(f"column {one.name[:80]!r} of {one.type}: is outside the table of types")
+        if one.name not in RESERVED and one.name not in _BESIDE and not one.name.startswith("probability_"):
+            features.append(one.name)
+        _check_sizes(table[one.name], one.name)
+    _check_names(features)
+    classes = [one for one in names if one.startswith("probability_")]
+    _check_names([f"of {one.removeprefix('probability_')}" for one in classes])
+    if said["model"].endswith(f".{RUN}"):
+        _check_run_batch(table.schema, stream)
+    for name in ("time", "received"):
+        if name in names:
+            if table[name].null_count:
+                raise MalformedError(f"column {name}: must not be null")
+            _check_times(table[name], name)
     for name in ("version", "_settings"):
         first = table[name][0].as_py()
         if type(first) is not str:
             raise MalformedError(f"column {name}: must be text, the same in every row")
     try:
-        Settings.of_document(json.loads(table["_settings"][0].as_py()))
+        check_settings(json.loads(table["_settings"][0].as_py()))
     except (TypeError, ValueError, RecursionError) as error:
         raise MalformedError(f"column _settings: {str(error)[:100]}") from None
-    if not pa.types.is_timestamp(table.schema.field("time").type):
-        raise MalformedError(f"column time of {table.schema.field('time').type}: must be a timestamp")
     return {"n_rows": table.num_rows}
+
+
+def _may_be(name: str, kind: pa.DataType) -> bool:
+    """Whether a column of a batch may be of a type: those in which ``log_many`` writes it."""
+    if name in ("time", "received"):
+        return bool(kind == _UTC)
+    if name in ("id", "version", "_settings", "error"):
+        return str(kind) in _TEXTS or (name in ("id", "error") and pa.types.is_null(kind))
+    if name in ("latency_s", "inclusion") or name.startswith("probability"):
+        return str(kind) in ("double", "null")
+    if name == "_training":
+        return str(kind) == "bool"
+    if name in ("prediction", "label"):
+        return str(kind) in _VALUES or pa.types.is_null(kind)
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
+        return str(kind.value_type) in ("double", "float")
+    return str(kind) in _VALUES
+
+
+def _check_run_batch(schema: pa.Schema, stream: str) -> None:
+    for one in schema:
+        if one.name in _BESIDE:
+            continue
+        right = ("int64", "double") if one.name == "prediction" else ("double",)
+        if stream != "predictions" or str(one.type) not in right or one.name in ("run", "step"):
+            raise MalformedError(f"column {one.name[:80]!r} of {one.type}: is no column of a training")

@@ -9,6 +9,7 @@ import zlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 
 from vedette.server.ingest.limits import Limits, Refused, Room
@@ -22,7 +23,7 @@ _MEGABYTE = 2**20
 
 @asynccontextmanager
 async def taken_body(
-    request: Request, limits: Limits, room: Room, *, digest: bool
+    request: Request, limits: Limits, room: Room, *, digest: bool, json: bool = False
 ) -> AsyncIterator[tuple[bytes, str]]:
     """A request's body, unpacked, and its SHA-256, while it is worked on: the memory is shared by all.
 
@@ -33,22 +34,25 @@ async def taken_body(
     if declared is not None and (not declared.isascii() or not declared.isdigit()):
         raise Refused(400, f"Content-Length={declared[:20]!r}: must be a number")
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
-    size = int(declared) if declared is not None else limits.body_bytes_max // 8
-    if size > limits.body_bytes_max:
+    bytes_max = min(limits.body_bytes_max, limits.json_bytes_max) if json else limits.body_bytes_max
+    weight = limits.json_weight if json else 1
+    # who does not say how much it is, is counted with the most that it may be
+    size = int(declared) if declared is not None else bytes_max
+    if size > bytes_max:
         await _drain(request, limits)
-        raise Refused(413, f"{size:,} bytes: a body may have {limits.body_bytes_max:,}")
+        raise Refused(413, f"{size:,} bytes: a body may have {bytes_max:,}")
     if encoding not in ("identity", "gzip"):
         await _drain(request, limits)
         raise Refused(415, f"Content-Encoding={encoding[:20]!r}: must be gzip, or not there")
-    if not room.take(size):
+    if not room.take(size * weight):
         await _drain(request, limits)
         raise Refused(503, "the server takes as much as it can now", retry_after_s=1)
-    held = size
+    held = size * weight
     try:
         whole_s = limits.request_s + size / limits.slowest_bytes_s
         try:
             async with asyncio.timeout(whole_s):
-                packed = await _read(request, limits)
+                packed = await _read(request, bytes_max)
         except TimeoutError:
             raise Refused(408, f"the body took over {whole_s:.0f} s to come") from None
         except ClientDisconnect:
@@ -57,11 +61,15 @@ async def taken_body(
             raise Refused(400, f"{len(packed):,} bytes came of {size:,}")
         body = packed
         if encoding == "gzip":
-            body = _unpacked(packed, limits)
-            if not room.take(len(body)):
+            body = await run_in_threadpool(_unpacked, packed, limits, bytes_max)
+            if not room.take(len(body) * weight):
                 raise Refused(503, "the server takes as much as it can now", retry_after_s=1)
-            held += len(body)
-        found = hashlib.sha256(body).hexdigest()
+            held += len(body) * weight
+        found = (
+            hashlib.sha256(body).hexdigest()
+            if len(body) < _MEGABYTE
+            else await run_in_threadpool(_sha256, body)
+        )
         if digest:
             match = _DIGEST.fullmatch(request.headers.get("vedette-digest", ""))
             if match is None:
@@ -75,12 +83,16 @@ async def taken_body(
         room.give(held)
 
 
-async def _read(request: Request, limits: Limits) -> bytes:
+def _sha256(body: bytes) -> str:
+    return hashlib.sha256(body).hexdigest()
+
+
+async def _read(request: Request, bytes_max: int) -> bytes:
     found = bytearray()
     async for piece in request.stream():
         found += piece
-        if len(found) > limits.body_bytes_max:
-            raise Refused(413, f"over {limits.body_bytes_max:,} bytes: a body may have no more")
+        if len(found) > bytes_max:
+            raise Refused(413, f"over {bytes_max:,} bytes: a body may have no more")
     return bytes(found)
 
 
@@ -98,10 +110,10 @@ async def _drain(request: Request, limits: Limits) -> None:
         return
 
 
-def _unpacked(packed: bytes, limits: Limits) -> bytes:
+def _unpacked(packed: bytes, limits: Limits, bytes_max: int) -> bytes:
     """What gzip packed, no more of it than may be: a few kilobytes can hold gigabytes."""
     stream = zlib.decompressobj(wbits=31)
-    most = min(limits.body_bytes_max, max(_MEGABYTE, limits.ratio_max * len(packed)))
+    most = min(bytes_max, max(_MEGABYTE, limits.ratio_max * len(packed)))
     try:
         found = stream.decompress(packed, most + 1)
     except zlib.error as error:

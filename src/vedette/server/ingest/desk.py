@@ -8,8 +8,10 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from typing import Any
 
+import anyio
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
@@ -51,7 +53,8 @@ class Desk:
         self.metrics.queue_room.labels("log_bytes").set(limits.queue_bytes)
         self.metrics.queued.labels("bodies_bytes").set_function(lambda: self.room.whole - self.room.left)
         self.metrics.queue_room.labels("bodies_bytes").set(limits.room_bytes)
-        self.names: dict[tuple[str, ...], None] = {}  # of features, that were found to be right
+        self.names: set[int] = set()  # hashes of names of features that were found to be right
+        self.checkers = anyio.CapacityLimiter(self.validators.n)
         self._locks: OrderedDict[Key, asyncio.Lock] = OrderedDict()
         self._models: set[str] = set()
 
@@ -74,15 +77,24 @@ class Desk:
             del self._locks[oldest]
         return found
 
-    def body(self, request: Request, *, digest: bool) -> AbstractAsyncContextManager[tuple[bytes, str]]:
-        """The request's body and its digest, within the limits."""
-        return taken_body(request, self.limits, self.room, digest=digest)
+    def body(
+        self, request: Request, *, digest: bool, json: bool = False
+    ) -> AbstractAsyncContextManager[tuple[bytes, str]]:
+        """The request's body and its digest, within the limits; ``json`` becomes many times its size when it is parsed."""
+        return taken_body(request, self.limits, self.room, digest=digest, json=json)
+
+    async def check(self, body: bytes, said: Mapping[str, Any], *, batch: bool) -> dict[str, Any]:
+        """What is to be known of a body of Arrow. Those who wait for a checking process hold no thread."""
+        found: dict[str, Any] = await anyio.to_thread.run_sync(
+            partial(self.validators.check, body, said, batch=batch), limiter=self.checkers
+        )
+        return found
 
     def refused(self, status: int) -> None:
         """Count a request that was refused."""
         self.metrics.requests_refused.labels(_REASONS.get(status, "invalid")).inc()
 
-    async def check_quota(self, model: str, n_rows: int) -> None:
+    def _check_quota(self, model: str, n_rows: int) -> None:
         """Raise ``Refused`` (429) where a model has sent as many rows as it may."""
         wait_s = self.quota.wait_s(model, n_rows)
         if wait_s:
@@ -100,18 +112,25 @@ class Desk:
         key = received.key
         before = received.first - 1 if after is None else after
         async with self._lock(key):
-            through = await run_in_threadpool(self.known.through, key)
-            if before > through:  # another process may have taken it
-                through = await run_in_threadpool(self.known.through, key, fresh=True)
+            through = await run_in_threadpool(self._through, key, before)
             if before > through:
                 raise Refused(412, f"numbers from {through + 1} on are lacking", through=through)
             known = self.known.again(key, received.first, received.end, received.digest)
             if known or received.end - 1 <= through:
                 self.metrics.repeated.labels(received.stream or received.kind).inc(_rows(received))
                 return through, True
-            await self._write(received, body)
+            try:
+                await self._write(received, body)
+            except asyncio.CancelledError:
+                self.known.forget(key)  # whether it was written is looked up
+                raise
             self.known.taken(key, received.first, received.end, received.digest)
             return received.end - 1, False
+
+    def _through(self, key: Key, before: int) -> int:
+        """How far a producer has come, by other processes too where there are any, or where something is lacking."""
+        through = self.known.through(key, fresh=not self.log.alone())
+        return through if before <= through else self.known.through(key, fresh=True)
 
     async def own(self, received: Received, body: bytes, n: int) -> int:
         """Take rows that have no numbers, under numbers of the server's own; the highest of them."""
@@ -125,17 +144,24 @@ class Desk:
     async def _write(self, received: Received, body: bytes, n: int = 0) -> Received:
         if received.model not in self._models:
             await run_in_threadpool(self._meet, received.model)
-        future = self.log.append(received, body, n)
-        if future is None:
-            raise Refused(503, "more waits to be written than may", retry_after_s=1)
+        n_rows = 0 if received.stream == "reference" else _rows(received)
+        self._check_quota(received.model, n_rows)
         try:
-            written = await asyncio.wrap_future(future)
+            future = self.log.append(received, body, n)
+            if future is None:
+                raise Refused(503, "more waits to be written than may", retry_after_s=1)
+            # a request that is given up does not take its record back: it is written all the same
+            written = await asyncio.shield(asyncio.wrap_future(future))
         except OSError as error:
+            self.quota.give(received.model, n_rows)
             raise Refused(
                 503, f"it could not be written: {error.strerror or error}", retry_after_s=5
             ) from error
-        if n_rows := _rows(received):
-            self.metrics.ingested.labels(received.stream).inc(n_rows)
+        except Refused:
+            self.quota.give(received.model, n_rows)
+            raise
+        if _rows(received):
+            self.metrics.ingested.labels(received.stream).inc(_rows(received))
         return written
 
     def _meet(self, model: str) -> None:

@@ -71,6 +71,11 @@ class Known:
             raise Refused(409, f"numbers {first} to {end - 1} came before with another content")
         return known is not None
 
+    def forget(self, key: Key) -> None:
+        """Look at the logs again when it is asked next."""
+        with self._lock:
+            self._through.pop(key, None)
+
     def taken(self, key: Key, first: int, end: int, digest: str) -> None:
         """Note what is safe now."""
         with self._lock:

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 __all__ = ["Limits", "Quota", "Refused", "Room"]
 
 
+_MODELS_MAX = 100_000
+
+
 class Refused(Exception):  # noqa: N818 - an answer
     """The answer to a request that is not taken: its status, why for a person, and what goes with it."""
 
@@ -24,7 +27,8 @@ class Refused(Exception):  # noqa: N818 - an answer
 class Limits:
     """What is taken at most. A server may not say less than 8 MiB for ``body_bytes_max``.
 
-    ``body_bytes_max`` is of one body, as it comes and unpacked; ``ratio_max`` what an unpacked one may be of the packed, above
+    ``body_bytes_max`` is of one body, as it comes and unpacked, ``json_bytes_max`` of one of JSON, which takes ``json_weight``
+    times its bytes when it is parsed; ``ratio_max`` what an unpacked one may be of the packed, above
     a megabyte; ``room_bytes`` of all requests that are being taken at one moment; ``queue_bytes`` of what waits to be
     written; ``rows_per_minute`` of one model, None without a quota.
     """
@@ -33,6 +37,8 @@ class Limits:
     ratio_max: int = 200
     room_bytes: int = 256 * 2**20
     queue_bytes: int = 64 * 2**20
+    json_bytes_max: int = 16 * 2**20
+    json_weight: int = 8
     json_rows_max: int = 10_000
     rows_per_minute: int | None = None
     request_s: float = 60.0
@@ -87,4 +93,12 @@ class Quota:
             self._level[model] = (level, now)
             return (wanted - level) * 60 / self.rows_per_minute
         self._level[model] = (level - n_rows, now)
+        if len(self._level) > _MODELS_MAX:
+            self._level.pop(next(iter(self._level)))
         return 0.0
+
+    def give(self, model: str, n_rows: int) -> None:
+        """Give back what was taken for rows that were not."""
+        if self.rows_per_minute is not None and model in self._level:
+            level, at = self._level[model]
+            self._level[model] = (level + n_rows, at)

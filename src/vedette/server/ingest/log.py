@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
+import re
 import secrets
 import threading
 import time
@@ -20,8 +21,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vedette.errors import IngestError
+from vedette.lake.locks import held
 from vedette.lake.received.index import logs_folder
-from vedette.lake.received.records import Received, encode
+from vedette.lake.received.records import SALT_BYTES, Received, encode
 from vedette.lake.tables import Lake
 
 __all__ = ["Log"]
@@ -30,6 +32,10 @@ log = logging.getLogger("vedette")
 
 FILE_BYTES = 32 * 2**20
 FILE_AGE_S = 30.0
+_TURN_S = 5.0
+_IDENTITY = re.compile(r"[0-9a-f]{8}")
+_RETRY_S = 0.2
+NOT_WRITTEN = "could not be written by the server, which answered so"
 """A file that is so large or so old is ended, so that it can be deleted once all in it is in the lake."""
 
 
@@ -68,7 +74,9 @@ class Log:
         self._changed = threading.Condition()
         self._ending = False
         self._next: dict[tuple[str, str, str], int] = {}
-        self._file, self._size, self._opened_at = -1, 0, 0.0
+        self._file, self._size, self._opened_at, self._salt = -1, 0, 0.0, b""
+        self._path = self.folder
+        self._given_up: dict[tuple[str, str, str], Received] = {}
         self.syncs = self.records = 0
         self._thread = threading.Thread(target=self._run, name="vedette-log", daemon=True)
         self._thread.start()
@@ -77,6 +85,12 @@ class Log:
     def queued_bytes(self) -> int:
         """The bytes that wait to be written."""
         return self._queued
+
+    def alone(self) -> bool:
+        """True where no other living process has a log of this lake."""
+        return not any(
+            held(one / "lock") for one in self.folder.parent.iterdir() if one != self.folder and one.is_dir()
+        )
 
     @property
     def broken(self) -> bool:
@@ -89,9 +103,11 @@ class Log:
         None where too much waits already. The future raises ``OSError`` where it could not be written.
         """
         one = _Waiting(received, body, n, round(self._clock() * 1e6), Future())
+        if self.broken:
+            raise OSError("the log's thread has ended")
         with self._changed:
             if self._ending:
-                raise IngestError("the server is ending")
+                raise OSError("the server is ending")
             if self._queued and self._queued + one.size > self.queue_bytes:
                 return None
             self._queue.append(one)
@@ -111,19 +127,22 @@ class Log:
     def _run(self) -> None:
         while True:
             with self._changed:
-                while not self._queue and not self._ending:
-                    self._changed.wait(5.0)
-                    if not self._queue and self._file >= 0 and self._old():
-                        break
+                if not self._queue and not self._ending:
+                    self._changed.wait(_TURN_S)
                 together = list(self._queue)
                 self._queue.clear()
                 ending = self._ending
-            if together:
-                self._write(together)
-                with self._changed:
-                    self._queued -= sum(one.size for one in together)
-            elif not ending and self._old():
-                self._next_file()  # so that this one can be deleted
+            try:
+                if together:
+                    self._write(together)
+                elif self._old():
+                    self._next_file()  # so that this one can be deleted
+            except Exception:  # this thread is the only one that writes: it goes on, whatever befell it
+                log.exception("the log %s: a turn failed", self.folder)
+                for one in together:
+                    _fail(one.done, OSError("the log failed"))
+            with self._changed:
+                self._queued -= sum(one.size for one in together)
             if ending and not together:
                 return
 
@@ -132,58 +151,102 @@ class Log:
 
     def _write(self, together: list[_Waiting]) -> None:
         """Write and sync; what fails fails for all of them."""
-        given: dict[tuple[str, str, str], int] = {}
+        given = dict(self._next)
+        parts: list[bytes] = []
+        done: list[tuple[_Waiting, Received]] = []
         try:
             if self._file < 0 or self._size > FILE_BYTES or self._old():
                 self._next_file()
-            parts: list[bytes] = []
-            done: list[tuple[_Waiting, Received]] = []
-            for one in together:
-                received = self._numbered(one, given)
-                parts += (encode(received, len(one.body), zlib.crc32(one.body), one.received_us), one.body)
-                done.append((one, received))
+            parts += [self._encoded(word, b"", together[0].received_us) for word in self._given_up.values()]
+            for waiting in together:
+                received = self._numbered(waiting, given)
+                parts += (self._encoded(received, waiting.body, waiting.received_us), waiting.body)
+                done.append((waiting, received))
             size = sum(len(part) for part in parts)
             _write_all(self._file, parts)
             os.fdatasync(self._file)
-        except Exception as error:
-            log.exception("the log %s cannot be written", self.folder)
+        except Exception as error:  # noqa: BLE001 - told to each of those who wait
+            log.error("the log %s cannot be written: %s: %s", self.folder, type(error).__name__, error)
+            self._give_up(done)
+            self._next = given  # what was given out may be on disk: it is not given to others
+            if self._file >= 0 and not self._size:
+                self._path.unlink(missing_ok=True)  # nothing in it was answered for
             self._close_file()
-            for one in together:
-                one.done.set_exception(error)
+            time.sleep(_RETRY_S)
+            for waiting in together:
+                _fail(waiting.done, error if isinstance(error, OSError) else OSError(str(error)))
             return
         self._size += size
-        self._next |= given
+        self._next, self._given_up = given, {}
         self.syncs += 1
         self.records += len(done)
-        for one, received in done:
-            one.done.set_result(received)
+        for waiting, received in done:
+            if not waiting.done.cancelled():
+                waiting.done.set_result(received)
+
+    def _give_up(self, done: list[tuple[_Waiting, Received]]) -> None:
+        """Note that the numbers that were given to rows which could not be written stand for no rows: nobody was answered."""
+        for waiting, one in done:
+            if not waiting.n:
+                continue
+            before = self._given_up.get(one.key)
+            first = one.first if before is None else before.first
+            lost = {
+                "first": first, "last": one.end - 1, "part": "void", "reason": NOT_WRITTEN,
+                "time": waiting.received_us / 1e6,
+            }  # fmt: skip
+            about = {"version": one.about.get("version", ""), "lost": [lost]}
+            self._given_up[one.key] = replace(one, kind="word", first=first, digest="", about=about)
+
+    def _encoded(self, one: Received, body: bytes, received_us: int) -> bytes:
+        return encode(one, len(body), zlib.crc32(body), received_us, self._salt)
 
     def _numbered(self, one: _Waiting, given: dict[tuple[str, str, str], int]) -> Received:
         if not one.n:
             return one.received
         key = one.received.key
-        first = given.get(key) or self._next.get(key) or self._after(key) + 1
+        first = given.get(key) or self._after(key) + 1
         given[key] = first + one.n
         return replace(one.received, first=first, end=first + one.n)
 
     def _next_file(self) -> None:
-        self._close_file()
-        numbers = [int(path.stem) for path in self.folder.glob("*.log")]
+        """Go on in another file. One that is empty as yet is gone on with."""
+        numbers = sorted(int(path.stem) for path in self.folder.glob("*.log"))
         last = self.folder / "last"  # numbers are not used twice, whatever was deleted
-        if last.exists():
-            numbers.append(int(last.read_text() or 0))
+        if last.exists() and (text := last.read_text().strip("\0 ")):
+            numbers.append(int(text))
+        self._close_file()
         number = max(numbers, default=0) + 1
         _put(last, str(number))
         path = self.folder / f"{number:012d}.log"
-        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        _sync_folder(self.folder)
-        self._size, self._opened_at = 0, time.monotonic()
+        salt = secrets.token_bytes(SALT_BYTES)
+        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        try:
+            _write_all(file, [salt])
+            os.fsync(file)
+            _sync_folder(self.folder)
+        except OSError:
+            os.close(file)
+            path.unlink(missing_ok=True)
+            raise
+        self._file, self._salt, self._size, self._opened_at, self._path = (
+            file,
+            salt,
+            0,
+            time.monotonic(),
+            path,
+        )
 
     def _close_file(self) -> None:
         """Write no more to a file; to one that failed not either: what of it is on disk nobody can say."""
         if self._file >= 0:
             os.close(self._file)
             self._file, self._size = -1, 0
+
+
+def _fail(future: Future[Received], error: OSError) -> None:
+    if not future.done():
+        future.set_exception(error)
 
 
 def _write_all(file: int, parts: list[bytes]) -> None:
@@ -199,7 +262,10 @@ def _write_all(file: int, parts: list[bytes]) -> None:
 
 def _put(path: Path, text: str) -> None:
     temporary = path.with_suffix(".tmp")
-    temporary.write_text(text)
+    with temporary.open("w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
     temporary.replace(path)
 
 
@@ -231,6 +297,6 @@ def _claim(folder: Path) -> tuple[Path, int]:
 
 def _identity(folder: Path) -> str:
     path = folder / "identity"
-    if not path.exists():
+    if not path.exists() or not _IDENTITY.fullmatch(path.read_text()):
         _put(path, secrets.token_hex(4))
     return path.read_text()

@@ -13,7 +13,7 @@ import json
 import math
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from google.protobuf.json_format import Parse, ParseError
@@ -25,13 +25,13 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 
 from vedette.capture.metrics import column_of
 from vedette.errors import SchemaError
-from vedette.records import PROCESS, check_feature_names, check_model_name
+from vedette.records import FUTURE_S, PROCESS, check_feature_names, check_model_name
 from vedette.server.ingest.limits import Refused
 
 __all__ = ["PROTOBUF", "Otlp", "answer_of", "request_of"]
 
 PROTOBUF = "application/x-protobuf"
-_SERIES_MAX = 100_000
+_SERIES_MAX, _MODELS_MAX = 5_000, 10_000  # of one model; and models
 _DELTA = 1  # AggregationTemporality
 _NO_VALUE = 1  # DataPointFlags
 _ATTRIBUTES = ("vedette.model", "service.name")
@@ -68,16 +68,18 @@ class Otlp:
     """Makes rows of messages; remembers the last total of each series. It may be used by any thread."""
 
     def __init__(self) -> None:
-        self._last: OrderedDict[tuple[str, str], tuple[int, int, float, float]] = OrderedDict()
+        self._last: OrderedDict[str, OrderedDict[str, tuple[int, int, float, float]]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def rows(self, message: Any) -> tuple[dict[str, list[dict[str, Any]]], int, str]:
+    def rows(
+        self, message: Any, may: Callable[[str], bool], now_s: float
+    ) -> tuple[dict[str, list[dict[str, Any]]], int, str]:
         """Rows by model; how many data points were left out; why, of the first of them."""
         found: dict[str, dict[int, dict[str, float]]] = {}
         rejected, why = 0, ""
         for of_resource in message.resource_metrics:
             try:
-                model = _model(of_resource.resource)
+                model = _model(of_resource.resource, may)
             except ValueError as error:
                 rejected += sum(
                     len(getattr(one, one.WhichOneof("data") or "gauge").data_points)
@@ -88,7 +90,7 @@ class Otlp:
                 continue
             for scope in of_resource.scope_metrics:
                 for metric in scope.metrics:
-                    for point, values in self._points(model, metric):
+                    for point, values in self._points(model, metric, (now_s + FUTURE_S) * 1e9):
                         moment = found.setdefault(model, {}).setdefault(point.time_unix_nano, {})
                         for name, value in values.items():
                             try:
@@ -113,14 +115,14 @@ class Otlp:
         }
         return {model: of_model for model, of_model in rows.items() if of_model}, rejected, why
 
-    def _points(self, model: str, metric: Any) -> Iterator[tuple[Any, dict[str, float]]]:
+    def _points(self, model: str, metric: Any, latest_ns: float) -> Iterator[tuple[Any, dict[str, float]]]:
         """The data points of a metric, and what each says by the name of its series."""
         kind = metric.WhichOneof("data")
         if kind not in ("gauge", "sum", "histogram"):
             return
         data = getattr(metric, kind)
         for point in data.data_points:
-            if point.flags & _NO_VALUE:
+            if point.flags & _NO_VALUE or point.time_unix_nano > latest_ns:
                 continue
             name = column_of(_series(metric.name, point.attributes))
             if kind == "histogram":
@@ -141,12 +143,16 @@ class Otlp:
         since = point.start_time_unix_nano
         if data.aggregation_temporality != _DELTA:
             with self._lock:
-                before = self._last.pop((model, name), None)
+                own = self._last.setdefault(model, OrderedDict())
+                self._last.move_to_end(model)
+                before = own.pop(name, None)
                 if before is not None and before[1] > point.time_unix_nano:
-                    self._last[model, name] = before  # an old one, that came late
+                    own[name] = before  # an old one, that came late
                     return {}
-                self._last[model, name] = (since, point.time_unix_nano, n, total or 0.0)
-                while len(self._last) > _SERIES_MAX:
+                own[name] = (since, point.time_unix_nano, n, total or 0.0)
+                while len(own) > _SERIES_MAX:
+                    own.popitem(last=False)
+                while len(self._last) > _MODELS_MAX:
                     self._last.popitem(last=False)
             if before is None or before[0] != since:
                 if not since:
@@ -177,11 +183,12 @@ def _text(value: Any) -> str:
     )
 
 
-def _model(resource: Any) -> str:
+def _model(resource: Any, may: Callable[[str], bool]) -> str:
     """The name under which what a resource says is recorded. Raises ``ValueError``."""
     given = {one.key: _text(one.value) for one in resource.attributes}
     name = next((given[key] for key in _ATTRIBUTES if given.get(key)), None)
     if name is None:
         raise ValueError(f"a resource: must have the attribute {' or '.join(_ATTRIBUTES)}, the model's name")
-    check_model_name(name)
+    if not may(check_model_name(name)):
+        raise ValueError(f"model {name!r}: this key may not send for it")
     return check_model_name(f"{name}.{PROCESS}")

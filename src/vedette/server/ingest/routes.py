@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any
 
+from deltalake.exceptions import DeltaError
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import JSONResponse, Response
+from polars.exceptions import PolarsError
 from starlette.concurrency import run_in_threadpool
 
+from vedette.errors import VedetteError
 from vedette.lake.received.records import Received
 from vedette.output.prometheus.own import ServerMetrics
-from vedette.records import PROCESS, RUN, check_model_name
+from vedette.records import RUN, check_model_name, is_storable
 from vedette.server.application import Service
 from vedette.server.ingest.desk import Desk, json_record
 from vedette.server.ingest.documents import EVENTS, LABELS, POINTS, PREDICTIONS, TAKEN
@@ -35,6 +39,9 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _NUMBER = re.compile(r"\d{1,19}")
 _STREAM = "application/vnd.apache.arrow.stream"
 _FILE = "application/vnd.apache.arrow.file"
+log = logging.getLogger("vedette")
+
+_LATEST_US = 253_402_300_800_000_000
 _THREAD_BYTES = 65_536
 """A body so small is checked where it came; a larger one in a thread, so that others need not wait for it."""
 
@@ -80,9 +87,23 @@ async def _answered(request: Request, take: Callable[[Desk], Taken]) -> JSONResp
     desk: Desk = request.app.state.desk
     try:
         return JSONResponse(await take(desk))
-    except Refused as refused:
-        desk.refused(refused.status)
-        return JSONResponse(refused.document, refused.status, refused.headers)
+    except Refused as error:
+        refused = error
+    except (
+        OSError,
+        VedetteError,
+        PolarsError,
+        DeltaError,
+    ) as error:  # of the lake, not of the request: not now
+        log.exception("ingest: a request could not be taken")
+        refused = Refused(503, f"the lake could not be used: {type(error).__name__}", retry_after_s=5)
+    desk.refused(refused.status)
+    return JSONResponse(refused.document, refused.status, refused.headers)
+
+
+def is_run(model: str) -> bool:
+    """True for the name under which trainings are recorded."""
+    return model.endswith(f".{RUN}")
 
 
 def _model(name: str) -> str:
@@ -134,8 +155,8 @@ def ingest_router() -> APIRouter:
 
         async def take(desk: Desk) -> dict[str, Any]:
             said = _asked(request)
-            async with desk.body(request, digest=True) as (body, digest):
-                told = parse(body)
+            async with desk.body(request, digest=True, json=True) as (body, digest):
+                told = await run_in_threadpool(parse, body)
                 n = _check_counters(told, {"model": _model(model), **said})
                 whose = f"{said['producer']}@{said['journal']}"
                 await desk.counters(Received("counters", model, whose, "", 0, n + 1, digest), body)
@@ -155,7 +176,8 @@ def ingest_router() -> APIRouter:
                 raise Refused(400, "a reference is a batch: batch, after and rows must be given")
             given = _asked(request, *(("batch", "after", "rows") if batch else ("first", "end")))
             said = {"model": _model(model), "stream": stream, **given}
-            async with desk.body(request, digest=True) as (body, digest):
+            as_json = _content_type(request) == "application/json"
+            async with desk.body(request, digest=True, json=as_json) as (body, digest):
                 return await (_batch if batch else _range)(desk, said, body, digest, _content_type(request))
 
         return await _answered(request, take)
@@ -169,7 +191,8 @@ def ingest_router() -> APIRouter:
         told: dict[str, bytes] = {}
 
         async def take(desk: Desk) -> dict[str, Any]:
-            async with desk.body(request, digest=False) as (body, _):
+            as_json = _content_type(request) == "application/json"
+            async with desk.body(request, digest=False, json=as_json) as (body, _):
                 told["answer"] = await _otlp(desk, caller, body, _content_type(request))
             return {}
 
@@ -181,13 +204,8 @@ def ingest_router() -> APIRouter:
 
 async def _otlp(desk: Desk, caller: Caller, body: bytes, kind: str) -> bytes:
     message = await run_in_threadpool(request_of_otlp, body, kind)
-    rows, rejected, why = await run_in_threadpool(desk.otlp.rows, message)
+    rows, rejected, why = await run_in_threadpool(desk.otlp.rows, message, caller.may, desk.clock())
     for model, of_model in rows.items():
-        owner = model.removesuffix(f".{PROCESS}")
-        if not caller.may(owner):
-            rejected += sum(len(one["features"]) for one in of_model)
-            why = why or f"model {owner!r}: this key may not send for it"
-            continue
         for at in range(0, len(of_model), desk.limits.json_rows_max):
             part = of_model[at : at + desk.limits.json_rows_max]
             await _json(desk, model, "predictions", json.dumps({"rows": part}).encode())
@@ -201,8 +219,11 @@ def _add_json(router: APIRouter, kind: _Kind, may_send: list[Any]) -> None:
         async def take(desk: Desk) -> dict[str, Any]:
             if _content_type(request) != "application/json":
                 raise Refused(415, f"Content-Type={_content_type(request)[:80]!r}: must be application/json")
-            _model(model)
-            async with desk.body(request, digest=False) as (body, _):
+            if is_run(_model(model)):
+                raise Refused(
+                    400, f"model={model!r}: is that of trainings: send points and events of the model itself"
+                )
+            async with desk.body(request, digest=False, json=True) as (body, _):
                 if kind.rows_of is None:
                     return await _json(desk, model, kind.stream, body)
                 body = await run_in_threadpool(kind.rows_of, body)
@@ -228,23 +249,29 @@ def _check_counters(told: Any, said: Mapping[str, Any]) -> int:
         told.get(name) != value for name, value in {"format": 1, **said}.items()
     ):
         raise Refused(400, f"the document: must have format 1 and {', '.join(said)} as in the request")
-    streams = told.get("streams")
+    streams: Any = told.get("streams")
     n = 0
     try:
-        for stream in streams.values():  # type: ignore[union-attr]
-            int(stream.get("before_us", 0))
+        if not streams.keys() <= {"predictions", "labels"}:
+            raise ValueError("must be predictions and labels")
+        for stream in streams.values():
+            if not 0 <= int(stream.get("before_us", 0)) < 2**62:
+                raise ValueError("before_us: must be microseconds since 1970")
             for one in stream["counted"]:
                 if (
                     one["part"] not in ("dropped", "sampled_out", "rejected")
                     or type(one["reason"]) is not str
+                    or not is_storable(one["reason"])
                 ):
                     raise ValueError("part: must be dropped, sampled_out or rejected, with a reason")
                 if not all(
                     type(one[key]) is int and 0 <= one[key] < 2**62 for key in ("start_us", "length_us", "n")
                 ):
                     raise ValueError("start_us, length_us and n: must be whole numbers")
+                if one["start_us"] + one["length_us"] >= _LATEST_US:
+                    raise ValueError("start_us and length_us: must end before the year 10000")
                 n += one["n"]
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
         raise Refused(400, f"streams: must have counted, a list, by stream: {error}") from None
     return n
 
@@ -254,13 +281,12 @@ async def _range(desk: Desk, said: Mapping[str, Any], body: bytes, digest: str, 
     if not 1 <= first < end:
         raise Refused(400, f"first={first}, end={end}: must be from 1 on, and end behind first")
     if kind == _STREAM:
-        about = await run_in_threadpool(desk.validators.check, body, said, batch=False)
+        about = await desk.check(body, said, batch=False)
         of = "rows"
     elif kind == "application/json":
-        about, of = _word(body, said), "word"
+        about, of = await run_in_threadpool(_word, body, said), "word"
     else:
         raise Refused(415, f"Content-Type={kind[:80]!r}: must be {_STREAM} or application/json")
-    await desk.check_quota(said["model"], int(about.get("n_rows", 0)))
     whose = f"{said['producer']}@{said['journal']}"
     received = Received(of, said["model"], whose, said["stream"], first, end, digest, about)
     through, duplicate = await desk.range(received, body if of == "rows" else b"")
@@ -269,13 +295,15 @@ async def _range(desk: Desk, said: Mapping[str, Any], body: bytes, digest: str, 
 
 async def _batch(desk: Desk, said: Mapping[str, Any], body: bytes, digest: str, kind: str) -> dict[str, Any]:
     number, after, n_rows = said["batch"], said["after"], said["rows"]
+    if n_rows >= 2**32:
+        raise Refused(400, f"rows={n_rows}: must be below {2**32:,}")
     if not after < number < 2**31:
         raise Refused(
             400, f"batch={number}, after={after}: must be numbers from 1 on, and the batch behind the other"
         )
     if kind == _FILE:
         of = "batch"
-        about = await run_in_threadpool(desk.validators.check, body, {**said, "rows": n_rows}, batch=True)
+        about = await desk.check(body, said, batch=True)
     elif kind == "application/json":
         of = "lost_batch"
         about = {
@@ -284,7 +312,6 @@ async def _batch(desk: Desk, said: Mapping[str, Any], body: bytes, digest: str, 
         }
     else:
         raise Refused(415, f"Content-Type={kind[:80]!r}: must be {_FILE} or application/json")
-    await desk.check_quota(said["model"], n_rows if said["stream"] != "reference" else 0)
     whose = f"{said['producer']}@{said['journal']}"
     about = {**about, "after": after}
     received = Received(of, said["model"], whose, said["stream"], number, number + 1, digest, about)
@@ -312,7 +339,6 @@ async def _json(desk: Desk, model: str, stream: str, body: bytes) -> dict[str, A
         found = await run_in_threadpool(request_of, stream, body, now_s, rows_max, desk.names)
     else:
         found = request_of(stream, body, now_s, rows_max, desk.names)
-    await desk.check_quota(model, found.n_rows)
     if found.producer is None:
         received = json_record(model, desk.log.producer, stream, 0, found.n_rows, body, found.about)
         through = await desk.own(received, body, found.n_rows)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import unicodedata
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
@@ -26,6 +27,7 @@ _BESIDE = frozenset(("rows", "version", "producer", "first", "window", "task", "
 _INTEGERS = range(-(2**63), 2**64)
 _EXACT = 2**53
 _INF = math.inf
+_CELLS_MAX = 4_000_000
 
 
 def parse(body: bytes) -> Any:
@@ -64,12 +66,12 @@ def _short(value: object) -> str:
 class JsonRequest:
     """Rows of one request, checked; ``about`` is what goes with them into the log."""
 
-    def __init__(
-        self, stream: str, document: Any, now_s: float, rows_max: int, names: dict[tuple[str, ...], None]
-    ) -> None:
+    def __init__(self, stream: str, document: Any, now_s: float, rows_max: int, names: set[int]) -> None:
         if type(document) is not dict:
             raise Refused(400, f"{type(document).__name__}: must be an object: a row, or rows: [...]")
         self.stream, self._now_s, self._names = stream, now_s, names
+        self._seen: set[int] = set()
+        self._distinct: set[str] = set()
         self.about = self._about(document)
         self.producer: str | None = document.get("producer")
         self.first: int | None = document.get("first")
@@ -117,8 +119,9 @@ class JsonRequest:
                 raise Refused(400, f"{where}features: must be an object of values by name")
             features = {}
         names = tuple(features)
-        if names not in self._names:
-            self._check_names(names, where)
+        if (known := hash(names)) not in self._seen:
+            self._seen.add(known)
+            self._check_names(names, known, where)
         for name, value in features.items():
             kind = type(value)
             if kind is float:
@@ -155,19 +158,31 @@ class JsonRequest:
         self._value(row["label"], f"{where}label", vectors=False)
         self._id_and_time(row, where)
 
-    def _check_names(self, names: tuple[str, ...], where: str) -> None:
+    def _check_names(self, names: tuple[str, ...], known: int, where: str) -> None:
+        """Names that a row of this request is the first to have; ``known`` is their hash."""
+        self._distinct.update(names)
+        if len(self._distinct) > FIELDS_MAX or len(self._distinct) * self.n_rows > _CELLS_MAX:
+            raise Refused(
+                413, f"{len(self._distinct):,} features in {self.n_rows:,} rows: must be at most {FIELDS_MAX:,}, and "
+                f"{_CELLS_MAX:,} values in all",
+            )  # fmt: skip
+        if known in self._names:
+            return
         if len(names) > FIELDS_MAX:
             raise Refused(400, f"{where}features: {len(names):,} of them: must be at most {FIELDS_MAX:,}")
         try:
             check_feature_names(names)
         except SchemaError as error:
             raise Refused(400, f"{where}features: {error}") from None
-        if len(self._names) < 10_000:
-            self._names[names] = None
+        if len(self._names) < 100_000:
+            self._names.add(known)
 
     def _classes(self, probability: dict[str, Any], where: str) -> None:
         if not 0 < len(probability) <= FIELDS_MAX:
             raise Refused(400, f"{where}probability: must have a number for each class, by its name")
+        folded = {unicodedata.normalize("NFC", name).casefold() for name in probability}
+        if len(folded) < len(probability):
+            raise Refused(400, f"{where}probability: two classes differ only by case or normalisation")
         for name, value in probability.items():
             if not class_name(name) or not is_storable(name) or len(name) > 256:
                 raise Refused(400, f"{where}probability.{_short(name)}: is no name of a class")
@@ -249,8 +264,6 @@ def _settings(document: Mapping[str, Any]) -> dict[str, Any]:
     return found.document()
 
 
-def request_of(
-    stream: str, body: bytes, now_s: float, rows_max: int, names: dict[tuple[str, ...], None]
-) -> JsonRequest:
+def request_of(stream: str, body: bytes, now_s: float, rows_max: int, names: set[int]) -> JsonRequest:
     """The rows of a body, checked. Raises ``Refused``."""
     return JsonRequest(stream, parse(body), now_s, rows_max, names)

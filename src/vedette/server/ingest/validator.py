@@ -61,14 +61,35 @@ class Validators:
     """A pool of checking processes. ``check`` may be called by any thread."""
 
     def __init__(self, n: int = 1, timeout_s: float = 20.0) -> None:
-        self.timeout_s = timeout_s
+        self.n, self.timeout_s = n, timeout_s
         self.died = 0
         self._free: queue.Queue[subprocess.Popen[bytes] | None] = queue.Queue()
         for _ in range(n):
             self._free.put(None)  # started when it is needed
 
     def check(self, body: bytes, said: Mapping[str, Any], *, batch: bool) -> dict[str, Any]:
-        """What is to be known of a body. Raises ``Refused``: 400 for what is malformed, or killed whoever looked at it."""
+        """What is to be known of a body. Raises ``Refused``: 400 for what is malformed, or killed two that looked at it."""
+        for last in (False, True):
+            try:
+                answer = self._checked(body, {**said, "_batch": batch})
+                break
+            except (OSError, EOFError, TimeoutError) as error:
+                self.died += 1
+                log.error(
+                    "a request of %s could not be checked: %s: %s",
+                    said.get("model"),
+                    type(error).__name__,
+                    error,
+                )
+                if last:
+                    raise Refused(
+                        400, "the body: whoever checks it has died of it, or took too long"
+                    ) from None
+        if "error" in answer:
+            raise Refused(400, str(answer["error"]))
+        return answer
+
+    def _checked(self, body: bytes, said: Mapping[str, Any]) -> dict[str, Any]:
         try:
             process = self._free.get(timeout=self.timeout_s)
         except queue.Empty:
@@ -79,26 +100,21 @@ class Validators:
                 _end(process)
                 process = None
             process = process or self._started()
-            answer = self._ask(process, body, {**said, "_batch": batch})
+            answer = self._ask(process, body, said)
             kept = process
-        except (OSError, EOFError, TimeoutError) as error:
-            self.died += 1
-            log.error(
-                "a request of %s could not be checked: %s: %s", said.get("model"), type(error).__name__, error
-            )
-            if process is not None:
-                _end(process)
-            raise Refused(400, "the body: whoever checks it has died of it, or took too long") from None
+            return answer
         finally:
+            if kept is None and process is not None:
+                _end(process)
             self._free.put(kept)
-        if "error" in answer:
-            raise Refused(400, str(answer["error"]))
-        return answer
 
     def warm(self) -> None:
         """Start a process ahead, so that the first request need not wait for it."""
-        if self._free.get() is None:
-            self._free.put(self._started())
+        process = self._free.get()
+        try:
+            process = process or self._started()
+        finally:
+            self._free.put(process)
 
     def _started(self) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
@@ -111,9 +127,8 @@ class Validators:
         until = time.monotonic() + self.timeout_s
         head = json.dumps(said).encode()
         stdin, stdout = cast("IO[bytes]", process.stdin), cast("IO[bytes]", process.stdout)
-        stdin.write(_SIZES.pack(len(head), len(body)) + head)
-        stdin.write(body)
-        stdin.flush()
+        for part in (_SIZES.pack(len(head), len(body)) + head, body):
+            _write(stdin, part, until)
         size, _ = _SIZES.unpack(_exactly(stdout, _SIZES.size, until))
         return cast("dict[str, Any]", json.loads(_exactly(stdout, size, until)))
 
@@ -137,6 +152,17 @@ def _end(process: subprocess.Popen[bytes]) -> None:
                 pipe.close()
             except BrokenPipeError:
                 pass  # of what it had not taken yet nothing is needed
+
+
+def _write(sink: IO[bytes], data: bytes, until: float) -> None:
+    """Write all of it, no longer than until then: who reads may have stopped."""
+    os.set_blocking(sink.fileno(), False)
+    left = memoryview(data)
+    while left:
+        _, ready, _ = select.select([], [sink], [], max(0.0, until - time.monotonic()))
+        if not ready:
+            raise TimeoutError("the body was not taken in time")
+        left = left[os.write(sink.fileno(), left[: 1 << 20]) :]
 
 
 def _exactly(source: IO[bytes], n: int, until: float) -> bytes:
