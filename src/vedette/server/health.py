@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
 from vedette.engine.requests import follower_lock
@@ -41,9 +41,12 @@ def router(lake: Lake, database: Database) -> APIRouter:
         return {"status": "ok"}
 
     @routes.get("/ready", dependencies=[needs("nobody")])
-    def ready() -> Response:
-        """200 where the database and the lake answer and an ingester is alive, else 503 and which does not."""
+    def ready(request: Request) -> Response:
+        """200 where the database and the lake answer, an ingester is alive and rows can be taken, else 503 and which not."""
         found = readiness(lake, database)
+        desk = getattr(request.app.state, "desk", None)
+        if desk is not None:
+            found["log"] = not desk.log.broken
         return JSONResponse({"ready": all(found.values()), **found}, 200 if all(found.values()) else 503)
 
     return routes
