@@ -6,6 +6,7 @@ import hmac
 import logging
 import os
 import pickle
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import vedette
-from vedette.errors import ConfigError, DataError, PrivacyError
+from vedette.errors import ConfigError, DataError, MissingExtraError, PrivacyError
 from vedette.privacy import Keys, decrypt, encrypt, hashed
 
 OLD, NEW = hashlib.sha256(b"old").digest(), hashlib.sha256(b"new").digest()
@@ -177,6 +178,18 @@ def test_what_cannot_be_is_an_error_when_the_monitor_is_made(
     with pytest.raises((ValueError, PrivacyError), match=error) as raised:
         vedette.Monitor("delays", lake=tmp_path, private=private, segments=["region"])
     assert OLD.hex()[:12] not in str(raised.value)
+
+
+def test_without_the_extra_a_column_to_encrypt_is_an_error_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No row is recorded, clear or not, where nothing can encrypt; hashing and dropping need no extra."""
+    monkeypatch.setitem(sys.modules, "cryptography.hazmat.primitives.ciphers.aead", None)
+    with pytest.raises(MissingExtraError, match="privacy"):
+        made(tmp_path)
+    vedette.Monitor(
+        "delays", lake=tmp_path, private={"id": "hash", "a": "drop", "key_env": "TEST_KEY"}
+    ).close()
 
 
 def test_the_file_says_it_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
