@@ -14,7 +14,7 @@ import vedette
 
 SOURCE = Path(vedette.__file__).parent
 ROOMS = ["capture", "lake", "statistics", "strategy", "output", "engine", "server", "cli"]
-LEAVES = {"errors", "records", "config"}
+LEAVES = {"errors", "records", "config", "privacy"}
 FACE = {"__init__", "__main__", "monitor", "testing", "demo"}
 
 

@@ -15,6 +15,7 @@
     ├── AlertError           there is no such alert, or it is closed
     ├── ChannelError         a channel did not take a notice
     ├── ExchangeError        another system did not take or give its runs
+    ├── PrivacyError         a key cannot be had, or a value does not decrypt
     ├── DatabaseError        the server's database cannot be opened, or is that of a newer vedette
     ├── AccessError          what was asked of users, roles or keys cannot be
     │   └── UnknownNameError there is no such user or key
@@ -40,6 +41,7 @@ __all__ = [
     "LakeError",
     "LockedError",
     "MissingExtraError",
+    "PrivacyError",
     "SchemaError",
     "VedetteError",
 ]
@@ -83,6 +85,10 @@ class DatabaseError(VedetteError):
 
 class DataError(VedetteError):
     """A file or a frame cannot be read as what it should be."""
+
+
+class PrivacyError(VedetteError):
+    """A key cannot be had, or a value does not decrypt; the message never holds a key or a value."""
 
 
 class LakeError(VedetteError):

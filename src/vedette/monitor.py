@@ -10,12 +10,14 @@ import os
 import time as time_module
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from vedette import config
 from vedette.capture.footprint import footprint
+from vedette.capture.private import Private
 from vedette.capture.probe import Probe, rows_to_probe
 from vedette.capture.recorder import Recorder
 from vedette.capture.resources import EVERY_S, Resources, check_every
@@ -114,13 +116,17 @@ class Monitor:
     resources:
         How often what the process takes is read once a model is watched: after so many seconds, ``True`` for 10, ``False`` for
         never; see :meth:`resources`.
+    private:
+        Columns that must not leave the process in the clear, such as ``{"email": "hash", "notes": "encrypt", "phone": "drop",
+        "key_env": "PRIVATE_KEY"}``; ``id`` may be hashed (``docs/privacy.md``). Default what ``vedette.toml`` says.
     clock:
         Seconds since 1970 as a callable; for tests and replays.
 
     Raises
     ------
-    ValueError, ConfigError, LakeError
-        Where an argument is impossible, ``vedette.toml`` is wrong, or the lake or the journal cannot be a folder.
+    ValueError, ConfigError, LakeError, PrivacyError
+        Where an argument is impossible, ``vedette.toml`` is wrong, the lake or the journal cannot be a folder, or a key
+        of private columns cannot be had.
 
     Examples
     --------
@@ -171,6 +177,7 @@ class Monitor:
         sync_s: float | None = None,
         sampler: Any = None,
         resources: bool | float = True,
+        private: Mapping[str, Any] | None = None,
         clock: Callable[[], float] = time_module.time,
     ) -> None:
         self.model = check_model_name(model)
@@ -210,6 +217,7 @@ class Monitor:
             base,
         )
         _check_task(self.settings)
+        self._private = _private(model, private, self.settings, written)
         sampler = written.models.get(model, {}).get("sampler") if sampler is None else sampler
         chosen = None if sampler is None else sampler_of(sampler)
         recording = {
@@ -244,6 +252,8 @@ class Monitor:
         self._recorder = self._records_with()(
             folder, model, version, self.settings, clock=clock, segment_bytes=self._segment_bytes, **recording
         )
+        if self._private is not None:
+            self._recorder.protect(self._private)
         if chosen is not None:
             self._recorder.sample(chosen)
         self.log = self._recorder.log
@@ -268,8 +278,10 @@ class Monitor:
         from vedette.lake.classes import check_classes
         from vedette.lake.frames import OF_TRAINING, fields_of, prediction_rows, training_rows
 
+        self._check_renamed(columns)
+
         def read(table: Any) -> Rows:
-            return prediction_rows(
+            found = prediction_rows(
                 table,
                 now_s=self._clock(),
                 future_s=FUTURE_S,
@@ -277,6 +289,7 @@ class Monitor:
                 classes=self.settings.classes,
                 task=self.settings.task,
             )
+            return replace(found, frame=self._protected(found.frame))
 
         rows = read(data)
         if self.settings.task not in ("regression", *STRUCTURED):
@@ -313,6 +326,8 @@ class Monitor:
 
         from vedette.lake.frames import drawn_rows, prediction_rows
 
+        self._check_renamed(columns)
+
         rows = prediction_rows(
             data,
             now_s=self._clock(),
@@ -326,6 +341,7 @@ class Monitor:
             self._reject("predictions", reason, times)
         if self._recorder.drawn is not None:
             frame = drawn_rows(frame, self._recorder.drawn.many)
+        frame = self._protected(frame)
         if frame.is_empty():
             return 0
         if "label" in frame.columns:
@@ -348,6 +364,8 @@ class Monitor:
         """Record the truth of many predictions: columns ``id``, ``label`` and, where it is not now, ``time``."""
         from vedette.lake.frames import label_rows
 
+        self._check_renamed(columns)
+
         rows = label_rows(
             data,
             now_s=self._clock(),
@@ -358,7 +376,7 @@ class Monitor:
         )
         for reason, times in rows.lost.items():
             self._reject("labels", reason, times)
-        return self._write("labels", rows.frame) if rows.frame.height else 0
+        return self._write("labels", self._protected(rows.frame)) if rows.frame.height else 0
 
     def watch(
         self,
@@ -389,6 +407,8 @@ class Monitor:
         1
         """
         from vedette.capture.frameworks import Calls, watch
+
+        self._check_renamed({} if id is None else {"id": id})
 
         if thing is None:
             return lambda one: self.watch(one, features=features, output=output, id=id)
@@ -645,6 +665,24 @@ class Monitor:
         """What a reading of the process has besides."""
         own = {"model_bytes": float(self._model_bytes)} if self._model_bytes else {}
         return {**self._recorder.load.reading(), **own}
+
+    def _protected(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """A frame as it may be recorded."""
+        if self._private is None:
+            return frame
+        from vedette.lake.private import private_rows
+
+        return private_rows(frame, self._private)
+
+    def _check_renamed(self, columns: Mapping[str, str] | None) -> None:
+        """Raise ``ValueError`` where a private column would be recorded under another name that is not private."""
+        for name, own in (columns or {}).items():
+            if self._private is None or not isinstance(own, str) or self._private.treatment(own) is None:
+                continue
+            if own != name and self._private.treatment(name) is None:
+                raise ValueError(
+                    f"{name}={own!r}: is private, and {name!r} is not: make {name!r} private too"
+                )
 
     @property
     def recorder(self) -> Recorder:
@@ -1029,6 +1067,16 @@ class _RunStore:
         from vedette.engine.runs import RunStore
 
         return RunStore(self._monitor._lake(), self._monitor.model).metrics(run)
+
+
+def _private(
+    model: str, given: Mapping[str, Any] | None, settings: Settings, written: config.Config
+) -> Private | None:
+    """What is done to the private columns of a model, None where it has none."""
+    table = written.models.get(model, {}).get("private", {}) if given is None else given
+    folder = written.path.parent if given is None and written.path is not None else None
+    said = config.private_of(table, settings, folder)
+    return Private(model, said.columns, said.keys()) if said.columns else None
 
 
 def _writable(folder: Path, said: str, mode: int) -> None:

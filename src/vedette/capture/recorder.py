@@ -44,6 +44,7 @@ from vedette.records import (
 )
 
 if TYPE_CHECKING:
+    from vedette.capture.private import Private
     from vedette.capture.sampling import Sampler
 
 __all__ = ["Recorder"]
@@ -137,6 +138,7 @@ class Recorder:
             self._way_in = CoreLog(None if clock is time.time else clock, way)
         self.log = self._whole = self._log_structured if settings.task in STRUCTURED else self._way_in.log
         self.drawn: Drawn | None = None
+        self._private: Private | None = None
         self.stages, self.load = Stages(), Load()  # of the calls that are watched
         keep(self._writer)
         register(self)
@@ -162,6 +164,40 @@ class Recorder:
         producer = self._writer.producer
         return None if producer is None else producer.path.name
 
+    def protect(self, private: Private) -> None:
+        """Drop, hash or encrypt private columns from now on; called before :meth:`sample`, which sees rows as they are."""
+        self._private, into = private, self._whole
+
+        def log(
+            features: Any,
+            prediction: Any = None,
+            *,
+            probability: Any = None,
+            id: Any = None,  # noqa: A002 - the public name
+            latency_s: Any = None,
+            time: Any = None,
+            error: Any = None,
+            inclusion: Any = None,
+        ) -> None:
+            try:
+                features, id = private.features(snapshot(features)), private.id(id)  # noqa: A001
+            except Exception as problem:  # noqa: BLE001 - as in _general: nothing of the row is kept
+                miss("predictions", time, problem)
+                return
+            into(
+                features,
+                prediction,
+                probability=probability,
+                id=id,
+                latency_s=latency_s,
+                time=time,
+                error=error,
+                inclusion=inclusion,
+            )
+
+        miss = _weakly(self._miss)
+        self.log = self._whole = log
+
     def sample(self, sampler: Sampler) -> None:
         """Keep the rows that a sampler wants kept, from now on: ``log`` is another function afterwards.
 
@@ -185,7 +221,7 @@ class Recorder:
         """Record the truth about the prediction with this id; ``time`` is when it became known."""
         try:
             now = float(self._clock())
-            key = _identifier(id)
+            key = _identifier(id if self._private is None else self._private.id(id))
             if key is None:
                 raise Rejected("id missing")
             if label is None or (isinstance(label, float) and label != label):

@@ -57,6 +57,7 @@ from vedette.config.channels import (
     is_variable_name,
     is_web_url,
 )
+from vedette.config.private import PRIVATE_KEYS, PrivateSettings, private_of
 from vedette.config.server import SERVER_KEYS, ServerSettings, journal_folder, server_of, server_url
 from vedette.config.serving import SERVING_KEYS, ServingSettings, serving_of
 from vedette.config.values import duration_s, refuse_unknown
@@ -78,6 +79,7 @@ __all__ = [
     "DEFAULT_LAKE",
     "JUDGING",
     "MODEL_KEYS",
+    "PRIVATE_KEYS",
     "RECORDING_KEYS",
     "RULE_KEYS",
     "SERVER_KEYS",
@@ -85,6 +87,7 @@ __all__ = [
     "TOP_KEYS",
     "ChannelSettings",
     "Config",
+    "PrivateSettings",
     "ServerSettings",
     "ServingSettings",
     "duration_s",
@@ -92,6 +95,7 @@ __all__ = [
     "is_web_url",
     "journal_folder",
     "lake_folder",
+    "private_of",
     "read",
     "server_url",
     "settings",
@@ -123,6 +127,7 @@ MODEL_KEYS = {
     "events": "times of known events, such as deployments, after which figures may have another level",
     "tolerance": "changes that do not matter, by column or watch, in the data's own unit",
     "rules": "plain rules by name: a line of text, or a table with the keys of a rule",
+    "private": "columns that are dropped, hashed or encrypted before they leave the process, and where the keys are",
 }
 RECORDING_KEYS = {
     "sync_s": "seconds after which what was recorded is put on disk, for a power loss; 0 leaves that to the system",
@@ -192,7 +197,7 @@ def read(path: Path | None = None) -> Config:
             if not isinstance(table, dict):
                 raise ConfigError(f"models.{name}={table!r}: must be a table")
             refuse_unknown(table, MODEL_KEYS, f"{path}: [models.{name}]")
-            settings(table)
+            private_of(table.get("private", {}), settings(table), path.parent)
             _check_sampler(table.get("sampler", 1.0))
             _check_rules(table.get("rules", {}))
             _check_tolerance(table.get("tolerance", {}))
@@ -330,7 +335,7 @@ def settings(values: Mapping[str, Any], base: Settings | None = None) -> Setting
     said = [
         "window_s" if name == "window" else name
         for name in MODEL_KEYS
-        if name not in JUDGING and values.get(name) is not None
+        if name not in (*JUDGING, "private") and values.get(name) is not None
     ]
     return replace(result, given=tuple(sorted({*result.given, *said})))
 

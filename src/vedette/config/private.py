@@ -1,0 +1,73 @@
+"""The table ``[models.NAME.private]``: which columns are dropped, hashed or encrypted, and where the keys are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from vedette.config.channels import is_variable_name
+from vedette.privacy import Keys, folded
+from vedette.records import RESERVED, Settings, is_storable
+
+__all__ = ["PRIVATE_KEYS", "PrivateSettings", "private_of"]
+
+PRIVATE_KEYS = {
+    "key_env": "the environment variable that holds the keys",
+    "key_file": "the file that holds the keys, relative to vedette.toml",
+}
+TREATMENTS = ("drop", "hash", "encrypt")
+
+
+@dataclass(frozen=True, slots=True)
+class PrivateSettings:
+    """What is done to each private column, and where the keys are."""
+
+    columns: Mapping[str, str] = field(default_factory=dict)
+    key_env: str | None = None
+    key_file: Path | None = None
+
+    def keys(self) -> Keys | None:
+        """The keys, read now; None where every column is dropped. Raises ``PrivacyError`` where they cannot be had."""
+        if set(self.columns.values()) <= {"drop"}:
+            return None
+        if self.key_env is not None:
+            return Keys.from_environment(self.key_env)
+        assert self.key_file is not None
+        return Keys.from_file(self.key_file)
+
+
+def private_of(table: Any, settings: Settings, folder: Path | None = None) -> PrivateSettings:
+    """The settings of a table, or ``ValueError``; no value of it is said in one, since it may be a key in the wrong place."""
+    if not isinstance(table, Mapping):
+        raise ValueError("private: must be a table, such as email = 'hash'")
+    columns: dict[str, str] = {}
+    seen: dict[str, str] = {}
+    for name, treatment in table.items():
+        if not isinstance(name, str) or not name or not is_storable(name):
+            raise ValueError("private: the names of columns must be texts without NUL")
+        if name in PRIVATE_KEYS:
+            continue
+        if not isinstance(treatment, str) or treatment not in TREATMENTS:
+            raise ValueError(f"private.{name}: must be one of {', '.join(TREATMENTS)}")
+        if folded(name) == "id" and (name != "id" or treatment != "hash"):
+            raise ValueError("private.id: must be 'hash': labels find their prediction by it")
+        if name != "id" and (folded(name) in RESERVED or folded(name).startswith("probability_")):
+            raise ValueError(f"private.{name}: is no feature: must be a feature, or id")
+        if folded(name) in seen:
+            raise ValueError(f"private: {seen[folded(name)]!r} and {name!r} are the same column")
+        if treatment != "hash" and folded(name) in {folded(one) for one in settings.segments}:
+            raise ValueError(f"private.{name}: is a segment: must be hashed, or no segment")
+        seen[folded(name)], columns[name] = name, treatment
+    env, file = table.get("key_env"), table.get("key_file")
+    if env is not None and (not isinstance(env, str) or not is_variable_name(env)):
+        raise ValueError("private.key_env: must be the name of an environment variable, not a key")
+    if file is not None and not isinstance(file, str | Path):
+        raise ValueError("private.key_file: must be the path of a file")
+    if env is not None and file is not None:
+        raise ValueError("private: key_env and key_file are both given: one of them holds the keys")
+    if env is None and file is None and not set(columns.values()) <= {"drop"}:
+        raise ValueError("private: hashing and encrypting need a key: give key_env or key_file")
+    path = None if file is None else Path(folder or ".") / Path(file).expanduser()
+    return PrivateSettings(columns, env, path)
