@@ -718,3 +718,31 @@ def test_a_key_of_one_model_does_not_touch_another_s_totals(server: RunningServe
     assert otlp.rows(message("net", 10**9, 10**9 * second), lambda _: True, 100.0)[0] == {}  # in the future
     rows, _, _ = otlp.rows(message("net", 30, 20 * second), lambda _: True, 100.0)
     assert rows["net.process"][0]["features"] == {"n_per_s": 2.0}
+
+
+def test_classes_are_integers_and_values_are_floats(server: RunningServer) -> None:
+    """Whole predictions and labels are classes, as Python's own are; one among them that is not makes all of them values."""
+
+    def row(model: str, prediction: float, **more: Any) -> None:
+        url = f"{server.url}/v1/models/{model}/predictions"
+        assert (
+            httpx.post(url, json={"features": {"a": 1}, "prediction": prediction, **more}).status_code == 200
+        )
+
+    for value in (1, 0):
+        row("classes", value)
+    for value in (3, 2.5):
+        row("values", value)
+    cycle.once(server.lake)
+    row("classes", 1.0)
+    row("values", 4)
+    cycle.once(server.lake)
+    found = {}
+    for model in ("classes", "values"):
+        frame = server.lake.model(model)["predictions"].scan().sort("_sequence").collect()
+        found[model] = (frame["prediction"].dtype, frame["prediction"].to_list(), frame["a"].dtype)
+        assert [name for name in frame.columns if "__" in name] == []
+    assert found == {
+        "classes": (pl.Int64, [1, 0, 1], pl.Float64),
+        "values": (pl.Float64, [3.0, 2.5, 4.0], pl.Float64),
+    }

@@ -26,6 +26,7 @@ __all__ = ["JsonRows", "lost_of", "of_arrow", "of_json", "of_nothing", "settings
 
 Columns = dict[Field, tuple[NDArray[Any], NDArray[np.bool_]]]
 _FLOAT_EXACT = 2**53
+_CLASSES = (Role.PREDICTION, Role.LABEL)
 _NUMPY: dict[Physical, Any] = {
     Physical.FLOAT64: np.float64, Physical.INT64: np.int64, Physical.UINT64: np.uint64, Physical.BOOL: np.bool_,
 }  # fmt: skip
@@ -131,12 +132,13 @@ def _values(column: pl.Series, field: Field) -> tuple[NDArray[Any], NDArray[np.b
 class JsonRows:
     """Rows that came as JSON, gathered from many requests of one producer into the columns of one chunk.
 
-    A number of JSON has no type. It is a float64, but for whole numbers where the lake's column holds integers
-    (``integers``), or where no float64 equals it.
+    A number of JSON has no type. It is a float64, but for whole numbers where the lake's column holds integers, or where no
+    float64 equals it. Predictions and labels, which are classes more often than values, are integers where all that were
+    gathered are whole and the lake has no column yet. ``kinds`` are the lake's columns of numbers: True for integers.
     """
 
-    def __init__(self, stream: str, integers: frozenset[str]) -> None:
-        self.stream, self.integers = stream, integers
+    def __init__(self, stream: str, kinds: Mapping[str, bool]) -> None:
+        self.stream, self._kinds = stream, kinds
         self.sequence: list[int] = []
         self.times: list[float] = []
         self.received: list[float] = []
@@ -202,14 +204,11 @@ class JsonRows:
     def _number(self, role: Role, name: str, value: float) -> tuple[Field, Any]:
         whole = type(value) is int or value.is_integer()
         base = name or role.value
-        if (
-            whole
-            and (base in self.integers or not -_FLOAT_EXACT <= value <= _FLOAT_EXACT)
-            and type(value) is int
-        ):
+        integers = self._kinds.get(base, role in _CLASSES)
+        if whole and (integers or not -_FLOAT_EXACT <= value <= _FLOAT_EXACT) and type(value) is int:
             physical = Physical.INT64 if -(2**63) <= value < 2**63 else Physical.UINT64
             return Field(role, name, physical), value
-        if whole and base in self.integers and abs(value) <= _FLOAT_EXACT:
+        if whole and integers and abs(value) <= _FLOAT_EXACT:
             return Field(role, name, Physical.INT64), int(value)
         return Field(role, name, Physical.FLOAT64), float(value)
 
@@ -217,6 +216,11 @@ class JsonRows:
         """The columns, and in how many rows each feature was not given at all."""
         n = len(self.sequence)
         columns: Columns = {}
+        for role in _CLASSES:
+            whole, real = Field(role, "", Physical.INT64), Field(role, "", Physical.FLOAT64)
+            if role.value not in self._kinds and whole in self._cells and real in self._cells:
+                for mine, more in zip(self._cells[real], self._cells.pop(whole), strict=True):
+                    mine += more  # values: the whole ones among them are values too
         for field, (indexes, values) in self._cells.items():
             present = np.zeros(n, dtype=bool)
             present[indexes] = True
@@ -243,14 +247,14 @@ def _no_other(_value: Any) -> None:
 
 
 def of_json(
-    entries: Sequence[Entry], after: int, integers: frozenset[str], more: Sequence[Lost] = ()
+    entries: Sequence[Entry], after: int, kinds: Mapping[str, bool], more: Sequence[Lost] = ()
 ) -> Chunk:
     """The rows of requests that follow one another, alike in version and settings, beyond ``after``.
 
     Raises ``JournalError`` where one cannot be read any more.
     """
     about = entries[0].received.about
-    gathered = JsonRows(entries[0].received.stream, integers)
+    gathered = JsonRows(entries[0].received.stream, kinds)
     for entry in entries:
         try:
             document = json.loads(entry.body())

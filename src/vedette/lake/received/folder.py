@@ -80,7 +80,7 @@ class ReceivedFolder:
     def _chunk(self, entries: Sequence[Entry], after: int) -> Chunk:
         lacking, kind = _lacking(entries[0], after), entries[0].received.kind
         if kind == "json":
-            return of_json(entries, after, self._integers(entries[0].received.stream), lacking)
+            return of_json(entries, after, self._kinds(entries[0].received.stream), lacking)
         return (of_nothing if kind == "word" else of_arrow)(entries[0], after, lacking)
 
     def _one_by_one(self, entries: Sequence[Entry], after: int) -> Iterator[Chunk]:
@@ -124,10 +124,10 @@ class ReceivedFolder:
             entries = [one for one in self.index.of(key) if one.received.first < last]
         return entries
 
-    def _integers(self, stream: str) -> frozenset[str]:
-        """The lake's columns of integers."""
+    def _kinds(self, stream: str) -> dict[str, bool]:
+        """The lake's columns of numbers: True for integers."""
         schema = self._tables[stream].columns()
-        return frozenset(name for name, kind in schema.items() if kind.is_integer())
+        return {name: kind.is_integer() for name, kind in schema.items() if kind.is_numeric()}
 
     def _unreadable(self, entry: Entry, after: int, error: Exception) -> Chunk:
         """Rows whose bytes are damaged are torn: they were promised to whoever sent them, which is said aloud."""
