@@ -33,6 +33,7 @@ __all__ = [
     "chart",
     "columns_of",
     "extent",
+    "of_the_model",
     "of_watch",
     "shown_first",
 ]
@@ -101,6 +102,12 @@ def of_watch(watch: str) -> tuple[str, str | None] | None:
         return "latency_p50_s", None
     found = DRAWN.get(kind)
     return None if found is None else (found, None if found.startswith("latency") else column)
+
+
+def of_the_model(found: pl.DataFrame) -> pl.DataFrame:
+    """Figures of one metric that are of no feature; those of its feature where it has one alone, as latency has."""
+    plain = found.filter(pl.col("feature").is_null() | (pl.col("metric") == "rows"))
+    return found if plain.is_empty() and found["feature"].n_unique() == 1 else plain
 
 
 def shown_first(health: Health, most: int) -> list[tuple[str, str | None]]:
@@ -173,11 +180,7 @@ def _lines(lake: Lake, model: str, asked: Asked) -> dict[str, pl.DataFrame]:
             lake, model, asked.metric, feature=asked.feature, by=by, version=version, window_s=asked.window_s,
             since=asked.since, until=asked.until, as_of=asked.as_of,
         )  # fmt: skip
-        return (
-            found
-            if asked.feature is not None
-            else found.filter(pl.col("feature").is_null() | (pl.col("metric") == "rows"))
-        )
+        return found if asked.feature is not None else of_the_model(found)
 
     if asked.by:
         by_segment = of(asked.versions[0] if asked.versions else None, asked.by).partition_by(

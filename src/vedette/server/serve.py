@@ -135,6 +135,9 @@ def serve(lake: Lake, settings: Settings) -> None:
     try:
         access = Access.over(database, settings.serving)
         check_binding(settings, access)
+        if not is_loopback(settings.host):
+            names = ", ".join(sorted(settings.allowed_hosts))
+            log.info("answers to the names %s; others are named in [server] hosts", names)
         password = access.users.first_admin(FIRST_ADMIN, now=access.now())
         if password is not None:
             print(

@@ -68,7 +68,7 @@ class JsonRequest:
 
     def __init__(self, stream: str, document: Any, now_s: float, rows_max: int, names: set[int]) -> None:
         if type(document) is not dict:
-            raise Refused(400, f"{type(document).__name__}: must be an object: a row, or rows: [...]")
+            raise Refused(400, "the body: must be an object: a row, or rows: [...]")
         self.stream, self._now_s, self._names = stream, now_s, names
         self._seen: set[int] = set()
         self._distinct: set[str] = set()
@@ -87,7 +87,7 @@ class JsonRequest:
             rows = [document]
             unknown = document.keys() - _BESIDE - (_PREDICTION if stream == "predictions" else _LABEL)
         if unknown:
-            raise Refused(400, f"{_short(min(unknown))}: is no key of a request; {_keys(stream)}")
+            raise Refused(400, f"{_short(min(unknown))}: is no key of a request; {_keys(stream)}, {_beside()}")
         self.n_rows = len(rows)
         check = self._prediction if stream == "predictions" else self._label
         single = "rows" not in document
@@ -246,6 +246,10 @@ def _fits(text: str) -> bool:
         return len(text.encode()) <= TEXT_BYTES_MAX
     except UnicodeEncodeError:  # half of a surrogate pair
         return False
+
+
+def _beside() -> str:
+    return f"and beside rows {', '.join(sorted(_BESIDE))}"
 
 
 def _keys(stream: str) -> str:

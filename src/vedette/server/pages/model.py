@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
 from vedette import config
-from vedette.engine.charts import Asked, Chart, chart, columns_of, extent, of_watch, shown_first
+from vedette.engine.charts import Asked, Chart, chart, columns_of, extent, of_the_model, of_watch, shown_first
 from vedette.engine.glance import glance
 from vedette.engine.query import moment
 from vedette.lake.events import settings_of
@@ -127,7 +127,7 @@ def _newest(lake: Lake, model: str, shown: list[tuple[str, str | None]], as_of: 
             continue
         plain = rows.filter(pl.col("part").is_null())
         if feature is None:
-            plain = plain.filter(pl.col("feature").is_null() | (pl.col("metric") == "rows"))
+            plain = of_the_model(plain)
         if not plain.is_empty():
             found.append(plain.sort("start").row(-1, named=True))
     return found

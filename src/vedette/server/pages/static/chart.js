@@ -55,6 +55,11 @@ function days(_, ticks) {
   });
 }
 
+/** From where to where: of one window alone a window before and behind it, where uPlot would show years. */
+function across(times, low, high, window_s) {
+  return times.length === 1 ? [times[0] - window_s, times[0] + window_s] : [low, high];
+}
+
 function options(figure, data, width, height) {
   const series = [{}];
   const bands = [];
@@ -75,7 +80,7 @@ function options(figure, data, width, height) {
     tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
     legend: { show: false },
     cursor: { drag: { x: true, y: false, setScale: false }, points: { size: 7 }, sync: { key: "vedette" } },
-    scales: { x: { time: true, range: (_, low, high) => (low === high ? [low - data.window_s, high + data.window_s] : [low, high]) }, y: { range: extent(data) } },
+    scales: { x: { time: true, range: (plot, low, high) => across(plot.data[0], low, high, data.window_s) }, y: { range: extent(data) } },
     axes: [
       { ...axis, space: 70, size: 40, values: days },
       { ...axis, size: 62, values: (_, ticks) => ticks.map((one) => number(one, data.unit, ticks.length > 1 ? ticks[1] - ticks[0] : 0)) },
