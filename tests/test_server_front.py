@@ -145,7 +145,7 @@ def test_every_answer_says_what_a_browser_may_do(world: World) -> None:
         assert "frame-ancestors 'none'" in policy
         assert one.headers["x-content-type-options"] == "nosniff"
         assert one.headers["x-frame-options"] == "DENY"
-        assert one.headers["referrer-policy"] == "no-referrer"
+        assert one.headers["referrer-policy"] == "same-origin"
         assert "camera=()" in one.headers["permissions-policy"]
         assert one.headers["cache-control"] == "no-store"
         assert "server" not in one.headers
