@@ -375,7 +375,7 @@ def segments(lake: Lake, n: int) -> list[Path]:
         lake.now = START + timedelta(minutes=row)
         lake.log(lake.now)
     lake.kill()
-    return sorted(lake.folder.rglob("predictions-*.seg"))
+    return sorted(lake.folder.rglob("predictions-*.seg"))[:n]  # without one that was made ahead
 
 
 @pytest.mark.parametrize("ingested", [False, True])
@@ -424,7 +424,7 @@ def test_missing_last_segments_are_named(lake: Lake, closed: bool) -> None:
         for row in range(40):
             lake.log(START + timedelta(minutes=row))
         lake.monitor.close()
-        *_, second, third = sorted(lake.folder.rglob("predictions-*.seg"))
+        _, second, third = sorted(lake.folder.rglob("predictions-*.seg"))[:3]
         last = 40
     else:
         *_, second, third = segments(lake, 3)
