@@ -30,7 +30,7 @@ DatabaseOption = Annotated[
     str | None,
     typer.Option(
         "--database",
-        help="URL of the server's database, postgresql://...; default SQLite in the lake, or [server] database_env.",
+        help="URL of the server's database, postgresql://...; default SQLite in the lake, or what database_env of the table server names.",
         show_default=False,
     ),
 ]
@@ -93,6 +93,11 @@ def _access(lake: str | None, database: str | None) -> Iterator[Access]:
     serving = config.read().serving
     url = Settings.written(serving, database=database).database or default_url(Lake.at(where(lake)))
     opened = Database.open(url)
+    # of which server they are, in case that it is another than was meant; a URL may have a password in it
+    typer.echo(
+        f"the users of {Path(where(lake)).resolve() if url.startswith('sqlite') else 'the database given'}",
+        err=True,
+    )
     try:
         yield Access.over(opened, serving)
     finally:

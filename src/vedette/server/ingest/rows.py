@@ -87,7 +87,9 @@ class JsonRequest:
             rows = [document]
             unknown = document.keys() - _BESIDE - (_PREDICTION if stream == "predictions" else _LABEL)
         if unknown:
-            raise Refused(400, f"{_short(min(unknown))}: is no key of a request; {_keys(stream)}, {_beside()}")
+            raise Refused(
+                400, f"{_short(min(unknown))}: is no key of a request; {_keys(stream)}, {_beside()}"
+            )
         self.n_rows = len(rows)
         check = self._prediction if stream == "predictions" else self._label
         single = "rows" not in document
