@@ -505,7 +505,9 @@ def test_what_is_not_for_a_task_is_refused(shop: Callable[..., Shop]) -> None:
         one.monitor.figures("map_50")
     with pytest.raises(ValueError, match="read off columns of the kind quality or multilabel"):
         one.monitor.figures("f1_micro")
-    with pytest.raises(ValueError, match="fairness is of classifiers and regressions; the task of this one is 'ranking'"):
+    with pytest.raises(
+        ValueError, match="fairness is of classifiers and regressions; the task of this one is 'ranking'"
+    ):
         one.monitor.fairness("g")
     boxes = shop("detection")
     boxes.day(12)

@@ -30,7 +30,7 @@ DatabaseOption = Annotated[
     str | None,
     typer.Option(
         "--database",
-        help="URL of the server's database, postgresql://...; default SQLite in the lake, or what database_env of the table server names.",
+        help="URL of the database, postgresql://...; default that of database_env in vedette.toml, else SQLite in the lake.",
         show_default=False,
     ),
 ]
