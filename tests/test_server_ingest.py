@@ -12,13 +12,15 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-import httpx
 import numpy as np
 import polars as pl
 import pytest
 
 pytest.importorskip("fastapi", reason="the extra server is not installed")
 pytest.importorskip("uvicorn", reason="the extra server is not installed")
+pytest.importorskip("httpx", reason="httpx is not installed")
+
+import httpx
 
 import vedette
 import vedette.lake.points
