@@ -120,6 +120,8 @@ def serve(lake: str, port: Any) -> None:
 
     app = application(Lake.at(lake), All(), [ingest_router(), bare], [ingest_service()])
     with socket.create_server(("127.0.0.1", 0)) as listener:
+        # as a socket has it that uvicorn opens itself: an answer's head and body are two writes
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         port.put(listener.getsockname()[1])
         uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False)).run(sockets=[listener])
 
@@ -179,7 +181,7 @@ def main() -> None:
     )
     parser.add_argument("--columns", type=int, default=10)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=2.0)
+    parser.add_argument("--seconds", type=float, default=1.0)
     parser.add_argument("--clients", type=int, default=4)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -202,7 +204,7 @@ def main() -> None:
         many, single = json_body(given.columns, 500), json_body(given.columns, 1)
         ratios: dict[str, list[float]] = {"arrow": [], "json of 500 rows": [], "json of 1 row": []}
         for turn in range(given.rounds):
-            n = int(200 * given.seconds)
+            n = int(600 * given.seconds)
             for number in range(
                 given.clients
             ):  # what is sent lies ready: to make it is not the server's cost

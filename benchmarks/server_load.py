@@ -48,6 +48,8 @@ def serve(lake: str, port: Any, room_bytes: int) -> None:
     limits = Limits(room_bytes=room_bytes)
     app = application(Lake.at(lake), All(), [ingest_router()], [ingest_service(limits)])
     with socket.create_server(("127.0.0.1", 0), backlog=1024) as listener:
+        # as a socket has it that uvicorn opens itself: an answer's head and body are two writes
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         port.put(listener.getsockname()[1])
         uvicorn.Server(uvicorn.Config(app, log_level="error", access_log=False)).run(sockets=[listener])
 

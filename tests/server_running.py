@@ -64,6 +64,8 @@ def running(
     else:
         app = application(Lake.at(lake), AllMay(token), routers, services)
     with socket.create_server(("127.0.0.1", 0)) as listener:
+        # as a socket has it that uvicorn opens itself: an answer's head and body are two writes
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="on"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()
