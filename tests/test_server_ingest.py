@@ -748,3 +748,41 @@ def test_classes_are_integers_and_values_are_floats(server: RunningServer) -> No
         "classes": (pl.Int64, [1, 0, 1], pl.Float64),
         "values": (pl.Float64, [3.0, 2.5, 4.0], pl.Float64),
     }
+
+
+def test_rows_and_batches_that_cannot_be_placed_are_torn_alone(
+    server: RunningServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What fails only when rows become the lake's columns is undone, counted, and keeps nothing else back."""
+    from vedette.lake import arrivals
+
+    with vedette.Monitor("net", lake=server.url, journal=tmp_path / "journal") as monitor:
+        rows = _log(monitor, 5)
+        monitor.log_many(
+            {"a": [1.5, 2.5], "c": ["x", "y"], "prediction": [0, 1], "poison": [1, 2], "id": ["b0", "b1"]}
+        )
+        monitor.flush()
+    poison = {"features": {"poison": 1}, "prediction": 1, "id": "p"}
+    assert _post(server, "predictions", poison).status_code == 200
+    place = arrivals.columns_for
+
+    def failing(fields: Any, schema: Any) -> Any:
+        if any(one.name == "poison" for one in fields):
+            raise OverflowError("something that nobody thought of")
+        return place(fields, schema)
+
+    monkeypatch.setattr(arrivals, "columns_for", failing)
+    for _ in range(2):
+        cycle.once(server.lake)
+    assert _kept(server.lake) == rows
+    book = ledger(server.lake, "net")
+    assert book.balanced
+    assert sum(one.torn for one in book.producers) == 3
+    assert "poison" not in server.lake.model("net")["predictions"].columns()
+
+
+def test_an_event_that_is_sent_again_is_the_same_event(server: RunningServer) -> None:
+    """An event without a time gets that of its receipt, and is known again by what was sent."""
+    event = {"run": "r", "kind": "run_started", "producer": "trainer", "first": 1}
+    assert _post(server, "events", event).json()["duplicate"] is False
+    assert _post(server, "events", event).json()["duplicate"] is True

@@ -36,6 +36,7 @@ from vedette.records import (
     check_journal_bytes_max,
     check_model_name,
     check_sync_s,
+    is_runs,
     is_storable,
 )
 
@@ -181,7 +182,7 @@ class Monitor:
         clock: Callable[[], float] = time_module.time,
     ) -> None:
         self.model = check_model_name(model)
-        if model.endswith(f".{RUN}") and not isinstance(self, _Beside):
+        if is_runs(model) and not isinstance(self, _Beside):
             raise ValueError(
                 f"model={model!r}: training runs of a model are kept under such a name: take another"
             )

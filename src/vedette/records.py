@@ -54,7 +54,9 @@ __all__ = [
     "class_name",
     "in_order",
     "is_model_name",
+    "is_runs",
     "is_storable",
+    "owner_of",
 ]
 
 FUTURE_S = 300.0
@@ -545,6 +547,25 @@ class Labels:
     late_differ: bool | None
     late_p_value: float | None
     late_words: str
+
+
+def is_runs(model: str) -> bool:
+    """True for the name under which a model's runs are recorded.
+
+    >>> is_runs("net.run"), is_runs("net")
+    (True, False)
+    """
+    return model.endswith(f".{RUN}")
+
+
+def owner_of(model: str) -> str:
+    """The model beside which another is recorded, its runs or its process; else the model itself.
+
+    >>> owner_of("net.run"), owner_of("net.process"), owner_of("net")
+    ('net', 'net', 'net')
+    """
+    owner, _, kind = model.rpartition(".")
+    return owner if owner and kind in (*KIN, RUN) else model
 
 
 def check_model_name(name: str) -> str:

@@ -11,7 +11,6 @@ from vedette import strategy
 from vedette.engine.figures import figures
 from vedette.engine.judge import reference_plan
 from vedette.engine.rules import PREFIX, Standing, read_rules
-from vedette.engine.runs import is_runs
 from vedette.engine.state import kept_row
 from vedette.engine.story import drawn_of, statistic_of
 from vedette.engine.summarise import LABELLED, Shape
@@ -20,7 +19,7 @@ from vedette.lake.tables import Lake, ModelTables
 from vedette.output.alert_png import alert_png
 from vedette.output.alert_svg import alert_svg
 from vedette.output.report import Picture, Point
-from vedette.records import Alert, AlertState, Attachment, Status, Verdict
+from vedette.records import Alert, AlertState, Attachment, Status, Verdict, is_runs
 
 __all__ = ["picture_of", "pictures_of"]
 

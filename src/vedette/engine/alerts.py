@@ -29,12 +29,11 @@ from vedette.engine import judge
 from vedette.engine.false_alarms import mark, marked
 from vedette.engine.health import NO_DATA, silences_of
 from vedette.engine.rules import PREFIX
-from vedette.engine.runs import is_runs
 from vedette.engine.state import Kept, alert_of, kept_row, key_of, receipts
 from vedette.errors import AlertError
 from vedette.lake.events import settings_of
 from vedette.lake.tables import UTC, ModelTables
-from vedette.records import Alert, AlertState, Status
+from vedette.records import Alert, AlertState, Status, is_runs
 
 __all__ = [
     "OPEN_STATES",

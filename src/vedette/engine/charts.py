@@ -14,7 +14,7 @@ from vedette.engine.coincident import coincident
 from vedette.engine.figures import figures
 from vedette.engine.query import Query
 from vedette.engine.stored import utc
-from vedette.engine.story import DRAWN
+from vedette.engine.story import figure_of
 from vedette.engine.summarise import LABELLED, window_starts
 from vedette.engine.view import reference_of, view
 from vedette.lake.events import settings_of
@@ -91,16 +91,10 @@ def of_watch(watch: str) -> tuple[str, str | None] | None:
     (('mean', 'age'), ('accuracy', None), None)
     """
     column, dot, kind = watch.rpartition(".")
+    found = figure_of(column, kind)
     if not dot:
-        found = DRAWN.get(watch)
-        return (
-            None
-            if found is None or watch in ("location", "spread", "missing", "mix", "unseen")
-            else (found, None)
-        )
-    if (column, kind) == ("latency_s", "location"):
-        return "latency_p50_s", None
-    found = DRAWN.get(kind)
+        of_column = ("location", "spread", "missing", "mix", "unseen")
+        return None if found is None or watch in of_column else (found, None)
     return None if found is None else (found, None if found.startswith("latency") else column)
 
 

@@ -20,7 +20,7 @@ from vedette.engine import cycle, delivery, outbox, people, requests, run_alerts
 from vedette.engine import rules as rules_module
 from vedette.engine.false_alarms import measured
 from vedette.engine.health import health_with_kin, kin_of
-from vedette.engine.runs import is_runs, runs_of
+from vedette.engine.runs import runs_of
 from vedette.engine.state import due
 from vedette.errors import AlertError, ConfigError, LakeError, LockedError
 from vedette.lake import ingest as lake_ingest
@@ -39,6 +39,7 @@ from vedette.records import (
     Status,
     Verdict,
     check_model_name,
+    is_runs,
 )
 
 __all__ = [

@@ -20,7 +20,7 @@ from vedette.engine import written as judging
 from vedette.engine.contract import schema_events
 from vedette.engine.outputs import spread
 from vedette.engine.reference import take, write_grids
-from vedette.engine.runs import is_runs, round_of_runs
+from vedette.engine.runs import round_of_runs
 from vedette.engine.segments_watched import with_segments
 from vedette.engine.stored import to_frame
 from vedette.engine.summarise import Shape, increments
@@ -33,6 +33,7 @@ from vedette.lake.received import tidy
 from vedette.lake.rows import matches
 from vedette.lake.sources import sources
 from vedette.lake.tables import Lake, ModelTables
+from vedette.records import is_runs
 
 __all__ = ["follow", "once", "round_of"]
 

@@ -15,7 +15,7 @@ from vedette.engine.health import health_with_kin, turns
 from vedette.engine.runs import runs_of
 from vedette.engine.state import kept_row
 from vedette.lake.tables import Lake, ModelTables
-from vedette.records import KIN, RUN, Alert, Health, Status, Window
+from vedette.records import Alert, Health, Status, Window, owner_of
 
 __all__ = ["Glance", "alerts_of", "glance", "models_of"]
 
@@ -53,9 +53,7 @@ class Glance:
 
 def models_of(lake: Lake) -> list[str]:
     """The models that a person knows: what is recorded beside one, such as its runs, is part of it."""
-    kin = tuple(f".{kind}" for kind in (*KIN, RUN))
-    names = lake.models()
-    return sorted({name[: name.rindex(".")] if name.endswith(kin) else name for name in names})
+    return sorted({owner_of(name) for name in lake.models()})
 
 
 def glance(lake: Lake, model: str, now: datetime) -> Glance:

@@ -23,7 +23,7 @@ from vedette.engine import alerts
 from vedette.engine.run_diagnosis import diagnose_runs, finding_words
 from vedette.engine.run_records import BROKEN, DIAGNOSED, RunRecord, alive, merged, tell
 from vedette.lake.tables import UTC, Lake, ModelTables
-from vedette.records import RUN, Alert, AlertState, Health, Status
+from vedette.records import RUN, Alert, AlertState, Health, Status, owner_of
 from vedette.strategy.training import Finding
 
 __all__ = ["advance", "due", "last_run_note", "with_last_run"]
@@ -225,7 +225,7 @@ class _Told:
 
 def _diagnose(lake: Lake, model: str, names: list[str], told: _Told) -> None:
     """Keep what the diagnoses say of runs that ended; what cannot be diagnosed is said once, and keeps nobody from the rest."""
-    own = model.removesuffix(f".{RUN}")
+    own = owner_of(model)
     found: dict[str, tuple[Finding, ...]] = {}
     reasons: dict[str, str] = {}
     try:

@@ -25,7 +25,7 @@ from vedette.records import RUN
 from vedette.statistics.thinning import thin
 
 __all__ = [
-    "RunStore", "begin", "curves", "is_runs", "points", "round_of_runs", "runs", "runs_of",
+    "RunStore", "begin", "curves", "points", "round_of_runs", "runs", "runs_of",
 ]  # fmt: skip
 
 _STREAMS = ("predictions", "labels", "batch")
@@ -34,11 +34,6 @@ _STREAMS = ("predictions", "labels", "batch")
 def runs_of(model: str) -> str:
     """The name under which a model's runs are recorded."""
     return f"{model}.{RUN}"
-
-
-def is_runs(model: str) -> bool:
-    """True for the name under which a model's runs are recorded."""
-    return model.endswith(f".{RUN}")
 
 
 def round_of_runs(lake: Lake, model: str, now: datetime) -> int:

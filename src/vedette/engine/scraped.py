@@ -17,19 +17,18 @@ from datetime import UTC, datetime, timedelta
 
 import polars as pl
 
-from vedette.capture.journal import producers
 from vedette.engine import alerts as alerts_module
 from vedette.engine.false_alarms import measured
 from vedette.engine.figures import figures
 from vedette.engine.health import health, turns
-from vedette.engine.runs import is_runs
 from vedette.engine.state import GRACE, NEVER, kept_row
 from vedette.lake import ingest
 from vedette.lake.books import books
 from vedette.lake.events import settings_of
+from vedette.lake.sources import sources
 from vedette.lake.tables import Lake, ModelTables
 from vedette.output.prometheus.facts import FigureFact, ModelFacts, Reading
-from vedette.records import AlertState
+from vedette.records import AlertState, is_runs
 
 __all__ = ["Scraped", "facts_of", "newest_window"]
 
@@ -170,7 +169,7 @@ def facts_of(lake: Lake, model: str, now: datetime, *, segments: bool = True) ->
     window, following = (None, None) if is_runs(model) else newest_window(tables, now)
     frame = None if window is None else _figures(lake, model, tables, window, segments)
     told, unknown = ((), {}) if frame is None else _told(frame)
-    found_books = books(tables, producers(lake.journal, model))
+    found_books = books(tables, sources(lake, model))
     rows = found_books.outcomes.with_columns(pl.col("stream").str.strip_prefix("batch/"))
     sums = rows.group_by("stream", "part").agg(pl.col("n").sum()).sort("stream", "part")
     ingested = tables["ledger"].scan().select(pl.col("time").max()).collect().item()

@@ -30,10 +30,10 @@ from vedette.statistics import STATISTICS, Estimates, Statistic
 from vedette.statistics.structured import MAIN, TASK_FIGURES
 from vedette.strategy import Watch
 
-__all__ = ["DRAWN", "drawn_of", "statistic_of", "write_page"]
+__all__ = ["drawn_of", "figure_of", "statistic_of", "write_page"]
 
 # the figure that shows best what a watch watches, by the kind of the watch
-DRAWN = {
+_DRAWN = {
     "location": "mean",
     "spread": "psi",
     "missing": "missing_share",
@@ -94,14 +94,18 @@ def _with_beginning(picture: Picture, why: Explanation | None, window: timedelta
     return picture if began is None else replace(picture, began=(began.first, began.last + window))
 
 
+def figure_of(column: str, kind: str) -> str | None:
+    """The figure that shows best what a watch of that kind sees in a column; None where no single figure does."""
+    return "latency_p50_s" if (column, kind) == ("latency_s", "location") else _DRAWN.get(kind)
+
+
 def drawn_of(shape: Shape, watch: Watch) -> str | None:
     """The figure that shows best what a watch watches; None where there is none that can be read off its column."""
     column = watch.column
     if column not in shape.grids:
         return None
     kind = shape.grids[column].kind
-    own = "latency_p50_s" if (column, watch.kind) == ("latency_s", "location") else DRAWN.get(watch.kind)
-    metric = MAIN.get(kind, own)
+    metric = MAIN.get(kind, figure_of(column, watch.kind))
     if metric is None:
         return None
     return metric if kind in statistic_of(shape, column, metric).kinds else None

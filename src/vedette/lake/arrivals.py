@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -171,39 +173,56 @@ class _Collector:
         known = None if self.settings is None else settings_json(self.settings)
         self.settings, self.version = merged(known, settings), version
 
-    def take(self, folder: Producer, stream: str, chunk: Chunk, start: int) -> None:
-        """The rows of one segment, and what became of its other slots; of what was sent, and cannot be made rows, all are torn.
+    @contextmanager
+    def _or_torn(
+        self, folder: Producer, kind: str, begin: int, through: int, lost: Callable[[str], list[Lost]]
+    ) -> Iterator[None]:
+        """Undo what is done within where it fails, and count the rows as torn: of what a server received alone.
 
-        What is in a journal was written by this package. What a server received was checked, and yet must not stop the rounds
-        of its model for ever: the log says what could not be taken, and why.
+        What is in a journal was written by this package. What was sent was checked, and yet must not stop the rounds of its
+        model for ever: the log says what could not be taken, and why. ``lost`` are its rows, for a reason.
         """
         if not isinstance(folder, ReceivedFolder):
-            self.take_chunk(folder.name, stream, chunk, start)
+            yield
             return
-        before = (
-            dict(self.schemas[stream]),
-            len(self.frames[stream]),
-            len(self.changes),
-            self.settings,
-            self.version,
-        )
+        key, stream = (folder.name, kind), kind.removeprefix("batch/")
+        entry = self.decided.get(key)
+        decided = None if entry is None else Decided(entry.through, list(entry.lost))
+        schema, said = dict(self.schemas.get(stream, {})), (self.settings, self.version)
+        kept = {id(one): len(one) for one in self._lists(stream)}
         try:
-            self.take_chunk(folder.name, stream, chunk, start)
+            yield
         except Exception as error:
-            self._undo(stream, before)
-            log.exception("rows of %s cannot be taken: sequences up to %d", folder.name, chunk.next - 1)
-            entry = self.decided.setdefault((folder.name, stream), Decided(through=start))
-            entry.through = chunk.next - 1
-            own = [one for one in chunk.lost if one not in entry.lost]
-            entry.lost += [*own, *_torn_rows(chunk, f"cannot be made rows: {type(error).__name__}")]
+            log.exception("what %s sent cannot be taken: %s up to number %d", folder.name, kind, through)
+            if stream in self.schemas:
+                self.schemas[stream] = schema
+            self.settings, self.version = said
+            for one in self._lists(stream):
+                del one[kept[id(one)] :]
+            entry = self.decided[key] = decided or Decided(through=begin)
+            entry.through = through
+            entry.lost += lost(f"cannot be made rows: {type(error).__name__}")
 
-    def _undo(self, stream: str, before: tuple[Any, ...]) -> None:
-        self.schemas[stream], n_frames, n_changes, self.settings, self.version = before
-        del self.frames[stream][n_frames:]
-        del self.changes[n_changes:]
+    def _lists(self, stream: str) -> list[list[Any]]:
+        """What grows with what comes of a stream."""
+        found: list[list[Any]] = [self.changes, self.references]
+        if stream in self.frames:
+            found.append(self.frames[stream])
+        return found
 
-    def take_chunk(self, producer: str, stream: str, chunk: Chunk, start: int) -> None:
+    def take(self, folder: Producer, stream: str, chunk: Chunk, start: int) -> None:
         """The rows of one segment, and what became of its other slots."""
+        torn = partial(_torn_rows, chunk)
+        with self._or_torn(folder, stream, start, chunk.next - 1, torn):
+            self._take_chunk(folder.name, stream, chunk, start)
+
+    def take_batch(self, folder: Producer, batch: ProducerBatch, begin: int) -> None:
+        """The rows of one batch; of one that cannot be read all are torn."""
+        torn = partial(batch_lost, batch, None)
+        with self._or_torn(folder, f"batch/{batch.stream}", begin, batch.number, torn):
+            self._take_batch(folder.name, batch, begin)
+
+    def _take_chunk(self, producer: str, stream: str, chunk: Chunk, start: int) -> None:
         if stream == "predictions":  # a process that only labels knows nothing of the rest
             self._say(chunk.settings, chunk.version)
         entry = self.decided.setdefault((producer, stream), Decided(through=start))
@@ -217,25 +236,7 @@ class _Collector:
             if count == len(chunk.sequence) and one.base in self.known[stream]:
                 self._change("column_vanished", one.base, chunk.version, {})
 
-    def take_sent(self, folder: Producer, batch: ProducerBatch, begin: int) -> None:
-        """As :meth:`take`, of a batch."""
-        if not isinstance(folder, ReceivedFolder) or batch.stream == "reference":
-            self.take_batch(folder.name, batch, begin)
-            return
-        before = (
-            dict(self.schemas[batch.stream]), len(self.frames[batch.stream]), len(self.changes), self.settings, self.version,
-        )  # fmt: skip
-        try:
-            self.take_batch(folder.name, batch, begin)
-        except Exception as error:
-            self._undo(batch.stream, before)
-            log.exception("batch %d of %s cannot be taken", batch.number, folder.name)
-            entry = self.decided.setdefault((folder.name, f"batch/{batch.stream}"), Decided(through=begin))
-            entry.through = batch.number
-            entry.lost += batch_lost(batch, None, f"{type(error).__name__}")
-
-    def take_batch(self, producer: str, batch: ProducerBatch, begin: int) -> None:
-        """The rows of one batch; of one that cannot be read all are torn."""
+    def _take_batch(self, producer: str, batch: ProducerBatch, begin: int) -> None:
         try:
             rows = pl.read_ipc(batch.read())
         except FileNotFoundError:
@@ -270,14 +271,14 @@ class _Collector:
 
 
 def _torn_rows(chunk: Chunk, reason: str) -> list[Lost]:
-    """The rows of a chunk as torn, a run for each that has no other between."""
+    """What is lost of a chunk, and its rows as torn, a run for those that follow one another."""
     found: list[Lost] = []
     for number, when in zip(chunk.sequence.tolist(), chunk.time.tolist(), strict=True):
         if found and found[-1].last + 1 == number:
             found[-1] = Lost(found[-1].first, number, "torn", reason, found[-1].time)
         else:
             found.append(Lost(number, number, "torn", reason, when if 0 <= when < 2.5e11 else 0.0))
-    return found
+    return [*chunk.lost, *found]
 
 
 def collect(
@@ -300,7 +301,7 @@ def collect(
                 del found.decided[folder.name, stream]
         begin = after.get(identifier(folder.name, "batch"), 0)
         for batch in folder.batches(begin):
-            found.take_sent(folder, batch, begin)
+            found.take_batch(folder, batch, begin)
     return Arrivals(
         predictions=_align(found.frames["predictions"], found.schemas["predictions"]),
         labels=_align(found.frames["labels"], found.schemas["labels"]),

@@ -30,7 +30,7 @@ from deltalake.exceptions import DeltaError, TableNotFoundError
 from vedette.config import lake_folder
 from vedette.errors import LakeError
 from vedette.lake.types import UTC
-from vedette.records import RUN, check_model_name, is_model_name
+from vedette.records import check_model_name, is_model_name, is_runs
 
 __all__ = ["SCHEMAS", "UTC", "Lake", "ModelTables", "Table"]
 
@@ -402,7 +402,7 @@ class ModelTables:
     def holding(self, stream: str) -> Table:
         """The table that keeps the rows of a stream: of training runs the predictions are points, the labels events."""
         of_runs = {"predictions": "points", "labels": "events"}
-        return self[of_runs[stream] if self.path.name.endswith(f".{RUN}") else stream]
+        return self[of_runs[stream] if is_runs(self.path.name) else stream]
 
     def __getitem__(self, name: str) -> Table:
         if name not in SCHEMAS:

@@ -13,9 +13,9 @@ from starlette.concurrency import run_in_threadpool
 from starlette.routing import BaseRoute, Mount
 
 from vedette.errors import VedetteError
-from vedette.records import KIN, RUN
+from vedette.records import owner_of
 
-__all__ = ["Authority", "Caller", "Need", "UnguardedRouteError", "need_of", "needs", "owner_of", "routes_of"]
+__all__ = ["Authority", "Caller", "Need", "UnguardedRouteError", "need_of", "needs", "routes_of"]
 
 
 _FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
@@ -55,16 +55,6 @@ class Caller:
     def may(self, model: str) -> bool:
         """True where the model, or the one that it stands beside, is one of those."""
         return self.models is None or owner_of(model) in self.models
-
-
-def owner_of(model: str) -> str:
-    """The model beside which another is recorded, of whose rights there are none of its own; else the model itself.
-
-    >>> owner_of("net.run"), owner_of("net.process"), owner_of("net")
-    ('net', 'net', 'net')
-    """
-    owner, _, kind = model.rpartition(".")
-    return owner if owner and kind in (*KIN, RUN) else model
 
 
 class Authority(Protocol):

@@ -154,10 +154,9 @@ class ReceivedFolder:
 
     def counters(self, stream: str) -> Counters:
         """What the producer said that it counted besides its rows: its last word."""
-        entries = self.index.of((self.model, self.name, "counters"))
-        if not entries:
+        newest = self.index.newest((self.model, self.name, "counters"))
+        if newest is None:
             return Counters()
-        newest = self.index.entries[self.model, self.name, "counters"][-1]
         try:
             told = json.loads(newest.body())["streams"].get(stream, {})
         except (JournalError, FileNotFoundError) as error:
@@ -254,10 +253,10 @@ def _kept(
         opened[model] = (tables, tables["ledger"].snapshot())
     tables, snapshot = opened[model]
     if stream == "counters":
-        newest = index.entries[key][-1]  # its last word is what counts
-        return newest.file is not file or (
-            snapshot is not None and _told(tables, producer, newest.received.end)
-        )
+        newest = index.newest(key)  # its last word is what counts
+        if newest is None or newest.file is not file:
+            return True
+        return snapshot is not None and _told(tables, producer, newest.received.end)
     return bool(tables["ledger"].through(identifier(producer, stream), snapshot) >= file.ends[key] - 1)
 
 

@@ -97,6 +97,12 @@ class Index:
         with self._lock:
             return sorted(self.entries.get(key, ()), key=lambda one: (one.received.first, -one.received.end))
 
+    def newest(self, key: Key) -> Entry | None:
+        """The last record of a key, in the order of the logs; None where there is none."""
+        with self._lock:
+            found = self.entries.get(key)
+            return found[-1] if found else None
+
     def producers(self, model: str) -> list[str]:
         """The names of the producers of which there is something for a model."""
         with self._lock:

@@ -18,8 +18,8 @@ from fastapi import HTTPException, Request
 from fastapi.responses import Response
 from fastapi.routing import APIRoute
 
-from vedette.capture.journal import producers
 from vedette.errors import AlertError, DataError, LakeError, LockedError, VedetteError
+from vedette.lake.sources import sources
 from vedette.lake.tables import Lake
 from vedette.server.needs import Caller, needs
 
@@ -63,7 +63,7 @@ def lake_of(request: Request) -> Lake:
 
 
 def stamp_of(lake: Lake, names: tuple[str, ...], tables: tuple[str, ...] | None = None) -> Moved:
-    """What changes with every commit to tables of the models named (default: to any of theirs, and to their journals).
+    """What changes with every commit to tables of the models named (default: to any of theirs, and to what waits beside them).
 
     It costs a ``stat`` a table: a commit makes a file in the folder of a Delta log, and so changes the folder's time. A
     folder that changed within the last tick of the clock is not trusted: its stamp is never the same twice.
@@ -85,8 +85,8 @@ def stamp_of(lake: Lake, names: tuple[str, ...], tables: tuple[str, ...] | None 
         if tables is None:
             streams = ("predictions", "labels")
             found += [
-                (name, folder.name, *(folder.highest(stream) for stream in streams))
-                for folder in producers(lake.journal, name)
+                (name, folder.name, *(folder.highest(stream) for stream in streams), len(folder.batches(0)))
+                for folder in sources(lake, name)
             ]
     return tuple(found)
 

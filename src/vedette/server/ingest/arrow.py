@@ -20,7 +20,7 @@ from vedette.capture.format import FIELDS_MAX
 from vedette.capture.values import TEXT_BYTES_MAX
 from vedette.capture.vectors import VECTOR_ELEMENTS_MAX
 from vedette.errors import SchemaError
-from vedette.records import RESERVED, RUN, Physical, Role, Settings, check_feature_names, is_storable
+from vedette.records import RESERVED, Physical, Role, Settings, check_feature_names, is_runs, is_storable
 
 __all__ = ["MalformedError", "batch_of", "check_document", "check_settings", "rows_of"]
 
@@ -188,7 +188,7 @@ def rows_of(body: bytes, said: Mapping[str, Any]) -> dict[str, Any]:
         raise MalformedError("two columns are of the same field")
     _check_names([one[1] for one in fields if one[0] == Role.FEATURE])
     _check_names([f"of {one[1]}" for one in fields if one[0] == Role.PROBABILITY and one[1]])
-    if said["model"].endswith(f".{RUN}"):
+    if is_runs(said["model"]):
         _check_run(fields)
     for name in table.column_names:
         _check_sizes(table[name], name)
@@ -316,7 +316,7 @@ def batch_of(body: bytes, said: Mapping[str, Any]) -> dict[str, Any]:
     _check_names(features)
     classes = [one for one in names if one.startswith("probability_")]
     _check_names([f"of {one.removeprefix('probability_')}" for one in classes])
-    if said["model"].endswith(f".{RUN}"):
+    if is_runs(said["model"]):
         _check_run_batch(table.schema, stream)
     for name in ("time", "received"):
         if name in names:

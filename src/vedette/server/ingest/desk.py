@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
@@ -25,7 +24,7 @@ from vedette.server.ingest.log import Log
 from vedette.server.ingest.otlp import Otlp
 from vedette.server.ingest.validator import Validators
 
-__all__ = ["Desk", "json_record"]
+__all__ = ["Desk"]
 
 _LOCKS_MAX = 100_000
 _REASONS = {408: "busy", 413: "too_large", 429: "quota", 503: "busy"}
@@ -172,11 +171,3 @@ class Desk:
 
 def _rows(received: Received) -> int:
     return int(received.about.get("n_rows", 0))
-
-
-def json_record(
-    model: str, producer: str, stream: str, first: int, n: int, body: bytes, about: Mapping[str, Any]
-) -> Received:
-    """The record of rows that came as JSON."""
-    digest = hashlib.sha256(body).hexdigest()
-    return Received("json", model, producer, stream, first, first + n, digest, {**about, "n_rows": n})

@@ -6,7 +6,6 @@ many as come. What cannot be written is not answered for.
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
 import re
@@ -17,11 +16,14 @@ import zlib
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from vedette.errors import IngestError
-from vedette.lake.locks import held
+from vedette.capture.journal import sync
+from vedette.capture.shipping.desk import put
+from vedette.errors import IngestError, LockedError
+from vedette.lake.locks import held, lock
 from vedette.lake.received.index import logs_folder
 from vedette.lake.received.records import SALT_BYTES, Received, encode
 from vedette.lake.tables import Lake
@@ -67,7 +69,8 @@ class Log:
     ) -> None:
         self.lake, self.queue_bytes = lake, queue_bytes
         self._after, self._clock = after, clock
-        self.folder, self._lock = _claim(logs_folder(lake))
+        self._held = ExitStack()
+        self.folder = _claim(logs_folder(lake), self._held)
         self.producer = f"server-{self.folder.name}@{_identity(self.folder)}"
         self._queue: deque[_Waiting] = deque()
         self._queued = 0
@@ -122,7 +125,7 @@ class Log:
             self._changed.notify()
         self._thread.join()
         self._close_file()
-        os.close(self._lock)
+        self._held.close()
 
     def _run(self) -> None:
         while True:
@@ -217,14 +220,14 @@ class Log:
             numbers.append(int(text))
         self._close_file()
         number = max(numbers, default=0) + 1
-        _put(last, str(number))
+        put(last, str(number).encode(), sync=True)
         path = self.folder / f"{number:012d}.log"
         salt = secrets.token_bytes(SALT_BYTES)
         file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
             _write_all(file, [salt])
             os.fsync(file)
-            _sync_folder(self.folder)
+            sync(self.folder)
         except OSError:
             os.close(file)
             path.unlink(missing_ok=True)
@@ -260,43 +263,22 @@ def _write_all(file: int, parts: list[bytes]) -> None:
             views[0] = views[0][written:]
 
 
-def _put(path: Path, text: str) -> None:
-    temporary = path.with_suffix(".tmp")
-    with temporary.open("w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _claim(folder: Path) -> tuple[Path, int]:
-    """The first folder that no living process has, locked."""
+def _claim(folder: Path, held_by: ExitStack) -> Path:
+    """The first folder that no living process has, locked for as long as ``held_by`` is open."""
     for number in range(1, 10_000):
         path = folder / f"{number:04d}"
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(handle)
+            held_by.enter_context(lock(path / "lock"))
+        except LockedError:
             continue
-        os.ftruncate(handle, 0)
-        os.pwrite(handle, str(os.getpid()).encode(), 0)
-        _sync_folder(folder)
-        return path, handle
+        sync(folder)
+        return path
     raise IngestError(f"{folder}: 9,999 server processes have a log there already")
 
 
 def _identity(folder: Path) -> str:
     path = folder / "identity"
     if not path.exists() or not _IDENTITY.fullmatch(path.read_text()):
-        _put(path, secrets.token_hex(4))
+        put(path, secrets.token_hex(4).encode(), sync=True)
     return path.read_text()

@@ -17,12 +17,14 @@ from fastapi.responses import JSONResponse, Response
 from polars.exceptions import PolarsError
 from starlette.concurrency import run_in_threadpool
 
+from vedette.capture.counters import PARTS
+from vedette.capture.format import STREAMS
 from vedette.errors import VedetteError
 from vedette.lake.received.records import Received
 from vedette.output.prometheus.own import ServerMetrics
-from vedette.records import RUN, check_model_name, is_storable
+from vedette.records import RUN, check_model_name, is_runs, is_storable
 from vedette.server.application import Service
-from vedette.server.ingest.desk import Desk, json_record
+from vedette.server.ingest.desk import Desk
 from vedette.server.ingest.documents import EVENTS, LABELS, POINTS, PREDICTIONS, TAKEN
 from vedette.server.ingest.limits import Limits, Refused
 from vedette.server.ingest.otlp import answer_of
@@ -35,12 +37,12 @@ __all__ = ["ingest_router", "ingest_service"]
 
 _JOURNAL = re.compile(r"[0-9a-f]{32}")
 _PRODUCER = re.compile(r"\d{4,9}-[0-9a-f]{8}")
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _NUMBER = re.compile(r"\d{1,19}")
 _STREAM = "application/vnd.apache.arrow.stream"
 _FILE = "application/vnd.apache.arrow.file"
 log = logging.getLogger("vedette")
 
+_OF_THE_LAKE = (OSError, VedetteError, PolarsError, DeltaError)
 _LATEST_US = 253_402_300_800_000_000
 _THREAD_BYTES = 65_536
 """A body so small is checked where it came; a larger one in a thread, so that others need not wait for it."""
@@ -89,21 +91,11 @@ async def _answered(request: Request, take: Callable[[Desk], Taken]) -> JSONResp
         return JSONResponse(await take(desk))
     except Refused as error:
         refused = error
-    except (
-        OSError,
-        VedetteError,
-        PolarsError,
-        DeltaError,
-    ) as error:  # of the lake, not of the request: not now
+    except _OF_THE_LAKE as error:  # not of the request: not now
         log.exception("ingest: a request could not be taken")
         refused = Refused(503, f"the lake could not be used: {type(error).__name__}", retry_after_s=5)
     desk.refused(refused.status)
     return JSONResponse(refused.document, refused.status, refused.headers)
-
-
-def is_run(model: str) -> bool:
-    """True for the name under which trainings are recorded."""
-    return model.endswith(f".{RUN}")
 
 
 def _model(name: str) -> str:
@@ -169,7 +161,7 @@ def ingest_router() -> APIRouter:
         """A range of a producer's sequences, or a batch, as Arrow."""
 
         async def take(desk: Desk) -> dict[str, Any]:
-            if stream not in ("predictions", "labels", "reference"):
+            if stream not in (*STREAMS, "reference"):
                 raise Refused(404, f"stream={stream[:80]!r}: must be predictions, labels or reference")
             batch = "batch" in request.query_params
             if stream == "reference" and not batch:
@@ -208,7 +200,7 @@ async def _otlp(desk: Desk, caller: Caller, body: bytes, kind: str) -> bytes:
     for model, of_model in rows.items():
         for at in range(0, len(of_model), desk.limits.json_rows_max):
             part = of_model[at : at + desk.limits.json_rows_max]
-            await _json(desk, model, "predictions", json.dumps({"rows": part}).encode())
+            await _json(desk, model, "predictions", json.dumps({"rows": part}).encode(), "")
     return answer_of(rejected, why, kind)
 
 
@@ -219,15 +211,15 @@ def _add_json(router: APIRouter, kind: _Kind, may_send: list[Any]) -> None:
         async def take(desk: Desk) -> dict[str, Any]:
             if _content_type(request) != "application/json":
                 raise Refused(415, f"Content-Type={_content_type(request)[:80]!r}: must be application/json")
-            if is_run(_model(model)):
+            if is_runs(_model(model)):
                 raise Refused(
                     400, f"model={model!r}: is that of trainings: send points and events of the model itself"
                 )
-            async with desk.body(request, digest=False, json=True) as (body, _):
+            async with desk.body(request, digest=False, json=True) as (body, digest):
                 if kind.rows_of is None:
-                    return await _json(desk, model, kind.stream, body)
-                body = await run_in_threadpool(kind.rows_of, body)
-                return await _json(desk, _model(f"{model}.{RUN}"), kind.stream, body)
+                    return await _json(desk, model, kind.stream, body, digest)
+                rows = await run_in_threadpool(kind.rows_of, body)
+                return await _json(desk, _model(f"{model}.{RUN}"), kind.stream, rows, digest)
 
         return await _answered(request, take)
 
@@ -252,18 +244,18 @@ def _check_counters(told: Any, said: Mapping[str, Any]) -> int:
     streams: Any = told.get("streams")
     n = 0
     try:
-        if not streams.keys() <= {"predictions", "labels"}:
+        if not streams.keys() <= set(STREAMS):
             raise ValueError("must be predictions and labels")
         for stream in streams.values():
             if not 0 <= int(stream.get("before_us", 0)) < 2**62:
                 raise ValueError("before_us: must be microseconds since 1970")
             for one in stream["counted"]:
                 if (
-                    one["part"] not in ("dropped", "sampled_out", "rejected")
+                    one["part"] not in PARTS
                     or type(one["reason"]) is not str
                     or not is_storable(one["reason"])
                 ):
-                    raise ValueError("part: must be dropped, sampled_out or rejected, with a reason")
+                    raise ValueError(f"part: must be one of {', '.join(PARTS)}, with a reason")
                 if not all(
                     type(one[key]) is int and 0 <= one[key] < 2**62 for key in ("start_us", "length_us", "n")
                 ):
@@ -333,22 +325,23 @@ def _word(body: bytes, said: Mapping[str, Any]) -> dict[str, Any]:
     return {"lost": about["lost"]}
 
 
-async def _json(desk: Desk, model: str, stream: str, body: bytes) -> dict[str, Any]:
+async def _json(desk: Desk, model: str, stream: str, rows: bytes, digest: str) -> dict[str, Any]:
+    """Take rows as JSON; ``digest`` is that of the body which they came in."""
     now_s, rows_max = desk.clock(), desk.limits.json_rows_max
-    if len(body) > _THREAD_BYTES:
-        found = await run_in_threadpool(request_of, stream, body, now_s, rows_max, desk.names)
+    if len(rows) > _THREAD_BYTES:
+        found = await run_in_threadpool(request_of, stream, rows, now_s, rows_max, desk.names)
     else:
-        found = request_of(stream, body, now_s, rows_max, desk.names)
+        found = request_of(stream, rows, now_s, rows_max, desk.names)
+    about = {**found.about, "n_rows": found.n_rows}
     if found.producer is None:
-        received = json_record(model, desk.log.producer, stream, 0, found.n_rows, body, found.about)
-        through = await desk.own(received, body, found.n_rows)
-        return {"rows": found.n_rows, "through": through, "duplicate": False, "producer": desk.log.producer}
-    if type(found.producer) is not str or not _NAME.fullmatch(found.producer):
-        raise Refused(
-            400,
-            f"producer={json.dumps(found.producer)[:80]}: must be 1 to 64 letters, digits, '.', '_' and '-'",
+        received = Received("json", model, desk.log.producer, stream, 0, found.n_rows, digest, about)
+        through, duplicate = await desk.own(received, rows, found.n_rows), False
+    else:
+        first = found.first or 0
+        received = Received(
+            "json", model, f"{found.producer}@json", stream, first, first + found.n_rows, digest, about
         )
-    whose, first = f"{found.producer}@json", found.first or 0
-    received = json_record(model, whose, stream, first, found.n_rows, body, found.about)
-    through, duplicate = await desk.range(received, body)
-    return {"rows": found.n_rows, "through": through, "duplicate": duplicate, "producer": found.producer}
+        through, duplicate = await desk.range(received, rows)
+    return {
+        "rows": found.n_rows, "through": through, "duplicate": duplicate, "producer": found.producer or desk.log.producer,
+    }  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import unicodedata
 from collections.abc import Mapping
 from typing import Any, NoReturn
@@ -27,6 +28,7 @@ _BESIDE = frozenset(("rows", "version", "producer", "first", "window", "task", "
 _INTEGERS = range(-(2**63), 2**64)
 _EXACT = 2**53
 _INF = math.inf
+_PRODUCER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _CELLS_MAX = 4_000_000
 
 
@@ -109,6 +111,10 @@ class JsonRequest:
         if first is not None and (type(first) is not int or not 1 <= first < 2**62):
             raise Refused(
                 400, f"first={_short(first)}: must be an integer from 1: the number of the first row"
+            )
+        if producer is not None and (type(producer) is not str or not _PRODUCER.fullmatch(producer)):
+            raise Refused(
+                400, f"producer={_short(producer)}: must be 1 to 64 letters, digits, '.', '_' and '-'"
             )
         return {"version": version, "settings": _settings(document)}
 
