@@ -15,7 +15,6 @@ import http.client
 import json
 import multiprocessing
 import os
-import socket
 import statistics
 import tempfile
 import threading
@@ -26,14 +25,11 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import uvicorn
 from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
 
-from vedette.lake.tables import Lake
-from vedette.server.application import application
-from vedette.server.ingest import ingest_router, ingest_service
-from vedette.server.needs import Caller, needs
+from serving import serve
+from vedette.server.needs import needs
 
 JOURNAL = "5f0c7a3e9b1d4c2286e0a4d8f3b7c619"
 
@@ -94,13 +90,8 @@ def json_body(n_columns: int, rows: int) -> bytes:
     return json.dumps({"rows": made} if rows > 1 else made[0]).encode()
 
 
-def serve(lake: str, port: Any) -> None:
-    """The server, in a process of its own; says its port."""
-
-    class All:
-        def check(self, *_: object) -> Caller:
-            return Caller("benchmark")
-
+def serve_with_bare(lake: str, told: Any) -> None:
+    """The server with the bare routes beside it, in a process of its own; says its port."""
     bare = APIRouter()
     file = os.open(Path(lake) / "bare", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 
@@ -118,12 +109,7 @@ def serve(lake: str, port: Any) -> None:
     async def parse(request: Request) -> dict[str, int]:
         return {"through": len(json.loads(await request.body()))}
 
-    app = application(Lake.at(lake), All(), [ingest_router(), bare], [ingest_service()])
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        # as a socket has it that uvicorn opens itself: an answer's head and body are two writes
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        port.put(listener.getsockname()[1])
-        uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False)).run(sockets=[listener])
+    serve(lake, told, more=[bare])
 
 
 def send(
@@ -187,7 +173,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         context = multiprocessing.get_context("spawn")
         port_queue = context.Queue()
-        server = context.Process(target=serve, args=(folder, port_queue), daemon=True)
+        server = context.Process(target=serve_with_bare, args=(folder, port_queue), daemon=True)
         server.start()
         port = port_queue.get()
         time.sleep(2)

@@ -19,30 +19,18 @@ import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
 from typing import Any
 
+import serving
 import vedette
+from serving import ingesting
 from vedette.engine import cycle
 from vedette.errors import IngestError
 from vedette.lake.ledger import ledger
 from vedette.lake.received import tidy
 from vedette.lake.tables import Lake
-
-PROGRAM = """
-import socket, sys, uvicorn
-from vedette.lake.tables import Lake
-from vedette.server.application import application
-from vedette.server.ingest import ingest_router, ingest_service
-from vedette.server.needs import Caller
-class All:
-    def check(self, *_):
-        return Caller("benchmark")
-app = application(Lake.at(sys.argv[1]), All(), [ingest_router()], [ingest_service()])
-uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[2]), log_level="error", access_log=False)
-"""
 
 
 def client(port: int, name: str, stop: Any, sent: Any) -> None:
@@ -114,7 +102,7 @@ def main() -> None:
         stop, sent = context.Event(), context.Queue()
 
         def started() -> subprocess.Popen[bytes]:
-            return subprocess.Popen([sys.executable, "-c", PROGRAM, str(lake.path), str(port)])
+            return subprocess.Popen([sys.executable, serving.__file__, str(lake.path), str(port)])
 
         server = started()
         clients = [context.Process(target=client, args=(port, f"c{i}", stop, sent)) for i in range(4)]
@@ -123,37 +111,27 @@ def main() -> None:
         )
         for one in clients:
             one.start()
-        ending = threading.Event()
-
-        def ingest() -> None:
-            while not ending.wait(1.0):
-                cycle.once(lake)
-                tidy(lake)
-
-        ingester = threading.Thread(target=ingest)
-        ingester.start()
-        answering = 0
-        for _ in range(given.kills):
-            until = time.monotonic() + 20
-            while (
-                time.monotonic() < until
-            ):  # kill it while it serves, not while it starts; now and then as soon as it can
-                try:
-                    socket.create_connection(("127.0.0.1", port), 0.2).close()
-                    answering += 1
-                    break
-                except OSError:
-                    time.sleep(0.02)
-            time.sleep(rng.uniform(0.0, 0.6))
-            os.kill(server.pid, signal.SIGKILL)
-            server.wait()
-            server = started()
-        stop.set()
-        for one in clients:
-            one.join(180)
-        told = dict(sent.get(timeout=10) for _ in clients)
-        ending.set()
-        ingester.join()
+        with ingesting(lake):
+            answering = 0
+            for _ in range(given.kills):
+                until = time.monotonic() + 20
+                while (
+                    time.monotonic() < until
+                ):  # kill it while it serves, not while it starts; now and then as soon as it can
+                    try:
+                        socket.create_connection(("127.0.0.1", port), 0.2).close()
+                        answering += 1
+                        break
+                    except OSError:
+                        time.sleep(0.02)
+                time.sleep(rng.uniform(0.0, 0.6))
+                os.kill(server.pid, signal.SIGKILL)
+                server.wait()
+                server = started()
+            stop.set()
+            for one in clients:
+                one.join(180)
+            told = dict(sent.get(timeout=10) for _ in clients)
         server.terminate()
         server.wait()
         cycle.once(lake)

@@ -15,7 +15,6 @@ import json
 import math
 import multiprocessing
 import random
-import socket
 import sys
 import tempfile
 import threading
@@ -24,34 +23,13 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-import uvicorn
 
+from serving import ingesting, serve
 from vedette.engine import cycle
 from vedette.lake.ledger import ledger
 from vedette.lake.received import tidy
 from vedette.lake.tables import Lake
-from vedette.server.application import application
-from vedette.server.ingest import Limits, ingest_router, ingest_service
-from vedette.server.needs import Caller
-
-
-class All:
-    """An authority that lets all in."""
-
-    def check(self, *_: object) -> Caller:
-        """Who calls."""
-        return Caller("benchmark")
-
-
-def serve(lake: str, port: Any, room_bytes: int) -> None:
-    """The server, in a process of its own."""
-    limits = Limits(room_bytes=room_bytes)
-    app = application(Lake.at(lake), All(), [ingest_router()], [ingest_service(limits)])
-    with socket.create_server(("127.0.0.1", 0), backlog=1024) as listener:
-        # as a socket has it that uvicorn opens itself: an answer's head and body are two writes
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        port.put(listener.getsockname()[1])
-        uvicorn.Server(uvicorn.Config(app, log_level="error", access_log=False)).run(sockets=[listener])
+from vedette.server.ingest import Limits
 
 
 async def answer(reader: asyncio.StreamReader) -> tuple[int, dict[str, str], bytes]:
@@ -113,7 +91,9 @@ def herd(lake: Lake, n_clients: int) -> bool:
     """500 clients at once."""
     context = multiprocessing.get_context("spawn")
     queue = context.Queue()
-    server = context.Process(target=serve, args=(str(lake.path), queue, 256 * 1024), daemon=True)
+    server = context.Process(
+        target=serve, args=(str(lake.path), queue, 0, Limits(room_bytes=256 * 1024 * 8)), daemon=True
+    )
     server.start()
     port = queue.get()
     time.sleep(2)
@@ -160,50 +140,45 @@ def day(lake: Lake, rows_an_hour: int) -> bool:
     """24 hours of traffic."""
     context = multiprocessing.get_context("spawn")
     queue = context.Queue()
-    server = context.Process(target=serve, args=(str(lake.path), queue, 64 * 2**20), daemon=True)
+    server = context.Process(target=serve, args=(str(lake.path), queue), daemon=True)
     server.start()
     port = queue.get()
     time.sleep(2)
     watched = psutil.Process(server.pid)
-    ending = threading.Event()
-
-    def ingest() -> None:
-        while not ending.wait(1.0):
-            cycle.once(lake)
-            tidy(lake)
-
-    ingester = threading.Thread(target=ingest)
-    ingester.start()
     seen: dict[int, int] = {}
     start = (time.time() // 3600 - 30) * 3600
     first, label_first, waiting, memory = {"a": 1, "b": 1}, 1, [], []
-    for hour in range(24):
-        n = int(rows_an_hour * (1 + 0.5 * math.sin(hour / 24 * 2 * math.pi)) / 2)
-        jobs = []
-        for name in ("a", "b"):
-            documents = []
-            for at in range(0, n, 200):
-                made = rows(first[name], min(200, n - at), name, start + hour * 3600 + at / n * 3599)
-                documents.append({"producer": name, "first": first[name], "rows": made})
-                first[name] += len(made)
-                waiting += [(hour + 12, row["id"], row["prediction"]) for row in made[:20]]
-            jobs.append((documents, "/v1/models/net/predictions"))
-        due = [one for one in waiting if one[0] <= hour]
-        waiting = [one for one in waiting if one[0] > hour]
-        labels = [{"id": name, "label": value, "time": start + hour * 3600 + 3599} for _, name, value in due]
-        if labels:
-            jobs.append(
-                ([{"producer": "l", "first": label_first, "rows": labels[:10_000]}], "/v1/models/net/labels")
-            )
-            label_first += len(labels[:10_000])
+    with ingesting(lake):
+        for hour in range(24):
+            n = int(rows_an_hour * (1 + 0.5 * math.sin(hour / 24 * 2 * math.pi)) / 2)
+            jobs = []
+            for name in ("a", "b"):
+                documents = []
+                for at in range(0, n, 200):
+                    made = rows(first[name], min(200, n - at), name, start + hour * 3600 + at / n * 3599)
+                    documents.append({"producer": name, "first": first[name], "rows": made})
+                    first[name] += len(made)
+                    waiting += [(hour + 12, row["id"], row["prediction"]) for row in made[:20]]
+                jobs.append((documents, "/v1/models/net/predictions"))
+            due = [one for one in waiting if one[0] <= hour]
+            waiting = [one for one in waiting if one[0] > hour]
+            labels = [
+                {"id": name, "label": value, "time": start + hour * 3600 + 3599} for _, name, value in due
+            ]
+            if labels:
+                jobs.append(
+                    (
+                        [{"producer": "l", "first": label_first, "rows": labels[:10_000]}],
+                        "/v1/models/net/labels",
+                    )
+                )
+                label_first += len(labels[:10_000])
 
-        async def send_all(jobs: list[Any] = jobs) -> None:
-            await asyncio.gather(*(send(port, path, documents, seen) for documents, path in jobs))
+            async def send_all(jobs: list[Any] = jobs) -> None:
+                await asyncio.gather(*(send(port, path, documents, seen) for documents, path in jobs))
 
-        asyncio.run(send_all())
-        memory.append(watched.memory_info().rss / 2**20)
-    ending.set()
-    ingester.join()
+            asyncio.run(send_all())
+            memory.append(watched.memory_info().rss / 2**20)
     server.terminate()
     server.join()
     cycle.once(lake)
