@@ -9,6 +9,7 @@ import os
 import re
 import signal
 import zlib
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ import vedette
 import vedette.lake.points
 from tests.server_running import RunningServer, running
 from tests.servers import line
-from vedette.engine import cycle
+from vedette.engine import cycle, runs
 from vedette.lake.ledger import ledger
 from vedette.lake.received import ReceivedFolder, tidy
 from vedette.lake.received.index import Index, logs_folder
@@ -433,7 +434,6 @@ def test_who_may_not_send_is_refused_before_anything_is_read(tmp_path: Path) -> 
 
 def test_a_training_in_another_language_is_a_run(server: RunningServer) -> None:
     """Points and events sent as JSON are a run as any other, with its parameters, its end and its curve."""
-    from vedette.engine import runs
 
     def event(kind: str, **more: Any) -> httpx.Response:
         return _post(server, "events", {"run": "first", "kind": kind, "version": "9", **more})
@@ -786,3 +786,50 @@ def test_an_event_that_is_sent_again_is_the_same_event(server: RunningServer) ->
     event = {"run": "r", "kind": "run_started", "producer": "trainer", "first": 1}
     assert _post(server, "events", event).json()["duplicate"] is False
     assert _post(server, "events", event).json()["duplicate"] is True
+
+
+def test_what_a_sender_may_record_gets_through_whatever_its_type(
+    server: RunningServer, tmp_path: Path
+) -> None:
+    """Batches, references, rows, several classes, lists of items and a training: nothing is refused, all of it is kept."""
+    n = 60
+    frame = pl.DataFrame(
+        {
+            "i8": pl.Series(range(n), dtype=pl.Int8), "u64": pl.Series([2**63] * n, dtype=pl.UInt64),
+            "f32": pl.Series([0.5] * n, dtype=pl.Float32), "b": [True, False] * (n // 2), "null": [None] * n,
+            "cat": pl.Series(["x", "y"] * (n // 2), dtype=pl.Categorical), "bin": [b"\0x"] * n,
+            "d": [datetime(2026, 1, 1, tzinfo=UTC)] * n, "v": pl.Series([[1.0, 2.0]] * n, dtype=pl.Array(pl.Float32, 2)),
+            "vl": [[1.0, 2.0, 3.0]] * n, "prediction": [0, 1] * (n // 2), "probability": [0.5] * n,
+            "latency_s": [0.1] * n, "id": range(n), "error": pl.Series([None] * n, dtype=pl.String),
+        }
+    )  # fmt: skip
+    where = {"lake": server.url, "journal": tmp_path / "journal"}
+    with vedette.Monitor("net", **where) as monitor:
+        monitor.reference(frame.drop("id"))
+        monitor.log_many(frame)
+        monitor.log_many(frame.with_columns(prediction=pl.lit(None)).drop("probability"))
+        monitor.label_many({"id": list(range(n)), "label": [0, 1] * (n // 2)})
+        with monitor.run("r1", environment=False) as run:
+            for step in range(5):
+                run.log(step, loss=1 / (step + 1))
+            run.params({"lr": 0.1})
+        monitor.flush()
+    with vedette.Monitor("three", classes=["a", "b", "c"], **where) as three:
+        three.log_many(
+            {"x": [1.0] * 9, "prediction": ["a", "b", "c"] * 3, "probability": [[0.2, 0.3, 0.5]] * 9}
+        )
+        three.log({"x": 1.0}, "a", probability={"a": 0.5, "b": 0.3, "c": 0.2})
+        three.flush()
+    with vedette.Monitor("items", task="ranking", **where) as items:
+        items.log({"x": 1.0}, ["i1", "i2"], id="q")
+        items.label("q", ["i2"])
+        items.flush()
+    cycle.once(server.lake)
+    found = {}
+    for model in ("net", "three", "items", "net.run"):
+        book = ledger(server.lake, model)
+        assert book.balanced
+        assert not any(one.torn or one.rejected for one in book.producers)
+        found[model] = sum(one.in_lake for one in book.producers if one.stream == "predictions")
+    assert (found["net"], found["three"], found["items"]) == (2 * n, 10, 1)
+    assert runs.runs(server.lake, "net").row(0, named=True)["status"] == "finished"

@@ -25,8 +25,9 @@ from vedette.records import RESERVED, Physical, Role, Settings, check_feature_na
 __all__ = ["MalformedError", "batch_of", "check_document", "check_settings", "rows_of"]
 
 ROWS_MAX = 10_000
-LOST_MAX = 10_000
-_REASON_MAX = 300
+LOST_MAX = 2 * ROWS_MAX + 1
+"""Runs of sequences without a row: there can be one before, between and behind each two rows of a request."""
+_REASON_MAX = 1000
 _UTC = pa.timestamp("us", "UTC")
 _BEFORE = (("_sequence", pa.int64()), ("id", pa.utf8()), ("time", _UTC), ("received", _UTC))
 _TYPES = {
