@@ -833,3 +833,21 @@ def test_what_a_sender_may_record_gets_through_whatever_its_type(
         found[model] = sum(one.in_lake for one in book.producers if one.stream == "predictions")
     assert (found["net"], found["three"], found["items"]) == (2 * n, 10, 1)
     assert runs.runs(server.lake, "net").row(0, named=True)["status"] == "finished"
+
+
+def test_what_goes_with_rows_is_bounded_too(server: RunningServer) -> None:
+    """Reasons, settings and counts by column beyond measure are refused or left out, and nobody else's rows with them."""
+    run = {"part": "torn", "reason": "x" * 1000, "time": 1.0}
+    many = [{**run, "first": at, "last": at} for at in range(6, 2_006)]
+    for wrong in (
+        {"lost": many, "end": 2_006}, {"settings": {"segments": ["s" * 1_000] * 2_000}},
+        {"lost": [{**run, "first": 6, "last": 6, "reason": "x" * 1_001}], "end": 7},
+    ):  # fmt: skip
+        said, body = _arrow(5, **wrong)
+        assert _send(server, {**said, "end": wrong.get("end", 6)}, body).status_code == 400
+    said, body = _arrow(5, absent={"a": 5, **{f"column {i}": 1 for i in range(1_000)}})
+    assert _send(server, said, body).status_code == 200
+    index = Index(logs_folder(server.lake))
+    index.refresh()
+    (taken,) = index.of(("net", f"0001-3f9c21ab@{JOURNAL}", "predictions"))
+    assert taken.received.about["absent"] == {"a": 5}

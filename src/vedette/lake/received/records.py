@@ -75,13 +75,13 @@ class Place:
 
 
 def encode(one: Received, body_bytes: int, body_check: int, received_us: int, salt: bytes) -> bytes:
-    """The head and the metadata of a record; the body is written behind it. Raises ``OSError`` for metadata too large."""
+    """The head and the metadata of a record; the body is written behind it. Raises ``ValueError`` for metadata too large."""
     meta = json.dumps(
         [one.kind, one.model, one.producer, one.stream, one.first, one.end, one.digest, dict(one.about)],
-        separators=(",", ":"),
-    ).encode()
+        separators=(",", ":"), ensure_ascii=False,
+    ).encode()  # fmt: skip
     if len(meta) > META_BYTES_MAX:
-        raise OSError(f"{len(meta):,} bytes of metadata: must be at most {META_BYTES_MAX:,}")
+        raise ValueError(f"{len(meta):,} bytes of metadata: must be at most {META_BYTES_MAX:,}")
     rest = _HEAD.pack(MAGIC, 0, len(meta), body_check, body_bytes, received_us)[8:]
     check = zlib.crc32(meta, zlib.crc32(rest, zlib.crc32(salt)))
     return MAGIC + check.to_bytes(4, "little") + rest + meta

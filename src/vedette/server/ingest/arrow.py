@@ -28,6 +28,7 @@ ROWS_MAX = 10_000
 LOST_MAX = 2 * ROWS_MAX + 1
 """Runs of sequences without a row: there can be one before, between and behind each two rows of a request."""
 _REASON_MAX = 1000
+_REASONS_MAX, _SETTINGS_MAX = 2**20, 2**20  # characters
 _UTC = pa.timestamp("us", "UTC")
 _BEFORE = (("_sequence", pa.int64()), ("id", pa.utf8()), ("time", _UTC), ("received", _UTC))
 _TYPES = {
@@ -116,6 +117,8 @@ def check_document(about: Any, said: Mapping[str, Any]) -> None:
             raise MalformedError(
                 f"{rows} rows and {n_lost} lost of {said['end'] - said['first']}: each sequence must be accounted for once"
             )
+    if sum(len(one["reason"]) for one in lost) > _REASONS_MAX:
+        raise MalformedError(f"the reasons of lost: must have {_REASONS_MAX:,} characters in all at most")
     _check_beside(about)
 
 
@@ -134,6 +137,8 @@ def check_settings(document: Any) -> None:
     """Raise ``ValueError`` or ``TypeError`` where settings are not those that a producer can have."""
     if type(document) is not dict:
         raise TypeError("must be an object")
+    if len(json.dumps(document)) > _SETTINGS_MAX:
+        raise ValueError(f"must have {_SETTINGS_MAX:,} characters at most")
     found = Settings.of_document(document)
     if type(found.window_s) not in (int, float) or not 1.0 <= found.window_s <= 366 * 86_400.0:
         raise ValueError(f"window_s={str(found.window_s)[:20]}: must be 1 second to 366 days")
@@ -200,6 +205,8 @@ def rows_of(body: bytes, said: Mapping[str, Any]) -> dict[str, Any]:
     absent = kept.get("absent", {})
     if type(absent) is not dict or not all(type(n) is int for n in absent.values()):
         raise MalformedError("the document's absent: must be numbers by column")
+    if absent:
+        kept["absent"] = {name: n for name, n in absent.items() if name in names}
     return {"n_rows": table.num_rows, "fields": fields, **kept}
 
 

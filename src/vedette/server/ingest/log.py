@@ -34,11 +34,12 @@ log = logging.getLogger("vedette")
 
 FILE_BYTES = 32 * 2**20
 FILE_AGE_S = 30.0
-_TURN_S = 5.0
-_IDENTITY = re.compile(r"[0-9a-f]{8}")
-_RETRY_S = 0.2
-NOT_WRITTEN = "could not be written by the server, which answered so"
 """A file that is so large or so old is ended, so that it can be deleted once all in it is in the lake."""
+NOT_WRITTEN = "could not be written by the server, which answered so"
+
+_TURN_S = 5.0
+_RETRY_S = 0.2
+_IDENTITY = re.compile(r"[0-9a-f]{8}")
 
 
 @dataclass(slots=True)
@@ -163,7 +164,14 @@ class Log:
             parts += [self._encoded(word, b"", together[0].received_us) for word in self._given_up.values()]
             for waiting in together:
                 received = self._numbered(waiting, given)
-                parts += (self._encoded(received, waiting.body, waiting.received_us), waiting.body)
+                try:
+                    head = self._encoded(received, waiting.body, waiting.received_us)
+                except ValueError as error:  # too much goes with it: that is no fault of the others
+                    _fail(waiting.done, OSError(str(error)))
+                    continue
+                if waiting.n:
+                    given[received.key] = received.end
+                parts += (head, waiting.body)
                 done.append((waiting, received))
             size = sum(len(part) for part in parts)
             _write_all(self._file, parts)
@@ -209,7 +217,6 @@ class Log:
             return one.received
         key = one.received.key
         first = given.get(key) or self._after(key) + 1
-        given[key] = first + one.n
         return replace(one.received, first=first, end=first + one.n)
 
     def _next_file(self) -> None:
