@@ -18,11 +18,11 @@ from vedette.lake.received.records import Received
 from vedette.lake.tables import Lake
 from vedette.output.prometheus.own import ServerMetrics
 from vedette.server.ingest.bodies import taken_body
-from vedette.server.ingest.known import Key, Known
 from vedette.server.ingest.limits import Limits, Quota, Refused, Room
 from vedette.server.ingest.log import Log
 from vedette.server.ingest.otlp import Otlp
 from vedette.server.ingest.validator import Validators
+from vedette.server.ingest.watermarks import Key, Watermarks
 
 __all__ = ["Desk"]
 
@@ -44,7 +44,7 @@ class Desk:
         self.metrics = metrics or ServerMetrics()
         self.room = Room(limits.room_bytes)
         self.quota = Quota(limits.rows_per_minute)
-        self.known = Known(lake)
+        self.watermarks = Watermarks(lake)
         self.log = Log(lake, limits.queue_bytes, self._after, clock)
         self.validators = Validators()
         self.otlp = Otlp()
@@ -63,7 +63,7 @@ class Desk:
         self.validators.close()
 
     def _after(self, key: Key) -> int:
-        return self.known.through(key, fresh=True)
+        return self.watermarks.through(key, fresh=True)
 
     def _lock(self, key: Key) -> asyncio.Lock:
         """The turn of a producer: its requests are looked at one after another."""
@@ -114,22 +114,22 @@ class Desk:
             through = await run_in_threadpool(self._through, key, before)
             if before > through:
                 raise Refused(412, f"numbers from {through + 1} on are lacking", through=through)
-            known = self.known.again(key, received.first, received.end, received.digest)
+            known = self.watermarks.again(key, received.first, received.end, received.digest)
             if known or received.end - 1 <= through:
                 self.metrics.repeated.labels(received.stream or received.kind).inc(_rows(received))
                 return through, True
             try:
                 await self._write(received, body)
             except asyncio.CancelledError:
-                self.known.forget(key)  # whether it was written is looked up
+                self.watermarks.forget(key)  # whether it was written is looked up
                 raise
-            self.known.taken(key, received.first, received.end, received.digest)
+            self.watermarks.taken(key, received.first, received.end, received.digest)
             return received.end - 1, False
 
     def _through(self, key: Key, before: int) -> int:
         """How far a producer has come, by other processes too where there are any, or where something is lacking."""
-        through = self.known.through(key, fresh=not self.log.alone())
-        return through if before <= through else self.known.through(key, fresh=True)
+        through = self.watermarks.through(key, fresh=not self.log.alone())
+        return through if before <= through else self.watermarks.through(key, fresh=True)
 
     async def own(self, received: Received, body: bytes, n: int) -> int:
         """Take rows that have no numbers, under numbers of the server's own; the highest of them."""

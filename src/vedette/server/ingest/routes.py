@@ -25,12 +25,12 @@ from vedette.output.prometheus.own import ServerMetrics
 from vedette.records import RUN, check_model_name, is_runs, is_storable
 from vedette.server.application import Service
 from vedette.server.ingest.desk import Desk
-from vedette.server.ingest.documents import EVENTS, LABELS, POINTS, PREDICTIONS, TAKEN
+from vedette.server.ingest.json_rows import parse, request_of
+from vedette.server.ingest.json_runs import event_rows, point_rows
 from vedette.server.ingest.limits import Limits, Refused
+from vedette.server.ingest.openapi import EVENTS, LABELS, POINTS, PREDICTIONS, TAKEN
 from vedette.server.ingest.otlp import answer_of
 from vedette.server.ingest.otlp import request_of as request_of_otlp
-from vedette.server.ingest.rows import parse, request_of
-from vedette.server.ingest.runs import event_rows, point_rows
 from vedette.server.needs import Caller, needs
 
 __all__ = ["ingest_router", "ingest_service"]
@@ -137,7 +137,7 @@ def ingest_router() -> APIRouter:
             journal = request.query_params.get("journal", "")
             if not _JOURNAL.fullmatch(journal):
                 raise Refused(400, f"journal={journal[:80]!r}: must be 32 hexadecimal digits")
-            return {"watermarks": await run_in_threadpool(desk.known.producers, _model(model), journal)}
+            return {"watermarks": await run_in_threadpool(desk.watermarks.producers, _model(model), journal)}
 
         return await _answered(request, take)
 

@@ -10,7 +10,7 @@ from vedette.lake.received.index import index_of
 from vedette.lake.tables import Lake
 from vedette.server.ingest.limits import Refused
 
-__all__ = ["Key", "Known"]
+__all__ = ["Key", "Watermarks"]
 
 Key = tuple[str, str, str]
 """Of whom and of what: model, producer, and stream or ``batch``."""
@@ -18,7 +18,7 @@ Key = tuple[str, str, str]
 _DIGESTS_MAX = 100_000
 
 
-class Known:
+class Watermarks:
     """What was taken, by producer. It may be asked by any thread.
 
     Other processes take requests for the same lake: where it matters, their logs are looked at again.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from vedette.server.ingest.runs import EVENT_KINDS
+from vedette.server.ingest.json_runs import EVENT_KINDS
 
 __all__ = ["EVENTS", "LABELS", "POINTS", "PREDICTIONS", "TAKEN"]
 

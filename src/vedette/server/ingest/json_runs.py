@@ -11,8 +11,8 @@ from vedette.capture.metrics import Names
 from vedette.capture.rejected import Rejected
 from vedette.capture.run_events import event_text
 from vedette.records import is_storable
+from vedette.server.ingest.json_rows import parse
 from vedette.server.ingest.limits import Refused
-from vedette.server.ingest.rows import parse
 
 __all__ = ["EVENT_KINDS", "event_rows", "point_rows"]
 

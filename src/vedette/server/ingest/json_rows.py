@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any, NoReturn
 
 from vedette import config
+from vedette.capture.arguments import shown
 from vedette.capture.format import FIELDS_MAX
 from vedette.capture.rejected import Rejected
 from vedette.capture.values import TEXT_BYTES_MAX, event_time, identifier
@@ -52,17 +53,12 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) != len(pairs):
         seen: set[str] = set()
         twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
-        raise Refused(400, f"{_short(twice)}: is there twice in one object")
+        raise Refused(400, f"{shown(twice)}: is there twice in one object")
     return found
 
 
 def _constant(name: str) -> NoReturn:
     raise Refused(400, f"{name}: is not JSON; send null for what is missing")
-
-
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 class JsonRequest:
@@ -89,9 +85,7 @@ class JsonRequest:
             rows = [document]
             unknown = document.keys() - _BESIDE - (_PREDICTION if stream == "predictions" else _LABEL)
         if unknown:
-            raise Refused(
-                400, f"{_short(min(unknown))}: is no key of a request; {_keys(stream)}, {_beside()}"
-            )
+            raise Refused(400, f"{shown(min(unknown))}: is no key of a request; {_keys(stream)}, {_beside()}")
         self.n_rows = len(rows)
         check = self._prediction if stream == "predictions" else self._label
         single = "rows" not in document
@@ -104,23 +98,23 @@ class JsonRequest:
     def _about(self, document: Mapping[str, Any]) -> dict[str, Any]:
         version = document.get("version", "1")
         if type(version) is not str or not 0 < len(version) <= 128 or not is_storable(version):
-            raise Refused(400, f"version={_short(version)}: must be text of 1 to 128 characters")
+            raise Refused(400, f"version={shown(version)}: must be text of 1 to 128 characters")
         producer, first = document.get("producer"), document.get("first")
         if (producer is None) != (first is None):
             raise Refused(400, "producer and first: must be given both, or neither")
         if first is not None and (type(first) is not int or not 1 <= first < 2**62):
             raise Refused(
-                400, f"first={_short(first)}: must be an integer from 1: the number of the first row"
+                400, f"first={shown(first)}: must be an integer from 1: the number of the first row"
             )
         if producer is not None and (type(producer) is not str or not _PRODUCER.fullmatch(producer)):
             raise Refused(
-                400, f"producer={_short(producer)}: must be 1 to 64 letters, digits, '.', '_' and '-'"
+                400, f"producer={shown(producer)}: must be 1 to 64 letters, digits, '.', '_' and '-'"
             )
         return {"version": version, "settings": _settings(document)}
 
     def _prediction(self, row: dict[str, Any], where: str, beside: frozenset[str]) -> None:
         if not row.keys() <= _PREDICTION and (unknown := row.keys() - _PREDICTION - beside):
-            raise Refused(400, f"{where}{_short(min(unknown))}: is no key of a row; {_keys('predictions')}")
+            raise Refused(400, f"{where}{shown(min(unknown))}: is no key of a row; {_keys('predictions')}")
         features = row.get("features")
         if type(features) is not dict:
             if features is not None or row.get("error") is None:
@@ -158,7 +152,7 @@ class JsonRequest:
 
     def _label(self, row: dict[str, Any], where: str, beside: frozenset[str]) -> None:
         if not row.keys() <= _LABEL and (unknown := row.keys() - _LABEL - beside):
-            raise Refused(400, f"{where}{_short(min(unknown))}: is no key of a label; {_keys('labels')}")
+            raise Refused(400, f"{where}{shown(min(unknown))}: is no key of a label; {_keys('labels')}")
         if row.get("id") is None:
             raise Refused(400, f"{where}id: must be that of the prediction that the label is of")
         if "label" not in row:
@@ -193,7 +187,7 @@ class JsonRequest:
             raise Refused(400, f"{where}probability: two classes differ only by case or normalisation")
         for name, value in probability.items():
             if not class_name(name) or not is_storable(name) or len(name) > 256:
-                raise Refused(400, f"{where}probability.{_short(name)}: is no name of a class")
+                raise Refused(400, f"{where}probability.{shown(name)}: is no name of a class")
             self._number(value, f"{where}probability.{name}")
 
     def _id_and_time(self, row: Mapping[str, Any], where: str) -> None:
@@ -209,7 +203,7 @@ class JsonRequest:
             if row.get("time") is not None:
                 event_time(row["time"], self._now_s)
         except Rejected as error:
-            raise Refused(400, f"{where}time={_short(row['time'])}: {error}") from None
+            raise Refused(400, f"{where}time={shown(row['time'])}: {error}") from None
 
     @staticmethod
     def _number(value: Any, where: str) -> None:
@@ -218,7 +212,7 @@ class JsonRequest:
         kind = type(value)
         if (kind is float and -_INF < value < _INF) or (kind is int and -_EXACT <= value <= _EXACT):
             return
-        raise Refused(400, f"{where}={_short(value)}: must be a number")
+        raise Refused(400, f"{where}={shown(value)}: must be a number")
 
     def _value(self, value: Any, where: str, *, vectors: bool) -> None:
         """Raise where a value is outside the closed table."""
