@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import pytest
 
 from tests.dashboard_lake import build
 from tests.world import World
+
+os.environ.setdefault("KERAS_BACKEND", "torch")  # before any test imports Keras, which asks once
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import signal
 import subprocess
 import sys
@@ -214,7 +213,6 @@ def test_what_keras_writes_is_one_run(tmp_path: Path) -> None:
     for package in ("keras", "tensorflow"):
         if find_spec(package) is None:
             pytest.skip(f"{package} is not installed")
-    os.environ.setdefault("KERAS_BACKEND", "torch")
     import keras
 
     keras.utils.set_random_seed(1)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 import signal
 import subprocess
 import sys
@@ -201,7 +200,6 @@ def test_the_loop_for_a_module_stops_at_the_last_good_one(tmp_path: Path) -> Non
 @pytest.mark.parametrize("name", ["xgboost", "lightgbm", "catboost", "keras"])
 def test_the_format_is_the_frameworks_own(name: str, tmp_path: Path) -> None:
     """What is read back predicts the same."""
-    os.environ.setdefault("KERAS_BACKEND", "torch")
     found = pytest.importorskip(name, reason=f"{name} is not installed")
     kept = MemoryRun().checkpoints(tmp_path)
     if name == "keras":
@@ -229,7 +227,6 @@ def test_the_format_is_the_frameworks_own(name: str, tmp_path: Path) -> None:
 @pytest.mark.filterwarnings("ignore")
 def test_keras_saves_each_epoch_and_stops(tmp_path: Path) -> None:
     """The callback has the epoch's figures, and ends ``fit`` where the loss is none."""
-    os.environ.setdefault("KERAS_BACKEND", "torch")
     keras = pytest.importorskip("keras", reason="Keras is not installed")
     model = keras.Sequential([keras.layers.Input((3,)), keras.layers.Dense(1)])
     model.compile(optimizer=keras.optimizers.SGD(0.01), loss="mse")
@@ -252,7 +249,6 @@ def test_keras_saves_each_epoch_and_stops(tmp_path: Path) -> None:
 @pytest.mark.filterwarnings("ignore")
 def test_keras_counts_batches_and_goes_on_from_the_checkpoint(tmp_path: Path) -> None:
     """Checkpoints have the steps of the run's rows; a run that was cut within an epoch goes on from the one that is loaded."""
-    os.environ.setdefault("KERAS_BACKEND", "torch")
     keras = pytest.importorskip("keras", reason="Keras is not installed")
     model = keras.Sequential([keras.layers.Input((3,)), keras.layers.Dense(1)])
     model.compile(optimizer=keras.optimizers.SGD(0.01), loss="mse")
@@ -284,7 +280,6 @@ def test_keras_counts_batches_and_goes_on_from_the_checkpoint(tmp_path: Path) ->
 @pytest.mark.filterwarnings("ignore")
 def test_a_folder_that_is_gone_keeps_nobody_from_training(tmp_path: Path) -> None:
     """What cannot be saved is told once, as an event, and ``fit`` goes on."""
-    os.environ.setdefault("KERAS_BACKEND", "torch")
     keras = pytest.importorskip("keras", reason="Keras is not installed")
     model = keras.Sequential([keras.layers.Input((3,)), keras.layers.Dense(1)])
     model.compile(optimizer="sgd", loss="mse")

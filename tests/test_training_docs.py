@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from importlib.util import find_spec
 from pathlib import Path
@@ -57,7 +56,6 @@ def test_the_code_of_a_section_runs(section: str) -> None:
     for package in NEEDED[section]:
         if find_spec(package) is None:
             pytest.skip(f"{package} is not installed")
-    os.environ.setdefault("KERAS_BACKEND", "torch")
     names: dict[str, Any] = {"run": MemoryRun()}
     blocks = list(SECTIONS[section])
     if section == "scikit-learn":

@@ -25,7 +25,6 @@ Y = (X[:, 0] > 0).astype("float32")
 
 @pytest.fixture
 def keras() -> Any:
-    os.environ.setdefault("KERAS_BACKEND", "torch")
     found = pytest.importorskip("keras", reason="Keras is not installed")
     if found.backend.backend() != "torch":
         pytest.skip("Keras was imported with another backend")

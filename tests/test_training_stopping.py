@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import shutil
 import socket
 from pathlib import Path
@@ -248,7 +247,6 @@ def test_larger_figures_may_be_better() -> None:
 
 def test_keras_is_stopped_and_restored(tmp_path: Path) -> None:
     """At the end of the epoch, with the best weights back."""
-    os.environ.setdefault("KERAS_BACKEND", "torch")
     keras = pytest.importorskip("keras", reason="Keras is not installed")
     if keras.backend.backend() != "torch":
         pytest.skip("Keras was imported with another backend")

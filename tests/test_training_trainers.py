@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import warnings
 from pathlib import Path
 from typing import Any
@@ -87,7 +86,6 @@ def test_targets_of_a_regression_may_have_one_dimension() -> None:
 
 def test_keras_fit_gets_the_callback_beside_ones_own() -> None:
     """And returns Keras's history."""
-    os.environ.setdefault("KERAS_BACKEND", "torch")
     keras = pytest.importorskip("keras", reason="Keras is not installed")
     run = MemoryRun()
     model = keras.Sequential([keras.layers.Input((3,)), keras.layers.Dense(1, activation="sigmoid")])
