@@ -145,13 +145,9 @@ def test_entries_of_many_writers_are_one_chain(url: str) -> None:
 
 def test_an_older_database_is_brought_on_and_copied_before(url: str, tmp_path: Path) -> None:
     """From the first revision to the newest; of a file, what it was is kept."""
-    database = Database.open(url)
-    with database.engine.begin() as connection:  # as the first revision left it
-        connection.execute(text("DROP TABLE audit"))
-        if not database.is_sqlite:
-            connection.execute(text("DROP FUNCTION audit_only_grows"))
-        connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
-    database.close()
+    engine = create_engine(url.replace("postgresql:", "postgresql+psycopg:"))
+    to_newest(engine, "0001")
+    engine.dispose()
     again = Database.open(url)
     assert "audit" in inspect(again.engine).get_table_names()
     if again.is_sqlite:

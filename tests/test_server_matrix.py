@@ -25,6 +25,8 @@ ROUTES = {
     "GET /login": "nobody",
     "POST /login": "nobody",
     "GET /login/style.css": "nobody",
+    "GET /login/provider": "nobody",
+    "GET /login/provider/return": "nobody",
     "POST /v1/login": "nobody",
     "POST /logout": "account",
     "POST /v1/logout": "account",

@@ -18,6 +18,7 @@
     ├── PrivacyError         a key cannot be had, or a value does not decrypt
     ├── DatabaseError        the server's database cannot be opened, or is that of a newer vedette
     ├── AccessError          what was asked of users, roles or keys cannot be
+    │   ├── ProviderError    an identity provider does not answer, or what it says does not hold
     │   └── UnknownNameError there is no such user or key
     └── MissingExtraError    an optional dependency is not installed
 
@@ -42,6 +43,7 @@ __all__ = [
     "LockedError",
     "MissingExtraError",
     "PrivacyError",
+    "ProviderError",
     "SchemaError",
     "VedetteError",
 ]
@@ -57,6 +59,10 @@ class AccessError(VedetteError):
 
 class UnknownNameError(AccessError):
     """There is no such user or key."""
+
+
+class ProviderError(AccessError):
+    """An identity provider does not answer, or what it says does not hold; the message has no secret."""
 
 
 class AlertError(VedetteError):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from vedette.config.channels import is_variable_name
+from vedette.config.provider import ProviderSettings, provider_of
 from vedette.config.values import duration_s
 from vedette.errors import ConfigError
 
@@ -20,6 +21,8 @@ SERVING_KEYS = {
     "trusted_proxies": "networks of the proxies whose X-Forwarded-For and X-Forwarded-Proto are believed",
     "session_idle": "how long a login lasts without a request",
     "session_max": "how long a login lasts in any case",
+    "first_password_lasts": "how long a password that the server made may be used to choose another",
+    "provider": "a table: an identity provider by which people log in",
 }
 
 
@@ -32,6 +35,8 @@ class ServingSettings:
     trusted_proxies: tuple[str, ...] = ()
     session_idle_s: float = 8 * 3600.0
     session_max_s: float = 7 * 86400.0
+    first_password_lasts_s: float = 7 * 86400.0
+    provider: ProviderSettings | None = None
 
 
 def serving_of(table: Mapping[str, Any], path: Path) -> ServingSettings:
@@ -50,12 +55,14 @@ def serving_of(table: Mapping[str, Any], path: Path) -> ServingSettings:
             raise ConfigError(
                 f"{where}: trusted_proxies: {network!r}: must be an address or a network, such as 10.0.0.0/8"
             ) from None
-    for key in ("session_idle", "session_max"):
+    for key in ("session_idle", "session_max", "first_password_lasts"):
         if key in table:
             try:
                 found[f"{key}_s"] = duration_s(table[key], key)
             except ValueError as error:
                 raise ConfigError(f"{where}: {error}") from None
+    if "provider" in table:
+        found["provider"] = provider_of(table["provider"], path)
     return ServingSettings(**found)
 
 

@@ -24,7 +24,7 @@ from vedette.lake.tables import Lake
 from vedette.output.prometheus.own import ServerMetrics
 from vedette.output.prometheus.text import Exposition
 from vedette.server import api, health, pages
-from vedette.server.access import login, routes
+from vedette.server.access import login, provider_login, routes
 from vedette.server.access.authority import DatabaseAuthority
 from vedette.server.access.state import Access
 from vedette.server.application import Service, application
@@ -72,6 +72,7 @@ def build(
     own = [
         health.router(lake, access.database),
         login.router(access),
+        provider_login.router(access),
         routes.router(access),
     ]
     app = application(lake, DatabaseAuthority(access), [*own, *routers], services)

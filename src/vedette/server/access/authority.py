@@ -7,7 +7,7 @@ from urllib.parse import quote
 from fastapi import HTTPException, Request
 
 from vedette.server.access.browser import check_forgery, cookie_name
-from vedette.server.access.keys import KeyHolder
+from vedette.server.access.keys import KeyHolder, key_id
 from vedette.server.access.rights import ALL_MODELS, allowed_models
 from vedette.server.access.sessions import SessionHolder, form_token
 from vedette.server.access.state import Access
@@ -15,6 +15,9 @@ from vedette.server.needs import Caller, Need
 
 __all__ = ["DatabaseAuthority", "unknown_model"]
 
+_TO_CHANGE = frozenset(
+    {"/account", "/account/password", "/v1/me", "/v1/me/password", "/logout", "/v1/logout"}
+)
 _UNKNOWN = "nobody that is known here: must log in, or send a key that holds as 'Authorization: Bearer ...'"
 
 
@@ -32,6 +35,9 @@ class DatabaseAuthority:
     def check(self, request: Request, need: Need, model: str | None) -> Caller:
         """Who calls, where it may; see :class:`~vedette.server.needs.Authority`."""
         holder = self._holder(request)
+        request.state.caller = Caller(holder.name)  # for the log, of one who is refused too
+        if isinstance(holder, SessionHolder) and holder.must_change:
+            _only_to_change(request)
         if need is Need.ACCOUNT:
             return Caller(holder.name, allowed_models(holder.granted, Need.VIEW))
         allowed = allowed_models(holder.granted, need)
@@ -48,6 +54,8 @@ class DatabaseAuthority:
             scheme, _, text = header.partition(" ")
             key = self.access.keys.holder(text.strip(), now) if scheme.lower() == "bearer" else None
             if key is None:
+                named = key_id(text.strip())
+                request.state.caller = Caller(f"refused key:{named}" if named else "")
                 raise HTTPException(401, _UNKNOWN, {"WWW-Authenticate": "Bearer"})
             return key
         cookie = request.cookies.get(cookie_name(request))
@@ -57,6 +65,16 @@ class DatabaseAuthority:
         check_forgery(request, cookie)
         request.state.csrf = form_token(cookie)  # what the forms of the page must hold
         return session
+
+
+def _only_to_change(request: Request) -> None:
+    """Raise where somebody with a password that was made for them asks for anything but to change it, or to leave."""
+    path = request.url.path
+    if path in _TO_CHANGE:
+        return
+    if request.method == "GET" and not path.startswith("/v1/"):
+        raise HTTPException(303, "change the password first", {"Location": "/account"})
+    raise HTTPException(403, "the password was made for you: must be changed before anything else")
 
 
 def _to_login(request: Request) -> HTTPException:

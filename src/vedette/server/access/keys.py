@@ -22,7 +22,7 @@ from vedette.server.access.secrets import digest_of, new_secret, same
 from vedette.server.database.connection import Database
 from vedette.server.database.tables import Key
 
-__all__ = ["KeyHolder", "Keys"]
+__all__ = ["KeyHolder", "Keys", "key_id"]
 
 _KEY = re.compile(r"vdt_([0-9a-f]{12})_[A-Za-z0-9_-]{43}")
 _USED_EVERY = timedelta(minutes=1)
@@ -35,6 +35,16 @@ class KeyHolder:
 
     name: str
     granted: tuple[tuple[str, Scope], ...]
+
+
+def key_id(text: str) -> str:
+    """The id in the text of a key, which is not secret; empty for what is no key.
+
+    >>> key_id("vdt_3f9c0a1b2c3d_" + "A" * 43), key_id("secret")
+    ('3f9c0a1b2c3d', '')
+    """
+    match = _KEY.fullmatch(text)
+    return match[1] if match else ""
 
 
 def _document(key: Key) -> dict[str, Any]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hmac
 import math
+from collections.abc import Sequence
 from importlib import resources
 from typing import Annotated, Any
 
@@ -15,14 +17,16 @@ from vedette.server.access import audit
 from vedette.server.access.browser import check_origin, cookie_name, is_json, local_target, set_cookie
 from vedette.server.access.delay import subjects
 from vedette.server.access.secrets import digest_of
+from vedette.server.access.sessions import BY_PASSWORD
 from vedette.server.access.state import Access
 from vedette.server.access.users import canonical_name
 from vedette.server.database.tables import User
-from vedette.server.needs import needs
+from vedette.server.needs import Caller, needs
 
-__all__ = ["address_of", "begin_session", "end_session", "page", "router"]
+__all__ = ["address_of", "attempt", "begin_session", "end_session", "page", "refuse_soon", "router"]
 
 _WRONG = "name or password: not right"
+_ENDED = "this first password has ended, unused for too long: ask an admin for a new one"
 _DEVICE_LASTS_S = 90 * 86400.0
 _pages = Environment(loader=PackageLoader("vedette.server.access"), autoescape=True)
 
@@ -40,10 +44,21 @@ def address_of(request: Request) -> str:
     return request.client.host if request.client else ""
 
 
-def page(target: str, error: str = "", status: int = 200) -> HTMLResponse:
+def page(access: Access, target: str, error: str = "", status: int = 200) -> HTMLResponse:
     """The page to log in at."""
-    text = _pages.get_template("login.html").render(target=target, error=error)
+    provider = None if access.provider is None else access.provider.settings.name
+    text = _pages.get_template("login.html").render(target=target, error=error, provider=provider)
     return HTMLResponse(text, status_code=status)
+
+
+def refuse_soon(access: Access, counted: Sequence[str]) -> None:
+    """Count an attempt as failed. Raises 429 with ``Retry-After`` where there were too many."""
+    wait = access.delay.admit(counted, access.now())
+    if wait:
+        seconds = math.ceil(wait.total_seconds())
+        raise HTTPException(
+            429, f"too many logins failed: try again in {seconds} s", {"Retry-After": str(seconds)}
+        )
 
 
 def attempt(access: Access, request: Request, name: str, password: str) -> User:
@@ -56,27 +71,47 @@ def attempt(access: Access, request: Request, name: str, password: str) -> User:
     device = request.cookies.get(cookie_name(request, "device"))
     known = device if access.sessions.knows_device(device, account, now) else None
     counted = subjects(digest_of(account), address, known)
-    wait = access.delay.admit(counted, now)
-    if wait:
-        seconds = math.ceil(wait.total_seconds())
-        raise HTTPException(
-            429, f"too many logins failed: try again in {seconds} s", {"Retry-After": str(seconds)}
-        )
+    refuse_soon(access, counted)
     user = access.users.check(account, password)
     if user is None:
-        with (
-            access.database.writing() as work
-        ):  # the name is not kept: it may be a password in the wrong field
-            audit.record(work, access.now(), "nobody", "login.failed", "", {"address": address})
+        _failed(access, request, account)
         raise HTTPException(401, _WRONG)
+    if user.change_by is not None and user.change_by <= now:
+        _failed(access, request, account, "its first password has ended")
+        raise HTTPException(401, _ENDED)
     access.delay.succeeded(counted)
     return user
 
 
-def begin_session(access: Access, request: Request, response: Response, user: User) -> None:
+def _failed(access: Access, request: Request, account: str, reason: str = "") -> None:
+    """Write down that a login failed, in the audit log and for the server's: by its name where there is such an account.
+
+    Any other text may be a password in the wrong field. Of it there is the start of a digest under a secret of this
+    process: who tries the same text again can be told, and the text cannot be looked up.
+    """
+    detail: dict[str, object] = {"address": address_of(request)}
+    known = access.users.is_there(account)
+    if known:
+        request.state.caller = Caller(f"refused user:{account}")
+    else:
+        detail["unknown"] = hmac.new(access.secret, account.encode("utf-8", "replace"), "sha256").hexdigest()[
+            :8
+        ]
+    if reason:
+        detail["reason"] = reason
+    with access.database.writing() as work:
+        audit.record(work, access.now(), "nobody", "login.failed", account if known else "", detail)
+
+
+def begin_session(
+    access: Access, request: Request, response: Response, user: User, *, way: str = BY_PASSWORD
+) -> None:
     """Log a user in: new cookies, whatever the browser had before."""
     before = request.cookies.get(cookie_name(request))
-    cookie, device = access.sessions.begin(user, address=address_of(request), now=access.now(), before=before)
+    cookie, device = access.sessions.begin(
+        user, address=address_of(request), now=access.now(), before=before, way=way,
+        browser=request.headers.get("user-agent", ""),
+    )  # fmt: skip
     set_cookie(request, response, "session", cookie, access.sessions.absolute.total_seconds())
     set_cookie(request, response, "device", device, _DEVICE_LASTS_S)
 
@@ -100,7 +135,7 @@ def router(access: Access) -> APIRouter:
     @routes.get("/login", dependencies=[needs("nobody")], response_class=HTMLResponse)
     def login_page(next: str = "/") -> Response:  # noqa: A002 - what it is called in the address
         """The page to log in at."""
-        return page(local_target(next))
+        return page(access, local_target(next))
 
     @routes.get("/login/style.css", dependencies=[needs("nobody")])
     def login_style() -> Response:
@@ -120,7 +155,7 @@ def router(access: Access) -> APIRouter:
         try:
             user = attempt(access, request, name, password.get_secret_value())
         except HTTPException as error:
-            refused = page(target, str(error.detail), error.status_code)
+            refused = page(access, target, str(error.detail), error.status_code)
             refused.headers.update(error.headers or {})
             return refused
         response = RedirectResponse(target, status_code=303)

@@ -36,7 +36,7 @@ class Passwords:
             return self._hasher.hash(password)
 
     def matches(self, kept: str | None, password: str) -> bool:
-        """Whether this is the password; as long in coming where there is none (None) to hold it against."""
+        """Whether this is the password; as long in coming where there is none (None or empty) to hold it against."""
         if len(password) > LENGTH_MAX:
             password = ""
         with self._turn:
@@ -46,7 +46,7 @@ class Passwords:
                 return False
             except (InvalidHashError, VerificationError):
                 return False  # a damaged hash is nobody's password
-        return right and kept is not None
+        return right and bool(kept)
 
     def outdated(self, kept: str) -> bool:
         """Whether a hash was made with other parameters than are used now."""

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import delete, select, update
 
@@ -19,7 +21,9 @@ from vedette.server.access.secrets import digest_of, new_secret
 from vedette.server.database.connection import Database
 from vedette.server.database.tables import Device, Session, User
 
-__all__ = ["SessionHolder", "Sessions", "form_token"]
+__all__ = ["BY_PASSWORD", "BY_PROVIDER", "SessionHolder", "Sessions", "form_token"]
+
+BY_PASSWORD, BY_PROVIDER = "password", "provider"
 
 _SEEN_EVERY = timedelta(minutes=1)
 _DEVICE_LASTS = timedelta(days=90)
@@ -27,10 +31,14 @@ _DEVICE_LASTS = timedelta(days=90)
 
 @dataclass(frozen=True, slots=True)
 class SessionHolder:
-    """Somebody who is logged in: their name, and their role on each model or ``*``."""
+    """Somebody who is logged in: their name, and their role on each model or ``*``.
+
+    ``must_change``: by a password that was made for them, which they must change before anything else.
+    """
 
     user: str
     granted: tuple[tuple[str, Role], ...]
+    must_change: bool = False
 
     @property
     def name(self) -> str:
@@ -51,8 +59,20 @@ class Sessions:
         self.idle = idle
         self.absolute = absolute
 
-    def begin(self, user: User, *, address: str, now: datetime, before: str | None) -> tuple[str, str]:
-        """A new session, in place of the one that the browser had: its cookie, and that of the browser."""
+    def begin(
+        self,
+        user: User,
+        *,
+        address: str,
+        now: datetime,
+        before: str | None,
+        way: str = BY_PASSWORD,
+        browser: str = "",
+    ) -> tuple[str, str]:
+        """A new session, in place of the one that the browser had: its cookie, and that of the browser.
+
+        ``browser`` is what it says that it is, for its user to know it again.
+        """
         cookie, device = new_secret(), new_secret()
         with self._database.writing() as work:
             if before is not None:
@@ -67,10 +87,14 @@ class Sessions:
                     created=now,
                     seen=now,
                     expires=now + self.absolute,
+                    id=secrets.token_hex(8),
+                    way=way,
+                    address=address[:64],
+                    browser=browser[:160],
                 )
             )
             work.add(Device(digest=digest_of(device), user_id=user.id, expires=now + _DEVICE_LASTS))
-            audit.record(work, now, f"user:{user.name}", "login", user.name, {"address": address})
+            audit.record(work, now, f"user:{user.name}", "login", user.name, {"address": address, "way": way})
         return cookie, device
 
     def holder(self, cookie: str, now: datetime) -> SessionHolder | None:
@@ -89,7 +113,44 @@ class Sessions:
         if now - session.seen >= _SEEN_EVERY:
             with self._database.writing() as work:
                 work.execute(update(Session).where(Session.digest == digest).values(seen=now))
-        return SessionHolder(user.name, granted)
+        must_change = user.change_by is not None and session.way == BY_PASSWORD
+        return SessionHolder(user.name, granted, must_change)
+
+    def list(self, user: str, now: datetime, *, current: str | None = None) -> list[dict[str, Any]]:
+        """The sessions of a user that hold now, the one that was used last first; ``current`` is the cookie of one's own."""
+        with self._database.reading() as work:
+            found = work.scalars(
+                select(Session)
+                .join(User, User.id == Session.user_id)
+                .where(User.name == user, Session.expires > now, Session.seen > now - self.idle)
+                .order_by(Session.seen.desc(), Session.id)
+            )
+            own = None if current is None else digest_of(current)
+            return [
+                {
+                    "id": one.id, "created": one.created, "seen": one.seen, "way": one.way,
+                    "address": one.address, "browser": one.browser, "current": one.digest == own,
+                }
+                for one in found
+            ]  # fmt: skip
+
+    def end_some(
+        self, user: str, *, actor: str, now: datetime, one: str | None = None, but: str | None = None
+    ) -> int:
+        """End the sessions of a user: the one with an id, all but that of a cookie (``but``), or all. How many they were."""
+        with self._database.writing() as work:
+            owner = work.scalar(select(User).where(User.name == user))
+            if owner is None:
+                return 0
+            which = [Session.user_id == owner.id]
+            which += [] if one is None else [Session.id == one]
+            which += [] if but is None else [Session.digest != digest_of(but)]
+            ended = list(work.scalars(select(Session).where(*which)))
+            for session in ended:
+                work.delete(session)
+            if ended:
+                audit.record(work, now, actor, "session.end", user, {"sessions": len(ended)})
+            return len(ended)
 
     def end(self, cookie: str, *, now: datetime) -> None:
         """Log out."""

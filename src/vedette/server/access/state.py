@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from vedette.config import ServingSettings
 from vedette.server.access.delay import Delay
+from vedette.server.access.identities import Identities
 from vedette.server.access.keys import Keys
 from vedette.server.access.passwords import Passwords
+from vedette.server.access.provider import Provider
 from vedette.server.access.sessions import Sessions
 from vedette.server.access.users import Users
 from vedette.server.database.connection import Database
@@ -20,14 +23,18 @@ __all__ = ["Access"]
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Users, keys, sessions and delays of one server, by one clock."""
+    """Users, keys, sessions and delays of one server, by one clock; and its identity provider, where it has one."""
 
     database: Database
     users: Users
     keys: Keys
     sessions: Sessions
     delay: Delay
+    identities: Identities
+    provider: Provider | None = None
     clock: Callable[[], float] = time.time
+    secret: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
+    """Of this process: what is logged of a text that may be a secret is its digest under it."""
 
     @classmethod
     def over(
@@ -44,7 +51,16 @@ class Access:
             idle=timedelta(seconds=said.session_idle_s),
             absolute=timedelta(seconds=said.session_max_s),
         )
-        return cls(database, Users(database, Passwords()), Keys(database), sessions, Delay(database), clock)
+        return cls(
+            database,
+            Users(database, Passwords(), first_lasts=timedelta(seconds=said.first_password_lasts_s)),
+            Keys(database),
+            sessions,
+            Delay(database),
+            Identities(database),
+            None if said.provider is None else Provider(said.provider, clock),
+            clock,
+        )
 
     def now(self) -> datetime:
         """The time, UTC."""

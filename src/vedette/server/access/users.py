@@ -6,7 +6,7 @@ import re
 import unicodedata
 import uuid
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import delete, func, select
@@ -19,7 +19,7 @@ from vedette.server.access.rights import ALL_MODELS, Role, checked_roles
 from vedette.server.database.connection import Database
 from vedette.server.database.tables import Device, Grant, Session, User
 
-__all__ = ["Users", "canonical_name"]
+__all__ = ["Users", "canonical_name", "checked_name", "find_user", "put_user", "set_grants"]
 
 _NAME = re.compile(r"[\w][\w.@+-]{0,127}")
 
@@ -33,51 +33,53 @@ def canonical_name(name: str) -> str:
     return unicodedata.normalize("NFKC", name).casefold().strip()
 
 
+def checked_name(name: str) -> str:
+    """A name that a user may have, as it is kept. Raises ``AccessError`` for another."""
+    name = canonical_name(name)
+    if not _NAME.fullmatch(name):
+        raise AccessError(
+            f"user {name!r}: must be 1 to 128 letters, digits and . _ @ + -, a letter or digit first"
+        )
+    return name
+
+
 def _document(user: User) -> dict[str, Any]:
     return {
         "name": user.name,
         "roles": {grant.model: grant.role for grant in user.grants},
         "disabled": user.disabled,
         "created": user.created.isoformat(),
+        "change_by": user.change_by and user.change_by.isoformat(),
     }
 
 
 class Users:
-    """The users of a server. Each change is in the audit log, under the name of who made it (``actor``)."""
+    """The users of a server. Each change is in the audit log, under the name of who made it (``actor``).
 
-    def __init__(self, database: Database, passwords: Passwords) -> None:
+    A password that is made here lets in for ``first_lasts``, and must be changed before it lets do anything.
+    """
+
+    def __init__(
+        self, database: Database, passwords: Passwords, *, first_lasts: timedelta = timedelta(days=7)
+    ) -> None:
         self._database = database
         self._passwords = passwords
+        self._first_lasts = first_lasts
 
     def add(
         self, name: str, roles: Mapping[str, str], password: str | None, *, actor: str, now: datetime
     ) -> tuple[dict[str, Any], str | None]:
         """A new user, and the password that was made where none was given."""
-        name = canonical_name(name)
-        if not _NAME.fullmatch(name):
-            raise AccessError(
-                f"user {name!r}: must be 1 to 128 letters, digits and . _ @ + -, a letter or digit first"
-            )
+        name = checked_name(name)
         granted = checked_roles(roles)
         made = first_password() if password is None else None
         chosen = made or password or ""
         check_password(chosen, name)
         kept = self._passwords.hash(chosen)
         with self._database.writing() as work:
-            user = self._put(work, name, granted, now, actor, kept)
+            user = put_user(work, name, granted, now=now, actor=actor, password=kept)
+            user.change_by = None if made is None else now + self._first_lasts
             return _document(user), made
-
-    def _put(
-        self, work: Work, name: str, roles: Mapping[str, Role], now: datetime, actor: str, password: str
-    ) -> User:
-        if work.scalar(select(User).where(User.name == name)) is not None:
-            raise AccessError(f"user {name!r}: is there already: choose another name")
-        user = User(id=uuid.uuid4().hex, name=name, disabled=False, created=now, password=password)
-        user.grants = [Grant(model=model, role=role) for model, role in sorted(roles.items())]
-        work.add(user)
-        work.flush()
-        audit.record(work, now, actor, "user.add", name, {"roles": dict(roles)})
-        return user
 
     def first_admin(self, name: str, *, now: datetime) -> str | None:
         """An admin with a password that is returned, where there is no user at all; None where there is one."""
@@ -89,7 +91,8 @@ class Users:
         with self._database.writing() as work:
             if work.scalar(select(func.count()).select_from(User)):  # another process was quicker
                 return None
-            self._put(work, name, {ALL_MODELS: Role.ADMIN}, now, "server", password=kept)
+            user = put_user(work, name, {ALL_MODELS: Role.ADMIN}, now=now, actor="server", password=kept)
+            user.change_by = now + self._first_lasts
         return password
 
     def has_admin(self) -> bool:
@@ -105,31 +108,25 @@ class Users:
     def one(self, name: str) -> dict[str, Any]:
         """One user. Raises ``AccessError`` where there is none of this name."""
         with self._database.reading() as work:
-            return _document(_find(work, name))
+            return _document(find_user(work, name))
+
+    def is_there(self, name: str) -> bool:
+        """Whether there is a user of this name."""
+        with self._database.reading() as work:
+            return work.scalar(select(User.id).where(User.name == canonical_name(name))) is not None
 
     def set_roles(self, name: str, roles: Mapping[str, str], *, actor: str, now: datetime) -> dict[str, Any]:
         """Give a user these roles and no others. The last admin stays one."""
         granted = checked_roles(roles)
         with self._database.writing() as work:
-            user = _find(work, name)
-            self._grant(work, user, granted, actor, now)
+            user = find_user(work, name)
+            set_grants(work, user, granted, actor=actor, now=now)
             return _document(user)
-
-    def _grant(self, work: Work, user: User, roles: Mapping[str, Role], actor: str, now: datetime) -> None:
-        before = {grant.model: grant.role for grant in user.grants}
-        if before == dict(roles):
-            return
-        user.grants.clear()
-        work.flush()  # the rows of before go first
-        user.grants = [Grant(model=model, role=role) for model, role in sorted(roles.items())]
-        work.flush()
-        _keep_an_admin(work)
-        audit.record(work, now, actor, "user.roles", user.name, {"before": before, "after": dict(roles)})
 
     def set_disabled(self, name: str, disabled: bool, *, actor: str, now: datetime) -> dict[str, Any]:
         """Disable a user, who is logged out everywhere at once, or let them in again. The last admin stays."""
         with self._database.writing() as work:
-            user = _find(work, name)
+            user = find_user(work, name)
             user.disabled = disabled
             work.flush()
             _keep_an_admin(work)
@@ -139,14 +136,18 @@ class Users:
             return _document(user)
 
     def set_password(self, name: str, password: str | None, *, actor: str, now: datetime) -> str | None:
-        """A new password, returned where it was made here; the user is logged out everywhere."""
+        """A new password, returned where it was made here; the user is logged out everywhere.
+
+        One that was made here must be changed after the first login, and lets in for so long only.
+        """
         made = first_password() if password is None else None
         chosen = made or password or ""
         check_password(chosen, canonical_name(name))
         kept = self._passwords.hash(chosen)
         with self._database.writing() as work:
-            user = _find(work, name)
+            user = find_user(work, name)
             user.password = kept
+            user.change_by = None if made is None else now + self._first_lasts
             _forget(work, user)
             audit.record(work, now, actor, "user.password", user.name)
         return made
@@ -170,7 +171,35 @@ class Users:
         return user
 
 
-def _find(work: Work, name: str) -> User:
+def put_user(
+    work: Work, name: str, roles: Mapping[str, Role], *, now: datetime, actor: str, password: str
+) -> User:
+    """Add a user, with the hash of a password or none (empty). Raises ``AccessError`` where the name is taken."""
+    if work.scalar(select(User).where(User.name == name)) is not None:
+        raise AccessError(f"user {name!r}: is there already: choose another name")
+    user = User(id=uuid.uuid4().hex, name=name, disabled=False, created=now, password=password)
+    user.grants = [Grant(model=model, role=role) for model, role in sorted(roles.items())]
+    work.add(user)
+    work.flush()
+    audit.record(work, now, actor, "user.add", name, {"roles": dict(roles)})
+    return user
+
+
+def set_grants(work: Work, user: User, roles: Mapping[str, Role], *, actor: str, now: datetime) -> None:
+    """Give a user these roles and no others. Raises ``AccessError`` where it would take the last admin away."""
+    before = {grant.model: grant.role for grant in user.grants}
+    if before == dict(roles):
+        return
+    user.grants.clear()
+    work.flush()  # the rows of before go first
+    user.grants = [Grant(model=model, role=role) for model, role in sorted(roles.items())]
+    work.flush()
+    _keep_an_admin(work)
+    audit.record(work, now, actor, "user.roles", user.name, {"before": before, "after": dict(roles)})
+
+
+def find_user(work: Work, name: str) -> User:
+    """The user of a name. Raises ``UnknownNameError`` where there is none."""
     user = work.scalar(select(User).where(User.name == canonical_name(name)))
     if user is None:
         raise UnknownNameError(f"user {name!r}: there is none of that name")

@@ -24,8 +24,10 @@ __all__ = [
     "Base",
     "Device",
     "Grant",
+    "Identity",
     "Key",
     "Moment",
+    "Return",
     "Session",
     "User",
 ]
@@ -62,7 +64,10 @@ class User(Base):
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
     name: Mapped[str] = mapped_column(String(128), unique=True)
-    password: Mapped[str] = mapped_column(String(255))  # argon2id, with its parameters and salt
+    password: Mapped[str] = mapped_column(
+        String(255)
+    )  # argon2id, with its parameters and salt; empty for none
+    change_by: Mapped[datetime | None]  # the password was made by the server, and lets in until then
     disabled: Mapped[bool] = mapped_column(Boolean)
     created: Mapped[datetime]
     grants: Mapped[list[Grant]] = relationship(
@@ -113,9 +118,36 @@ class Session(Base):
     created: Mapped[datetime]
     seen: Mapped[datetime]  # to about a minute
     expires: Mapped[datetime]
+    id: Mapped[str] = mapped_column(
+        String(16), server_default=""
+    )  # not secret: by it one ends another of one's own
+    way: Mapped[str] = mapped_column(String(16), server_default="")  # password or provider
+    address: Mapped[str] = mapped_column(String(64), server_default="")
+    browser: Mapped[str] = mapped_column(String(160), server_default="")
 
     def __repr__(self) -> str:
         return f"Session(of {self.user_id!r})"
+
+
+class Identity(Base):
+    """Somebody of an identity provider, and the user that they are here."""
+
+    __tablename__ = "identities"
+
+    issuer: Mapped[str] = mapped_column(String(255), primary_key=True)
+    subject: Mapped[str] = mapped_column(String(255), primary_key=True)
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    managed: Mapped[bool] = mapped_column(Boolean)  # the provider made the user, and says their roles
+    created: Mapped[datetime]
+
+
+class Return(Base):
+    """A way back from an identity provider that was gone: it is gone once."""
+
+    __tablename__ = "returns"
+
+    digest: Mapped[str] = mapped_column(String(64), primary_key=True)
+    expires: Mapped[datetime]
 
 
 class Device(Base):
