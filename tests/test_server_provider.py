@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import hmac
+import html
 import json
 import logging
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -26,7 +28,8 @@ from sqlalchemy import select
 from starlette.testclient import TestClient
 
 from tests.identity_provider import CLIENT, SECRET, IdentityProvider, provider_running
-from tests.server_access import ORIGIN, World, world_at
+from tests.server_access import ORIGIN, PASSWORD, World, world_at
+from tests.test_server_account import token
 from vedette.config import ServingSettings
 from vedette.config.provider import ProviderSettings
 from vedette.server.access.provider import AT_ONCE
@@ -189,6 +192,64 @@ def test_what_one_begins_another_cannot_end(worlds: Any, idp: IdentityProvider) 
     assert refused.status_code == 400
     assert "not begun in this browser" in refused.text
     assert victim.get("/v1/me").status_code == 401
+
+
+def test_nobody_gets_an_account_where_the_settings_do_not_say_so(worlds: Any, idp: IdentityProvider) -> None:
+    """A user connects the account that is there, with its password; then it opens, and no other identity does."""
+    world = worlds(create=False)
+    world.user("ann", delays="viewer")
+    assert logged_in(world.client()).status_code == 400
+    browser = world.login("ann")
+    page = browser.post("/account/provider", data={**token(browser), "current": "not it, not it"})
+    assert (page.status_code, idp.url in page.text) == (400, False)
+    begun = connect(browser, PASSWORD)
+    answer = browser.get(at_provider(begun))
+    assert (answer.status_code, answer.headers["location"]) == (303, "/account")
+    other = world.client()
+    assert logged_in(other).status_code == 303
+    assert other.get("/v1/me").json()["name"] == "user:ann"
+    assert (
+        browser.post("/account/provider/disconnect", data={**token(browser), "issuer": idp.url}).status_code
+        == 303
+    )
+    assert logged_in(world.client()).status_code == 400
+    assert ("user:ann", "identity.connect", "ann", {"issuer": idp.url, "subject": "0001"}) in audited(world)
+
+
+def connect(browser: TestClient, password: str) -> str:
+    """Ask on the account's page to be connected; the provider's address."""
+    answer = browser.post("/account/provider", data={**token(browser), "current": password})
+    found = re.search(r'href="(http://127[^"]+)"', answer.text)
+    assert found is not None, answer.text
+    return html.unescape(found[1])
+
+
+def test_one_who_is_connected_must_still_be_logged_in(worlds: Any, idp: IdentityProvider) -> None:
+    """The way back of a connection ties nothing to an account that is not the browser's any more."""
+    world = worlds(create=False)
+    world.user("ann")
+    world.user("bob")
+    browser = world.login("ann")
+    back = at_provider(connect(browser, PASSWORD))
+    browser.post("/v1/login", json={"name": "bob", "password": PASSWORD})
+    assert browser.get(back).status_code == 400
+    with world.access.database.reading() as work:
+        assert list(work.scalars(select(Identity))) == []
+
+
+def test_an_account_of_the_provider_alone_has_no_password(worlds: Any, idp: IdentityProvider) -> None:
+    """No password opens it, not even an empty one, and it cannot be cut off from its only login."""
+    world = worlds()
+    idp.claims = {"sub": "0001", "preferred_username": "ann"}
+    browser = world.client(**ORIGIN)
+    logged_in(browser)
+    for password in ("", PASSWORD):
+        refused = world.client(**ORIGIN).post("/v1/login", json={"name": "ann", "password": password})
+        assert refused.status_code == 401
+    page = browser.get("/account").text
+    assert ("This account has none" in page, 'action="/account/provider/disconnect"' in page) == (True, True)
+    given = {**token(browser), "issuer": idp.url}
+    assert browser.post("/account/provider/disconnect", data=given).status_code == 409
 
 
 @pytest.mark.parametrize("change", ["none", "", "cut", "target", "other"])

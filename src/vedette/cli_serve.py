@@ -15,6 +15,7 @@ import typer
 
 from vedette import config
 from vedette.cli_options import JsonOption, LakeOption, where
+from vedette.config.roles import roles_of, roles_said
 from vedette.errors import MissingExtraError
 
 if TYPE_CHECKING:
@@ -111,18 +112,6 @@ def _actor() -> str:
         return "console:unknown"
 
 
-def _roles(given: list[str]) -> dict[str, str]:
-    """``viewer`` and ``editor:delays`` as roles by model."""
-    found: dict[str, str] = {}
-    for one in given:
-        role, colon, model = one.partition(":")
-        model = model if colon else "*"
-        if model in found:
-            raise ValueError(f"--role {one!r}: a second role for {model!r}: must be one")
-        found[model] = role
-    return found
-
-
 def _password(ask: bool) -> str | None:
     """A password from the terminal, or the first line of standard input; None for one that is to be made."""
     if not ask:
@@ -156,7 +145,7 @@ def add_user(
 ) -> None:
     """Add a user; the password that is made is printed once."""
     with _access(lake, database) as access:
-        user, made = access.users.add(name, _roles(role), _password(ask), actor=_actor(), now=access.now())
+        user, made = access.users.add(name, roles_of(role), _password(ask), actor=_actor(), now=access.now())
     line = f"user {user['name']}" + ("" if made is None else f": password {made}")
     _show(user if made is None else {**user, "password": made}, json=json, line=line)
 
@@ -167,15 +156,10 @@ def list_users(lake: LakeOption = None, database: DatabaseOption = None, json: J
     with _access(lake, database) as access:
         users = access.users.list()
     lines = [
-        f"{user['name']}  {_said(user['roles'])}{'  disabled' if user['disabled'] else ''}" for user in users
+        f"{user['name']}  {roles_said(user['roles'])}{'  disabled' if user['disabled'] else ''}"
+        for user in users
     ]
     _show({"users": users}, json=json, line="\n".join(lines))
-
-
-def _said(roles: dict[str, str]) -> str:
-    return (
-        ", ".join(role if model == "*" else f"{role}:{model}" for model, role in roles.items()) or "no role"
-    )
 
 
 @users_app.command("role")
@@ -191,8 +175,8 @@ def set_roles(
 ) -> None:
     """Give a user these roles and no others."""
     with _access(lake, database) as access:
-        user = access.users.set_roles(name, _roles(role or []), actor=_actor(), now=access.now())
-    _show(user, json=json, line=f"user {user['name']}: {_said(user['roles'])}")
+        user = access.users.set_roles(name, roles_of(role or []), actor=_actor(), now=access.now())
+    _show(user, json=json, line=f"user {user['name']}: {roles_said(user['roles'])}")
 
 
 @users_app.command("disable")

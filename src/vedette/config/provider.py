@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from vedette.config.channels import is_variable_name, is_web_url
+from vedette.config.roles import roles_of
 from vedette.config.values import refuse_unknown
 from vedette.errors import ConfigError
 
@@ -27,7 +28,6 @@ PROVIDER_KEYS = {
     "domains": "domains of verified mail addresses, of which an account must have one",
     "create": "whether somebody who logs in for the first time gets an account",
 }
-_ROLES = ("viewer", "editor", "admin")
 _TEXTS = ("client_id", "name", "claim")
 
 
@@ -140,12 +140,8 @@ def _roles(value: Any, where: str) -> dict[str, dict[str, str]]:
         raise ConfigError(f"{where}={value!r}: must be a table")
     found: dict[str, dict[str, str]] = {}
     for group, given in value.items():
-        found[group] = {}
-        for one in _list([given] if isinstance(given, str) else given, f"{where}: {group}"):
-            role, colon, model = one.partition(":")
-            if role not in _ROLES or (colon and not model):
-                raise ConfigError(
-                    f"{where}: {group}: {one!r}: must be {', '.join(_ROLES)}, or one of these with a model: editor:delays"
-                )
-            found[group][model if colon else "*"] = role
+        try:
+            found[group] = roles_of(_list([given] if isinstance(given, str) else given, f"{where}: {group}"))
+        except ValueError as error:
+            raise ConfigError(f"{where}: {group}: {error}") from None
     return found

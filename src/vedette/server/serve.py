@@ -37,6 +37,7 @@ from vedette.server.ingester import ingester
 from vedette.server.logs import AccessLog, set_up
 from vedette.server.metrics import metrics_router, metrics_service
 from vedette.server.needs import Need, need_of, routes_of
+from vedette.server.pages import account, users
 from vedette.server.security import BodyLimit, SafeHeaders
 from vedette.server.settings import Settings, is_loopback
 
@@ -74,6 +75,8 @@ def build(
         login.router(access),
         provider_login.router(access),
         routes.router(access),
+        account.router(access),
+        users.router(access),
     ]
     app = application(lake, DatabaseAuthority(access), [*own, *routers], services)
     if metrics is not None:

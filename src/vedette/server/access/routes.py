@@ -13,7 +13,8 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, SecretStr
 
 from vedette.errors import AccessError, UnknownNameError
 from vedette.server.access import audit
-from vedette.server.access.login import attempt, begin_session
+from vedette.server.access.login import begin_session
+from vedette.server.access.own import change_password, user_of
 from vedette.server.access.state import Access
 from vedette.server.needs import Caller, needs
 
@@ -114,11 +115,10 @@ def _own(routes: APIRouter, access: Access) -> None:
     @routes.post("/v1/me/password")
     def own_password(request: Request, given: OwnPassword, caller: _Account) -> Response:
         """Change one's own password: all sessions end, and this browser gets a new one."""
-        if not caller.name.startswith("user:"):
-            raise HTTPException(403, f"{caller.name}: is a key: must be a user who has logged in")
-        name = caller.name.removeprefix("user:")
-        user = attempt(access, request, name, given.current.get_secret_value())
-        access.users.set_password(name, _plain(given.password), actor=caller.name, now=access.now())
+        name = user_of(caller)
+        user = change_password(
+            access, request, name, given.current.get_secret_value(), given.password.get_secret_value()
+        )
         response = JSONResponse({})
         begin_session(access, request, response, user)
         return response

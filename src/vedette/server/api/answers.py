@@ -18,7 +18,15 @@ from fastapi import HTTPException, Request
 from fastapi.responses import Response
 from fastapi.routing import APIRoute
 
-from vedette.errors import AlertError, DataError, LakeError, LockedError, VedetteError
+from vedette.errors import (
+    AccessError,
+    AlertError,
+    DataError,
+    LakeError,
+    LockedError,
+    UnknownNameError,
+    VedetteError,
+)
 from vedette.lake.sources import sources
 from vedette.lake.tables import Lake
 from vedette.server.needs import Caller, needs
@@ -173,7 +181,9 @@ def said_of(error: VedetteError | ValueError) -> HTTPException:
     headers = None
     if isinstance(error, LockedError):
         status, headers = 503, {"Retry-After": "2"}
-    elif isinstance(error, AlertError):
+    elif isinstance(error, UnknownNameError):
+        status = 404
+    elif isinstance(error, (AlertError, AccessError)):
         status = 409
     elif isinstance(error, DataError):
         status = 404

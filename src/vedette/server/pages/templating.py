@@ -12,6 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 import vedette
+from vedette.config.roles import roles_said
 from vedette.output.comparison import Estimate
 from vedette.output.names import bidi, visible
 from vedette.output.numbers import estimate, number, percent, unit_of
@@ -67,6 +68,28 @@ def _figure(row: dict[str, Any]) -> tuple[str, str]:
     return estimate(Estimate(row["value"], row["low"], row["high"], row["n"]), unit_of(row["metric"]))
 
 
+_BROWSERS = (
+    ("Edg", "Edge"), ("OPR/", "Opera"), ("Firefox/", "Firefox"), ("Chrome/", "Chrome"), ("Safari/", "Safari"),
+)  # fmt: skip
+_SYSTEMS = (
+    ("Android", "Android"), ("iPhone", "iPhone"), ("iPad", "iPad"), ("Windows", "Windows"), ("Mac OS X", "macOS"),
+    ("Linux", "Linux"),
+)  # fmt: skip
+
+
+def _browser(said: str) -> str:
+    """What a browser says that it is, as people call it; what is none of the usual as it says it.
+
+    >>> _browser("Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36")
+    'Chrome on Linux'
+    >>> _browser("curl/8.9.1")
+    'curl/8.9.1'
+    """
+    name = next((name for mark, name in _BROWSERS if mark in said), None)
+    system = next((name for mark, name in _SYSTEMS if mark in said), None)
+    return said if name is None or system is None else f"{name} on {system}"
+
+
 def link(path: str, /, *parts: str, **query: Any) -> str:
     """A path with parts in the place of its braces, quoted whole, and a query; None and empty are left out.
 
@@ -91,6 +114,7 @@ _environment = Environment(
 _environment.filters |= {
     "when": _when,
     "ago": _ago,
+    "browser": _browser,
     "percent": percent,
     "number": number,
     "figure": _figure,
@@ -100,6 +124,7 @@ _environment.globals |= {
     "link": link,
     "address": address,
     "bidi": _name,
+    "said_roles": roles_said,
 }
 
 
