@@ -45,7 +45,7 @@ def serving(lake: Path, *given: str) -> Iterator[tuple[subprocess.Popen[str], st
         )  # fmt: skip
     try:
         deadline = time.monotonic() + 60
-        while not (found := re.search(r"listening on (http://\S+?)\"", err.read_text())):
+        while not (found := re.search(r"listening on (https?://\S+?)\"", err.read_text())):
             assert process.poll() is None, err.read_text()
             assert time.monotonic() < deadline
             time.sleep(0.05)
