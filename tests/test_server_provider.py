@@ -23,6 +23,7 @@ pytest.importorskip("argon2", reason="the extra 'server' is not installed")
 pytest.importorskip("prometheus_client", reason="the extra 'server' is not installed")
 pytest.importorskip("joserfc", reason="the extra 'server' is not installed")
 import httpx
+from joserfc import jwt
 from joserfc.jwk import OctKey, RSAKey
 from sqlalchemy import select
 from starlette.testclient import TestClient
@@ -320,6 +321,18 @@ def by_another_key(claims: dict[str, Any], me: IdentityProvider) -> str:
     return me.token(claims, RSAKey.generate_key(2048))
 
 
+def by_a_key_in_its_own_head(claims: dict[str, Any], me: IdentityProvider) -> str:
+    """A token that brings the key along by which it is to be checked, and says where there are more."""
+    key = RSAKey.generate_key(2048)
+    head = {
+        "alg": "RS256",
+        "kid": "one",
+        "jwk": key.as_dict(private=False),
+        "jku": "https://evil.example/keys",
+    }
+    return jwt.encode(head, claims, key, algorithms=["RS256"])
+
+
 def without(name: str) -> Any:
     return lambda claims, me: me.token({key: one for key, one in claims.items() if key != name})
 
@@ -339,6 +352,7 @@ def changed_after(claims: dict[str, Any], me: IdentityProvider) -> str:
 FORGED = {
     "unsigned": unsigned, "hs256 by the public key": by_the_public_key,
     "hs256 by the client's secret": by_the_clients_secret, "another key": by_another_key,
+    "a key in its own head": by_a_key_in_its_own_head,
     "changed after it was signed": changed_after,
     "another nonce": with_claims(nonce="another"), "no nonce": without("nonce"),
     "another audience": with_claims(aud="another"), "no audience": without("aud"),
@@ -425,6 +439,16 @@ def test_a_login_by_the_provider_goes_to_no_other_site(
 ) -> None:
     """Where to go after is a path of ours, or the first page (open redirect)."""
     assert logged_in(worlds().client(), target).headers["location"] == "/"
+
+
+def test_no_other_sites_page_begins_a_login(worlds: Any, idp: IdentityProvider) -> None:
+    """A link or picture elsewhere leads to the login page at most: a session takes somebody who wants it."""
+    world = worlds()
+    for site in ("cross-site", "same-site"):
+        answer = world.client(**{"Sec-Fetch-Site": site}).get("/login/provider?next=/alerts")
+        assert (answer.status_code, "set-cookie" in answer.headers) == (200, False)
+        assert 'href="/login/provider?next=/alerts"' in answer.text
+    assert world.client(**{"Sec-Fetch-Site": "none"}).get("/login/provider").status_code == 303
 
 
 def test_a_provider_that_is_down_or_hangs_keeps_no_password_out(worlds: Any, idp: IdentityProvider) -> None:

@@ -117,7 +117,9 @@ def router(access: Access) -> APIRouter:
 
     @routes.get("/login/provider", dependencies=[needs("nobody")], response_class=HTMLResponse)
     def begin(request: Request, next: Annotated[str, Query(max_length=2000)] = "/") -> Response:  # noqa: A002
-        """Go to the provider."""
+        """Go to the provider; from a page of another site only to the login, where one says so oneself."""
+        if request.headers.get("sec-fetch-site") in ("cross-site", "same-site"):
+            return page(access, local_target(next))
         try:
             address, secret = way_there(access, _provider(access), request, target=next)
         except AccessError as error:
