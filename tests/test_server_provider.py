@@ -31,8 +31,9 @@ from starlette.testclient import TestClient
 from tests.identity_provider import CLIENT, SECRET, IdentityProvider, provider_running
 from tests.server_access import ORIGIN, PASSWORD, World, world_at
 from tests.test_server_account import token
-from vedette.config import ServingSettings
-from vedette.config.provider import ProviderSettings
+from vedette.config import ServingSettings, read
+from vedette.config.provider import ProviderSettings, provider_of
+from vedette.errors import ConfigError
 from vedette.server.access.provider import AT_ONCE
 from vedette.server.database.tables import Identity
 
@@ -366,6 +367,7 @@ FORGED = {
     "another issuer": with_claims(iss="https://evil.example"), "a longer issuer": with_claims(iss=lambda me: f"{me.url}/"),
     "no issuer": without("iss"), "nobody": without("sub"), "an empty subject": with_claims(sub=""),
     "a long subject": with_claims(sub="x" * 256), "a number": with_claims(sub=1),
+    "a subject with a null": with_claims(sub="a\0b"),
     "no token": lambda *_: "", "no text": lambda *_: 17, "an odd text": lambda *_: "a.b.c",
 }  # fmt: skip
 
@@ -469,6 +471,50 @@ def test_a_provider_that_is_down_or_hangs_keeps_no_password_out(worlds: Any, idp
         one.join()
     assert answers.count(303) <= AT_ONCE
     assert answers.count(503) >= 60 - AT_ONCE
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({}, "issuer: is not given"),
+        ({"issuer": "http://login.example.org"}, "must be like https://"),
+        ({"issuer": "https://ann:secret@login.example.org"}, "must be like https://"),
+        ({"issuer": "https://a?b"}, "must be like https://"),
+        ({"client_secret_env": "not a name: the secret"}, "not the secret"),
+        ({"create": "yes"}, "must be true or false"),
+        ({"domains": "example.org"}, "must be a list"),
+        ({"roles": ["admin"]}, "must be a table"),
+        ({"roles": {"ops": "king"}}, "must be viewer"),
+        ({"roles": {"ops": "editor:../x"}}, "x"),
+        ({"roles": {"ops": ["admin", "viewer"]}}, "a second role"),
+        ({"secret": "x"}, "secret"),
+    ],
+)
+def test_a_table_that_cannot_be_meant_is_refused(given: dict[str, Any], said: str, tmp_path: Path) -> None:
+    """What is wrong is named by its key; what may be a secret is not shown."""
+    whole = {"issuer": "https://login.example.org", "client_id": "vedette", **given} if given else {}
+    with pytest.raises(ConfigError, match=r"\[server.provider\]") as refused:
+        provider_of(whole, tmp_path / "vedette.toml")
+    assert said in str(refused.value)
+    assert "the secret" not in str(refused.value).replace("not the secret", "")
+
+
+def test_the_table_of_the_docs_is_read(tmp_path: Path) -> None:
+    """What docs/server.md shows is what it means."""
+    text = (Path(__file__).parent.parent / "docs" / "server.md").read_text("utf-8")
+    table = re.search(r"```toml\n(\[server\.provider\].*?)```", text, re.DOTALL)
+    assert table is not None
+    (tmp_path / "vedette.toml").write_text(table[1])
+    found = read(tmp_path / "vedette.toml").serving.provider
+    assert found is not None
+    assert found.roles == {
+        "*": {"*": "viewer"}, "ml-operations": {"*": "admin"}, "delays-team": {"delays": "editor"},
+    }  # fmt: skip
+    assert (found.create, found.domains, found.client_secret_env) == (
+        True, ("example.org",), "VEDETTE_PROVIDER_SECRET",
+    )  # fmt: skip
+    with pytest.raises(ConfigError, match="VEDETTE_PROVIDER_SECRET"):
+        found.client_secret()
 
 
 def test_without_a_provider_there_is_none(tmp_path: Path) -> None:

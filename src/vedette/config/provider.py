@@ -92,7 +92,12 @@ def provider_of(table: Any, path: Path) -> ProviderSettings:
         if key not in table:
             raise ConfigError(f"{where}: {key}: is not given: must be {PROVIDER_KEYS[key]}")
     issuer = table["issuer"]
-    if not isinstance(issuer, str) or not is_secure_url(issuer) or "?" in issuer or "#" in issuer:
+    if (
+        not isinstance(issuer, str)
+        or not is_secure_url(issuer)
+        or set("?#") & set(issuer)
+        or len(issuer) > 255
+    ):
         raise ConfigError(
             f"{where}: issuer={issuer!r}: must be like https://login.example.org/realm; "
             "http:// is for this machine alone"

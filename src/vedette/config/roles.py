@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from vedette.records import check_model_name
+
 __all__ = ["ROLES", "roles_of", "roles_said"]
 
 ROLES = ("viewer", "editor", "admin")
@@ -24,6 +26,8 @@ def roles_of(given: Iterable[str]) -> dict[str, str]:
                 f"role {one!r}: must be {', '.join(ROLES)}, or one of these with a model: editor:delays"
             )
         model = model if colon else "*"
+        if colon:
+            check_model_name(model)
         if model in found:
             raise ValueError(f"role {one!r}: a second role for {model!r}: must be one")
         found[model] = role

@@ -6,6 +6,7 @@ import logging
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from types import FrameType
 from typing import NamedTuple
 
@@ -134,6 +135,8 @@ def check_binding(settings: Settings, access: Access) -> None:
 def serve(lake: Lake, settings: Settings) -> None:
     """Serve a lake until SIGTERM or SIGINT; then stop accepting, finish what was begun, and return."""
     set_up(as_json=settings.log_json)
+    if settings.serving.provider is not None:
+        settings.serving.provider.client_secret()  # that it is not there is said now, not at the first login
     lake.path.mkdir(parents=True, exist_ok=True)
     database = Database.open(settings.database or default_url(lake))
     try:
@@ -146,7 +149,7 @@ def serve(lake: Lake, settings: Settings) -> None:
         if password is not None:
             print(
                 f"first start: log in as {FIRST_ADMIN} with the password {password}\n"
-                "It is shown this once: change it after the login, or with: vedette users password admin",
+                f"It is shown this once, and must be changed at the first login, by {_until(settings, access)}",
                 flush=True,
             )
         own = ServerMetrics()
@@ -155,6 +158,11 @@ def serve(lake: Lake, settings: Settings) -> None:
     finally:
         database.close()
     log.info("ended")
+
+
+def _until(settings: Settings, access: Access) -> str:
+    ends = access.now() + timedelta(seconds=settings.serving.first_password_lasts_s)
+    return f"{ends:%Y-%m-%d %H:%M} UTC"
 
 
 def parts(lake: Lake, own: ServerMetrics) -> tuple[list[APIRouter], list[Service]]:

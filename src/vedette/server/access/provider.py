@@ -122,8 +122,10 @@ class Provider:
         if shared and claims.get("azp") != self.settings.client_id:
             raise ProviderError("the ID token was made for another client")
         subject = claims["sub"]
-        if not subject or len(subject) > _SUBJECT_MAX:
-            raise ProviderError(f"the ID token names nobody: sub must have 1 to {_SUBJECT_MAX} characters")
+        if not subject or len(subject) > _SUBJECT_MAX or not subject.isprintable():
+            raise ProviderError(
+                f"the ID token names nobody: sub must have 1 to {_SUBJECT_MAX} printable characters"
+            )
         return Identity(self.settings.issuer, subject, claims)
 
     def _token(self, described: _Described, code: str, redirect_uri: str, verifier: str) -> str:
