@@ -20,6 +20,7 @@
     ├── AccessError          what was asked of users, roles or keys cannot be
     │   ├── ProviderError    an identity provider does not answer, or what it says does not hold
     │   └── UnknownNameError there is no such user or key
+    ├── RuleError            a rule cannot be changed so: it is in the file, or somebody changed the rules meanwhile
     └── MissingExtraError    an optional dependency is not installed
 
 A bad argument is a plain ``ValueError``. Messages say what, the value got, and what is right.
@@ -44,6 +45,7 @@ __all__ = [
     "MissingExtraError",
     "PrivacyError",
     "ProviderError",
+    "RuleError",
     "SchemaError",
     "VedetteError",
 ]
@@ -67,6 +69,10 @@ class ProviderError(AccessError):
 
 class AlertError(VedetteError):
     """There is no such alert, or nothing can be done about it any more."""
+
+
+class RuleError(VedetteError):
+    """A rule cannot be changed so: it is in the file, or somebody has changed the rules meanwhile."""
 
 
 class CaseError(VedetteError):

@@ -10,6 +10,7 @@ import polars as pl
 
 from vedette.engine.alerts import history
 from vedette.engine.false_alarms import FALSE_ALARM
+from vedette.engine.written import SET
 from vedette.lake.tables import UTC, ModelTables
 from vedette.records import AlertState
 
@@ -23,7 +24,7 @@ AUDIT_SCHEMA: dict[str, Any] = {
     "detail": pl.String(),
 }
 
-_EVENTS = ("settings", "reference", "judging", "channels", FALSE_ALARM)
+_EVENTS = ("settings", "reference", "judging", SET, "channels", FALSE_ALARM)
 
 
 def audit(tables: ModelTables) -> pl.DataFrame:
@@ -57,6 +58,7 @@ def _of_events(tables: ModelTables) -> list[tuple[datetime, str | None, str, str
             on, detail = f"alert {row['name']} ({held['watch']}{segment})", held["reason"] or ""
         else:
             detail = "" if row["kind"] == "reference" else _shown(row["kind"], held)
+            detail = "; ".join(one for one in (detail, held.get("reason") or "") if one)
         out.append((row["time"], held.get("by"), row["kind"].replace("_", " "), on, detail))
     return out
 

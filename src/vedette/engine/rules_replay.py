@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
@@ -26,6 +26,9 @@ from vedette.engine.summarise import Shape
 from vedette.errors import DataError
 from vedette.lake.events import latest_reference
 from vedette.lake.tables import ModelTables
+from vedette.records import Alert
+from vedette.statistics.intervals import garwood
+from vedette.strategy import MONTH_S
 from vedette.strategy.rule_records import Rule, RuleState
 from vedette.strategy.rules import parse
 
@@ -69,7 +72,8 @@ class Caught:
 @dataclass(frozen=True, slots=True)
 class RuleReplay:
     """What a rule would have said. ``n_windows`` were looked at, of which ``n_unknown`` said nothing, the last for
-    ``reason``; ``false`` are the firings that met no incident.
+    ``reason``; ``false`` are the firings that met no incident. ``months`` is how long they were together, and ``repeated``
+    are the alerts marked as false while which it would have fired too.
     """
 
     name: str
@@ -79,11 +83,31 @@ class RuleReplay:
     n_windows: int
     n_unknown: int
     reason: str | None
+    months: float = 0.0
+    repeated: tuple[str, ...] = ()
 
     @property
     def false(self) -> int:
         """Firings that met no incident."""
         return sum(not one.incidents for one in self.firings)
+
+    @property
+    def missed(self) -> tuple[str, ...]:
+        """The incidents during which it would not have fired."""
+        return tuple(one.incident for one in self.caught if one.late_s is None)
+
+    @property
+    def per_month(self) -> tuple[float, float, float] | None:
+        """Firings a month with the ends of a 95 % interval, as of a Poisson count (Garwood); None without a window.
+
+        >>> found = RuleReplay("low", "accuracy < 0.9", (), (), 24, 0, None, months=2.0)
+        >>> [round(one, 2) for one in found.per_month]     # none in 2 months: at most -ln(0.025) / 2
+        [0.0, 0.0, 1.84]
+        """
+        if not self.months:
+            return None
+        low, high = garwood(len(self.firings), 0.95)
+        return len(self.firings) / self.months, float(low) / self.months, float(high) / self.months
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +130,7 @@ class Replayed:
 
 def replay_model(
     tables: ModelTables,
-    said: Sequence[str] = (),
+    said: Sequence[str] | Mapping[str, Any] = (),
     *,
     since: Any = None,
     until: Any = None,
@@ -114,9 +138,10 @@ def replay_model(
 ) -> Replayed:
     """Rules over the windows of a model that start from ``since`` on and before ``until``.
 
-    ``said`` are names of rules in ``vedette.toml``, conditions (``accuracy < 0.9``) or both (``low = accuracy < 0.9``);
-    default all rules that are written. ``incidents`` are spans ``START..END``; default the alerts of the lake that nobody
-    marked as false. Nothing is written. Raises ``ValueError`` for what cannot be read, ``DataError`` where there are no rules.
+    ``said`` are names of rules that hold, conditions (``accuracy < 0.9``) or both (``low = accuracy < 0.9``), or rules by
+    name as ``vedette.toml`` has them; default all rules that hold. ``incidents`` are spans ``START..END``; default the
+    alerts of the lake that nobody marked as false. Nothing is written. Raises ``ValueError`` for what cannot be read,
+    ``DataError`` where there are no rules.
     """
     model, shape = tables.path.name, Shape.of(tables)
     begin, end = moment(since, "since"), moment(until, "until")
@@ -135,7 +160,10 @@ def replay_model(
     if latest_reference(tables) is not None:
         found = reference_plan(tables, shape)
         reference = {} if found is None else found[1]
-    known = given or _incidents(tables, steps, window)
+    every_alert = alerts(tables)
+    known = given or _incidents(every_alert, steps, window)
+    false = [Incident(one.id, one.opened, one.closed) for one in every_alert if one.false]
+    months = window.total_seconds() * len(steps) / MONTH_S
     came = rules.Arrived.of(rows, shape, steps)
     out = []
     for name, rule in chosen.items():
@@ -143,16 +171,24 @@ def replay_model(
             spans, n_unknown, reason = _silences(rule, steps, window), 0, None
         else:
             spans, n_unknown, reason = _judged(tables, shape, name, rule, came, reference)
-        out.append(_compared(name, rule, spans, known, window, (len(steps), n_unknown, reason)))
+        one = _compared(name, rule, spans, known, window, (len(steps), n_unknown, reason))
+        again = [
+            at.name for at in false if any(_meet(fired.opened, fired.closed, at) for fired in one.firings)
+        ]
+        out.append(replace(one, months=months, repeated=tuple(again)))
     first, last = (steps[0], steps[-1]) if steps else (None, None)
     return Replayed(model, first, last, shape.settings.window_s, tuple(known), tuple(out), begin, end, there)
 
 
-def _chosen(tables: ModelTables, said: Sequence[str]) -> dict[str, Rule]:
+def _chosen(tables: ModelTables, said: Sequence[str] | Mapping[str, Any]) -> dict[str, Rule]:
     """The rules to replay, by name."""
+    if isinstance(said, Mapping):
+        return {name: parse(name, text) for name, text in said.items()}
     model = tables.path.name
     table = config.read().models.get(model, {})
-    there: Mapping[str, Any] = table["rules"] if "rules" in table else written.in_force(tables).rules
+    there: Mapping[str, Any] = written.in_force(tables).rules
+    if "rules" in table:  # what the file says now, which no round may have read yet
+        there = {**written.set_by_people(tables), **table["rules"]}
     if not said and not there:
         raise DataError(
             f"model {model!r}: no rules are written: give some, such as 'accuracy < 0.9 for 3 windows'"
@@ -184,12 +220,12 @@ def _span(text: str) -> Incident:
     return Incident(text, begun, ended)
 
 
-def _incidents(tables: ModelTables, steps: Sequence[datetime], window: timedelta) -> list[Incident]:
+def _incidents(every: Iterable[Alert], steps: Sequence[datetime], window: timedelta) -> list[Incident]:
     """The incidents of the lake within the windows: alerts under the budget or rules that nobody marked as false."""
     if not steps:
         return []
     groups: dict[str, list[Any]] = {}
-    for one in alerts(tables):
+    for one in every:
         if not one.false and one.state != "pending":
             groups.setdefault(one.incident, []).append(one)
     found = []

@@ -3,6 +3,9 @@
 A round that reads another text than the lake has makes it an event, with who and when, so that the newest event tells
 what is in force, and all of them its history. A file that says nothing of a model, or nothing of its judging, changes
 nothing (an empty table ``rules`` takes all rules away).
+
+Rules that people set on a server are events too (``rule_changes.py``). What is in force is both; where both have a rule of
+one name that of the file holds, since what was reviewed with the code must not be undone by a click.
 """
 
 from __future__ import annotations
@@ -19,7 +22,10 @@ from vedette.config import JUDGING
 from vedette.lake.tables import ModelTables
 from vedette.records import PROBE
 
-__all__ = ["Written", "in_force", "news", "register"]
+__all__ = ["SET", "Written", "in_force", "news", "of_file", "register", "set_by_people"]
+
+SET = "rules"
+"""The kind of the events of rules that people set on a server."""
 
 _KIND = "judging"
 _OF_PROBES = {"changed": "values(changed) outside 0 to 0"}  # where nobody says otherwise of this name
@@ -64,10 +70,38 @@ def _iso(one: Any) -> str:
 
 
 def in_force(tables: ModelTables) -> Written:
-    """What the newest event says; nothing where there is none."""
-    events = tables["events"].scan().filter(pl.col("kind") == _KIND).sort("time", maintain_order=True)
-    rows = events.select("detail").collect()
-    return _said(tables, {}) if rows.is_empty() else Written(**json.loads(rows["detail"][-1])["written"])
+    """What holds: what ``vedette.toml`` says, and of the rules that people set those whose name the file does not have."""
+    newest = _newest(tables)
+    said = _of_file(tables, newest)
+    return replace(said, rules={**_of_people(newest), **said.rules})
+
+
+def of_file(tables: ModelTables) -> Written:
+    """What ``vedette.toml`` said when it was last read; nothing where it never said anything of the model."""
+    return _of_file(tables, _newest(tables))
+
+
+def set_by_people(tables: ModelTables) -> Mapping[str, Any]:
+    """The rules that people set on a server, by name, whether the file has one of the same name or not."""
+    return _of_people(_newest(tables))
+
+
+def _newest(tables: ModelTables) -> Mapping[str, dict[str, Any]]:
+    """The detail of the newest event of each kind."""
+    events = (
+        tables["events"].scan().filter(pl.col("kind").is_in([_KIND, SET])).sort("time", maintain_order=True)
+    )
+    rows = events.select("kind", "detail").collect()
+    return {kind: json.loads(detail) for kind, detail in dict(rows.iter_rows()).items()}
+
+
+def _of_file(tables: ModelTables, newest: Mapping[str, dict[str, Any]]) -> Written:
+    return Written(**newest[_KIND]["written"]) if _KIND in newest else _said(tables, {})
+
+
+def _of_people(newest: Mapping[str, dict[str, Any]]) -> Mapping[str, Any]:
+    rules: Mapping[str, Any] = newest[SET]["rules"] if SET in newest else {}
+    return rules
 
 
 def _said(tables: ModelTables, table: Mapping[str, Any]) -> Written:
@@ -79,19 +113,19 @@ def _said(tables: ModelTables, table: Mapping[str, Any]) -> Written:
 
 
 def news(tables: ModelTables, table: Mapping[str, Any] | None) -> bool:
-    """True where a model's table says another thing than what is in force; one without any of the keys says nothing."""
-    return table is not None and bool(set(table) & set(JUDGING)) and in_force(tables) != _said(tables, table)
+    """True where a model's table says another thing than it did; one without any of the keys says nothing."""
+    return table is not None and bool(set(table) & set(JUDGING)) and of_file(tables) != _said(tables, table)
 
 
 def register(tables: ModelTables, table: Mapping[str, Any] | None, by: str, now: datetime) -> bool:
-    """Make an event of what a model's table says, where it is not in force; True where it did.
+    """Make an event of what a model's table says, where it did not say so before; True where it did.
 
     The caller holds the work lock.
     """
     if table is None or not news(tables, table):
         return False
     written = _said(tables, table)
-    old, new = in_force(tables).lines(), written.lines()
+    old, new = of_file(tables).lines(), written.lines()
     detail = {
         "written": asdict(written),
         "by": by,

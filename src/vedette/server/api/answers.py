@@ -24,6 +24,7 @@ from vedette.errors import (
     DataError,
     LakeError,
     LockedError,
+    RuleError,
     UnknownNameError,
     VedetteError,
 )
@@ -183,7 +184,7 @@ def said_of(error: VedetteError | ValueError) -> HTTPException:
         status, headers = 503, {"Retry-After": "2"}
     elif isinstance(error, UnknownNameError):
         status = 404
-    elif isinstance(error, (AlertError, AccessError)):
+    elif isinstance(error, AlertError | AccessError | RuleError):
         status = 409
     elif isinstance(error, DataError):
         status = 404
