@@ -12,7 +12,7 @@ from rich.text import Text
 from vedette.output.console import Terminal, print_json
 from vedette.output.names import visible
 
-__all__ = ["print_replayed"]
+__all__ = ["print_replayed", "replayed_json"]
 
 FIRINGS_SHOWN = 20
 
@@ -20,10 +20,7 @@ FIRINGS_SHOWN = 20
 def print_replayed(found: Any, *, as_json: bool = False) -> None:
     """Print what each rule would have told, which incidents it would have caught, and how late."""
     if as_json:
-        document = asdict(found)
-        for rule, one in zip(document["rules"], found.rules, strict=True):
-            rule["false"] = one.false
-        print_json(document)
+        print_json(replayed_json(found))
         return
     console = Terminal()
     if found.first is None:
@@ -40,6 +37,19 @@ def print_replayed(found: Any, *, as_json: bool = False) -> None:
         )
         for words in _lines(one, len(found.incidents)):
             console.print(f"  {visible(words, 400)}", highlight=False, markup=False)
+
+
+def replayed_json(found: Any) -> dict[str, Any]:
+    """A dry run as JSON has it."""
+    document = asdict(found)
+    for rule, one in zip(document["rules"], found.rules, strict=True):
+        rate = one.per_month
+        rule |= {
+            "false": one.false,
+            "missed": one.missed,
+            "per_month": None if rate is None else dict(zip(("value", "low", "high"), rate, strict=True)),
+        }
+    return document
 
 
 def _nothing(found: Any) -> str:
@@ -71,6 +81,11 @@ def _lines(one: Any, n_incidents: int) -> list[str]:
     out.append(
         f"would have fired {times} in {one.n_windows} windows, {one.false} of them without a known incident"
     )
+    if one.per_month is not None:
+        rate, low, high = one.per_month
+        out.append(f"{rate:.3g} a month (95 % interval {low:.3g} to {high:.3g})")
+    if one.repeated:
+        out.append(f"would have fired again at {len(one.repeated)} alerts that were marked as false")
     for firing in one.firings[:FIRINGS_SHOWN]:
         end = "still fires" if firing.closed is None else f"until {_time(firing.closed)}"
         met = f" (incident {', '.join(firing.incidents)})" if firing.incidents else ""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
 
-from fastapi import Depends, FastAPI, Request
+from fastapi import Depends, FastAPI, HTTPException, Request
 from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 from starlette.routing import BaseRoute, Mount
@@ -15,7 +16,16 @@ from starlette.routing import BaseRoute, Mount
 from vedette.errors import VedetteError
 from vedette.records import owner_of
 
-__all__ = ["Authority", "Caller", "Need", "UnguardedRouteError", "need_of", "needs", "routes_of"]
+__all__ = [
+    "Authority",
+    "Caller",
+    "Need",
+    "StrictRoute",
+    "UnguardedRouteError",
+    "need_of",
+    "needs",
+    "routes_of",
+]
 
 
 _FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
@@ -69,6 +79,28 @@ class Authority(Protocol):
         ...
 
 
+class StrictRoute(APIRoute):
+    """A route that refuses a parameter that it does not have: an answer without it would be one to another question.
+
+    Whoever may not call the route is told that first.
+    """
+
+    def check_query(self, request: Request) -> None:
+        """Raise ``HTTPException`` 400 for a parameter that is not one of the route's."""
+        names: list[str] = []
+        waiting = [self.dependant]
+        while waiting:
+            one = waiting.pop(0)
+            names += [field.alias for field in one.query_params]
+            waiting += one.dependencies
+        for name in request.query_params:
+            if name not in names:
+                near = difflib.get_close_matches(name, names, 1)
+                hint = f", did you mean {near[0]}?" if near else ""
+                right = f"must be one of {', '.join(names)}{hint}" if names else "there is none here"
+                raise HTTPException(400, f"parameter {name[:60]!r}: {right}")
+
+
 class _Guard:
     """The dependency of a route that asks the authority."""
 
@@ -85,6 +117,9 @@ class _Guard:
         model = None if model is None else owner_of(model)
         caller: Caller = await run_in_threadpool(authority.check, request, self.need, model)
         request.state.caller = caller
+        route = request.scope.get("route")
+        if isinstance(route, StrictRoute):
+            route.check_query(request)
         return caller
 
 

@@ -16,7 +16,6 @@ from typing import Annotated, Any
 
 from fastapi import HTTPException, Request
 from fastapi.responses import Response
-from fastapi.routing import APIRoute
 
 from vedette.errors import (
     AccessError,
@@ -30,7 +29,7 @@ from vedette.errors import (
 )
 from vedette.lake.sources import sources
 from vedette.lake.tables import Lake
-from vedette.server.needs import Caller, needs
+from vedette.server.needs import Caller, StrictRoute, needs
 
 __all__ = [
     "Answers",
@@ -161,7 +160,7 @@ class Answers:
         return made
 
 
-class JsonRoute(APIRoute):
+class JsonRoute(StrictRoute):
     """A route of documents: what cannot be answered is said, with the status that it has in HTTP."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
