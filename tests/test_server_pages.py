@@ -19,7 +19,9 @@ CHROMIUM = Path("/usr/bin/chromium")
 AXE = (Path(__file__).parent / "axe" / "axe.min.js").read_text("utf-8")
 PATHS = ("/", "/alerts", "/models/flights", "/models/flights/alerts/{alert}", "/models/flights/runs",
          "/models/flights/runs?run=base&run=wide", "/models/flights/versions", "/models/flights/ledger",
-         "/models/flights/settings", "/models/quiet")  # fmt: skip
+         "/models/flights/settings", "/models/flights/rules?name=low&when=accuracy+%3C+0.87",
+         "/models/flights/rules?name=x&when=acuracy+%3C+1",
+         "/models/quiet/rules?name=gone&when=no+data+for+2h", "/models/quiet")  # fmt: skip
 
 
 def test_no_name_becomes_markup_and_nothing_is_inline(dashboard_lake: Path) -> None:

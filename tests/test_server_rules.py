@@ -152,3 +152,51 @@ def test_a_parameter_that_a_route_does_not_have_is_refused(dashboard_lake: Path)
         "parameter 'metrics': must be one of metric, feature, by, version, window, since, until, as_of, "
         "estimate, against, did you mean metric?"
     )
+
+
+def test_a_rule_is_tried_saved_changed_and_undone_on_its_page(client: TestClient) -> None:
+    """A dry run keeps nothing; what is saved is shown with where it is from; an old page changes nothing."""
+    page = "/models/flights/rules"
+    when = "accuracy < 0.87 for 2 windows"
+    tried = client.get(page, params={"name": "low", "when": when}).text
+    assert "Would have fired <b>once</b>" in tried
+    assert client.get(RULES).json()["version"] == 0
+    given = {
+        "action": "save",
+        "version": 0,
+        "name": "low",
+        "when": when,
+        "severity": "warn",
+        "min_rows": "100",
+    }
+    saved = client.post(page, data=given | {"reason": "tried"}, follow_redirects=False)
+    assert (saved.status_code, saved.headers["location"]) == (303, page)
+    low = client.get(RULES).json()["rules"][1]
+    assert (low["when"], low["severity"], low["min_rows"], low["source"]) == (when, "warn", 100, "server")
+    edited = client.get(page, params={"edit": "low"}).text
+    assert 'value="100"' in edited
+    assert "Take low away" in edited
+    late = client.post(page, data=given | {"when": "accuracy < 0.5"})
+    assert (late.status_code, "the rules were changed since" in late.text) == (409, True)
+    wrong = client.get(page, params={"name": "low", "when": "acuracy < 0.9"}).text
+    assert "did you mean accuracy" in wrong
+    client.post(page, data={"action": "remove", "version": 1, "name": "low"})
+    assert len(client.get(RULES).json()["rules"]) == 1
+    client.post(page, data={"action": "undo", "version": 2, "number": 2})
+    assert client.get(RULES).json()["rules"][1]["min_rows"] == 100
+    assert client.post(page, data={"action": "burn", "version": 3}).status_code == 404
+
+
+def test_a_rule_of_a_name_that_the_file_came_to_have_says_that_it_does_not_hold(client: TestClient) -> None:
+    """Both are shown, and which one holds."""
+    client.put(f"{RULES}/low", json={"when": "accuracy < 0.5"})
+    said = config.Config(models={"flights": {"rules": {"few": "rows < 10", "low": "accuracy < 0.6"}}})
+    cycle.once(Lake.at(client.folder), models=["flights"], written=said)  # type: ignore[attr-defined]
+    found = [
+        (one["name"], one["source"], one["holds"], one["when"]) for one in client.get(RULES).json()["rules"]
+    ]
+    assert found[1:] == [("low", "file", True, "accuracy < 0.6"), ("low", "server", False, "accuracy < 0.5")]
+    assert (
+        "does not hold: <code>vedette.toml</code> has another of this name"
+        in client.get("/models/flights/rules").text
+    )

@@ -11,9 +11,16 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from vedette.server.pages import alert, files, life, model, overview
+from vedette.server.pages import alert, files, life, model, overview, rules
 
 __all__ = ["routers"]
 
-routers: tuple[APIRouter, ...] = (files.router, overview.router, model.router, alert.router, life.router)
+routers: tuple[APIRouter, ...] = (
+    files.router,
+    overview.router,
+    model.router,
+    alert.router,
+    rules.router,
+    life.router,
+)
 """The routes of the pages; ``api.watch`` must be among the services of the application that has them."""

@@ -17,7 +17,7 @@ function go(key) {
   const tabs = document.querySelector(".tabs[data-model]");
   const model = tabs && `/models/${encodeURIComponent(tabs.dataset.model)}`;
   const places = { o: "/", a: "/alerts" };
-  if (model) Object.assign(places, { m: model, r: `${model}/runs`, v: `${model}/versions`, l: `${model}/ledger`, s: `${model}/settings` });
+  if (model) Object.assign(places, { m: model, r: `${model}/runs`, v: `${model}/versions`, l: `${model}/ledger`, u: `${model}/rules`, s: `${model}/settings` });
   if (Object.hasOwn(places, key)) location.assign(places[key]);
 }
 
