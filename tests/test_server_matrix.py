@@ -90,6 +90,8 @@ ROUTES = {
     "GET /keys": "admin",
     "POST /keys": "admin",
     "POST /keys/{key}/revoke": "admin",
+    "GET /channels": "admin",
+    "POST /channels": "admin",
     "GET /": "view",
     "GET /alerts": "view",
     "GET /models/{model}": "view",

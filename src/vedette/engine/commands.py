@@ -16,7 +16,7 @@ import polars as pl
 from vedette import config
 from vedette.engine import alerts as alerts_module
 from vedette.engine import audit as audit_module
-from vedette.engine import cycle, delivery, outbox, people, requests, run_alerts, written
+from vedette.engine import channel_tries, cycle, delivery, outbox, people, requests, run_alerts, written
 from vedette.engine import rules as rules_module
 from vedette.engine.false_alarms import measured
 from vedette.engine.health import health_with_kin, kin_of
@@ -164,7 +164,7 @@ def channels(location: str) -> list[ChannelReport]:
 
 def try_channel(name: str) -> str:
     """Send a test notice by a channel, and return what came back; ``ChannelError`` where it failed."""
-    return delivery.try_channel(name)
+    return channel_tries.try_channel(name)
 
 
 def history(location: str, model: str) -> pl.DataFrame:

@@ -10,7 +10,6 @@ and the lake's work lock is held for each short write alone. Channels are told a
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import threading
 import time
@@ -30,12 +29,12 @@ from vedette.engine.channel_events import audit, shown_settings
 from vedette.engine.notices import Step, heartbeat, letters, notice_of, steps_of, useless
 from vedette.engine.outbox import Box, Letter, Outcome
 from vedette.engine.state import kept_row
-from vedette.errors import ChannelError, ConfigError, LakeError, LockedError
+from vedette.errors import ConfigError, LakeError, LockedError
 from vedette.lake.locks import lock
 from vedette.lake.tables import Lake, ModelTables
 from vedette.records import Notice
 
-__all__ = ["Background", "back_off", "deliver", "try_channel"]
+__all__ = ["PICTURED", "Background", "back_off", "deliver"]
 
 log = logging.getLogger("vedette")
 
@@ -237,21 +236,6 @@ def back_off(attempts: int) -> timedelta:
     [15.0, 30.0, 60.0, 1920.0, 3600.0, 3600.0]
     """
     return timedelta(seconds=min(BACK_OFF_MAX_S, BACK_OFF_S * 2.0 ** min(attempts - 1, 20)))
-
-
-def try_channel(name: str, *, clock: Callable[[], float] = time.time) -> str:
-    """Send a test by the channel of that name, and return what came back; ``ChannelError`` where it failed."""
-    from vedette.output.channels.attempt import attempt  # as above
-
-    known = {one.name: one for one in config.read().channels}
-    if name not in known:
-        raise ConfigError(f"channel={name!r}: not in vedette.toml; there are {', '.join(known) or 'none'}")
-    now = datetime.fromtimestamp(clock(), UTC)
-    key = hashlib.blake2b(f"test {name} {now.isoformat()}".encode(), digest_size=16).hexdigest()
-    taken, said = attempt(known[name], Notice(key, "test", "vedette", None, None, (), False, now))
-    if not taken:
-        raise ChannelError(f"channel {name}: {said}")
-    return said
 
 
 def _row(

@@ -38,7 +38,7 @@ from vedette.server.ingester import ingester
 from vedette.server.logs import AccessLog, set_up
 from vedette.server.metrics import metrics_router, metrics_service
 from vedette.server.needs import Need, need_of, routes_of
-from vedette.server.pages import account, users
+from vedette.server.pages import account, channels, users
 from vedette.server.security import BodyLimit, SafeHeaders
 from vedette.server.settings import Settings, is_loopback
 
@@ -78,6 +78,7 @@ def build(
         routes.router(access),
         account.router(access),
         users.router(access),
+        channels.router(access),
     ]
     app = application(lake, DatabaseAuthority(access), [*own, *routers], services)
     if metrics is not None:

@@ -2,7 +2,8 @@
 
 A channel is a class with one method, ``send``, which returns what came back in a few words and raises ``ChannelError``
 where the notice was not taken. It is made anew for each round from the keys of its table in ``vedette.toml`` (those that
-only its type has), ``timeout_s``, and what its ``COMMON`` names of the settings. It keeps nothing: what was told, what waits
+only its type has), ``timeout_s``, and what its ``COMMON`` names of the settings. One that has a method ``preview`` says what it
+would send. It keeps nothing: what was told, what waits
 and when it is tried again is in the lake (``engine/delivery.py``). ``words.py`` puts a notice into words, and into JSON;
 ``guarded.py`` is the one way to an HTTP address.
 
@@ -23,9 +24,10 @@ from vedette.output.channels.apprise import Apprise
 from vedette.output.channels.command import Command
 from vedette.output.channels.terminal import Terminal
 from vedette.output.channels.webhook import Webhook
+from vedette.output.channels.words import document, indented
 from vedette.records import Notice
 
-__all__ = ["CHANNELS", "Channel", "channel", "find_channel"]
+__all__ = ["CHANNELS", "Channel", "channel", "find_channel", "preview"]
 
 
 class Channel(Protocol):
@@ -36,6 +38,17 @@ class Channel(Protocol):
 
         The same notice can come again, with the same ``key``. It may take as long as the channel's ``timeout_s``.
         """
+
+
+def preview(made: Channel, notice: Notice) -> str:
+    """What a channel would send, as text: of one that does not say, the notice as JSON.
+
+    >>> from datetime import datetime
+    >>> preview(Terminal(), Notice("k", "test", "delays", None, None, (), False, datetime(2026, 1, 5)))
+    'vedette: delays: a test of this channel, at 2026-01-05 00:00 UTC; nothing is wrong\\n'
+    """
+    shown = getattr(made, "preview", None)
+    return str(shown(notice)) if callable(shown) else indented(document(notice))
 
 
 CHANNELS: dict[str, type[Channel]] = {

@@ -24,7 +24,7 @@ from vedette.config import is_web_url
 from vedette.errors import ChannelError
 from vedette.output.channels.guarded import Answer, Reach, request
 from vedette.output.channels.webhook import environment
-from vedette.output.channels.words import title
+from vedette.output.channels.words import indented, title
 from vedette.output.links import alert_url, model_url
 from vedette.output.names import visible
 from vedette.records import Alert, AlertState, Notice
@@ -58,7 +58,7 @@ class Alertmanager:
     def send(self, notice: Notice) -> str:
         """Post the alerts of the notice, and silences; ``ChannelError`` where one of them was not taken."""
         now = datetime.fromtimestamp(self.clock(), UTC)
-        alerts = [self._alert(notice, one, now) for one in notice.alerts] or [self._own(notice, now)]
+        alerts = self._alerts(notice, now)
         answer = self._ask("alerts", alerts)
         if not answer.taken:
             raise ChannelError(f"answered {answer.said} to {len(alerts)} alerts")
@@ -66,6 +66,14 @@ class Alertmanager:
             if one.state is AlertState.SILENCED and one.until is not None and one.until > now:
                 self._silence(one, now, one.until)
         return f"{answer.said}: {len(alerts)} alerts"
+
+    def preview(self, notice: Notice) -> str:
+        """The alerts, as JSON; silences are set beside them."""
+        alerts = self._alerts(notice, datetime.fromtimestamp(self.clock(), UTC))
+        return f"POST .../api/v2/alerts\n\n{indented(alerts)}"
+
+    def _alerts(self, notice: Notice, now: datetime) -> list[dict[str, Any]]:
+        return [self._alert(notice, one, now) for one in notice.alerts] or [self._own(notice, now)]
 
     def _alert(self, notice: Notice, one: Alert, now: datetime) -> dict[str, Any]:
         labels = {

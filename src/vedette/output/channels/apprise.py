@@ -74,6 +74,12 @@ class Apprise:
             raise ChannelError(f"{len(failed)} of {len(made)} URLs did not take it: {', '.join(failed)}")
         return f"{', '.join(scheme for scheme, _ in made)}: taken"
 
+    def preview(self, notice: Notice) -> str:
+        """The title and the text, and the name of the picture that goes along where the service takes one."""
+        pictures = sorted(notice.pictures, key=lambda one: one.media_type != "image/png")
+        attached = f"\n\n(attached: {pictures[0].name})" if pictures else ""
+        return f"{title(notice)}\n\n{text(notice)}{attached}"
+
 
 @contextmanager
 def _files(notice: Notice) -> Iterator[list[str]]:

@@ -21,13 +21,7 @@ class Terminal:
 
     def send(self, notice: Notice) -> str:
         """Print one line or two."""
-        lines = [f"vedette: {title(notice)}"]
-        if notice.alerts:
-            more = f" (and {len(notice.alerts) - 1} more)" if len(notice.alerts) > 1 else ""
-            lines.append(f"  {line(notice.alerts[0])}{more}")
-            if notice.url is not None:
-                lines.append(f"  {alert_url(notice.url, notice.model, notice.alerts[0].id)}")
-        text = "\n".join(lines) + "\n"
+        text = self.preview(notice)
         try:
             encoding = sys.stderr.encoding or "ascii"
             sys.stderr.write(text.encode(encoding, "backslashreplace").decode(encoding))
@@ -35,3 +29,13 @@ class Terminal:
         except (OSError, ValueError) as error:  # a pipe that nobody reads any more, or closed
             raise ChannelError(f"standard error cannot be written: {error}") from error
         return "printed"
+
+    def preview(self, notice: Notice) -> str:
+        """The lines."""
+        lines = [f"vedette: {title(notice)}"]
+        if notice.alerts:
+            more = f" (and {len(notice.alerts) - 1} more)" if len(notice.alerts) > 1 else ""
+            lines.append(f"  {line(notice.alerts[0])}{more}")
+            if notice.url is not None:
+                lines.append(f"  {alert_url(notice.url, notice.model, notice.alerts[0].id)}")
+        return "\n".join(lines) + "\n"

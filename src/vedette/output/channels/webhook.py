@@ -23,7 +23,7 @@ from typing import ClassVar
 from vedette.config import is_web_url
 from vedette.errors import ChannelError
 from vedette.output.channels.guarded import Reach, request
-from vedette.output.channels.words import body
+from vedette.output.channels.words import body, document, indented
 from vedette.records import Notice
 
 __all__ = ["Webhook", "environment", "signature"]
@@ -78,6 +78,16 @@ class Webhook:
         if not answer.taken:
             raise ChannelError(f"answered {answer.said}")
         return answer.said
+
+    def preview(self, notice: Notice) -> str:
+        """The headers and the body; a signature is made when it is sent."""
+        if self.method == "GET":
+            return f"GET, without a body\nIdempotency-Key: {notice.key}"
+        signed = (
+            "" if self.secret is None and self.secret_env is None else "\nVedette-Signature: t=...,v1=..."
+        )
+        head = f"POST\nContent-Type: application/json\nIdempotency-Key: {notice.key}{signed}"
+        return f"{head}\n\n{indented(document(notice))}"
 
 
 def environment(key: str, name: str) -> str:

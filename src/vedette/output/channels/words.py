@@ -15,7 +15,7 @@ from vedette.output.links import alert_url, model_url
 from vedette.output.names import visible
 from vedette.records import Alert, AlertState, Notice, Status
 
-__all__ = ["body", "document", "groups", "line", "text", "title"]
+__all__ = ["body", "document", "groups", "indented", "line", "text", "title"]
 
 NAMED_MAX = 3
 ALERTS_MAX = 20
@@ -127,6 +127,11 @@ def body(notice: Notice) -> bytes:
     """The document as bytes of UTF-8; the same notice gives the same bytes."""
     # escapes of ASCII: a surrogate in a name has no bytes in UTF-8
     return json.dumps(document(notice), ensure_ascii=True, sort_keys=True).encode()
+
+
+def indented(content: Any) -> str:
+    """A document as JSON for people to read."""
+    return json.dumps(content, ensure_ascii=True, sort_keys=True, indent=2)
 
 
 def _plain(value: Any) -> Any:
