@@ -470,6 +470,27 @@ def channels(
 
 
 @app.command()
+def reports(
+    run: Annotated[
+        bool, typer.Option("--run", help="Make those that are due, as a server does by itself; for cron.")
+    ] = False,
+    lake: LakeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """The scheduled reports of vedette.toml: when each was due last, and with --run those that are due are made."""
+    from vedette.engine import scheduled
+    from vedette.lake.tables import Lake
+    from vedette.output import reports_console
+
+    if not run:
+        reports_console.print_reports(scheduled.standing(), as_json=json)
+        return
+    found = scheduled.make_due(Lake.at(_where(lake)))
+    reports_console.print_made(found, as_json=json)
+    raise typer.Exit(1 if any(one.error is not None for one in found) else 0)
+
+
+@app.command()
 def ingest(
     follow: Annotated[
         bool, typer.Option("--follow", help="Go on until stopped; the lake's only follower.")

@@ -37,6 +37,11 @@ the file over the defaults. Unknown keys are refused, so that a slip of the pen 
     [channels.ops]                # one table a channel: where alerts are told
     type = "webhook"
     url_env = "OPS_URL"
+
+    [[reports]]                   # one table a report that is made by the calendar
+    name = "weekly"
+    every = "week"
+    folder = "reports"
 """
 
 from __future__ import annotations
@@ -58,6 +63,7 @@ from vedette.config.channels import (
     is_web_url,
 )
 from vedette.config.private import PRIVATE_KEYS, PrivateSettings, private_of
+from vedette.config.reports import REPORT_KEYS, ReportSettings, reports_of
 from vedette.config.server import SERVER_KEYS, ServerSettings, journal_folder, server_of, server_url
 from vedette.config.serving import SERVING_KEYS, ServingSettings, serving_of
 from vedette.config.values import duration_s, refuse_unknown
@@ -81,6 +87,7 @@ __all__ = [
     "MODEL_KEYS",
     "PRIVATE_KEYS",
     "RECORDING_KEYS",
+    "REPORT_KEYS",
     "RULE_KEYS",
     "SERVER_KEYS",
     "SERVING_KEYS",
@@ -88,6 +95,7 @@ __all__ = [
     "ChannelSettings",
     "Config",
     "PrivateSettings",
+    "ReportSettings",
     "ServerSettings",
     "ServingSettings",
     "duration_s",
@@ -111,6 +119,7 @@ TOP_KEYS = {
     "server": "how a server is spoken to, and how one serves",
     "models": "one table a model",
     "channels": "one table a channel",
+    "reports": "a list of tables, one a scheduled report",
 }
 MODEL_KEYS = {
     "window": "length of a window: a number and s, m, h, d or w",
@@ -162,6 +171,7 @@ class Config:
     server: ServerSettings = field(default_factory=ServerSettings)
     recording: Mapping[str, Any] = field(default_factory=dict)
     serving: ServingSettings = field(default_factory=ServingSettings)
+    reports: tuple[ReportSettings, ...] = ()
 
     def rules_of(self, model: str) -> Mapping[str, Any]:
         """The rules of a model by name, as they were written."""
@@ -223,6 +233,7 @@ def read(path: Path | None = None) -> Config:
         server=server_of(values.get("server", {}), path),
         recording=_recording_of(values.get("recording", {}), path),
         serving=serving_of(values.get("server", {}), path),
+        reports=reports_of(values.get("reports", []), path),
     )
 
 

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 import polars as pl
 
 from vedette import config
-from vedette.engine import outbox
+from vedette.engine import outbox, report_events
 from vedette.engine.rules import PREFIX, Standing, silence_rules
 from vedette.engine.state import GRACE, LIVE, NEVER, OPEN, Kept, kept_row, receipts, was_live
 from vedette.errors import ConfigError
@@ -39,7 +39,7 @@ def health(lake: Lake, model: str, now: datetime | None = None) -> Health:
     """The verdicts as the last round left them. What is older than it should be is UNKNOWN, never OK."""
     tables = lake.model(model)
     kept = kept_row(tables, series=False)
-    untold = outbox.verdicts(tables, now) + _wrongly_written()
+    untold = outbox.verdicts(tables, now) + report_events.verdicts(tables) + _wrongly_written()
     if kept is None:
         known = tables["summaries"].scan().select(pl.len()).collect().item()
         reason = (

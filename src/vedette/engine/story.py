@@ -12,6 +12,7 @@ from typing import cast
 import numpy as np
 
 from vedette.engine.explain import explain
+from vedette.engine.glance import alerts_of
 from vedette.engine.health import health as model_health
 from vedette.engine.judge import reference_plan
 from vedette.engine.query import Span
@@ -24,13 +25,13 @@ from vedette.lake.ledger import ledger as read_ledger
 from vedette.lake.tables import Lake
 from vedette.output.explanation import Explanation
 from vedette.output.explanation_svg import fragment
-from vedette.output.report import Picture, Point, page
+from vedette.output.report import Picture, Point, Told, page
 from vedette.records import Status, Verdict
 from vedette.statistics import STATISTICS, Estimates, Statistic
 from vedette.statistics.structured import MAIN, TASK_FIGURES
 from vedette.strategy import Watch
 
-__all__ = ["drawn_of", "figure_of", "statistic_of", "write_page"]
+__all__ = ["drawn_of", "figure_of", "page_of", "statistic_of", "write_page"]
 
 # the figure that shows best what a watch watches, by the kind of the watch
 _DRAWN = {
@@ -50,6 +51,17 @@ POINTS_MAX = 400  # more windows than this are merged into longer ones: a screen
 
 def write_page(lake: Lake, model: str, path: Path) -> Path:
     """Write the page of a model; ``LakeError`` where the file cannot be written."""
+    text = page_of(lake, model)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, "utf-8")
+    except OSError as error:
+        raise LakeError(f"report {path}: cannot be written: {error.strerror}") from error
+    return path.absolute()
+
+
+def page_of(lake: Lake, model: str, period: tuple[datetime, datetime] | None = None) -> str:
+    """The page of a model as it stands; with a ``period`` the alerts that were open in it, too."""
     made = ingest.now_of(time.time())
     health = model_health(lake, model, made)
     seen = view(lake, model)
@@ -66,13 +78,13 @@ def write_page(lake: Lake, model: str, path: Path) -> Path:
     why = {key: fragment(one) for key, one in found.items()}
     window = timedelta(microseconds=seen.shape.window_us)
     pictures = [_with_beginning(one, found.get((one.watch, "")), window) for one in pictures]
-    text = page(health, pictures, read_ledger(lake, model), made, why=why)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, "utf-8")
-    except OSError as error:
-        raise LakeError(f"report {path}: cannot be written: {error.strerror}") from error
-    return path.absolute()
+    told = None
+    if period is not None:
+        start, end = period
+        every = alerts_of(lake, model, made)
+        met = [one for one in every if one.opened < end and (one.closed is None or one.closed >= start)]
+        told = Told(start, end, tuple(met))
+    return page(health, pictures, read_ledger(lake, model), made, why=why, told=told)
 
 
 def _explained(

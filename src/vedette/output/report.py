@@ -10,9 +10,9 @@ from html import escape
 
 from vedette.output.names import html, visible
 from vedette.output.theme import DARK, LIGHT
-from vedette.records import Health, Ledger, Status, Verdict
+from vedette.records import Alert, Health, Ledger, Status, Verdict
 
-__all__ = ["HEIGHT", "WIDTH", "Picture", "Point", "chart", "page", "stretches", "tick"]
+__all__ = ["HEIGHT", "WIDTH", "Picture", "Point", "Told", "chart", "page", "stretches", "tick"]
 
 WIDTH, HEIGHT = 640, 150
 LEFT, RIGHT, TOP, BOTTOM = 58, 10, 10, 22
@@ -62,8 +62,18 @@ svg text.strong{font-weight:600;fill:var(--fg)}
 table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:14px}td,th{padding:4px 12px 4px 0;text-align:
 right;border-bottom:1px solid var(--line)}td:first-child,th:first-child,td:nth-child(2),th:nth-child(2){text-align:left}
 .wide{grid-column:1/-1;display:grid;grid-template-columns:repeat(auto-fit,minmax(min(460px,100%),1fr));gap:4px 28px}
+.told td,.told th{text-align:left;vertical-align:top}.told td:nth-child(-n+2){white-space:nowrap}
 .wide>div{min-width:0}.scroll{overflow-x:auto}@media print{body{background:#fff}.card{border-color:#bbb}}
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A period, and the alerts that were open in it, the newest first."""
+
+    start: datetime
+    end: datetime
+    alerts: tuple[Alert, ...]
 
 
 def page(
@@ -73,12 +83,14 @@ def page(
     made: datetime,
     note: str = "",
     why: Mapping[tuple[str, str], str] | None = None,
+    told: Told | None = None,
 ) -> str:
     """The page of a model as text. Names and texts are escaped; nothing is loaded from elsewhere.
 
-    ``why`` is, by watch and segment, what explains an alarm, as HTML that is safe (``explanation_svg.fragment``).
+    ``why`` is, by watch and segment, what explains an alarm, as HTML that is safe (``explanation_svg.fragment``). ``told``
+    are the alerts of a period; verdicts and ledger are as they stand.
     """
-    told = why or {}
+    explained = why or {}
     by_watch = {picture.watch: picture for picture in pictures}
     order = [Status.ALARM, Status.WARN, Status.UNKNOWN, Status.OK]
     verdicts = sorted(health.verdicts, key=lambda one: order.index(one.verdict))
@@ -86,7 +98,7 @@ def page(
     tally = ", ".join(f"{count} {status.value}" for status, count in counts.items() if count)
     title = f"{health.model} version {health.version}: {health.verdict.value}"
     cards = "".join(
-        _card(one, by_watch.get(one.watch), told.get((one.watch, one.segment), "")) for one in verdicts
+        _card(one, by_watch.get(one.watch), explained.get((one.watch, one.segment), "")) for one in verdicts
     )
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
@@ -98,8 +110,28 @@ def page(
         f"<p class=dim>{tally or 'nothing is watched yet'}. Made {made:%Y-%m-%d %H:%M} UTC. {escape(note)}</p>"
         "<p class=dim>Line and band: the figure by window with its 95 % interval. Dashes: the same figure of the "
         "reference. The upright line: since when; the upright band: when a change may have begun (95 %).</p>"
+        f"{'' if told is None else _alerts(told)}"
         f"<h2>Verdicts</h2><div class=cards>{cards}</div>"
         f"<h2>Ledger</h2>{_ledger(ledger)}</main></body></html>\n"
+    )
+
+
+def _alerts(told: Told) -> str:
+    head = f"<h2>Alerts from {_day(told.start)} to {_day(told.end)} UTC</h2>"
+    if not told.alerts:
+        return f"{head}<p class=dim>None was open.</p>"
+    rows = "".join(
+        f"<tr><td>{_day(one.opened)}</td><td>{'open' if one.closed is None else _day(one.closed)}</td>"
+        f"<td>{escape(visible(one.watch))}{f' [{escape(visible(one.segment))}]' if one.segment else ''}</td>"
+        f"<td>{one.state.value}{', false' if one.false else ''}</td><td>{escape(visible(one.evidence))}</td></tr>"
+        for one in told.alerts
+    )
+    names = ("opened", "closed", "watch", "state", "evidence")
+    columns = "".join(f"<th scope=col>{name}</th>" for name in names)
+    return (
+        f"{head}<div class=scroll tabindex=0 role=region aria-label=Alerts><table class=told>"
+        f"<thead><tr>{columns}</tr></thead>"
+        f"<tbody>{rows}</tbody></table></div>"
     )
 
 
@@ -269,7 +301,11 @@ def _ledger(ledger: Ledger) -> str:
         + "</tr>"
         for one in ledger.producers
     )
-    table = f"<div class=scroll><table><tr>{''.join(f'<th>{name}</th>' for name in head)}</tr>{rows}</table></div>"
+    names = "".join(f"<th>{name}</th>" for name in head)
+    table = (
+        "<div class=scroll tabindex=0 role=region aria-label=Ledger>"
+        f"<table><tr>{names}</tr>{rows}</table></div>"
+    )
     gaps = sorted(ledger.gaps, key=lambda gap: gap.accounted)
     more = f"<li>and {len(gaps) - GAPS_SHOWN:,} more</li>" if len(gaps) > GAPS_SHOWN else ""
     listed = "".join(f"<li>{html(gap.said)}</li>" for gap in gaps[:GAPS_SHOWN])

@@ -39,6 +39,7 @@ from vedette.server.logs import AccessLog, set_up
 from vedette.server.metrics import metrics_router, metrics_service
 from vedette.server.needs import Need, need_of, routes_of
 from vedette.server.pages import account, channels, users
+from vedette.server.reports import reports
 from vedette.server.security import BodyLimit, SafeHeaders
 from vedette.server.settings import Settings, is_loopback
 
@@ -171,7 +172,13 @@ def parts(lake: Lake, own: ServerMetrics) -> tuple[list[APIRouter], list[Service
     scraped = Scraped(lake)
     metrics = metrics_router(Exposition(scraped.reading, own.registry))
     routers = [ingest_router(), *api.routers, *pages.routers, metrics]
-    return routers, [ingester(lake), ingest_service(metrics=own), api.watch, metrics_service(scraped)]
+    return routers, [
+        ingester(lake),
+        reports(lake),
+        ingest_service(metrics=own),
+        api.watch,
+        metrics_service(scraped),
+    ]
 
 
 def _run(app: ASGIApp, settings: Settings) -> None:

@@ -1,0 +1,116 @@
+"""Scheduled reports: a page of each model for each period, made once, whoever looks and however often one starts.
+
+A report that is due is made under a lock of its own, and an event of the model says that it was: another process, or the same
+after a restart, finds the event and makes none. Of those that were missed the last is made up. A page is written beside
+its place and moved there, so that nobody reads half of one. What fails is tried again after an hour, and is a verdict
+``report:NAME`` of the model until it succeeds.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from vedette import config
+from vedette.config import ReportSettings
+from vedette.engine import report_events, requests
+from vedette.engine.story import page_of
+from vedette.errors import LakeError, LockedError, VedetteError
+from vedette.lake.ingest import now_of
+from vedette.lake.locks import lock
+from vedette.lake.tables import Lake
+from vedette.records import is_runs
+
+__all__ = ["Made", "make_due", "standing"]
+
+log = logging.getLogger("vedette")
+
+AGAIN = timedelta(hours=1)
+WORK_WAIT_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A report of a model that was due: its page, and why it could not be made, None where it was."""
+
+    report: str
+    model: str
+    path: str
+    error: str | None
+
+
+def standing(*, clock: Callable[[], float] = time.time) -> list[tuple[ReportSettings, datetime, datetime]]:
+    """Each report of ``vedette.toml``, when it was due last, and the start of what it tells of then."""
+    now = now_of(clock())
+    return [(one, *one.due(now)) for one in config.read().reports]
+
+
+def make_due(lake: Lake, *, clock: Callable[[], float] = time.time) -> list[Made]:
+    """Make every report that is due, and say what became of each.
+
+    Empty where another process makes them now. Raises ``ConfigError`` where ``vedette.toml`` cannot be meant.
+    """
+    written = config.read()
+    if not written.reports:
+        return []
+    found: list[Made] = []
+    try:
+        with lock(lake.journal / ".reports.lock", wait_s=0.2):
+            for one in written.reports:
+                for model in lake.models():
+                    if not is_runs(model) and any(fnmatchcase(model, pattern) for pattern in one.models):
+                        found += _make(lake, model, one, now_of(clock()))
+    except LockedError:
+        log.info("reports: another process makes them")
+    return found
+
+
+def _make(lake: Lake, model: str, one: ReportSettings, now: datetime) -> list[Made]:
+    """The report of one model, where it is due."""
+    end, start = one.due(now)
+    made, failed = report_events.last_made(lake.model(model), one.name)
+    if (made is not None and made >= end) or (failed is not None and now - failed < AGAIN):
+        return []
+    path = one.folder / one.name / f"{model}-{end:%Y-%m-%d-%H%M}.html"
+    error = None
+    try:
+        _place(path, page_of(lake, model, period=(start, end)))
+        _forget(path.parent, model, one.keep)
+    except VedetteError as wrong:
+        error = str(wrong)
+    except Exception as wrong:  # one that fails keeps no other from being made, and is told
+        log.exception("report %s: model %s", one.name, model)
+        error = f"{type(wrong).__name__}: {wrong}"
+    with lock(requests.work_lock(lake), wait_s=WORK_WAIT_S):
+        report_events.keep(lake.model(model), one.name, end, error, str(path), now)
+    return [Made(one.name, model, str(path), error)]
+
+
+def _place(path: Path, text: str) -> None:
+    """Write a page beside its place, on disk, and move it there."""
+    fresh = path.with_suffix(".tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with fresh.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(path)
+    except OSError as error:
+        raise LakeError(f"report {path}: cannot be written: {error.strerror}") from error
+
+
+def _forget(folder: Path, model: str, keep: int) -> None:
+    """Delete the pages of a model but for the newest."""
+    stamp = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]-[0-9][0-9][0-9][0-9]"
+    try:
+        for path in sorted(folder.glob(f"{model}-{stamp}.html"))[:-keep]:
+            path.unlink(missing_ok=True)
+    except OSError as error:
+        raise LakeError(f"report {folder}: old pages cannot be deleted: {error.strerror}") from error
