@@ -261,7 +261,8 @@ class Alert:
     A plain rule that is broken, and not yet for as long as it says, is ``pending``: nobody is told. ``opened`` is the
     start of the window that told of it, ``closed`` the end of the one that closed it. ``incident`` is the same for
     alerts that opened together. ``by`` and ``reason`` are of the last step, taken at ``changed``; ``until`` is when a
-    silence ends. ``false`` is True where a person said that nothing was wrong.
+    silence ends. ``false`` is True where a person said that nothing was wrong. ``cause`` is the id of the open alert that
+    explains it, ``hushed`` the end of the maintenance that it is in: it is not told by itself, or not until then.
     """
 
     id: str
@@ -277,6 +278,8 @@ class Alert:
     until: datetime | None
     changed: datetime
     false: bool = False
+    cause: str | None = None
+    hushed: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,9 +320,10 @@ class Notice:
     """What a channel is given to tell: the alerts of one incident whose state changed in one round.
 
     ``key`` is the same for the same steps to the same channel, however often they are sent, so that a receiver can drop
-    what it has. ``kind`` is alerts, heartbeat (a round was completed; no alerts) or test. ``repeat`` is true where
-    nothing changed and the alerts still fire. ``time`` is when the notice was made, not when it is sent. ``url`` is the
-    address of the server that shows the alerts, None where there is none; ``pictures`` show the same in several formats.
+    what it has. ``kind`` is alerts, escalation (nobody reacted to them), heartbeat (a round was completed; no alerts) or
+    test. ``repeat`` is true where nothing changed and the alerts still fire. ``time`` is when the notice was made, not when
+    it is sent. ``url`` is the address of the server that shows the alerts, None where there is none; ``pictures`` show the
+    same in several formats.
     """
 
     key: str

@@ -42,6 +42,16 @@ the file over the defaults. Unknown keys are refused, so that a slip of the pen 
     name = "weekly"
     every = "week"
     folder = "reports"
+
+    [[alerts.maintenance]]        # spans in which nobody is told
+    reason = "backup"
+    from = 2026-12-06T02:00:00
+    for = "2h"
+    every = "week"
+
+    [[alerts.escalate]]           # who is told of what nobody reacts to
+    after = "30m"
+    channels = ["ops"]
 """
 
 from __future__ import annotations
@@ -54,6 +64,16 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
+from vedette.config.alerting import (
+    ALERTING_KEYS,
+    ESCALATION_KEYS,
+    INHIBITION_KEYS,
+    AlertingSettings,
+    Escalation,
+    Inhibition,
+    Match,
+    alerting_of,
+)
 from vedette.config.channels import (
     CHANNEL_KEYS,
     CHANNEL_TYPES,
@@ -62,6 +82,7 @@ from vedette.config.channels import (
     is_variable_name,
     is_web_url,
 )
+from vedette.config.maintenance import MAINTENANCE_KEYS, Maintenance, maintenance_of, moment_of
 from vedette.config.private import PRIVATE_KEYS, PrivateSettings, private_of
 from vedette.config.reports import REPORT_KEYS, ReportSettings, reports_of
 from vedette.config.server import SERVER_KEYS, ServerSettings, journal_folder, server_of, server_url
@@ -80,10 +101,14 @@ from vedette.records import (
 )
 
 __all__ = [
+    "ALERTING_KEYS",
     "CHANNEL_KEYS",
     "CHANNEL_TYPES",
     "DEFAULT_LAKE",
+    "ESCALATION_KEYS",
+    "INHIBITION_KEYS",
     "JUDGING",
+    "MAINTENANCE_KEYS",
     "MODEL_KEYS",
     "PRIVATE_KEYS",
     "RECORDING_KEYS",
@@ -92,8 +117,13 @@ __all__ = [
     "SERVER_KEYS",
     "SERVING_KEYS",
     "TOP_KEYS",
+    "AlertingSettings",
     "ChannelSettings",
     "Config",
+    "Escalation",
+    "Inhibition",
+    "Maintenance",
+    "Match",
     "PrivateSettings",
     "ReportSettings",
     "ServerSettings",
@@ -103,6 +133,8 @@ __all__ = [
     "is_web_url",
     "journal_folder",
     "lake_folder",
+    "maintenance_of",
+    "moment_of",
     "private_of",
     "read",
     "server_url",
@@ -120,6 +152,7 @@ TOP_KEYS = {
     "models": "one table a model",
     "channels": "one table a channel",
     "reports": "a list of tables, one a scheduled report",
+    "alerts": "when nobody is told, what explains what, and who is told when nobody reacts",
 }
 MODEL_KEYS = {
     "window": "length of a window: a number and s, m, h, d or w",
@@ -172,6 +205,7 @@ class Config:
     recording: Mapping[str, Any] = field(default_factory=dict)
     serving: ServingSettings = field(default_factory=ServingSettings)
     reports: tuple[ReportSettings, ...] = ()
+    alerting: AlertingSettings = field(default_factory=AlertingSettings)
 
     def rules_of(self, model: str) -> Mapping[str, Any]:
         """The rules of a model by name, as they were written."""
@@ -224,16 +258,18 @@ def read(path: Path | None = None) -> Config:
                 _check_times(key, table.get(key, []))
         except ValueError as error:
             raise ConfigError(f"{path}: [models.{name}]: {error}") from error
+    channels = channels_of(values.get("channels", {}), str(path))
     return Config(
         lake=values.get("lake"),
         models=models,
-        channels=channels_of(values.get("channels", {}), str(path)),
+        channels=channels,
         path=path,
         journal=values.get("journal"),
         server=server_of(values.get("server", {}), path),
         recording=_recording_of(values.get("recording", {}), path),
         serving=serving_of(values.get("server", {}), path),
         reports=reports_of(values.get("reports", []), path),
+        alerting=alerting_of(values.get("alerts", {}), channels, str(path)),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from typing import Any
 
 from vedette.config.allow import check_allow
@@ -90,6 +91,10 @@ class ChannelSettings:
     def renewed(self) -> bool:
         """True where alerts are told again as long as they are open, since the receiver forgets them otherwise."""
         return self.type in RENEWED
+
+    def watches_over(self, watch: str) -> bool:
+        """True for a watch whose alerts are told."""
+        return any(fnmatchcase(watch, pattern) for pattern in self.watches)
 
 
 def channels_of(tables: Any, path: str) -> tuple[ChannelSettings, ...]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from vedette.errors import ConfigError
 
-__all__ = ["duration_s", "refuse_unknown"]
+__all__ = ["duration_s", "patterns_of", "refuse_unknown"]
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw])")
 _UNIT_S = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
@@ -38,3 +38,17 @@ def refuse_unknown(values: Mapping[str, Any], known: Mapping[str, str], where: s
     unknown = sorted(set(values) - set(known))
     if unknown:
         raise ConfigError(f"{where}: unknown key {unknown[0]!r}: must be one of {', '.join(known)}")
+
+
+def patterns_of(table: Mapping[str, Any], key: str) -> tuple[str, ...]:
+    """The patterns that a key of a table lists, all where it is not given; an empty list would match nothing.
+
+    >>> patterns_of({"models": ["delays*"]}, "models"), patterns_of({}, "models")
+    (('delays*',), ('*',))
+    """
+    value = table.get(key, ["*"])
+    if isinstance(value, str) or not isinstance(value, list | tuple) or not value:
+        raise ValueError(f"{key}={value!r}: must be a list of patterns such as ['delays*']")
+    if not all(isinstance(one, str) for one in value):
+        raise ValueError(f"{key}={value!r}: must be a list of texts")
+    return tuple(value)
