@@ -6,7 +6,7 @@ import logging
 import signal
 import time
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -14,14 +14,28 @@ from typing import Any
 import polars as pl
 
 from vedette import config
+from vedette.config import AlertingSettings
 from vedette.engine import alerts as alerts_module
 from vedette.engine import audit as audit_module
-from vedette.engine import channel_tries, cycle, delivery, outbox, people, requests, run_alerts, written
+from vedette.engine import (
+    channel_tries,
+    cycle,
+    delivery,
+    escalation,
+    maintenance,
+    outbox,
+    people,
+    requests,
+    run_alerts,
+    written,
+)
 from vedette.engine import rules as rules_module
 from vedette.engine.false_alarms import measured
 from vedette.engine.health import health_with_kin, kin_of
+from vedette.engine.holds import Holds, with_holds
 from vedette.engine.runs import runs_of
 from vedette.engine.state import due
+from vedette.engine.steps import last_of, steps_of
 from vedette.errors import AlertError, ConfigError, LakeError, LockedError
 from vedette.lake import ingest as lake_ingest
 from vedette.lake.ledger import ledger as read_ledger
@@ -47,6 +61,7 @@ __all__ = [
     "alerts",
     "channels",
     "check",
+    "escalate",
     "false_alarms",
     "follow",
     "history",
@@ -134,7 +149,7 @@ def alerts(location: str, model: str) -> list[Alert]:
         tables, now = lake.model(name), lake_ingest.now_of(time.time())
         for one in outbox.verdicts(tables, now):
             log.warning("%s: %s", one.watch, one.reason)
-        found += alerts_module.alerts(tables, now)
+        found += with_holds(lake, name, alerts_module.alerts(tables, now), now)
     return sorted(found, key=lambda one: (one.opened, one.id), reverse=True)
 
 
@@ -231,6 +246,60 @@ def silence(
     return _on_alert(
         location, alert, alerts_module.silence, incident, model, by=_who(by), reason=reason, until=until
     )
+
+
+def escalate(
+    location: str,
+    alert: str,
+    *,
+    by: str | None,
+    reason: str,
+    incident: bool = False,
+    model: str | None = None,
+) -> list[Alert]:
+    """Tell the next level of escalation of an alert of the lake, or of its whole incident, without waiting for its time.
+
+    Raises ``AlertError`` where it does not fire, is not told now, or no level is left; ``model`` as for ``acknowledge``.
+    """
+    written = config.read().alerting
+
+    def act(tables: ModelTables, name: str, *, now: datetime, by: str, reason: str) -> Alert:
+        return _escalated(Lake.at(location), tables, name, written, now=now, by=by, reason=reason)
+
+    return _on_alert(location, alert, act, incident, model, by=_who(by), reason=reason)
+
+
+def _escalated(
+    lake: Lake,
+    tables: ModelTables,
+    alert: str,
+    written: AlertingSettings,
+    *,
+    now: datetime,
+    by: str,
+    reason: str,
+) -> Alert:
+    """One alert told on; of an incident those that fire."""
+    model = tables.path.name
+    last = last_of(steps_of(alerts_module.history(tables).iter_rows(named=True)))
+    said, boxes = escalation.asked(tables), outbox.read(tables)
+    found = escalation.next_level(written, model, boxes, last[alert], said)
+    if found is None:
+        why = (
+            "every level was told of it"
+            if written.escalate
+            else "there is no [[alerts.escalate]] in vedette.toml"
+        )
+        raise AlertError(f"alert={alert!r}: {why}")
+    level, _ = found
+    current = [one.alert for one in last.values()]
+    holds = Holds.over(model, current, maintenance.of_lake(lake, written.maintenance), written)
+
+    def held(one: Alert) -> str | None:
+        return holds.reason(one, now, lambda cause: level.concerns(model, cause.watch))
+
+    escalation.ask(tables, last[alert].alert, level, by=by, reason=reason, now=now, held=held)
+    return last[alert].alert
 
 
 def _who(by: str | None) -> str:

@@ -17,22 +17,27 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from vedette import config
-from vedette.config import ChannelSettings
+from vedette.config import AlertingSettings, ChannelSettings, Maintenance
 from vedette.engine import alerts, outbox, requests
 from vedette.engine.channel_events import audit, shown_settings
-from vedette.engine.notices import Step, heartbeat, letters, notice_of, steps_of, useless
+from vedette.engine.escalation import asked
+from vedette.engine.holds import Holds
+from vedette.engine.maintenance import of_lake
+from vedette.engine.notices import Turn, hears, heartbeat, notice_of, useless
 from vedette.engine.outbox import Box, Letter, Outcome
 from vedette.engine.state import kept_row
+from vedette.engine.steps import Step, last_of, steps_of
 from vedette.errors import ConfigError, LakeError, LockedError
 from vedette.lake.locks import lock
 from vedette.lake.tables import Lake, ModelTables
-from vedette.records import Notice
+from vedette.records import Alert, Notice
 
 __all__ = ["PICTURED", "Background", "back_off", "deliver"]
 
@@ -64,7 +69,7 @@ def deliver(
             if any(fnmatchcase(model, pattern) for pattern in one.models)
         }
         try:
-            telling = _Telling(lake, model, named, written.path, clock, written.server.url)
+            telling = _Telling(lake, model, named, written.path, clock, written.server.url, written.alerting)
             waiting += telling.run(completed=completed)
         except LockedError:
             log.info("model %s: another process is telling", model)  # and looks again when it has told
@@ -83,7 +88,9 @@ class _Telling:
     path: Path | None
     clock: Callable[[], float]
     url: str | None = None
+    alerting: AlertingSettings = field(default_factory=AlertingSettings)
     given_up: set[str] = field(default_factory=set)  # channels that failed in this turn
+    _holds: Holds = field(init=False, repr=False)
 
     def run(self, *, completed: bool) -> int:
         """Make notices and send what is due, until nothing is; returns how many wait."""
@@ -96,6 +103,7 @@ class _Telling:
             while True:
                 tables = self.lake.model(self.model)
                 steps = steps_of(alerts.history(tables).iter_rows(named=True))
+                self._holds = self._held_back(steps)
                 boxes = self._planned(tables, outbox.read(tables), steps)
                 work = {
                     name: list(boxes[name].due(self.now))
@@ -118,6 +126,21 @@ class _Telling:
                 for one in threads:
                     one.join()
 
+    def _held_back(self, steps: Sequence[Step]) -> Holds:
+        """What keeps alerts from being told, read anew."""
+        current = (one.alert for one in last_of(steps).values())
+        return Holds.over(self.model, current, self._maintenances(), self.alerting)
+
+    def _maintenances(self) -> list[Maintenance]:
+        return of_lake(self.lake, self.alerting.maintenance)
+
+    def _reason(self, name: str, alert: Alert) -> str | None:
+        """Why a channel is not told of an alert now; None where it is."""
+        levels = self.alerting.levels_of(name)
+        return self._holds.reason(
+            alert, self.now, lambda cause: hears(self.channels[name], levels, self.model, cause)
+        )
+
     @property
     def now(self) -> datetime:
         return datetime.fromtimestamp(self.clock(), UTC)
@@ -136,6 +159,7 @@ class _Telling:
         """The boxes after what is new was put into them, and into the lake."""
         now = self.now
         last = steps[-1].number if steps else 0
+        said = asked(tables) if self.alerting.escalate else {}
         rows: list[dict[str, Any]] = []
         through: dict[str, int] = {}
         changes: list[tuple[str, str, str]] = []
@@ -151,15 +175,25 @@ class _Telling:
             if begins or box.settings != shown:
                 rows.append(_row(now, name, Outcome.STARTED, detail=shown))
                 changes.append(("added" if begins else "changed", name, shown))
-            made = letters(
+            rows += self._parked(name, box, steps)
+            turn = Turn(
                 self.model,
                 settings,
+                self.alerting.levels_of(name),
                 box,
                 steps,
-                after=last if begins else seen,
-                open_too=begins or box.settings != shown,
-                now=now,
+                partial(self._reason, name),
+                said,
+                now,
             )
+            made, held, begin = turn.letters(
+                after=last if begins else seen, open_too=begins or box.settings != shown
+            )
+            rows += [
+                _row(now, name, Outcome.HELD, steps=some, detail=why)
+                for why, some in _by_reason(held).items()
+            ]
+            rows += [_row(now, name, Outcome.COUNTING, steps=begin)] if begin else []
             kept = kept_row(tables) if made else None
             version = None if kept is None else kept.version
             rows += [_row(now, name, Outcome.WAITING, letter, version=version) for letter in made]
@@ -170,6 +204,24 @@ class _Telling:
         self._write(rows, through, changes)
         return outbox.read(self.lake.model(self.model))
 
+    def _parked(self, name: str, box: Box, steps: Sequence[Step]) -> list[dict[str, Any]]:
+        """Rows that take letters back whose time is not now; ``box`` is as they leave it. What is news after is told then."""
+        rows = []
+        last = last_of(steps)
+        names = {one.number: one.alert.id for one in steps}
+        for letter in list(box.waiting.values()):
+            about = {names[number] for number in letter.steps}
+            why = next(
+                (one for each in about if (one := self._reason(name, last[each].alert)) is not None), None
+            )
+            if why is None:
+                continue
+            news = letter.kind == "alerts"  # the others are made anew by time alone
+            row = _row(self.now, name, Outcome.HELD if news else Outcome.DROPPED, letter, detail=why)
+            rows.append(row if news else row | {"error": why})
+            box.add(rows[-1])
+        return rows
+
     def _send(self, name: str, some: Sequence[Letter], steps: Sequence[Step]) -> None:
         """Send one channel's letters in their order; the first that fails ends its turn."""
         # only where something is to be sent: it loads what speaks HTTP
@@ -178,6 +230,9 @@ class _Telling:
         settings = self.channels[name]
         try:
             for letter in some:
+                names = {one.alert.id for one in steps if one.number in letter.steps}
+                if any(self._reason(name, one.alert) for key, one in last_of(steps).items() if key in names):
+                    return  # a maintenance began just now: it is taken back in the next turn
                 reason = useless(letter, steps)
                 if reason is not None:
                     self._write([_row(self.now, name, Outcome.DROPPED, letter, error=reason)])
@@ -260,6 +315,14 @@ def _row(
         row |= {part: getattr(letter, part) for part in ("key", "kind", "incident", "version")}
         row["steps"] = list(letter.steps)
     return row | more
+
+
+def _by_reason(held: Mapping[int, str]) -> dict[str, list[int]]:
+    """The steps that are held back, by why."""
+    found: dict[str, list[int]] = {}
+    for number, why in held.items():
+        found.setdefault(why, []).append(number)
+    return found
 
 
 class Background:

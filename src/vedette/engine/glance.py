@@ -12,6 +12,7 @@ import polars as pl
 from vedette.engine.alerts import OPEN_STATES
 from vedette.engine.alerts import alerts as alerts_of_tables
 from vedette.engine.health import health_with_kin, turns
+from vedette.engine.holds import with_holds
 from vedette.engine.runs import runs_of
 from vedette.engine.state import kept_row
 from vedette.lake.tables import Lake, ModelTables
@@ -75,7 +76,9 @@ def glance(lake: Lake, model: str, now: datetime) -> Glance:
 def alerts_of(lake: Lake, model: str, now: datetime) -> list[Alert]:
     """The alerts of a model and of its runs as they stand, the newest first."""
     names = [name for name in (model, runs_of(model)) if lake.has(name)]
-    found = [one for name in names for one in alerts_of_tables(lake.model(name), now)]
+    found = [
+        one for name in names for one in with_holds(lake, name, alerts_of_tables(lake.model(name), now), now)
+    ]
     return sorted(found, key=lambda one: (one.opened, one.id), reverse=True)
 
 

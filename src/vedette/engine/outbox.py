@@ -1,8 +1,9 @@
 """How telling of a model stands, by channel: the table ``deliveries`` read as a queue.
 
 A row is written when a notice is made (``waiting``) and after each attempt to send it (``sent`` or ``failed``); it leaves
-the queue when it was sent or dropped. A channel ``started`` with its settings, and may have ``stopped``. Rows are only
-added; a crash between the sending and its row leaves the notice in the queue, to be sent again with the same key.
+the queue when it was sent, dropped, or ``held`` back: in a maintenance, or since its cause is told. Where nobody reacts others
+are told, and ``counting`` says since when that time runs. A channel ``started`` with its settings, and may have ``stopped``.
+Rows are only added; a crash between the sending and its row leaves the notice in the queue, to be sent again with the same key.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from vedette.lake.tables import ModelTables
 from vedette.records import Delivery, Status, Verdict
 
 __all__ = [
+    "ESCALATION",
     "FAILING",
     "HEARTBEAT",
     "RENEWAL",
@@ -34,18 +36,23 @@ __all__ = [
 FAILING = timedelta(minutes=5)
 """A channel that took nothing for longer than this makes a model's health UNKNOWN: people would not be told."""
 
+ESCALATION = "escalation"
+"""What the kind of a letter to a level of escalation begins with; the rest is the name of the level."""
+
 HEARTBEAT = "heartbeat"
 RENEWAL = "renewal"
 """The kind of a letter that tells of open alerts again, to a receiver that forgets them otherwise."""
 
 
 class Outcome(StrEnum):
-    """What a row of the table says of a notice or, the last two, of a channel."""
+    """What a row of the table says of a notice, of steps (held, counting) or, the last two, of a channel."""
 
     WAITING = "waiting"
     SENT = "sent"
     FAILED = "failed"
     DROPPED = "dropped"
+    HELD = "held"
+    COUNTING = "counting"
     STARTED = "started"
     STOPPED = "stopped"
 
@@ -54,7 +61,8 @@ class Outcome(StrEnum):
 class Letter:
     """A notice on its way to one channel: ``steps`` are those of the table ``alerts`` that it tells.
 
-    ``kind`` is alerts, repeat, renewal or heartbeat; ``next`` is when it is tried again after ``attempts`` failures.
+    ``kind`` is alerts, repeat, renewal, heartbeat or the name of a level of escalation; ``next`` is when it is tried again
+    after ``attempts`` failures.
     """
 
     key: str
@@ -72,7 +80,9 @@ class Box:
     """One channel of one model. ``told`` has the steps that it was told, and when last.
 
     ``since`` is when the first of ``tries`` attempts failed that nothing went through after; ``beat`` is when the last
-    heartbeat went through, ``beat_failed`` the one that did not since.
+    heartbeat went through, ``beat_failed`` the one that did not since. ``held`` has the steps that it was not told when they
+    came, with the reason; ``counting`` since when the time of a step runs until it is escalated, ``escalated`` when
+    letters of a step were made for a level.
     """
 
     active: bool = False
@@ -84,6 +94,9 @@ class Box:
     last: Mapping[str, Any] | None = None
     beat: datetime | None = None
     beat_failed: Letter | None = None
+    held: dict[int, str] = field(default_factory=dict)
+    counting: dict[int, datetime] = field(default_factory=dict)
+    escalated: dict[tuple[int, str], list[datetime]] = field(default_factory=dict)
 
     @property
     def known(self) -> set[int]:
@@ -117,8 +130,17 @@ class Box:
                 self.beat_failed = None
             case Outcome.WAITING:
                 self.waiting[key] = _letter(row)
+                for step in row["steps"] if row["kind"].startswith(ESCALATION) else ():
+                    self.escalated.setdefault((step, row["kind"]), []).append(row["time"])
             case Outcome.DROPPED:
-                self.waiting.pop(key, None)
+                self._take_back(self.waiting.pop(key, None))
+            case Outcome.HELD:
+                self._take_back(self.waiting.pop(key, None))
+                self.held.update(dict.fromkeys(row["steps"], row["detail"]))
+                for step in row["steps"]:
+                    self.counting.pop(step, None)
+            case Outcome.COUNTING:
+                self.counting.update(dict.fromkeys(row["steps"], row["time"]))
             case Outcome.SENT:
                 self.waiting.pop(key, None)
                 self.told.update(dict.fromkeys(row["steps"], row["time"]))
@@ -131,6 +153,16 @@ class Box:
                     self.beat_failed = _letter(row)
                 elif key in self.waiting:
                     self.waiting[key] = replace(self.waiting[key], attempts=row["attempt"], next=row["next"])
+
+    def _take_back(self, letter: Letter | None) -> None:
+        """A letter that will not be sent was made for no level."""
+        if letter is None or not letter.kind.startswith(ESCALATION):
+            return
+        for step in letter.steps:
+            times = self.escalated[step, letter.kind]
+            times.pop()
+            if not times:
+                del self.escalated[step, letter.kind]
 
 
 def _letter(row: Mapping[str, Any]) -> Letter:

@@ -152,9 +152,9 @@ SCHEMAS: dict[str, dict[str, pl.DataType]] = {
         "number": pl.Int64(),  # of the row, from 1
         "time": UTC,
         "channel": pl.String(),
-        "outcome": pl.String(),  # waiting, sent, failed or dropped; of the channel itself: started or stopped
+        "outcome": pl.String(),  # waiting, sent, failed, dropped, held or counting; of the channel itself: started or stopped
         "key": pl.String(),  # of the notice; the same for all its rows
-        "kind": pl.String(),  # alerts, repeat, renewal or heartbeat
+        "kind": pl.String(),  # alerts, repeat, renewal, heartbeat, or escalation and the seconds of its level
         "incident": pl.String(),
         "version": pl.String(),
         "steps": pl.List(pl.Int64()),  # steps of the table alerts that it tells
@@ -162,6 +162,14 @@ SCHEMAS: dict[str, dict[str, pl.DataType]] = {
         "error": pl.String(),
         "next": UTC,  # when a failed one is tried again
         "detail": pl.String(),  # what a receiver answered; of a channel that started: its settings without secrets
+    },
+    # of the lake as a whole: the maintenances that people made, and put an end to; the newest row of one is the one in force
+    "maintenance": {
+        "time": UTC,
+        "id": pl.String(),
+        "change": pl.String(),  # made or ended
+        "by": pl.String(),
+        "definition": pl.String(),  # JSON, as a table of vedette.toml
     },
     # what became of rows, committed last in each round: sums of `n` are the ledger
     "ledger": {
@@ -429,6 +437,11 @@ class Lake:
     def model(self, name: str) -> ModelTables:
         """The tables of a model."""
         return ModelTables(self.path / check_model_name(name))
+
+    @property
+    def maintenance(self) -> Table:
+        """The maintenances that people made, of all models."""
+        return Table("maintenance", self.path / ".alerting" / "maintenance")
 
     def has(self, name: str) -> bool:
         """True where the lake or its journals know a model of that name."""

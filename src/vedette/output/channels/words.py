@@ -46,7 +46,8 @@ def title(notice: Notice) -> str:
         if some:
             still = "still " if notice.repeat else ""
             parts.append(f"{still}{word} {_names(some)} {_when(some)}")
-    return f"{notice.model}: {'; '.join(parts)}"
+    told_on = "nobody has reacted: " if notice.kind == "escalation" else ""
+    return f"{notice.model}: {told_on}{'; '.join(parts)}"
 
 
 def text(notice: Notice) -> str:
