@@ -16,6 +16,7 @@ from typing import Annotated, NoReturn
 import typer
 
 import vedette
+from vedette.cli_alerting import escalate, maintenance_app
 from vedette.cli_exchange import export_app, import_app
 from vedette.cli_options import JsonOption, LakeOption, ModelArgument
 from vedette.cli_options import where as _where
@@ -351,6 +352,9 @@ def silence(
     found = commands.silence(_where(lake), alert, by=by, reason=reason, duration=duration, incident=incident)
     console.print_alerts(found, as_json=json)
 
+
+app.command()(escalate)
+app.add_typer(maintenance_app, name="maintenance")
 
 rules_app = typer.Typer(
     help="Plain rules: facts that somebody is told of, outside the budget.", no_args_is_help=True

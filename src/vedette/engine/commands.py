@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import FrameType
@@ -14,7 +14,7 @@ from typing import Any
 import polars as pl
 
 from vedette import config
-from vedette.config import AlertingSettings
+from vedette.config import AlertingSettings, Maintenance
 from vedette.engine import alerts as alerts_module
 from vedette.engine import audit as audit_module
 from vedette.engine import (
@@ -67,6 +67,9 @@ __all__ = [
     "history",
     "ingest",
     "ledger",
+    "maintenance_add",
+    "maintenance_end",
+    "maintenances",
     "open_lake",
     "rules",
     "silence",
@@ -248,16 +251,28 @@ def silence(
     )
 
 
+def maintenance_add(location: str, table: Mapping[str, Any], *, by: str | None) -> Maintenance:
+    """Make a maintenance of a table with the keys that it has in ``vedette.toml``, which begins now where it says nothing."""
+    now = lake_ingest.now_of(time.time())
+    given = {"from": now.replace(microsecond=0).isoformat()} | dict(table)
+    return maintenance.add(open_lake(location), given, by=_who(by), now=now)
+
+
+def maintenance_end(location: str, name: str, *, by: str | None) -> Maintenance:
+    """Put an end to a maintenance that people made, by its id."""
+    return maintenance.end(open_lake(location), name, by=_who(by), now=lake_ingest.now_of(time.time()))
+
+
+def maintenances(location: str) -> list[Maintenance]:
+    """The maintenances of the lake and of ``vedette.toml`` that go on or will come, the next first."""
+    found = maintenance.of_lake(open_lake(location), config.read().alerting.maintenance)
+    return maintenance.to_come(found, lake_ingest.now_of(time.time()))
+
+
 def escalate(
-    location: str,
-    alert: str,
-    *,
-    by: str | None,
-    reason: str,
-    incident: bool = False,
-    model: str | None = None,
+    location: str, alert: str, *, by: str | None, reason: str, model: str | None = None
 ) -> list[Alert]:
-    """Tell the next level of escalation of an alert of the lake, or of its whole incident, without waiting for its time.
+    """Tell the next level of escalation of an alert of the lake, without waiting for its time.
 
     Raises ``AlertError`` where it does not fire, is not told now, or no level is left; ``model`` as for ``acknowledge``.
     """
@@ -266,7 +281,7 @@ def escalate(
     def act(tables: ModelTables, name: str, *, now: datetime, by: str, reason: str) -> Alert:
         return _escalated(Lake.at(location), tables, name, written, now=now, by=by, reason=reason)
 
-    return _on_alert(location, alert, act, incident, model, by=_who(by), reason=reason)
+    return _on_alert(location, alert, act, False, model, by=_who(by), reason=reason)
 
 
 def _escalated(
@@ -279,7 +294,6 @@ def _escalated(
     by: str,
     reason: str,
 ) -> Alert:
-    """One alert told on; of an incident those that fire."""
     model = tables.path.name
     last = last_of(steps_of(alerts_module.history(tables).iter_rows(named=True)))
     said, boxes = escalation.asked(tables), outbox.read(tables)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import polars as pl
@@ -20,7 +20,7 @@ from vedette.errors import AlertError
 from vedette.lake.locks import lock
 from vedette.lake.tables import Lake
 
-__all__ = ["add", "end", "hushed_until", "made", "of_lake"]
+__all__ = ["add", "end", "hushed_until", "made", "of_lake", "to_come", "turns"]
 
 LOCK_WAIT_S = 60.0
 _KEYS = ("reason", "from", "to", "every", "until", "timezone", "models", "watches", "segments")
@@ -43,6 +43,23 @@ def made(lake: Lake) -> list[Maintenance]:
 def of_lake(lake: Lake, written: Iterable[Maintenance]) -> list[Maintenance]:
     """Those ``written`` in ``vedette.toml``, and those that people made."""
     return [*written, *made(lake)]
+
+
+def to_come(some: Iterable[Maintenance], now: datetime) -> list[Maintenance]:
+    """Those that go on or will come, the next first."""
+    found = []
+    for one in some:
+        span = next(one.spans(now, datetime.max.replace(tzinfo=UTC)), None)
+        if span is not None:
+            found.append((span, one.id, one))
+    return [one for *_, one in sorted(found, key=lambda part: part[:2])]
+
+
+def turns(some: Iterable[Maintenance], model: str, now: datetime) -> datetime | None:
+    """When one of a model's next begins or ends; None where none does."""
+    later = datetime.max.replace(tzinfo=UTC)
+    spans = [next(one.spans(now, later), None) for one in some if one.concerns(model)]
+    return min((start if start > now else end for start, end in filter(None, spans)), default=None)
 
 
 def add(lake: Lake, table: Mapping[str, Any], *, by: str, now: datetime) -> Maintenance:

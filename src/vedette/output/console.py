@@ -304,6 +304,12 @@ def print_alerts(
         until = f" until {one.until:%Y-%m-%d %H:%M}" if one.until is not None else ""
         console.print(head.append(f" since {one.opened:%Y-%m-%d %H:%M} UTC{closed}"), highlight=False)
         console.print(f"  {visible(one.evidence, 600)}", highlight=False, markup=False)
+        if one.cause is not None:
+            console.print(f"  not told by itself: {one.cause} explains it", highlight=False)
+        if one.hushed is not None:
+            console.print(
+                f"  nobody is told: maintenance until {one.hushed:%Y-%m-%d %H:%M} UTC", highlight=False
+            )
         if one.by or one.reason:
             said = f"{one.state.value}{until}{f' by {one.by}' if one.by else ''}{f': {one.reason}' if one.reason else ''}"
             console.print(f"  {visible(said, 300)}", highlight=False, markup=False)
