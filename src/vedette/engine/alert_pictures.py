@@ -7,7 +7,6 @@ from datetime import timedelta
 
 import polars as pl
 
-from vedette import strategy
 from vedette.engine.figures import figures
 from vedette.engine.judge import reference_plan
 from vedette.engine.rules import PREFIX, Standing, read_rules
@@ -54,7 +53,7 @@ def pictures_of(lake: Lake, model: str, alerts: Sequence[Alert]) -> tuple[Attach
 
 
 def picture_of(lake: Lake, model: str, alert: Alert) -> Picture | None:
-    """The figure of an alert over the windows around it, of the whole; None where it is not of a figure."""
+    """The figure of an alert over the windows around it, of its segment; None where it is not of a figure."""
     tables = lake.model(model)
     shape = Shape.of(tables)
     drawn = _drawn(tables, shape, alert)
@@ -69,16 +68,18 @@ def picture_of(lake: Lake, model: str, alert: Alert) -> Picture | None:
             model,
             metric,
             feature=feature,
+            by=alert.segment.partition("=")[0] or None,
             since=alert.opened - WINDOWS_BEFORE * window,
             until=alert.opened + WINDOWS_AFTER * window,
         )
     except ValueError as error:  # a rule may name what the lake no longer has
         raise LakeError(f"alert {alert.id}: {error}") from error
-    frame = frame.filter(pl.col("part").is_null()).sort("start")
+    frame = frame.filter(pl.col("part").is_null() & (pl.col("segment") == alert.segment)).sort("start")
     points = [Point(*row) for row in frame.select("start", "value", "low", "high", "n").iter_rows()]
     if not points:
         return None
-    return Picture(alert.watch, metric if feature is None else f"{metric} of {feature}", points, reference)
+    of = metric if feature is None else f"{metric} of {feature}"
+    return Picture(alert.watch, f"{of} [{alert.segment}]" if alert.segment else of, points, reference)
 
 
 def _drawn(tables: ModelTables, shape: Shape, alert: Alert) -> tuple[str, str, Point | None] | None:
@@ -94,12 +95,12 @@ def _drawn(tables: ModelTables, shape: Shape, alert: Alert) -> tuple[str, str, P
     if planned is None:
         return None
     plan, summaries, _ = planned
-    watch = next((one for one in plan.watches if one.id == alert.watch and not one.segment), None)
+    watch = next((one for one in plan.watches if (one.id, one.segment) == (alert.watch, alert.segment)), None)
     metric = None if watch is None else drawn_of(shape, watch)
     if watch is None or metric is None:
         return None
     statistic = statistic_of(shape, watch.column, metric)
-    summary = summaries.get(strategy.source_of(watch.column, ""))
+    summary = summaries.get(watch.source)
     if summary is None or statistic.needs_reference:
         return metric, watch.column, None
     found = statistic.figures(summary, None)

@@ -12,6 +12,7 @@ import polars as pl
 
 from vedette.engine.coincident import coincident
 from vedette.engine.figures import figures
+from vedette.engine.judge import reference_plan
 from vedette.engine.query import Query
 from vedette.engine.stored import utc
 from vedette.engine.story import figure_of
@@ -23,6 +24,7 @@ from vedette.output.explanation import Coincidence
 from vedette.records import Health, Status
 from vedette.statistics import STATISTICS, Statistic
 from vedette.statistics.structured import TASK_FIGURES
+from vedette.strategy import source_of
 
 __all__ = [
     "LINES_MAX",
@@ -50,7 +52,10 @@ _GRAVEST = (Status.ALARM, Status.UNKNOWN, Status.WARN, Status.OK)
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Which figure, how it is split, and of which span; ``window_s`` None for the model's own, or as long as it must be."""
+    """Which figure, how it is split, and of which span; ``window_s`` None for the model's own, or as long as it must be.
+
+    With a ``segment`` the figure is of that one alone, beside its own reference.
+    """
 
     metric: str
     feature: str | None = None
@@ -60,6 +65,7 @@ class Asked:
     until: datetime | None = None
     as_of: datetime | None = None
     window_s: float | None = None
+    segment: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +182,9 @@ def _lines(lake: Lake, model: str, asked: Asked) -> dict[str, pl.DataFrame]:
         )  # fmt: skip
         return found if asked.feature is not None else of_the_model(found)
 
+    if asked.segment:
+        found = of(by=asked.segment.partition("=")[0]).filter(pl.col("segment") == asked.segment)
+        return {asked.segment: found}
     if asked.by:
         by_segment = of(asked.versions[0] if asked.versions else None, asked.by).partition_by(
             "segment", as_dict=True
@@ -195,11 +204,12 @@ def _lines(lake: Lake, model: str, asked: Asked) -> dict[str, pl.DataFrame]:
 
 
 def _reference(lake: Lake, model: str, asked: Asked) -> Reference | None:
-    """The figure of the reference as a whole; None where there is none, or the figure is a distance from it."""
+    """The figure of the reference as a whole, or of the segment in it; None without one, or for a distance from it."""
     query = Query(
         (asked.metric,), None if asked.feature is None else (asked.feature,), estimate=True
     )  # with its counts
     seen = view(lake, model, query)
+    planned = reference_plan(seen.tables, seen.shape) if asked.segment else None
     for column in query.columns(seen.shape.all_grids):
         grid = seen.shape.all_grids[column]
         statistic = TASK_FIGURES.get(grid.kind, {}).get(asked.metric) or STATISTICS.get(asked.metric)
@@ -207,7 +217,10 @@ def _reference(lake: Lake, model: str, asked: Asked) -> Reference | None:
             return None
         if grid.kind not in cast(Statistic, statistic).kinds:
             continue
-        summary = reference_of(seen, column)
+        if asked.segment:
+            summary = None if planned is None else planned[1].get(source_of(column, asked.segment))
+        else:
+            summary = reference_of(seen, column)
         if summary is None or asked.metric in ("rows", "throughput_per_s"):
             continue
         found = cast(Statistic, statistic).figures(summary, None)

@@ -9,10 +9,11 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
+from vedette.engine import maintenance
 from vedette.engine.alerts import OPEN_STATES
 from vedette.engine.alerts import alerts as alerts_of_tables
 from vedette.engine.health import health_with_kin, turns
-from vedette.engine.holds import with_holds
+from vedette.engine.holds import in_force, with_holds
 from vedette.engine.runs import runs_of
 from vedette.engine.state import kept_row
 from vedette.lake.tables import Lake, ModelTables
@@ -66,6 +67,9 @@ def glance(lake: Lake, model: str, now: datetime) -> Glance:
     open_ones = tuple(one for one in alerts_of(lake, model, now) if one.state in OPEN_STATES)
     ends = [one.until for one in open_ones if one.until is not None]
     ends += [turn for turn in (None if kept is None else turns(tables, kept, now),) if turn is not None]
+    if open_ones:  # they are told then, or no more
+        span = maintenance.turns(maintenance.of_lake(lake, in_force().maintenance), model, now)
+        ends += [] if span is None else [span]
     counts = Counter(one.verdict.value for one in found.verdicts)
     return Glance(
         found, {one.value: counts[one.value] for one in Status}, open_ones, window, rows, completeness,

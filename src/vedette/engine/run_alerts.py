@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import logging
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -26,7 +26,7 @@ from vedette.lake.tables import UTC, Lake, ModelTables
 from vedette.records import RUN, Alert, AlertState, Health, Status, owner_of
 from vedette.strategy.training import Finding
 
-__all__ = ["advance", "due", "last_run_note", "with_last_run"]
+__all__ = ["RunWhy", "advance", "due", "last_run_note", "why_of_run", "with_last_run"]
 
 log = logging.getLogger("vedette")
 
@@ -84,6 +84,30 @@ def last_run_note(lake: Lake, model: str, now: datetime) -> str | None:
     return f"training: the last run, {last.name}, {last.status} with ALARM {names}: {grave[0]['evidence']} ({where})"
 
 
+@dataclass(frozen=True, slots=True)
+class RunWhy:
+    """What is known of the run that an alert is of: how it ended, why, and what the diagnoses found, the gravest first."""
+
+    run: str
+    status: str
+    started: datetime | None
+    ended: datetime | None
+    reason: str | None
+    findings: tuple[str, ...]
+    reached: int | None
+
+
+def why_of_run(lake: Lake, model: str, alert: Alert) -> RunWhy | None:
+    """Why an alert of a model's runs was told, out of the events of its run; None where these are gone."""
+    told = _Told(lake.model(f"{model}.{RUN}"), alert.changed)
+    one = told.runs.get(alert.segment)
+    if one is None:
+        return None
+    _, detail = told.findings.get(one.name, (None, {"findings": ()}))
+    words = tuple(str(each["words"]) for each in detail["findings"] if each.get("verdict") != Status.OK)
+    return RunWhy(one.name, one.status, one.started, one.ended, one.reason, words, told.reached(one.name))
+
+
 class _Told:
     """The events of the runs, as far as people are told of them, and the alerts that there are."""
 
@@ -130,6 +154,14 @@ class _Told:
             return {}
         rows = self.tables["points"].scan().filter(pl.col("run").is_in(names))
         return dict(rows.group_by("run").agg(pl.col("time").max().cast(UTC)).collect().iter_rows())
+
+    def reached(self, run: str) -> int | None:
+        """The last step of which a point came; None where none did."""
+        if self.tables["points"].snapshot() is None:
+            return None
+        last = self.tables["points"].scan().filter(pl.col("run") == run).select(pl.col("step").max())
+        step: int | None = last.collect().item()
+        return step
 
     def ending(self, run: str) -> str:
         """What tells one ending of a run from another, which it has when it goes on after it."""

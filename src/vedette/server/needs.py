@@ -22,6 +22,7 @@ __all__ = [
     "Need",
     "StrictRoute",
     "UnguardedRouteError",
+    "may",
     "need_of",
     "needs",
     "routes_of",
@@ -133,6 +134,16 @@ def needs(need: Need | str) -> Any:
     ...     return {"model": model}
     """
     return Depends(_Guard(Need(need)))
+
+
+def may(request: Request, need: Need | str, model: str | None = None) -> bool:
+    """True where whoever calls may also do this: a page has a button for those alone who may press it."""
+    authority: Authority = request.app.state.authority
+    try:
+        authority.check(request, Need(need), model)
+    except HTTPException:
+        return False
+    return True
 
 
 def routes_of(app: FastAPI) -> Iterator[BaseRoute]:

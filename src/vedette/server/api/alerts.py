@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
 from vedette.engine import commands
 from vedette.engine.glance import alerts_of
+from vedette.engine.incidents import incidents_of
 from vedette.output.console import alert_json
 from vedette.records import Alert
-from vedette.server.api.answers import Editor, JsonRoute, as_json, now
-from vedette.server.api.documents import AlertDocument, ErrorDocument, ModelName, Said, Silence
+from vedette.server.api.answers import Editor, JsonRoute, Viewer, as_json, now
+from vedette.server.api.documents import (
+    AlertDocument,
+    ErrorDocument,
+    IncidentsDocument,
+    ModelName,
+    Said,
+    Silence,
+    ToldOn,
+)
 from vedette.server.api.models import ERRORS, known
+from vedette.server.api.watching import watching_of
 from vedette.server.needs import Caller, needs
 
 __all__ = ["router"]
@@ -67,6 +77,37 @@ def accept(request: Request, caller: Editor, model: ModelName, alert: str, said:
 def false(request: Request, caller: Editor, model: ModelName, alert: str, said: Said) -> Response:
     """It was false: its windows are clean history, and it counts against the budget."""
     return _on(request, model, alert, said, caller, false=True)
+
+
+@router.get("/v1/incidents", response_model=IncidentsDocument, summary="Open incidents")
+def incidents(
+    request: Request,
+    caller: Viewer,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    offset: Annotated[int, Query(ge=0)] = 0,
+) -> Response:
+    """Of all models that the caller may see, those first that nobody has seen, then the gravest, then the newest."""
+    glances = [one.glance for one in watching_of(request).models() if caller.may(one.glance.model)]
+    found = incidents_of(glances)
+    documents = [
+        {
+            "model": one.model, "verdict": one.verdict.value, "since": one.since, "n": len(one.alerts),
+            "n_explained": one.n_explained, "alerts": [alert_json(each) for each in one.alerts],
+        }
+        for one in found[offset : offset + limit]
+    ]  # fmt: skip
+    document = {"incidents": documents, "total": len(found)}
+    return Response(as_json(document), media_type="application/json")
+
+
+@router.post(
+    "/v1/models/{model}/alerts/{alert}/escalate", response_model=list[AlertDocument], responses=_CLOSED,
+    summary="Tell the next level now",
+)  # fmt: skip
+def escalate(request: Request, caller: Editor, model: ModelName, alert: str, said: ToldOn) -> Response:
+    """The next level of `[[alerts.escalate]]` is told of it without waiting for its time."""
+    lake = known(request, model)
+    return _told(commands.escalate(str(lake.path), alert, by=caller.name, reason=said.reason, model=model))
 
 
 @router.post(

@@ -28,7 +28,7 @@ from vedette.errors import (
     VedetteError,
 )
 from vedette.lake.sources import sources
-from vedette.lake.tables import Lake
+from vedette.lake.tables import Lake, Table
 from vedette.server.needs import Caller, StrictRoute, needs
 
 __all__ = [
@@ -43,6 +43,7 @@ __all__ = [
     "plain",
     "said_of",
     "stamp_of",
+    "stamp_of_table",
 ]
 
 Viewer = Annotated[Caller, needs("view")]
@@ -84,12 +85,7 @@ def stamp_of(lake: Lake, names: tuple[str, ...], tables: tuple[str, ...] | None 
             logs = [f"{root}/{table}/_delta_log" for table in tables]
         else:
             logs = [f"{entry.path}/_delta_log" for entry in os.scandir(root)] if root.is_dir() else []
-        for log in sorted(logs):
-            try:
-                moved = os.stat(log).st_mtime_ns  # noqa: PTH116  # of thousands
-            except FileNotFoundError:
-                continue
-            found.append((log, moved, time.time_ns() if moved > soon else 0))
+        found += [one for log in sorted(logs) for one in _stamp(log, soon)]
         if tables is None:
             streams = ("predictions", "labels")
             found += [
@@ -97,6 +93,20 @@ def stamp_of(lake: Lake, names: tuple[str, ...], tables: tuple[str, ...] | None 
                 for folder in sources(lake, name)
             ]
     return tuple(found)
+
+
+def stamp_of_table(table: Table) -> Moved:
+    """What changes with every commit to one table."""
+    return _stamp(f"{table.path}/_delta_log", time.time_ns() - _UNSETTLED_NS)
+
+
+def _stamp(log: str, soon: int) -> Moved:
+    """What changes when the log of a table does; nothing where there is none."""
+    try:
+        moved = os.stat(log).st_mtime_ns  # noqa: PTH116  # of thousands
+    except FileNotFoundError:
+        return ()
+    return ((log, moved, time.time_ns() if moved > soon else 0),)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,11 +13,15 @@ __all__ = [
     "ErrorDocument",
     "EventDocument",
     "FiguresDocument",
+    "IncidentsDocument",
+    "MaintenanceDocument",
+    "MaintenanceGiven",
     "ModelDocument",
     "ModelName",
     "ModelsDocument",
     "Said",
     "Silence",
+    "ToldOn",
     "VerdictDocument",
     "VerdictsDocument",
 ]
@@ -132,6 +136,65 @@ class AlertDocument(BaseModel):
     until: datetime | None
     changed: datetime
     false: bool
+    cause: str | None = Field(description="The open alert that explains it: it is not told by itself.")
+    hushed: datetime | None = Field(
+        description="The end of the maintenance that it is in: nobody is told until then."
+    )
+
+
+class IncidentDocument(BaseModel):
+    """Open alerts of a model that are one thing: they opened together, or one explains the other."""
+
+    model: str
+    verdict: Word = Field(description="Of the alert at its head.")
+    since: datetime = Field(description="When the first of it began, as its verdict says.")
+    n: int
+    n_explained: int = Field(description="Those of them that have a cause, and are not told by themselves.")
+    alerts: list[AlertDocument] = Field(
+        description="The head first, then what is told, then what is explained."
+    )
+
+
+class IncidentsDocument(BaseModel):
+    """The open incidents of the models that the caller may see."""
+
+    incidents: list[IncidentDocument]
+    total: int
+
+
+class MaintenanceDocument(BaseModel):
+    """A span, once or again and again, in which nobody is told of alerts."""
+
+    id: str
+    reason: str
+    since: datetime = Field(alias="from", description="When it begins, or began first.")
+    to: datetime
+    every: Literal["day", "week"] | None
+    until: datetime | None = Field(description="When it comes no more.")
+    timezone: str = Field(description="By whose clock on the wall it comes again.")
+    by: str = Field(description="Who made it; empty for one of vedette.toml.")
+    ended: datetime | None = Field(description="When somebody put an end to it.")
+    models: list[str]
+    watches: list[str]
+    segments: list[str]
+
+
+Patterns = Annotated[list[Annotated[str, Field(max_length=300)]], Field(min_length=1, max_length=100)]
+
+
+class MaintenanceGiven(BaseModel, extra="forbid", populate_by_name=True):
+    """As a table `[[alerts.maintenance]]` of vedette.toml; `to` or `for` says how long it lasts."""
+
+    reason: str = Field(min_length=1, max_length=2000, description="What is done.")
+    since: str | None = Field(None, alias="from", max_length=40, description="When it begins; default now.")
+    to: str | None = Field(None, max_length=40)
+    duration: str | None = Field(None, alias="for", max_length=20, description="30m, 2h.")
+    every: Literal["day", "week"] | None = None
+    until: str | None = Field(None, max_length=40, description="When it comes no more.")
+    timezone: str = Field("UTC", max_length=60)
+    models: Patterns = Field(["*"], description="Patterns of models.")
+    watches: Patterns = Field(["*"], description="Patterns of watches.")
+    segments: Patterns = Field(["*"], description="Patterns of segments; '' is all rows.")
 
 
 class EventDocument(BaseModel):
@@ -149,6 +212,12 @@ class Said(BaseModel, extra="forbid"):
 
     reason: str | None = Field(None, max_length=2000, description="What was found.")
     incident: bool = Field(False, description="Of all open alerts of its incident.")
+
+
+class ToldOn(BaseModel, extra="forbid"):
+    """Why the next level is told at once."""
+
+    reason: str = Field(min_length=1, max_length=2000)
 
 
 class Silence(BaseModel, extra="forbid"):

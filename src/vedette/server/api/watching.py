@@ -19,7 +19,7 @@ from vedette.engine.runs import runs_of
 from vedette.errors import VedetteError
 from vedette.lake.tables import Lake
 from vedette.records import KIN, Health, Status, Verdict
-from vedette.server.api.answers import Moved, now, stamp_of
+from vedette.server.api.answers import Moved, now, stamp_of, stamp_of_table
 
 __all__ = ["Seen", "Watching", "watch", "watching_of"]
 
@@ -95,18 +95,19 @@ class Watching:
         if gone:
             self._seen = {name: one for name, one in self._seen.items() if name not in gone}
         changed = bool(gone)
+        held = stamp_of_table(self.lake.maintenance)
         for name in names:
             if self._stop.is_set():
                 return
-            changed |= self._read(name)
+            changed |= self._read(name, held)
         self.whole.set()
         if changed:
             self._tell()
 
-    def _read(self, name: str) -> bool:
+    def _read(self, name: str, held: Moved) -> bool:
         """Read a model anew where it is to be; True where it is another than before."""
         own = (name, *(f"{name}.{kind}" for kind in KIN), runs_of(name))
-        moved = stamp_of(self.lake, own, _TABLES)
+        moved = (*stamp_of(self.lake, own, _TABLES), *held)
         before, moment = self._seen.get(name), now()
         if before is not None and before.moved == moved:
             turns = before.glance.turns

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from vedette.server.pages import alert, files, life, model, overview, rules
+from vedette.server.pages import alert, files, life, maintenance, model, overview, rules
 
 __all__ = ["routers"]
 
@@ -22,5 +22,6 @@ routers: tuple[APIRouter, ...] = (
     alert.router,
     rules.router,
     life.router,
+    maintenance.router,
 )
 """The routes of the pages; ``api.watch`` must be among the services of the application that has them."""

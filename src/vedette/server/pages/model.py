@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Annotated, Any
 
 import polars as pl
@@ -12,12 +13,14 @@ from fastapi.responses import Response
 from vedette import config
 from vedette.engine.charts import Asked, Chart, chart, columns_of, extent, of_the_model, of_watch, shown_first
 from vedette.engine.glance import glance
+from vedette.engine.holds import in_force
+from vedette.engine.maintenance import of_lake
 from vedette.engine.query import moment
 from vedette.lake.events import settings_of
 from vedette.lake.tables import Lake
 from vedette.output.numbers import unit_of
 from vedette.records import Status
-from vedette.server.api.answers import as_json, now, stamp_of
+from vedette.server.api.answers import as_json, now, stamp_of, stamp_of_table
 from vedette.server.api.documents import ModelName
 from vedette.server.api.figures import answers_of, figures_frame
 from vedette.server.api.models import known
@@ -31,6 +34,7 @@ __all__ = ["CHARTS_MAX", "figure_name", "figure_of", "router", "versions_of"]
 CHARTS_MAX = 12
 _FIRST_SHOWN = 6
 OK_SHOWN = 300
+_SPANS_MAX = 200  # of a maintenance that comes again
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 _ORDER = (Status.ALARM, Status.UNKNOWN, Status.WARN, Status.OK)
@@ -145,6 +149,7 @@ def series(
     until: Moment = "",
     as_of: Moment = "",
     window: Annotated[str, Query(max_length=20)] = "",
+    segment: Annotated[str, Query(max_length=600)] = "",
 ) -> Response:
     """What a picture is drawn from, by columns."""
     lake = known(request, model)
@@ -152,12 +157,13 @@ def series(
     asked = Asked(
         metric, feature or None, by or None, tuple(one for one in version or () if one), moment(since or None, "since"),
         moment(until or None, "until"), moment(as_of or None, "as_of"), length,
+        segment,
     )  # fmt: skip
     return answers_of(request).respond(
         request,
         ("series", model, asked),
-        stamp_of(lake, (model,)),
-        lambda: as_json(_drawn(chart(lake, model, asked))),
+        (*stamp_of(lake, (model,)), *stamp_of_table(lake.maintenance)),
+        lambda: as_json(_drawn(chart(lake, model, asked)) | {"maintenance": _maintained(lake, model, asked)}),
     )
 
 
@@ -173,6 +179,24 @@ def _drawn(one: Chart) -> dict[str, Any]:
         {"value": reference.value, "low": reference.low, "high": reference.high, "n": reference.n},
         "events": [{"time": event.time.timestamp(), "kind": event.kind, "words": event.words} for event in one.events],
     }  # fmt: skip
+
+
+def _maintained(lake: Lake, model: str, asked: Asked) -> list[dict[str, Any]]:
+    """The spans of what is drawn in which nobody was told of its alerts, the first of them."""
+    whole = extent(lake.model(model))
+    if whole is None:
+        return []
+    first, last = max(whole[0], asked.since or whole[0]), min(whole[1], asked.until or whole[1])
+    some = [one for one in of_lake(lake, in_force().maintenance) if one.concerns(model, None, asked.segment)]
+    spans = ((start, end, one) for one in some for start, end in islice(one.spans(first, last), _SPANS_MAX))
+    return [
+        {
+            "start": max(start, first).timestamp(),
+            "end": min(end, last).timestamp(),
+            "words": f"maintenance: {one.reason}",
+        }
+        for start, end, one in spans
+    ]
 
 
 def _line(name: str, frame: pl.DataFrame, one: Chart) -> dict[str, Any]:

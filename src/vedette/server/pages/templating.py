@@ -63,6 +63,15 @@ def _ago(seconds: float | None) -> str:
     )
 
 
+def _counted(n: int, word: str) -> str:
+    """A number with its word, of which there may be one alone.
+
+    >>> _counted(1, "alarm"), _counted(1200, "alarm")
+    ('1 alarm', '1,200 alarms')
+    """
+    return f"{n:,} {word}{'' if n == 1 else 's'}"
+
+
 def _figure(row: dict[str, Any]) -> tuple[str, str]:
     """A row of figures as its value and its interval."""
     return estimate(Estimate(row["value"], row["low"], row["high"], row["n"]), unit_of(row["metric"]))
@@ -115,6 +124,7 @@ _environment.filters |= {
     "when": _when,
     "ago": _ago,
     "browser": _browser,
+    "counted": _counted,
     "percent": percent,
     "number": number,
     "figure": _figure,

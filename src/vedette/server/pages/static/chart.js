@@ -130,6 +130,8 @@ function behind(plot, figure, data) {
     }
     line(ctx, bbox.left, y(own.value), bbox.left + bbox.width, y(own.value), css("--ref"), [6, 5]);
   }
+  ctx.fillStyle = alpha(css("--ref"), 0.22);
+  for (const span of data.maintenance) ctx.fillRect(x(span.start), bbox.top, Math.max(2, x(span.end) - x(span.start)), bbox.height);
   for (const event of data.events) line(ctx, x(event.time), bbox.top, x(event.time), bbox.top + bbox.height, css("--mark"), [2, 4]);
   if (figure.dataset.alarm) line(ctx, x(+figure.dataset.alarm), bbox.top, x(+figure.dataset.alarm), bbox.top + bbox.height, css("--ALARM"), []);
   ctx.restore();
@@ -192,6 +194,7 @@ function tell(figure, data, start) {
   const last = Math.max(...data.lines.flatMap((line) => line.start.slice(-1)), -Infinity);
   const when = start ?? last;
   const near = data.events.filter((event) => Math.abs(event.time - when) < data.window_s);
+  near.push(...data.maintenance.filter((span) => span.start < when + data.window_s && when < span.end));
   const lines = [];
   data.lines.forEach((line, i) => {
     const k = line.start.indexOf(when);

@@ -1,0 +1,88 @@
+"""Maintenances as documents: spans in which nobody is told of alerts, made and ended over HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import APIRouter, HTTPException, Request
+from fastapi.responses import Response
+
+from vedette.config import Maintenance, maintenance_of
+from vedette.engine import commands
+from vedette.errors import AlertError
+from vedette.server.api.answers import Editor, JsonRoute, Viewer, as_json, lake_of, now
+from vedette.server.api.documents import ErrorDocument, MaintenanceDocument, MaintenanceGiven
+from vedette.server.api.models import ERRORS
+from vedette.server.needs import Caller
+
+__all__ = ["ended_by", "made_by", "may_change", "may_see", "router"]
+
+_ERRORS: dict[int | str, dict[str, Any]] = {
+    400: {"model": ErrorDocument, "description": "It cannot be meant"},
+    403: {"model": ErrorDocument, "description": "It is for models that the caller may not change"},
+    409: {"model": ErrorDocument, "description": "There is none of that id that goes on or comes"},
+}
+router = APIRouter(route_class=JsonRoute, tags=["maintenance"], responses=ERRORS | _ERRORS)
+
+
+def may_see(caller: Caller, one: Maintenance) -> bool:
+    """True where it is for a model that the caller may see."""
+    return caller.models is None or any(one.concerns(model) for model in caller.models)
+
+
+def may_change(caller: Caller, one: Maintenance) -> bool:
+    """True where the caller may change every model that it is for: of a pattern that may be any."""
+    return caller.models is None or set(one.models) <= caller.models
+
+
+def _allow(caller: Caller, one: Maintenance) -> None:
+    if not may_change(caller, one):
+        mine = ", ".join(sorted(caller.models or ()))
+        raise HTTPException(
+            403, f"models={list(one.models)!r}: must be some of those that {caller.name} may change: {mine}"
+        )
+
+
+def made_by(request: Request, caller: Caller, table: Mapping[str, Any]) -> Maintenance:
+    """Make one for a caller; 403 where it is for models that the caller may not change."""
+    where = str(lake_of(request).path)
+    _allow(caller, maintenance_of({"from": now().isoformat()} | dict(table)))
+    return commands.maintenance_add(where, table, by=caller.name)
+
+
+def ended_by(request: Request, caller: Caller, name: str) -> Maintenance:
+    """End one for a caller; 403 as for making it, and of one that the caller may not see that there is none."""
+    where = str(lake_of(request).path)
+    mine = [one for one in commands.maintenances(where) if may_see(caller, one)]
+    found = next((one for one in mine if one.id == name), None)
+    if found is None:
+        known = ", ".join(one.id for one in mine if one.by) or "none"
+        raise AlertError(f"maintenance={name!r}: none of that id goes on or comes; there are {known}")
+    _allow(caller, found)
+    return commands.maintenance_end(where, name, by=caller.name)
+
+
+@router.get("/v1/maintenance", response_model=list[MaintenanceDocument], summary="Maintenances")
+def maintenances(request: Request, caller: Viewer) -> Response:
+    """Those that go on or will come, the next first, of models that the caller may see, as `vedette maintenance list --json`."""
+    found = [one for one in commands.maintenances(str(lake_of(request).path)) if may_see(caller, one)]
+    return _told(*found, many=True)
+
+
+@router.post("/v1/maintenance", response_model=MaintenanceDocument, summary="Plan a maintenance")
+def add(request: Request, caller: Editor, given: MaintenanceGiven) -> Response:
+    """In it nobody is told of alerts, which are judged and recorded as ever. What is open at its end is told then, once."""
+    table = {key: value for key, value in given.model_dump(by_alias=True).items() if value is not None}
+    return _told(made_by(request, caller, table))
+
+
+@router.post("/v1/maintenance/{maintenance}/end", response_model=MaintenanceDocument, summary="End it now")
+def end(request: Request, caller: Editor, maintenance: str) -> Response:
+    """For good, where it comes again. What is open is told."""
+    return _told(ended_by(request, caller, maintenance))
+
+
+def _told(*found: Maintenance, many: bool = False) -> Response:
+    documents = [one.document() for one in found]
+    return Response(as_json(documents if many else documents[0]), media_type="application/json")
