@@ -53,6 +53,7 @@ class Receiver:
     got: list[tuple[str, str, dict[str, str], bytes]] = field(default_factory=list)
     answers: list[tuple[int, dict[str, str]]] = field(default_factory=lambda: [(204, {})])
     hold: threading.Event | None = None  # an answer waits for it
+    held: str = ""  # where the path ends so
 
     @property
     def url(self) -> str:
@@ -72,7 +73,7 @@ def receiver() -> Iterator[Receiver]:
             size = int(self.headers.get("Content-Length") or 0)
             body = self.rfile.read(size)
             made.got.append((self.command, self.path, dict(self.headers), body))
-            if made.hold is not None:
+            if made.hold is not None and self.path.endswith(made.held):
                 made.hold.wait(20)
             status, headers = made.answer()
             self.send_response(status)

@@ -6,6 +6,7 @@ import json
 import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -16,9 +17,9 @@ from tests.receivers import T0, alert
 from tests.test_delivery import HOUR, Desk, desk
 from vedette import config
 from vedette.config import AlertingSettings, Inhibition, Match, maintenance_of
+from vedette.engine import delivery, outbox
 from vedette.engine import maintenance as maintenance_module
-from vedette.engine import outbox
-from vedette.engine.delivery import deliver
+from vedette.engine.delivery import _row, deliver
 from vedette.engine.inhibition import causes, root_of
 from vedette.errors import AlertError, ConfigError
 from vedette.records import Alert
@@ -78,6 +79,28 @@ def test_what_waits_to_be_tried_again_does_not_come_in_a_maintenance(desk: Desk)
     desk.tell(0.5 * HOUR)
     assert [one.key for one in desk.told["ops"]] == [key]
     assert outbox.verdicts(desk.lake.model("m"), desk.now + HOUR) == []
+
+
+def test_the_end_of_what_may_have_been_sent_is_told(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The process died after the sending, and the alert was over in a maintenance: whoever has it open closes it."""
+    desk.tell()
+    desk.says(alert("a"))
+    with monkeypatch.context() as dying:
+        dying.setattr(delivery, "_row", _dies)
+        desk.tell()
+    maintained(desk, timedelta(0), "1h")
+    desk.tell(0.25 * HOUR)
+    desk.says(alert("a", "resolved", at=desk.now))
+    desk.tell(0.25 * HOUR)
+    desk.tell(0.5 * HOUR)
+    assert desk.heard() == [[("a", "firing")], [("a", "resolved")]]
+
+
+def _dies(now: datetime, name: str, outcome: outbox.Outcome, *more: Any, **given: Any) -> dict[str, Any]:
+    """The rows of a process that dies when it would write what came of a notice."""
+    if outcome is outbox.Outcome.SENT:
+        raise RuntimeError("the process died")
+    return _row(now, name, outcome, *more, **given)
 
 
 def test_a_maintenance_that_begins_while_it_is_told_stops_what_is_not_sent_yet(desk: Desk) -> None:

@@ -187,6 +187,16 @@ class Telling(RuleBasedStateMachine):
                 assert one.state == "firing"
         assert not counts or max(counts.values()) <= 2
 
+    def last_of(self, channel: str, name: str) -> str | None:
+        """The state in which a channel last heard of an alert."""
+        told = [
+            one.state.value
+            for _, to, notice in self.sent
+            for one in notice.alerts
+            if (to, one.id) == (channel, self.identifier(name))
+        ]
+        return told[-1] if told else None
+
     def settle(self) -> None:
         """Everything works again, no maintenance goes on, and half a day passes: then who must know knows."""
         self.desk.broken.clear()
@@ -201,17 +211,13 @@ class Telling(RuleBasedStateMachine):
             is_open = {name for name, state in self.states.items() if state != "resolved"}
             for name in hears:
                 explained = any(one in is_open and one in hears for one in CAUSES.get(name, ()))
-                states = [
-                    one.state.value
-                    for _, to, notice in self.sent
-                    for one in notice.alerts
-                    if to == channel and one.id == self.identifier(name)
-                ]
+                last = self.last_of(channel, name)
                 if self.states.get(name) == "firing" and not explained:
-                    assert states[-1:] == ["firing"], (channel, name, states)
-                if self.states.get(name) == "resolved" and states:
-                    assert states[-1] == "resolved", (channel, name, states)
+                    assert last == "firing", (channel, name)
+                if self.states.get(name) == "resolved" and last is not None:
+                    assert last == "resolved", (channel, name)
         for name, state in self.states.items():
+            assert state != "resolved" or self.last_of("boss", name) in ("resolved", None), name
             explained = any(self.states.get(one, "resolved") != "resolved" for one in CAUSES.get(name, ()))
             if state == "firing" and not explained:
                 told = [

@@ -89,7 +89,7 @@ class Turn:
     def _chosen(self, current: Mapping[str, Step], *, after: int, open_too: bool) -> list[Step]:
         """The steps that are news to the channel, in their order."""
         known = self.box.known
-        heard = {one.alert.id for one in self.steps if one.number in known}
+        heard = {one.alert.id for one in self.steps if one.number in known | self.box.doubtful}
         found: dict[str, list[Step]] = {}
         for one in self.steps:
             last = current[one.alert.id]

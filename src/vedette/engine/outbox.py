@@ -82,7 +82,8 @@ class Box:
     ``since`` is when the first of ``tries`` attempts failed that nothing went through after; ``beat`` is when the last
     heartbeat went through, ``beat_failed`` the one that did not since. ``held`` has the steps that it was not told when they
     came, with the reason; ``counting`` since when the time of a step runs until it is escalated, ``escalated`` when
-    letters of a step were made for a level.
+    letters of a step were made for a level. ``doubtful`` has the steps of letters that were taken back: whoever sent one may
+    have died before he wrote that, so that their end is told.
     """
 
     active: bool = False
@@ -97,6 +98,7 @@ class Box:
     held: dict[int, str] = field(default_factory=dict)
     counting: dict[int, datetime] = field(default_factory=dict)
     escalated: dict[tuple[int, str], list[datetime]] = field(default_factory=dict)
+    doubtful: set[int] = field(default_factory=set)
 
     @property
     def known(self) -> set[int]:
@@ -155,8 +157,11 @@ class Box:
                     self.waiting[key] = replace(self.waiting[key], attempts=row["attempt"], next=row["next"])
 
     def _take_back(self, letter: Letter | None) -> None:
-        """A letter that will not be sent was made for no level."""
-        if letter is None or not letter.kind.startswith(ESCALATION):
+        """A letter that will not be sent was made for no level, and yet it may have been sent."""
+        if letter is None:
+            return
+        self.doubtful.update(letter.steps)
+        if not letter.kind.startswith(ESCALATION):
             return
         for step in letter.steps:
             times = self.escalated[step, letter.kind]
