@@ -377,3 +377,20 @@ def test_what_is_kept_of_a_maintenance_makes_the_same_again(desk: Desk) -> None:
     (row,) = desk.lake.maintenance.scan().collect().to_dicts()
     again = maintenance_of(json.loads(row["definition"]), row["by"])
     assert (again.id, [again]) == (name, maintenance_module.made(desk.lake))
+
+
+def test_the_tables_of_the_documentation_are_read(tmp_path: Path) -> None:
+    """Each block of TOML of docs/alerts.md about ``[alerts]`` means something, beside channels of the names that it uses."""
+    text = (Path(__file__).parent.parent / "docs" / "alerts.md").read_text("utf-8")
+    blocks = [
+        one
+        for one in re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+        if "alerts" in one and "[server]" not in one
+    ]
+    assert len(blocks) == 3
+    path = tmp_path / "vedette.toml"
+    path.write_text(
+        "".join(f"[channels.{name}]\ntype = 'terminal'\n" for name in ("oncall", "head")) + "".join(blocks)
+    )
+    read = config.read(path).alerting
+    assert [len(one) for one in (read.maintenance, read.inhibit, read.escalate)] == [1, 1, 2]

@@ -188,6 +188,10 @@ def test_every_setting_and_command_is_in_the_docs() -> None:
             *config.MODEL_KEYS,
             *config.RULE_KEYS,
             *config.CHANNEL_KEYS,
+            *config.ALERTING_KEYS,
+            *config.MAINTENANCE_KEYS,
+            *config.INHIBITION_KEYS,
+            *config.ESCALATION_KEYS,
         )
     ]
     commands = [
