@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -47,8 +49,15 @@ def test_no_name_becomes_markup_and_nothing_is_inline(dashboard_lake: Path) -> N
 @pytest.fixture(scope="module")
 def site(dashboard_lake: Path) -> Iterator[str]:
     """The address of a server of the lake."""
+    with site_of(dashboard_lake) as found:
+        yield found
+
+
+@contextmanager
+def site_of(folder: Path) -> Iterator[str]:
+    """The address of a server of a lake, while it runs."""
     uvicorn = pytest.importorskip("uvicorn", reason="the extra server is not installed")
-    app = app_of(Lake.at(dashboard_lake))
+    app = app_of(Lake.at(folder))
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error", timeout_graceful_shutdown=1))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
@@ -122,3 +131,28 @@ def test_keys_and_the_brush(browser: Any, site: str) -> None:
     page.mouse.up()
     page.wait_for_url("**since=2026-01-0*until=2026-01-1*")
     page.close()
+
+
+def test_what_is_wrong_with_a_form_is_said_in_its_place(
+    browser: Any, dashboard_lake: Path, tmp_path: Path
+) -> None:
+    """Without a reason the field says so, the page stays where it is, and its picture is not lost; with one the state changes."""
+    shutil.copytree(dashboard_lake, tmp_path / "lake")  # what is done is not done to the lake of the others
+    with site_of(tmp_path / "lake") as site:
+        page = browser.new_page(viewport={"width": 1280, "height": 900})
+        alerts = page.request.get(f"{site}/v1/models/flights/alerts").json()
+        where = f"{site}/models/flights/alerts/{alerts[0]['id']}"
+        page.goto(where)
+        page.locator(".chart[data-state=drawn]").wait_for()
+        page.get_by_role("button", name="Acknowledge").click()
+        page.locator("#wrong-reason").wait_for()
+        assert page.url == where
+        assert page.locator(".chart[data-state=drawn] canvas").count() == 1
+        assert page.locator("[name=reason]").evaluate("one => one === document.activeElement")
+        page.locator("[name=reason]").fill("a new lens")
+        page.get_by_role("button", name="Silence").click()
+        page.locator("#live .state", has_text="silenced").wait_for()
+        assert "a new lens" in page.locator("#steps").inner_text()
+        assert page.url == where
+        assert page.locator(".chart[data-state=drawn] canvas").count() == 1
+        page.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Request
@@ -37,9 +38,13 @@ def _page(
 ) -> Response:
     moment = now()
     found = [one for one in commands.maintenances(str(lake_of(request).path)) if may_see(caller, one)]
+    later = datetime.max.replace(tzinfo=UTC)
     return render(
         request, "maintenance.html", status, wrong=wrong, given=given, may_edit=may(request, "edit"),
-        shown=[(one, words(one), one.end_of(moment), bool(one.by) and may_change(caller, one)) for one in found],
+        shown=[
+            (one, words(one), one.end_of(moment), next(one.spans(moment, later))[0], bool(one.by) and may_change(caller, one))
+            for one in found
+        ],
     )  # fmt: skip
 
 
