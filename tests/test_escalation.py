@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import polars as pl
 import pytest
 
 from tests.receivers import T0, alert
@@ -168,6 +169,11 @@ def test_a_person_tells_the_next_level_at_once(levels: Desk, monkeypatch: pytest
     levels.tell(MINUTES)
     assert when(levels, "boss")[1:] == [(2, "escalation")]
     assert when(levels, "chief") == [(2, "escalation")]
+    said = commands.history(where, "m").filter(pl.col("what") == "escalation").select("by", "on", "detail")
+    assert said.rows() == [
+        ("ada", "alert a", "boss: customers call"),
+        ("ada", "alert a", "boss, chief: they call again"),
+    ]
     with pytest.raises(AlertError, match="every level was told"):
         commands.escalate(where, "a", by="ada", reason="and again", model="m")
     for _ in range(20):

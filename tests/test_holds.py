@@ -12,10 +12,12 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
 from tests.receivers import T0, alert
 from tests.test_delivery import HOUR, Desk, desk
 from vedette import config
+from vedette.cli import app as cli
 from vedette.config import AlertingSettings, Inhibition, Match, maintenance_of
 from vedette.engine import delivery, outbox
 from vedette.engine import maintenance as maintenance_module
@@ -394,3 +396,36 @@ def test_the_tables_of_the_documentation_are_read(tmp_path: Path) -> None:
     )
     read = config.read(path).alerting
     assert [len(one) for one in (read.maintenance, read.inhibit, read.escalate)] == [1, 1, 2]
+
+
+def test_the_command_line_plans_lists_and_ends(desk: Desk) -> None:
+    """As JSON and in words; what was ended is listed no more, and who did it is kept."""
+    desk.lake.path.mkdir(exist_ok=True)
+    where = ["--lake", str(desk.lake.path)]
+    run = CliRunner().invoke
+    made = run(
+        cli,
+        [
+            "maintenance",
+            "add",
+            "--reason",
+            "moving",
+            "--for",
+            "2h",
+            "--model",
+            "delays*",
+            "--by",
+            "ada",
+            "--json",
+            *where,
+        ],
+    )
+    (one,) = json.loads(made.stdout)
+    assert (one["by"], one["models"], one["ended"]) == ("ada", ["delays*"], None)
+    assert json.loads(run(cli, ["maintenance", "list", "--json", *where]).stdout) == [one]
+    assert "models delays*: moving" in run(cli, ["maintenance", "list", *where]).stdout
+    assert run(cli, ["maintenance", "end", one["id"], "--by", "bob", *where]).exit_code == 0
+    assert run(cli, ["maintenance", "list", *where]).stdout == "no maintenance\n"
+    rows = desk.lake.maintenance.scan().sort("time").select("change", "by").collect().rows()
+    assert rows == [("made", "ada"), ("ended", "bob")]
+    assert run(cli, ["maintenance", "end", one["id"], *where]).exit_code != 0

@@ -1,4 +1,4 @@
-"""Who did what to a model's watching: alerts acknowledged and silenced, rules and settings changed, references given."""
+"""Who did what to a model's watching: alerts acknowledged, silenced and told on, rules and settings changed, references given."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import polars as pl
 
 from vedette.engine.alerts import history
 from vedette.engine.false_alarms import FALSE_ALARM
+from vedette.engine.outbox import ESCALATION
 from vedette.engine.written import SET
 from vedette.lake.tables import UTC, ModelTables
 from vedette.records import AlertState
@@ -24,7 +25,7 @@ AUDIT_SCHEMA: dict[str, Any] = {
     "detail": pl.String(),
 }
 
-_EVENTS = ("settings", "reference", "judging", SET, "channels", FALSE_ALARM)
+_EVENTS = ("settings", "reference", "judging", SET, "channels", FALSE_ALARM, ESCALATION)
 
 
 def audit(tables: ModelTables) -> pl.DataFrame:
@@ -56,6 +57,8 @@ def _of_events(tables: ModelTables) -> list[tuple[datetime, str | None, str, str
         elif row["kind"] == FALSE_ALARM:
             segment = f" [{held['segment']}]" if held["segment"] else ""
             on, detail = f"alert {row['name']} ({held['watch']}{segment})", held["reason"] or ""
+        elif row["kind"] == ESCALATION:
+            on, detail = f"alert {row['name']}", f"{', '.join(held['channels'])}: {held['reason']}"
         else:
             detail = "" if row["kind"] == "reference" else _shown(row["kind"], held)
             detail = "; ".join(one for one in (detail, held.get("reason") or "") if one)
