@@ -187,6 +187,10 @@ def test_it_comes_again_by_the_clock_on_the_wall(
     [
         ({"from": "2026-01-01", "for": "1h"}, "reason=None: must say what is done"),
         ({"reason": "r", "from": "soon", "for": "1h"}, "from='soon': must be a time such as"),
+        ({"reason": "r", "from": "9999-12-31", "for": "1d"}, "from='9999-12-31': must be a time such as"),
+        ({"reason": "r", "from": "0001-01-01", "for": "1d", "timezone": "Asia/Tokyo"}, "from 1970 to 2499"),
+        ({"reason": "r", "from": "2026-01-01", "for": "1h", "timezone": "../etc"}, "timezone='../etc'"),
+        ({"reason": "r", "from": "2026-01-01", "for": "1h", "timezone": "America"}, "timezone='America'"),
         ({"reason": "r", "from": "2026-01-01"}, "to and for: one of them"),
         ({"reason": "r", "from": "2026-01-02", "to": "2026-01-01"}, "must be later than from='2026-01-02'"),
         ({"reason": "r", "from": "2026-01-01", "for": "2d", "every": "day"}, "must be at most 1 days"),

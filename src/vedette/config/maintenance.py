@@ -31,6 +31,7 @@ MAINTENANCE_KEYS = {
 }
 _PERIODS = {"day": timedelta(days=1), "week": timedelta(weeks=1)}
 _LENGTH_MAX = timedelta(days=366)
+_YEARS = (1970, 2500)  # that times may lie in: far from where the calendar of the language ends
 _WORDS_MAX = 2000
 
 
@@ -187,9 +188,13 @@ def moment_of(value: Any, name: str, there: tzinfo = UTC) -> datetime:
             found = datetime(value.year, value.month, value.day)  # of the wall's clock there
         else:
             found = value if isinstance(value, datetime) else datetime.fromisoformat(str(value).strip())
+        if not _YEARS[0] <= found.year < _YEARS[1]:
+            raise ValueError("beyond the years that can be meant")
         return (found if found.tzinfo is not None else found.replace(tzinfo=there)).astimezone(UTC)
     except (ValueError, OverflowError):
-        raise ValueError(f"{name}={value!r}: must be a time such as 2026-12-01T22:00") from None
+        raise ValueError(
+            f"{name}={value!r}: must be a time such as 2026-12-01T22:00, from {_YEARS[0]} to {_YEARS[1] - 1}"
+        ) from None
 
 
 def _zone(name: Any) -> tzinfo:

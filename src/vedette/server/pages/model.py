@@ -98,13 +98,18 @@ def page(
         for each in verdicts
         if each.verdict is Status.ALARM and not each.segment
     }
+    alerts = {(each.watch, each.segment): each for each in one.alerts}
+    explained = {key for key, each in alerts.items() if each.cause is not None}
+    wrong = [each for each in verdicts if each.verdict is not Status.OK]
     return render(
-        request, "model.html", model=model, one=one, wrong=[each for each in verdicts if each.verdict is not Status.OK],
+        request, "model.html", model=model, one=one,
+        wrong=[each for each in wrong if (each.watch, each.segment) not in explained],
+        explained=[each for each in wrong if (each.watch, each.segment) in explained],
         fine=[each for each in verdicts if each.verdict is Status.OK], ok_shown=OK_SHOWN,
         charts=[_card(model, pair, asked, since_of.get(pair)) for pair in shown], chosen=bool(chosen),
         newest=_newest(lake, model, shown, as_of), columns=columns, moment=time,
         metrics=sorted(every_statistic()), versions=[each["version"] for each in versions_of(lake, model)],
-        alerts={(each.watch, each.segment): each for each in one.alerts}, asked=asked, extent=extent(tables),
+        alerts=alerts, asked=asked, extent=extent(tables),
         settings=settings_of(tables), of_watch=of_watch, figure_name=figure_name,
         here=lambda **other: link("/models/{}", model, **({"figure": [figure_name(*each) for each in chosen]} | asked | other)),
     )  # fmt: skip
