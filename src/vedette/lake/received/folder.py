@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from vedette.capture.lost import Lost
 from vedette.errors import JournalError
 from vedette.lake.outcomes import COUNTED, identifier
 from vedette.lake.received.chunks import of_arrow, of_json, of_nothing
+from vedette.lake.received.conflicts import Conflicts
 from vedette.lake.received.index import Entry, Index, LogFile, index_of
 from vedette.lake.received.records import Received
 from vedette.lake.tables import Lake, ModelTables
@@ -52,13 +53,20 @@ class ReceivedFolder:
 
     alive = False
 
-    def __init__(self, index: Index, tables: ModelTables, model: str, name: str) -> None:
+    def __init__(
+        self,
+        index: Index,
+        tables: ModelTables,
+        model: str,
+        name: str,
+        conflicts: Mapping[tuple[str, str], tuple[Counted, ...]] | None = None,
+    ) -> None:
         self.index, self.model, self.name = index, model, name
         self.path = index.folder
         self.problems: list[str] = []
         self.waiting: dict[str, int] = {}
         self.stopped: dict[str, tuple[int, str]] = {}
-        self._tables = tables
+        self._tables, self._conflicts = tables, conflicts or {}
 
     @property
     def crowded(self) -> bool:
@@ -153,19 +161,20 @@ class ReceivedFolder:
         return [found[number] for number in sorted(found)]
 
     def counters(self, stream: str) -> Counters:
-        """What the producer said that it counted besides its rows: its last word."""
+        """What the producer said that it counted besides its rows, its last word; and what was refused of it."""
+        refused = self._conflicts.get((self.name, stream), ())
         newest = self.index.newest((self.model, self.name, "counters"))
         if newest is None:
-            return Counters()
+            return Counters(refused)
         try:
             told = json.loads(newest.body())["streams"].get(stream, {})
         except (JournalError, FileNotFoundError) as error:
-            return Counters(problem=str(error))
+            return Counters(refused, problem=str(error))
         counted = tuple(
             Counted(one["part"], one["reason"], one["start_us"], one["length_us"], one["n"])
             for one in told.get("counted", ())
         )
-        return Counters(counted, int(told.get("before_us", 0)))
+        return Counters((*counted, *refused), int(told.get("before_us", 0)))
 
     def missing_end(self, _stream: str, _after: int) -> Lost | None:
         """None: what has not been sent is in the journal of whoever sends it."""
@@ -215,11 +224,12 @@ def _lacking(entry: Entry, after: int) -> list[Lost]:
 
 
 def folders(lake: Lake, model: str) -> list[ReceivedFolder]:
-    """The producers of which a server holds something that is not deleted yet, by name."""
+    """The producers of which a server holds something that is not deleted yet, or has refused something, by name."""
     index = index_of(lake)
-    names = index.producers(model)
+    conflicts = Conflicts(lake).counted(model)
+    names = sorted({*index.producers(model), *(producer for producer, _ in conflicts)})
     tables = lake.model(model) if names else None
-    return [ReceivedFolder(index, tables, model, name) for name in names if tables is not None]
+    return [ReceivedFolder(index, tables, model, name, conflicts) for name in names if tables is not None]
 
 
 def tidy(lake: Lake) -> int:

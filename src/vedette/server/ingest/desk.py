@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from functools import partial
@@ -14,6 +15,7 @@ import anyio
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
+from vedette.lake.received.conflicts import Conflicts
 from vedette.lake.received.records import Received
 from vedette.lake.tables import Lake
 from vedette.output.prometheus.own import ServerMetrics
@@ -21,12 +23,14 @@ from vedette.server.ingest.bodies import taken_body
 from vedette.server.ingest.limits import Limits, Quota, Refused, Room
 from vedette.server.ingest.log import Log
 from vedette.server.ingest.otlp import Otlp
+from vedette.server.ingest.turns import Turns
 from vedette.server.ingest.validator import Validators
 from vedette.server.ingest.watermarks import Key, Watermarks
 
 __all__ = ["Desk"]
 
-_LOCKS_MAX = 100_000
+log = logging.getLogger("vedette")
+
 _REASONS = {408: "busy", 413: "too_large", 429: "quota", 503: "busy"}
 
 
@@ -45,6 +49,9 @@ class Desk:
         self.room = Room(limits.room_bytes)
         self.quota = Quota(limits.rows_per_minute)
         self.watermarks = Watermarks(lake)
+        self.conflicts = Conflicts(lake)
+        self._others: dict[str, tuple[int, bool]] = {}
+        self._looking = threading.Lock()
         self.log = Log(lake, limits.queue_bytes, self._after, clock)
         self.validators = Validators()
         self.otlp = Otlp()
@@ -54,27 +61,17 @@ class Desk:
         self.metrics.queue_room.labels("bodies_bytes").set(limits.room_bytes)
         self.names: set[int] = set()  # hashes of names of features that were found to be right
         self.checkers = anyio.CapacityLimiter(self.validators.n)
-        self._locks: OrderedDict[Key, asyncio.Lock] = OrderedDict()
+        self.turns = Turns(self.log.folder.parent / "turns")
         self._models: set[str] = set()
 
     def close(self) -> None:
         """Write what waits, and end."""
         self.log.close()
         self.validators.close()
+        self.turns.close()
 
     def _after(self, key: Key) -> int:
         return self.watermarks.through(key, fresh=True)
-
-    def _lock(self, key: Key) -> asyncio.Lock:
-        """The turn of a producer: its requests are looked at one after another."""
-        found = self._locks.pop(key, None) or asyncio.Lock()
-        self._locks[key] = found
-        while len(self._locks) > _LOCKS_MAX:
-            oldest = next(iter(self._locks))
-            if self._locks[oldest].locked():
-                break
-            del self._locks[oldest]
-        return found
 
     def body(
         self, request: Request, *, digest: bool, json: bool = False
@@ -110,12 +107,14 @@ class Desk:
         """
         key = received.key
         before = received.first - 1 if after is None else after
-        async with self._lock(key):
+        async with self.turns.of(key):
             through = await run_in_threadpool(self._through, key, before)
             if before > through:
                 raise Refused(412, f"numbers from {through + 1} on are lacking", through=through)
-            known = self.watermarks.again(key, received.first, received.end, received.digest)
-            if known or received.end - 1 <= through:
+            known = self.watermarks.digest(key, received.first, received.end)
+            if known not in (None, received.digest) and body:  # word that there are no rows takes none away
+                await run_in_threadpool(self._conflict, received, body)
+            if known is not None or received.end - 1 <= through:
                 self.metrics.repeated.labels(received.stream or received.kind).inc(_rows(received))
                 return through, True
             try:
@@ -128,8 +127,33 @@ class Desk:
 
     def _through(self, key: Key, before: int) -> int:
         """How far a producer has come, by other processes too where there are any, or where something is lacking."""
-        through = self.watermarks.through(key, fresh=not self.log.alone())
+        if self._others_write():
+            return self.watermarks.through(key, fresh=True)
+        through = self.watermarks.through(key)
         return through if before <= through else self.watermarks.through(key, fresh=True)
+
+    def _conflict(self, received: Received, body: bytes) -> None:
+        """Keep other rows apart that come under numbers that were taken. Raises ``Refused`` (409)."""
+        self.conflicts.keep(received, body, round(self.clock() * 1e6))
+        said = {
+            name: getattr(received, name)
+            for name in ("model", "producer", "stream", "first", "end", "digest")
+        }
+        log.warning("ingest: other rows came under numbers that were taken", extra={"said": said})
+        raise Refused(
+            409,
+            f"numbers {received.first} to {received.end - 1} came before with another content: what came first stays, "
+            "and these rows are counted as rejected",
+        )
+
+    def _others_write(self) -> bool:
+        """True where another process takes rows of this lake now. What one took that is gone since is looked up anew."""
+        with self._looking:
+            others = self.log.others()
+            if others != self._others:
+                self.watermarks.forget_all()
+                self._others = others
+        return any(alive for _, alive in others.values())
 
     async def own(self, received: Received, body: bytes, n: int) -> int:
         """Take rows that have no numbers, under numbers of the server's own; the highest of them."""

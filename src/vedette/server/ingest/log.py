@@ -90,11 +90,21 @@ class Log:
         """The bytes that wait to be written."""
         return self._queued
 
-    def alone(self) -> bool:
-        """True where no other living process has a log of this lake."""
-        return not any(
-            held(one / "lock") for one in self.folder.parent.iterdir() if one != self.folder and one.is_dir()
-        )
+    def others(self) -> dict[str, tuple[int, bool]]:
+        """The logs of other processes: by name, when the last process began to have it, and whether it lives.
+
+        Where this is the same as before and none lives, none has written since.
+        """
+        found = {}
+        for one in self.folder.parent.iterdir():
+            if one == self.folder:
+                continue
+            try:
+                begun = (one / "lock").stat().st_mtime_ns
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            found[one.name] = (begun, held(one / "lock"))
+        return found
 
     @property
     def broken(self) -> bool:

@@ -8,7 +8,6 @@ from collections import OrderedDict
 from vedette.lake.outcomes import identifier
 from vedette.lake.received.index import index_of
 from vedette.lake.tables import Lake
-from vedette.server.ingest.limits import Refused
 
 __all__ = ["Key", "Watermarks"]
 
@@ -63,18 +62,20 @@ class Watermarks:
             found[name.partition("@")[0]] = {stream: n for stream, n in marks.items() if n}
         return found
 
-    def again(self, key: Key, first: int, end: int, digest: str) -> bool:
-        """True for what came before just so. Raises ``Refused`` (409) where it came with another content."""
+    def digest(self, key: Key, first: int, end: int) -> str | None:
+        """Of what came before for just these numbers, None where that is not known (any more)."""
         with self._lock:
-            known = self._digests.get((key, first, end))
-        if known is not None and known != digest:
-            raise Refused(409, f"numbers {first} to {end - 1} came before with another content")
-        return known is not None
+            return self._digests.get((key, first, end))
 
     def forget(self, key: Key) -> None:
         """Look at the logs again when it is asked next."""
         with self._lock:
             self._through.pop(key, None)
+
+    def forget_all(self) -> None:
+        """Look at the logs again, whatever is asked next."""
+        with self._lock:
+            self._through.clear()
 
     def taken(self, key: Key, first: int, end: int, digest: str) -> None:
         """Note what is safe now."""
