@@ -466,49 +466,6 @@ def test_a_training_in_another_language_is_a_run(server: RunningServer) -> None:
     assert "run_started" in event("deployed").json()["error"]
 
 
-def test_metrics_of_opentelemetry_are_readings_beside_the_model(server: RunningServer) -> None:
-    """The real SDK and exporter: a gauge is its value, a counter its growth a second, a histogram the mean of what came."""
-    sdk = pytest.importorskip("opentelemetry.sdk.metrics")
-    exporting = pytest.importorskip("opentelemetry.exporter.otlp.proto.http.metric_exporter")
-    from opentelemetry.sdk.metrics.export import MetricExportResult, PeriodicExportingMetricReader
-    from opentelemetry.sdk.resources import Resource
-
-    exporter = exporting.OTLPMetricExporter(endpoint=f"{server.url}/v1/metrics")
-    reader = PeriodicExportingMetricReader(exporter, export_interval_millis=3_600_000)
-    provider = sdk.MeterProvider([reader], resource=Resource.create({"service.name": "net"}))
-    meter = provider.get_meter("test")
-    gauge, counter = meter.create_gauge("queue.size"), meter.create_counter("requests")
-    latency = meter.create_histogram("duration")
-    for turn in range(2):
-        gauge.set(5 + turn, {"route": "/x"})
-        counter.add(10)
-        for value in (0.1, 0.3):
-            latency.record(value + turn)
-        reader.collect()
-    provider.shutdown()
-    cycle.once(server.lake)
-    frame = server.lake.model("net.process")["predictions"].scan().sort("time").collect()
-    assert frame["queue.size{route=/x}"].drop_nulls().to_list()[:2] == [5.0, 6.0]
-    assert frame["duration_mean"].drop_nulls().to_list()[1] == pytest.approx(1.2)
-    growth = frame.select("requests_per_s", "duration_per_s").drop_nulls().row(1)
-    assert growth[0] == pytest.approx(growth[1] * 5)
-    assert MetricExportResult.SUCCESS is not None
-    url = f"{server.url}/v1/metrics"
-    assert (
-        httpx.post(url, content=b"\xff\xff", headers={"Content-Type": "application/x-protobuf"}).status_code
-        == 400
-    )
-    assert httpx.post(url, content=b"{}", headers={"Content-Type": "text/plain"}).status_code == 415
-    gauge_of = {
-        "name": "x",
-        "gauge": {"dataPoints": [{"timeUnixNano": "1795305600000000000", "asDouble": 1.5}]},
-    }
-    body = {"resourceMetrics": [{"scopeMetrics": [{"metrics": [gauge_of]}]}]}
-    told = httpx.post(url, json=body).json()["partialSuccess"]
-    assert told["rejectedDataPoints"] == "1"
-    assert "service.name" in told["errorMessage"]
-
-
 def test_what_two_servers_took_in_turn_is_not_read_with_a_hole(tmp_path: Path) -> None:
     """A reader that has looked at the first one's log too early looks again before it calls anything lost."""
 
@@ -693,33 +650,6 @@ def test_what_cannot_be_made_rows_is_torn_and_the_round_goes_on(
     assert [one.reasons["torn"] for one in book.producers if one.torn] == [
         {"cannot be read: OverflowError": 1}
     ]
-
-
-def test_a_key_of_one_model_does_not_touch_another_s_totals(server: RunningServer) -> None:
-    """What a resource may not send for is left out before anything is remembered of it."""
-    pytest.importorskip("opentelemetry.proto.collector.metrics.v1.metrics_service_pb2")
-    from vedette.server.ingest.otlp import Otlp, request_of
-
-    def message(name: str, value: int, at: int) -> Any:
-        points = [{"timeUnixNano": str(at), "startTimeUnixNano": "1", "asInt": str(value)}]
-        total = {"name": "n", "sum": {"dataPoints": points, "isMonotonic": True, "aggregationTemporality": 2}}
-        attributes = [{"key": "service.name", "value": {"stringValue": name}}]
-        body = {
-            "resourceMetrics": [
-                {"resource": {"attributes": attributes}, "scopeMetrics": [{"metrics": [total]}]}
-            ]
-        }
-        return request_of(json.dumps(body).encode(), "application/json")
-
-    otlp = Otlp()
-    second = 1_000_000_000
-    otlp.rows(message("net", 10, 10 * second), lambda _: True, 100.0)
-    rows, rejected, why = otlp.rows(message("net", 10**9, 15 * second), lambda name: name != "net", 100.0)
-    assert (rows, rejected) == ({}, 1)
-    assert "may not send" in why
-    assert otlp.rows(message("net", 10**9, 10**9 * second), lambda _: True, 100.0)[0] == {}  # in the future
-    rows, _, _ = otlp.rows(message("net", 30, 20 * second), lambda _: True, 100.0)
-    assert rows["net.process"][0]["features"] == {"n_per_s": 2.0}
 
 
 def test_classes_are_integers_and_values_are_floats(server: RunningServer) -> None:

@@ -6,8 +6,8 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, contextmanager
 from functools import partial
 from typing import Any
 
@@ -22,7 +22,7 @@ from vedette.output.prometheus.own import ServerMetrics
 from vedette.server.ingest.bodies import taken_body
 from vedette.server.ingest.limits import Limits, Quota, Refused, Room
 from vedette.server.ingest.log import Log
-from vedette.server.ingest.otlp import Otlp
+from vedette.server.ingest.otlp_totals import Totals
 from vedette.server.ingest.turns import Turns
 from vedette.server.ingest.validator import Validators
 from vedette.server.ingest.watermarks import Key, Watermarks
@@ -54,7 +54,7 @@ class Desk:
         self._looking = threading.Lock()
         self.log = Log(lake, limits.queue_bytes, self._after, clock)
         self.validators = Validators()
-        self.otlp = Otlp()
+        self.totals = Totals()
         self.metrics.queued.labels("log_bytes").set_function(lambda: self.log.queued_bytes)
         self.metrics.queue_room.labels("log_bytes").set(limits.queue_bytes)
         self.metrics.queued.labels("bodies_bytes").set_function(lambda: self.room.whole - self.room.left)
@@ -90,16 +90,6 @@ class Desk:
         """Count a request that was refused."""
         self.metrics.requests_refused.labels(_REASONS.get(status, "invalid")).inc()
 
-    def _check_quota(self, model: str, n_rows: int) -> None:
-        """Raise ``Refused`` (429) where a model has sent as many rows as it may."""
-        wait_s = self.quota.wait_s(model, n_rows)
-        if wait_s:
-            raise Refused(
-                429,
-                f"model {model!r}: at most {self.limits.rows_per_minute:,} rows a minute",
-                retry_after_s=wait_s,
-            )
-
     async def range(self, received: Received, body: bytes, *, after: int | None = None) -> tuple[int, bool]:
         """Take a range of a producer's numbers; how far it has come then, and whether it was known already.
 
@@ -118,7 +108,7 @@ class Desk:
                 self.metrics.repeated.labels(received.stream or received.kind).inc(_rows(received))
                 return through, True
             try:
-                await self._write(received, body)
+                await self._write((received, body, 0))
             except asyncio.CancelledError:
                 self.watermarks.forget(key)  # whether it was written is looked up
                 raise
@@ -157,35 +147,59 @@ class Desk:
 
     async def own(self, received: Received, body: bytes, n: int) -> int:
         """Take rows that have no numbers, under numbers of the server's own; the highest of them."""
-        written = await self._write(received, body, n)
+        (written,) = await self._write((received, body, n))
         return written.end - 1
+
+    async def own_all(self, ones: Sequence[tuple[Received, bytes, int]]) -> None:
+        """Take several as :meth:`own`: all of them, or none."""
+        if ones:
+            await self._write(*ones)
 
     async def counters(self, received: Received, body: bytes) -> None:
         """Take what a producer says that it counted."""
-        await self._write(received, body)
+        await self._write((received, body, 0))
 
-    async def _write(self, received: Received, body: bytes, n: int = 0) -> Received:
-        if received.model not in self._models:
-            await run_in_threadpool(self._meet, received.model)
-        n_rows = 0 if received.stream == "reference" else _rows(received)
-        self._check_quota(received.model, n_rows)
-        try:
-            future = self.log.append(received, body, n)
-            if future is None:
-                raise Refused(503, "more waits to be written than may", retry_after_s=1)
-            # a request that is given up does not take its record back: it is written all the same
-            written = await asyncio.shield(asyncio.wrap_future(future))
-        except OSError as error:
-            self.quota.give(received.model, n_rows)
-            raise Refused(
-                503, f"it could not be written: {error.strerror or error}", retry_after_s=5
-            ) from error
-        except Refused:
-            self.quota.give(received.model, n_rows)
-            raise
-        if _rows(received):
-            self.metrics.ingested.labels(received.stream).inc(_rows(received))
+    async def _write(self, *ones: tuple[Received, bytes, int]) -> list[Received]:
+        """Write what was checked: all, or nothing. Each is a record, its body, and how many numbers it is to be given."""
+        for received, _, _ in ones:
+            if received.model not in self._models:
+                await run_in_threadpool(self._meet, received.model)
+        with self._quota(received for received, _, _ in ones):
+            try:
+                futures = self.log.append_all(ones)
+                if futures is None:
+                    raise Refused(503, "more waits to be written than may", retry_after_s=1)
+                # a request that is given up does not take its record back: it is written all the same
+                written = await asyncio.shield(asyncio.gather(*map(asyncio.wrap_future, futures)))
+            except OSError as error:
+                raise Refused(
+                    503, f"it could not be written: {error.strerror or error}", retry_after_s=5
+                ) from error
+        for received in written:
+            if _rows(received):
+                self.metrics.ingested.labels(received.stream).inc(_rows(received))
         return written
+
+    @contextmanager
+    def _quota(self, ones: Iterable[Received]) -> Iterator[None]:
+        """Take their rows of the models' quotas, and give them back where they are refused. Raises ``Refused`` (429)."""
+        taken: list[tuple[str, int]] = []
+        try:
+            for one in ones:
+                n_rows = 0 if one.stream == "reference" else _rows(one)
+                wait_s = self.quota.wait_s(one.model, n_rows)
+                if wait_s:
+                    raise Refused(
+                        429,
+                        f"model {one.model!r}: at most {self.limits.rows_per_minute:,} rows a minute",
+                        retry_after_s=wait_s,
+                    )
+                taken.append((one.model, n_rows))
+            yield
+        except Refused:
+            for model, n_rows in taken:
+                self.quota.give(model, n_rows)
+            raise
 
     def _meet(self, model: str) -> None:
         """Make a model known to the lake, so that the ingester looks for it."""

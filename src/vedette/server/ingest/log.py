@@ -14,7 +14,7 @@ import threading
 import time
 import zlib
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -116,18 +116,24 @@ class Log:
 
         None where too much waits already. The future raises ``OSError`` where it could not be written.
         """
-        one = _Waiting(received, body, n, round(self._clock() * 1e6), Future())
+        found = self.append_all([(received, body, n)])
+        return None if found is None else found[0]
+
+    def append_all(self, ones: Sequence[tuple[Received, bytes, int]]) -> list[Future[Received]] | None:
+        """Write several as :meth:`append`, with one sync: all of them, or none."""
+        waiting = [_Waiting(*one, round(self._clock() * 1e6), Future()) for one in ones]
+        size = sum(one.size for one in waiting)
         if self.broken:
             raise OSError("the log's thread has ended")
         with self._changed:
             if self._ending:
                 raise OSError("the server is ending")
-            if self._queued and self._queued + one.size > self.queue_bytes:
+            if self._queued and self._queued + size > self.queue_bytes:
                 return None
-            self._queue.append(one)
-            self._queued += one.size
+            self._queue.extend(waiting)
+            self._queued += size
             self._changed.notify()
-        return one.done
+        return [one.done for one in waiting]
 
     def close(self) -> None:
         """Write and sync what waits, and let go of the folder."""

@@ -4,16 +4,19 @@ A resource belongs to the model that its attribute ``vedette.model`` names, else
 row, each of its series a feature: the metric's name, with the attributes of the data point in braces. A gauge is its value. What
 only grows says nothing at one moment: of a sum there is the growth a second since the last value (``..._per_s``), of a histogram
 the mean of what came since (``..._mean``) and how much that was a second (``..._per_s``). OpenTelemetry sends both as totals by
-default; the last total of each series is remembered here.
+default; the last total of each series is remembered.
+
+What is refused is one of two things, as OTLP has it. A data point that never will be taken is left out and counted in a partial
+success, which is not sent again. Where it is not the time (a quota, a full queue, a disk) nothing of the request is taken, and it
+is sent again.
 """
 
 from __future__ import annotations
 
 import json
 import math
-import threading
-from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 from google.protobuf.json_format import Parse, ParseError
@@ -27,11 +30,11 @@ from vedette.capture.metrics import column_of
 from vedette.errors import SchemaError
 from vedette.records import FUTURE_S, PROCESS, check_feature_names, check_model_name
 from vedette.server.ingest.limits import Refused
+from vedette.server.ingest.otlp_totals import Draft, Series, Total, Totals
 
-__all__ = ["PROTOBUF", "Otlp", "answer_of", "request_of"]
+__all__ = ["PROTOBUF", "Taking", "answer_of", "request_of", "status_of", "taking"]
 
 PROTOBUF = "application/x-protobuf"
-_SERIES_MAX, _MODELS_MAX = 5_000, 10_000  # of one model; and models
 _DELTA = 1  # AggregationTemporality
 _NO_VALUE = 1  # DataPointFlags
 _ATTRIBUTES = ("vedette.model", "service.name")
@@ -64,109 +67,119 @@ def answer_of(rejected: int, why: str, kind: str) -> bytes:
     return json.dumps(told).encode()
 
 
-class Otlp:
-    """Makes rows of messages; remembers the last total of each series. It may be used by any thread."""
+def status_of(why: str, kind: str) -> bytes:
+    """The body of an answer that refuses: a ``google.rpc.Status`` whose message (field 2) is why, in the form of the request.
 
-    def __init__(self) -> None:
-        self._last: OrderedDict[str, OrderedDict[str, tuple[int, int, float, float]]] = OrderedDict()
-        self._lock = threading.Lock()
+    >>> status_of("too much", PROTOBUF)
+    b'\\x12\\x08too much'
+    >>> status_of("too much", "application/json")
+    b'{"message": "too much", "error": "too much"}'
+    """
+    if kind != PROTOBUF:
+        return json.dumps({"message": why, "error": why}).encode()
+    told = why.encode("utf-8", "replace")[:16_000]
+    size = len(told)
+    varint = bytes([size]) if size < 0x80 else bytes([size & 0x7F | 0x80, size >> 7])
+    return b"\x12" + varint + told
 
-    def rows(
-        self, message: Any, may: Callable[[str], bool], now_s: float
-    ) -> tuple[dict[str, list[dict[str, Any]]], int, str]:
-        """Rows by model; how many data points were left out; why, of the first of them."""
-        found: dict[str, dict[int, dict[str, float]]] = {}
-        rejected, why = 0, ""
-        for of_resource in message.resource_metrics:
-            try:
-                model = _model(of_resource.resource, may)
-            except ValueError as error:
-                rejected += sum(
-                    len(getattr(one, one.WhichOneof("data") or "gauge").data_points)
-                    for scope in of_resource.scope_metrics
-                    for one in scope.metrics
-                )
-                why = why or str(error)
-                continue
-            for scope in of_resource.scope_metrics:
-                for metric in scope.metrics:
-                    for point, values in self._points(model, metric, (now_s + FUTURE_S) * 1e9):
-                        moment = found.setdefault(model, {}).setdefault(point.time_unix_nano, {})
-                        for name, value in values.items():
-                            try:
-                                check_feature_names([name])
-                                moment[name] = value
-                            except SchemaError as error:
-                                rejected, why = rejected + 1, why or str(error)
-                    kind = metric.WhichOneof("data")
-                    if kind not in ("gauge", "sum", "histogram"):
-                        rejected += len(getattr(metric, kind).data_points) if kind else 0
-                        why = (
-                            why
-                            or f"metric {metric.name[:80]}: {kind} is not taken: gauge, sum and histogram are"
-                        )
-        rows = {
-            model: [
-                {"features": values, "prediction": "read", "time": nano / 1e9}
-                for nano, values in sorted(moments.items())
-                if values and nano
-            ]
-            for model, moments in found.items()
-        }
-        return {model: of_model for model, of_model in rows.items() if of_model}, rejected, why
 
-    def _points(self, model: str, metric: Any, latest_ns: float) -> Iterator[tuple[Any, dict[str, float]]]:
-        """The data points of a metric, and what each says by the name of its series."""
-        kind = metric.WhichOneof("data")
-        if kind not in ("gauge", "sum", "histogram"):
-            return
-        data = getattr(metric, kind)
-        for point in data.data_points:
-            if point.flags & _NO_VALUE or point.time_unix_nano > latest_ns:
-                continue
-            name = column_of(_series(metric.name, point.attributes))
-            if kind == "histogram":
-                yield point, self._grown(model, name, point, data, float(point.count), float(point.sum))
-                continue
-            value = float(getattr(point, point.WhichOneof("value") or "as_double"))
-            if not math.isfinite(value):
-                continue
-            if kind == "gauge" or not data.is_monotonic:
-                yield point, {name: value}
-            else:
-                yield point, self._grown(model, name, point, data, value, None)
+@dataclass(slots=True)
+class Taking:
+    """What a message comes to: rows by model, how many data points are in them; what is left out, and why of the first."""
 
-    def _grown(
-        self, model: str, name: str, point: Any, data: Any, n: float, total: float | None
-    ) -> dict[str, float]:
-        """What a total has grown by a second, and the mean of what came since where there is a sum of it too."""
-        since = point.start_time_unix_nano
-        if data.aggregation_temporality != _DELTA:
-            with self._lock:
-                own = self._last.setdefault(model, OrderedDict())
-                self._last.move_to_end(model)
-                before = own.pop(name, None)
-                if before is not None and before[1] > point.time_unix_nano:
-                    own[name] = before  # an old one, that came late
-                    return {}
-                own[name] = (since, point.time_unix_nano, n, total or 0.0)
-                while len(own) > _SERIES_MAX:
-                    own.popitem(last=False)
-                while len(self._last) > _MODELS_MAX:
-                    self._last.popitem(last=False)
-            if before is None or before[0] != since:
-                if not since:
-                    return {}  # since when it grows nobody says
-            else:
-                since, n = before[1], n - before[2]
-                total = None if total is None else total - before[3]
-        seconds = (point.time_unix_nano - since) / 1e9
-        if seconds <= 0 or n < 0:
-            return {}
-        found = {f"{name}_per_s": n / seconds}
-        if total is not None and n > 0 and math.isfinite(total):
-            found[f"{name}_mean"] = total / n
-        return found
+    draft: Draft
+    rows: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    points: dict[str, int] = field(default_factory=dict)
+    rejected: int = 0
+    why: str = ""
+
+    def leave_out(self, n_points: int, why: str) -> None:
+        """Count data points that are not taken."""
+        self.rejected += n_points
+        self.why = self.why or why
+
+    def leave_out_model(self, model: str, why: str) -> None:
+        """Take nothing of a model."""
+        del self.rows[model]
+        self.draft.forget(model)
+        self.leave_out(self.points[model], why)
+
+    def keep(self) -> None:
+        """The rows are on disk: what they say of totals holds."""
+        self.draft.keep()
+
+
+def taking(message: Any, totals: Totals, may: Callable[[str], bool], now_s: float) -> Taking:
+    """What is to be taken of a message of those models that ``may`` lets through."""
+    found = Taking(Draft(totals))
+    moments: dict[str, dict[tuple[int, str], dict[str, float]]] = {}
+    for of_resource in message.resource_metrics:
+        metrics = [metric for scope in of_resource.scope_metrics for metric in scope.metrics]
+        try:
+            model = _model(of_resource.resource, may)
+        except ValueError as error:
+            found.leave_out(sum(map(_n_points, metrics)), str(error))
+            continue
+        resource = _series("", of_resource.resource.attributes)
+        for metric in metrics:
+            for point, values in _points(found, (model, resource), metric, (now_s + FUTURE_S) * 1e9):
+                moments.setdefault(model, {}).setdefault((point.time_unix_nano, resource), {}).update(values)
+                found.points[model] = found.points.get(model, 0) + 1
+    for model, of_model in moments.items():
+        found.rows[model] = [
+            {"features": values, "prediction": "read", "time": nano / 1e9}
+            for (nano, _), values in sorted(of_model.items(), key=lambda one: one[0])
+        ]
+    return found
+
+
+def _n_points(metric: Any) -> int:
+    kind = metric.WhichOneof("data")
+    return len(getattr(metric, kind).data_points) if kind else 0
+
+
+def _points(
+    found: Taking, of: tuple[str, str], metric: Any, latest_ns: float
+) -> Iterator[tuple[Any, dict[str, float]]]:
+    """The data points of a metric, and what each says by the name of its series; others are left out of ``found``."""
+    kind = metric.WhichOneof("data")
+    told = f"metric {metric.name[:80]}"
+    if kind not in ("gauge", "sum", "histogram"):
+        if kind:
+            found.leave_out(_n_points(metric), f"{told}: {kind} is not taken: gauge, sum and histogram are")
+        return
+    for point in getattr(metric, kind).data_points:
+        if point.flags & _NO_VALUE:
+            continue
+        if not 0 < point.time_unix_nano <= latest_ns:
+            found.leave_out(
+                1, f"{told}: time_unix_nano={point.time_unix_nano}: must be there, and not in the future"
+            )
+            continue
+        series = Series(*of, column_of(_series(metric.name, point.attributes)))
+        try:
+            values = _said(found.draft, series, point, getattr(metric, kind), kind)
+            check_feature_names(dict.fromkeys(values))
+        except (SchemaError, ValueError) as error:
+            found.leave_out(1, str(error))
+            continue
+        if values:
+            yield point, values
+
+
+def _said(draft: Draft, series: Series, point: Any, data: Any, kind: str) -> dict[str, float]:
+    """What a data point says. Raises ``ValueError`` where it is no number."""
+    delta = kind != "gauge" and data.aggregation_temporality == _DELTA
+    if kind == "histogram":
+        total = Total(point.start_time_unix_nano, point.time_unix_nano, float(point.count), float(point.sum))
+        return draft.grown(series, total, delta=delta)
+    value = float(getattr(point, point.WhichOneof("value") or "as_double"))
+    if not math.isfinite(value):
+        raise ValueError(f"metric {series.name[:80]}: {value}: must be a number")
+    if kind == "gauge" or not (data.is_monotonic or delta):
+        return {series.name: value}
+    total = Total(point.start_time_unix_nano, point.time_unix_nano, value, math.nan)
+    return draft.grown(series, total, delta=delta, falls=not data.is_monotonic)
 
 
 def _series(name: str, attributes: Any) -> str:

@@ -9,7 +9,7 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from deltalake.exceptions import DeltaError
 from fastapi import APIRouter, FastAPI, Request
@@ -29,7 +29,7 @@ from vedette.server.ingest.json_rows import parse, request_of
 from vedette.server.ingest.json_runs import event_rows, point_rows
 from vedette.server.ingest.limits import Limits, Refused
 from vedette.server.ingest.openapi import EVENTS, LABELS, POINTS, PREDICTIONS, TAKEN
-from vedette.server.ingest.otlp import answer_of
+from vedette.server.ingest.otlp import PROTOBUF, answer_of, status_of, taking
 from vedette.server.ingest.otlp import request_of as request_of_otlp
 from vedette.server.needs import Caller, needs
 
@@ -82,20 +82,29 @@ _KINDS = (
 )
 
 Taken = Awaitable[dict[str, Any]]
+T = TypeVar("T")
 
 
 async def _answered(request: Request, take: Callable[[Desk], Taken]) -> JSONResponse:
     """The answer to what is taken, or why it is not."""
+    found = await _taken(request, take)
+    if isinstance(found, Refused):
+        return JSONResponse(found.document, found.status, found.headers)
+    return JSONResponse(found)
+
+
+async def _taken(request: Request, take: Callable[[Desk], Awaitable[T]]) -> T | Refused:
+    """What comes of what is taken, or why it is not."""
     desk: Desk = request.app.state.desk
     try:
-        return JSONResponse(await take(desk))
+        return await take(desk)
     except Refused as error:
         refused = error
     except _OF_THE_LAKE as error:  # not of the request: not now
         log.exception("ingest: a request could not be taken")
         refused = Refused(503, f"the lake could not be used: {type(error).__name__}", retry_after_s=5)
     desk.refused(refused.status)
-    return JSONResponse(refused.document, refused.status, refused.headers)
+    return refused
 
 
 def _model(name: str) -> str:
@@ -180,28 +189,47 @@ def ingest_router() -> APIRouter:
     @router.post("/v1/metrics", tags=["rows"], response_class=Response)
     async def metrics(request: Request, caller: Annotated[Caller, needs("ingest")]) -> Response:
         """Metrics of OpenTelemetry (OTLP over HTTP), as protobuf or JSON."""
-        told: dict[str, bytes] = {}
+        kind = _content_type(request)
 
-        async def take(desk: Desk) -> dict[str, Any]:
-            as_json = _content_type(request) == "application/json"
-            async with desk.body(request, digest=False, json=as_json) as (body, _):
-                told["answer"] = await _otlp(desk, caller, body, _content_type(request))
-            return {}
+        async def take(desk: Desk) -> bytes:
+            async with desk.body(request, digest=False, json=kind == "application/json") as (body, _):
+                return await _otlp(desk, caller, body, kind)
 
-        refused = await _answered(request, take)
-        return Response(told["answer"], media_type=_content_type(request)) if told else refused
+        form = PROTOBUF if kind == PROTOBUF else "application/json"
+        found = await _taken(request, take)
+        if isinstance(found, Refused):
+            why = str(found.document["error"])
+            return Response(status_of(why, kind), found.status, found.headers, media_type=form)
+        return Response(found, media_type=form)
 
     return router
 
 
 async def _otlp(desk: Desk, caller: Caller, body: bytes, kind: str) -> bytes:
+    """Take all that can be taken of a message, or nothing; what never can is left out, and told."""
     message = await run_in_threadpool(request_of_otlp, body, kind)
-    rows, rejected, why = await run_in_threadpool(desk.otlp.rows, message, caller.may, desk.clock())
-    for model, of_model in rows.items():
-        for at in range(0, len(of_model), desk.limits.json_rows_max):
-            part = of_model[at : at + desk.limits.json_rows_max]
-            await _json(desk, model, "predictions", json.dumps({"rows": part}).encode(), "")
-    return answer_of(rejected, why, kind)
+    found = await run_in_threadpool(taking, message, desk.totals, caller.may, desk.clock())
+    ones = []
+    for model, rows in list(found.rows.items()):
+        try:
+            ones += await run_in_threadpool(_parts, desk, model, rows)
+        except Refused as refused:  # too much, too many names: never
+            found.leave_out_model(model, str(refused))
+    await desk.own_all(ones)
+    found.keep()
+    return answer_of(found.rejected, found.why, kind)
+
+
+def _parts(desk: Desk, model: str, rows: list[dict[str, Any]]) -> list[tuple[Received, bytes, int]]:
+    """Rows as records of the log, no more in one than a request may have. Raises ``Refused``."""
+    parts, most = [], desk.limits.json_rows_max
+    for at in range(0, len(rows), most):
+        body = json.dumps({"rows": rows[at : at + most]}).encode()
+        found = request_of("predictions", body, desk.clock(), most, desk.names)
+        about = {**found.about, "n_rows": found.n_rows}
+        received = Received("json", model, desk.log.producer, "predictions", 0, found.n_rows, "", about)
+        parts.append((received, body, found.n_rows))
+    return parts
 
 
 def _add_json(router: APIRouter, kind: _Kind, may_send: list[Any]) -> None:
