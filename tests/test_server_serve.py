@@ -22,6 +22,7 @@ pytest.importorskip("sqlalchemy", reason="the extra 'server' is not installed")
 pytest.importorskip("argon2", reason="the extra 'server' is not installed")
 pytest.importorskip("prometheus_client", reason="the extra 'server' is not installed")
 
+from vedette.lake.locks import held
 from vedette.server.serve import check_binding
 from vedette.server.settings import Settings
 
@@ -35,9 +36,9 @@ def command(*given: str, lake: Path, **more: object) -> subprocess.CompletedProc
 
 
 @contextmanager
-def serving(lake: Path, *given: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """A server that runs, and where."""
-    out, err = lake.parent / "out", lake.parent / "err"
+def serving(lake: Path, *given: str, name: str = "") -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A server that runs, and where; what it says is in the files ``out`` and ``err``, with its name behind."""
+    out, err = lake.parent / f"out{name}", lake.parent / f"err{name}"
     with out.open("w") as stdout, err.open("w") as stderr:
         process = subprocess.Popen(
             [sys.executable, "-m", "vedette", "serve", "--port", "0", "--lake", str(lake), "--log-json", *given],
@@ -97,6 +98,71 @@ def test_a_server_lives_from_its_first_start_to_its_end(tmp_path: Path) -> None:
             os.kill(follower, 0)
     with serving(lake) as (_, _url):
         assert (tmp_path / "out").read_text() == ""  # once
+
+
+def follower_of(lake: Path, *, other_than: int = 0) -> int:
+    """The process that follows a lake, once there is one."""
+    path = lake / ".journal" / ".follow.lock"
+    deadline = time.monotonic() + 60
+    while True:
+        found = int(path.read_text() or 0) if path.is_file() and held(path) else 0
+        if found not in (0, other_than):
+            return found
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def gone(process: int, within_s: float = 30.0) -> bool:
+    """Whether a process ends in time."""
+    deadline = time.monotonic() + within_s
+    while time.monotonic() < deadline:
+        try:
+            os.kill(process, 0)
+        except ProcessLookupError:
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def test_a_server_that_is_killed_leaves_no_ingester(tmp_path: Path) -> None:
+    """Its ingester ends with it; the next server on that lake has one of its own, and leaves none behind either."""
+    lake = tmp_path / "lake"
+    with serving(lake) as (process, _):
+        first = follower_of(lake)
+        process.kill()
+        process.wait(60)
+        with serving(lake, name="2") as (_, url):
+            second = follower_of(lake, other_than=first)
+            assert get(f"{url}/ready")[0] == 200
+    assert gone(first)
+    assert gone(second)
+
+
+def test_two_servers_share_a_lake(tmp_path: Path) -> None:
+    """The second says that there is another; both answer for the same users and rows; one ingester serves both, and when the
+    one that has it ends, the other goes on with its own."""
+    lake = tmp_path / "lake"
+    with serving(lake, name="2") as (one, url):
+        first = follower_of(lake)
+        key = json.loads(
+            command("users", "keys", "add", "k", "--scope", "read", "--scope", "ingest", "--json", lake=lake).stdout
+        )["key"]  # fmt: skip
+        with serving(lake) as (other, second_url):
+            assert "another server takes rows of this lake" in (tmp_path / "err").read_text()
+            row = json.dumps({"features": {"a": 1.5}, "prediction": 1}).encode()
+            for each in (url, second_url):
+                headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+                request = urllib.request.Request(f"{each}/v1/models/net/predictions", row, headers)
+                with urllib.request.urlopen(request, timeout=30) as answer:
+                    assert json.load(answer)["rows"] == 1
+            one.send_signal(signal.SIGTERM)
+            assert one.wait(60) == 0
+            second = follower_of(lake, other_than=first)
+            figures = get(f"{second_url}/v1/models/net/figures?metric=rows", key)[1]["figures"]
+            assert sum(figure["value"] for figure in figures) == 2  # type: ignore[attr-defined]
+            other.send_signal(signal.SIGTERM)
+            assert other.wait(60) == 0
+    assert gone(second)
 
 
 def test_it_listens_for_others_only_with_an_admin_and_tls(tmp_path: Path) -> None:

@@ -504,6 +504,13 @@ def ingest(
         float | None,
         typer.Option(help="Following ends after so long without rows; default never.", show_default=False),
     ] = None,
+    owner: Annotated[
+        int | None,
+        typer.Option(
+            help="Following ends when this process, which started it, has ended; default never.",
+            show_default=False,
+        ),
+    ] = None,
     lake: LakeOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -513,7 +520,7 @@ def ingest(
     from vedette.output.progress import told
 
     if follow:
-        commands.follow(_where(lake), interval_s=interval_s, idle_exit_s=idle_exit_s)
+        commands.follow(_where(lake), interval_s=interval_s, idle_exit_s=idle_exit_s, owner=owner)
         return
     with told("ingest") as progress:
         found = commands.ingest(_where(lake), progress)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import time
 from collections.abc import Callable, Mapping
@@ -362,18 +363,24 @@ def ingest(location: str, progress: Callable[[int, int, str], None] | None = Non
     return found
 
 
-def follow(location: str, *, interval_s: float, idle_exit_s: float | None) -> None:
-    """Follow the journals until SIGTERM or SIGINT; at once over where another process does already."""
+def follow(location: str, *, interval_s: float, idle_exit_s: float | None, owner: int | None = None) -> None:
+    """Follow the journals until SIGTERM or SIGINT; at once over where another process does already.
+
+    It ends with its parent where that is to be ``owner``: whoever is killed leaves nothing behind.
+    """
     lake = Lake.at(location)
     stopped: list[int] = []
 
     def stop(number: int, _frame: FrameType | None) -> None:
         stopped.append(number)
 
+    def stop_now() -> bool:
+        return bool(stopped) or (owner is not None and os.getppid() != owner)
+
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
     try:
-        cycle.follow(lake, interval_s=interval_s, idle_exit_s=idle_exit_s, stop=lambda: bool(stopped))
+        cycle.follow(lake, interval_s=interval_s, idle_exit_s=idle_exit_s, stop=stop_now)
     except LockedError:
         if idle_exit_s is None:
             raise

@@ -66,12 +66,16 @@ def refuse(lake: Lake, names: list[str], reason: str) -> None:
     serve(lake, names)
 
 
-def ensure(lake: Lake, *, idle_exit_s: float = IDLE_EXIT_S) -> int | None:
-    """Start an ingester of this lake in a process of its own, unless one follows already; returns the process, if any."""
+def ensure(lake: Lake, *, idle_exit_s: float = IDLE_EXIT_S, owned: bool = False) -> int | None:
+    """Start an ingester of this lake in a process of its own, unless one follows already; returns the process, if any.
+
+    One that is ``owned`` ends with this process, however that ends; others go on until they are idle.
+    """
     if held(follower_lock(lake)):
         return None
     command = [sys.executable, "-m", "vedette", "ingest", "--follow"]
     command += ["--lake", str(lake.path), "--idle-exit-s", str(idle_exit_s)]
+    command += ["--owner", str(os.getpid())] if owned else []
     log = str(lake.journal / ".ingest.log")
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
     child = os.posix_spawn(

@@ -1,4 +1,8 @@
-"""Keeps the lake's one ingester alive for as long as the server runs."""
+"""Keeps the lake's one ingester alive for as long as the server runs.
+
+An ingester that a server started ends with it, also where the server is killed: another server then starts its own, and
+leaves none behind that it only found.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +25,7 @@ from vedette.server.application import Service
 __all__ = ["ingester"]
 
 _LOOK_EVERY_S = 2.0
-_IDLE_EXIT_S = 600.0  # one that a killed server leaves behind ends by itself
+_IDLE_EXIT_S = 600.0
 _START_S = 20.0
 _END_S = 20.0
 log = logging.getLogger("vedette.server")
@@ -62,7 +66,7 @@ async def _keep(lake: Lake, started: set[int]) -> None:
 
 def _start(lake: Lake) -> int | None:
     lake.journal.mkdir(parents=True, exist_ok=True)
-    return requests.ensure(lake, idle_exit_s=_IDLE_EXIT_S)
+    return requests.ensure(lake, idle_exit_s=_IDLE_EXIT_S, owned=True)
 
 
 def _until_held(lake: Lake) -> None:

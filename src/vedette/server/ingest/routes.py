@@ -54,6 +54,10 @@ def ingest_service(limits: Limits | None = None, metrics: ServerMetrics | None =
     @asynccontextmanager
     async def service(app: FastAPI) -> AsyncIterator[None]:
         desk = app.state.desk = Desk(app.state.lake, limits or Limits(), metrics)
+        if any(alive for _, alive in desk.log.others().values()):
+            log.info(
+                "ingest: another server takes rows of this lake too; each row is taken once by one of them"
+            )
         warming = asyncio.create_task(run_in_threadpool(desk.validators.warm))
         try:
             yield
