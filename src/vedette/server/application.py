@@ -8,9 +8,11 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Match
 
 import vedette
 from vedette.lake.tables import Lake
@@ -54,9 +56,19 @@ def application(
     return app
 
 
-async def _refused(_request: Request, error: Exception) -> Response:
+async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return JSONResponse({"error": error.detail}, status_code=error.status_code, headers=error.headers)
+    headers = dict(error.headers or {})
+    if error.status_code == 405:  # the first route of a path knows its own methods alone
+        headers["Allow"] = ", ".join(sorted(_methods(request)))
+    return JSONResponse({"error": error.detail}, status_code=error.status_code, headers=headers)
+
+
+def _methods(request: Request) -> set[str]:
+    """Those that the routes of the request's path answer: of the first template that it fits, and that template's others."""
+    routes = [route for route in routes_of(request.app) if isinstance(route, APIRoute)]
+    fitting = [route.path for route in routes if route.matches(request.scope)[0] is not Match.NONE]
+    return {method for route in routes if route.path in fitting[:1] for method in route.methods or ()}
 
 
 async def _malformed(_request: Request, error: Exception) -> Response:

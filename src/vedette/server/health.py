@@ -40,7 +40,7 @@ def router(lake: Lake, database: Database) -> APIRouter:
         """The process answers."""
         return {"status": "ok"}
 
-    @routes.get("/ready", dependencies=[needs("nobody")])
+    @routes.get("/ready", dependencies=[needs("nobody")], responses={503: {"description": "Something lacks"}})
     def ready(request: Request) -> Response:
         """200 where the database and the lake answer, an ingester is alive and rows can be taken, else 503 and which not."""
         found = readiness(lake, database)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import Response
@@ -25,7 +25,13 @@ def metrics_router(exposition: Exposition) -> APIRouter:
     """The route. A key that may view some models gets those, one that may view all the server's own health too."""
     router = APIRouter()
 
-    @router.get("/metrics", tags=["prometheus"], response_class=Response)
+    kinds = {
+        "text/plain": {"schema": {"type": "string"}},
+        "application/openmetrics-text": {"schema": {"type": "string"}},
+    }
+    said: dict[int | str, dict[str, Any]] = {200: {"content": kinds, "description": "All that is known now"}}
+
+    @router.get("/metrics", tags=["prometheus"], response_class=Response, responses=said)
     def metrics(request: Request, caller: Annotated[Caller, needs("view")]) -> Response:
         """All that is known now, in Prometheus' own text or OpenMetrics', as ``Accept`` asks."""
         may = None if caller.models is None else caller.may

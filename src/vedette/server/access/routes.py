@@ -180,7 +180,7 @@ def _audit(routes: APIRouter, access: Access) -> None:
     @routes.get("/v1/admin/audit")
     def read_audit(
         _caller: _Admin,
-        before: Annotated[int | None, Query(ge=1)] = None,
+        before: Annotated[int | None, Query(ge=1, le=2**63 - 1)] = None,
         limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     ) -> dict[str, Any]:
         """The newest entries first."""

@@ -16,6 +16,7 @@ from fastapi import APIRouter, Request
 from vedette.server.api import alerts, figures, life, maintenance, models, rules, stream
 from vedette.server.api.answers import JsonRoute
 from vedette.server.api.watching import watch
+from vedette.server.description import description
 from vedette.server.needs import needs
 
 __all__ = ["routers", "watch"]
@@ -28,8 +29,7 @@ _described = APIRouter(route_class=JsonRoute, tags=["description"])
 )
 def openapi(request: Request) -> dict[str, Any]:
     """The description of the API, OpenAPI 3."""
-    found: dict[str, Any] = request.app.openapi()
-    return found
+    return description(request.app)
 
 
 routers: tuple[APIRouter, ...] = (

@@ -85,13 +85,14 @@ def event_rows(body: bytes) -> bytes:
     """An event of a run as a row of the model's runs. Raises ``Refused``."""
     document, run = _checked(body, ("run", "kind", "version", "step", "time", "detail"))
     kind, detail = document.get("kind"), document.get("detail", {})
-    if kind not in EVENT_KINDS:
+    if type(kind) is not str or kind not in EVENT_KINDS:
         raise Refused(400, f"kind={str(kind)[:60]!r}: must be one of {', '.join(EVENT_KINDS)}")
     if type(detail) is not dict:
         raise Refused(400, "detail: must be an object")
     step, version = document.get("step", 0), document.get("version", "1")
     if (
         type(step) is not int
+        or not -(2**53) <= step <= 2**53
         or type(version) is not str
         or not 0 < len(version) <= 128
         or not is_storable(version)

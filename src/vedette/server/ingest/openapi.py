@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
+
+from fastapi import Path
 
 from vedette.server.ingest.json_runs import EVENT_KINDS
 
-__all__ = ["EVENTS", "LABELS", "POINTS", "PREDICTIONS", "TAKEN"]
+__all__ = [
+    "BATCH_OR_RANGE", "COUNTERS", "EVENTS", "JOURNAL", "LABELS", "METRICS", "POINTS", "PREDICTIONS", "TAKEN",
+    "WATERMARKS", "ModelName", "StreamName",
+]  # fmt: skip
+
+ModelName = Annotated[str, Path(json_schema_extra={"pattern": "^[a-z0-9][a-z0-9._-]{0,62}$"})]
+"""Told in the description; what is another is refused by the route, in words."""
+StreamName = Annotated[str, Path(json_schema_extra={"enum": ["predictions", "labels", "reference"]})]
 
 _VALUE: dict[str, Any] = {"type": ["number", "string", "boolean", "null"]}
 _TIME = {
@@ -119,5 +128,91 @@ TAKEN: dict[str, Any] = {
         "through": {"type": "integer", "description": "the highest number of that producer that is on disk"},
         "duplicate": {"type": "boolean", "description": "true where all of it was there already"},
         "producer": {"type": "string"},
+    },
+}
+
+
+def _query(name: str, what: str, *, required: bool, **schema: Any) -> dict[str, Any]:
+    return {"name": name, "in": "query", "required": required, "description": what, "schema": schema}
+
+
+def _answer(schema: dict[str, Any], words: str = "Taken, and on disk") -> dict[str, Any]:
+    return {"description": words, "content": {"application/json": {"schema": schema}}}
+
+
+def _lacking() -> dict[str, Any]:
+    through = {"type": "integer", "description": "how far the server has come"}
+    schema = {
+        "type": "object",
+        "required": ["error"],
+        "properties": {"error": {"type": "string"}, "through": through},
+    }
+    return _answer(schema, "What comes before is lacking")
+
+
+_BINARY = {"schema": {"type": "string", "format": "binary"}}
+_NUMBER = {"type": "integer", "minimum": 0, "maximum": 2**63 - 1}
+_DIGEST = {
+    "name": "Vedette-Digest", "in": "header", "required": True,
+    "description": "SHA-256 of the body before any Content-Encoding",
+    "schema": {"type": "string", "pattern": "^sha-256=[0-9a-f]{64}$"},
+}  # fmt: skip
+JOURNAL = _query("journal", "of which journal", required=True, type="string", pattern="^[0-9a-f]{32}$")
+_PRODUCER = _query(
+    "producer", "of which of its producers", required=True, type="string", pattern="^[0-9]{4,9}-[0-9a-f]{8}$"
+)
+_THROUGH = {
+    "type": "object",
+    "required": ["through", "duplicate"],
+    "properties": {"through": {"type": "integer"}, "duplicate": {"type": "boolean"}},
+}
+_DOCUMENT = {
+    "type": "object",
+    "required": ["format", "model"],
+    "description": "see From a journal to a server",
+}
+WATERMARKS: dict[str, Any] = {
+    "responses": {"200": _answer({"type": "object", "required": ["watermarks"]}, "By producer")}
+}
+COUNTERS: dict[str, Any] = {
+    "parameters": [JOURNAL, _PRODUCER, _DIGEST],
+    "requestBody": {"required": True, "content": {"application/json": {"schema": _DOCUMENT}}},
+    "responses": {"200": _answer({"type": "object", "required": ["taken"]})},
+}
+BATCH_OR_RANGE: dict[str, Any] = {
+    "parameters": [
+        JOURNAL,
+        _PRODUCER,
+        _DIGEST,
+        _query("first", "of a range: its first sequence", required=False, **{**_NUMBER, "minimum": 1}),
+        _query("end", "of a range: the one behind its last", required=False, **_NUMBER),
+        _query("batch", "of a batch: its number", required=False, **_NUMBER),
+        _query("after", "of a batch: that of the one before", required=False, **_NUMBER),
+        _query("rows", "of a batch: its rows", required=False, **_NUMBER),
+    ],
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/vnd.apache.arrow.stream": _BINARY,
+            "application/vnd.apache.arrow.file": _BINARY,
+            "application/json": {"schema": _DOCUMENT},
+        },
+    },
+    "responses": {"200": _answer(_THROUGH), "412": _lacking()},
+}
+_MESSAGE = {"application/x-protobuf": _BINARY, "application/json": {"schema": {"type": "object"}}}
+_OF_METRICS = {
+    "200": "An ExportMetricsServiceResponse; what was left out is a partial success",
+    "400": "No message; a Status says why",
+    "408": "It took too long to come",
+    "413": "It is too large",
+    "415": "It is in another form",
+    "429": "A quota is used up",
+    "503": "Not now",
+}
+METRICS: dict[str, Any] = {
+    "requestBody": {"required": True, "content": _MESSAGE},
+    "responses": {
+        status: {"description": words, "content": _MESSAGE} for status, words in _OF_METRICS.items()
     },
 }

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from google.protobuf.json_format import Parse, ParseError
+from google.protobuf.json_format import ParseDict, ParseError
 from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
@@ -29,6 +29,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 from vedette.capture.metrics import column_of
 from vedette.errors import SchemaError
 from vedette.records import FUTURE_S, PROCESS, check_feature_names, check_model_name
+from vedette.server.ingest.json_rows import parse
 from vedette.server.ingest.limits import Refused
 from vedette.server.ingest.otlp_totals import Draft, Series, Total, Totals
 
@@ -47,10 +48,13 @@ def request_of(body: bytes, kind: str) -> Any:
         if kind == PROTOBUF:
             message.ParseFromString(body)
         elif kind == "application/json":
-            Parse(body.decode(), message, ignore_unknown_fields=True, max_recursion_depth=30)
+            document = parse(body)
+            if type(document) is not dict:
+                raise Refused(400, "no ExportMetricsServiceRequest: must be an object")
+            ParseDict(document, message, ignore_unknown_fields=True, max_recursion_depth=30)
         else:
             raise Refused(415, f"Content-Type={kind[:80]!r}: must be {PROTOBUF} or application/json")
-    except (DecodeError, ParseError, UnicodeDecodeError, RecursionError) as error:
+    except (DecodeError, ParseError, RecursionError) as error:
         raise Refused(400, f"no ExportMetricsServiceRequest: {str(error)[:200]}") from None
     return message
 

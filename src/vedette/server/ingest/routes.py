@@ -28,7 +28,20 @@ from vedette.server.ingest.desk import Desk
 from vedette.server.ingest.json_rows import parse, request_of
 from vedette.server.ingest.json_runs import event_rows, point_rows
 from vedette.server.ingest.limits import Limits, Refused
-from vedette.server.ingest.openapi import EVENTS, LABELS, POINTS, PREDICTIONS, TAKEN
+from vedette.server.ingest.openapi import (
+    BATCH_OR_RANGE,
+    COUNTERS,
+    EVENTS,
+    JOURNAL,
+    LABELS,
+    METRICS,
+    POINTS,
+    PREDICTIONS,
+    TAKEN,
+    WATERMARKS,
+    ModelName,
+    StreamName,
+)  # fmt: skip
 from vedette.server.ingest.otlp import PROTOBUF, answer_of, status_of, taking
 from vedette.server.ingest.otlp import request_of as request_of_otlp
 from vedette.server.needs import Caller, needs
@@ -142,8 +155,11 @@ def ingest_router() -> APIRouter:
     router = APIRouter()
     may_send = [needs("ingest")]
 
-    @router.get("/v1/ingest/{model}/watermarks", dependencies=may_send, tags=["sender"])
-    async def watermarks(model: str, request: Request) -> JSONResponse:
+    @router.get(
+        "/v1/ingest/{model}/watermarks",
+        dependencies=may_send, tags=["sender"], openapi_extra={"parameters": [JOURNAL], **WATERMARKS},
+    )  # fmt: skip
+    async def watermarks(model: ModelName, request: Request) -> JSONResponse:
         """How far each producer of a journal has come."""
 
         async def take(desk: Desk) -> dict[str, Any]:
@@ -154,8 +170,10 @@ def ingest_router() -> APIRouter:
 
         return await _answered(request, take)
 
-    @router.post("/v1/ingest/{model}/counters", dependencies=may_send, tags=["sender"])
-    async def counters(model: str, request: Request) -> JSONResponse:
+    @router.post(
+        "/v1/ingest/{model}/counters", dependencies=may_send, tags=["sender"], openapi_extra=COUNTERS
+    )
+    async def counters(model: ModelName, request: Request) -> JSONResponse:
         """What a producer counted beside its rows."""
 
         async def take(desk: Desk) -> dict[str, Any]:
@@ -169,8 +187,10 @@ def ingest_router() -> APIRouter:
 
         return await _answered(request, take)
 
-    @router.post("/v1/ingest/{model}/{stream}", dependencies=may_send, tags=["sender"])
-    async def rows(model: str, stream: str, request: Request) -> JSONResponse:
+    @router.post(
+        "/v1/ingest/{model}/{stream}", dependencies=may_send, tags=["sender"], openapi_extra=BATCH_OR_RANGE
+    )
+    async def rows(model: ModelName, stream: StreamName, request: Request) -> JSONResponse:
         """A range of a producer's sequences, or a batch, as Arrow."""
 
         async def take(desk: Desk) -> dict[str, Any]:
@@ -190,7 +210,7 @@ def ingest_router() -> APIRouter:
     for kind in _KINDS:
         _add_json(router, kind, may_send)
 
-    @router.post("/v1/metrics", tags=["rows"], response_class=Response)
+    @router.post("/v1/metrics", tags=["rows"], response_class=Response, openapi_extra=METRICS)
     async def metrics(request: Request, caller: Annotated[Caller, needs("ingest")]) -> Response:
         """Metrics of OpenTelemetry (OTLP over HTTP), as protobuf or JSON."""
         kind = _content_type(request)
@@ -239,7 +259,7 @@ def _parts(desk: Desk, model: str, rows: list[dict[str, Any]]) -> list[tuple[Rec
 def _add_json(router: APIRouter, kind: _Kind, may_send: list[Any]) -> None:
     """The route by which anyone sends rows of a kind as JSON."""
 
-    async def send(model: str, request: Request) -> JSONResponse:
+    async def send(model: ModelName, request: Request) -> JSONResponse:
         async def take(desk: Desk) -> dict[str, Any]:
             if _content_type(request) != "application/json":
                 raise Refused(415, f"Content-Type={_content_type(request)[:80]!r}: must be application/json")
@@ -258,7 +278,11 @@ def _add_json(router: APIRouter, kind: _Kind, may_send: list[Any]) -> None:
     send.__doc__ = f"Send {kind.name}. They are on disk when the answer comes."
     router.add_api_route(
         f"/v1/models/{{model}}/{kind.name}", send, methods=["POST"], dependencies=may_send, tags=["rows"],
-        name=f"send_{kind.name}", responses={200: {"content": {"application/json": {"schema": TAKEN}}}},
+        name=f"send_{kind.name}",
+        responses={
+            200: {"content": {"application/json": {"schema": TAKEN}}},
+            412: {"description": "What comes before is lacking; `through` is how far the server has come"},
+        },
         openapi_extra={"requestBody": {"required": True, "content": {"application/json": {"schema": kind.schema}}}},
     )  # fmt: skip
 
