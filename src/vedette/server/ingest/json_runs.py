@@ -89,6 +89,12 @@ def event_rows(body: bytes) -> bytes:
         raise Refused(400, f"kind={str(kind)[:60]!r}: must be one of {', '.join(EVENT_KINDS)}")
     if type(detail) is not dict:
         raise Refused(400, "detail: must be an object")
+    try:
+        json.dumps(detail, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise Refused(400, "detail: text must be Unicode, without halves of surrogate pairs") from None
+    except RecursionError:
+        raise Refused(400, "detail: nested too deeply") from None
     step, version = document.get("step", 0), document.get("version", "1")
     if (
         type(step) is not int

@@ -18,6 +18,9 @@ class Refused(Exception):  # noqa: N818 - an answer
     def __init__(
         self, status: int, error: str, *, retry_after_s: float | None = None, **more: object
     ) -> None:
+        error = error.encode(
+            "utf-8", "backslashreplace"
+        ).decode()  # what came may have halves of surrogate pairs
         super().__init__(error)
         self.status, self.document = status, {"error": error, **more}
         self.headers = {} if retry_after_s is None else {"Retry-After": str(max(1, round(retry_after_s)))}
