@@ -7,6 +7,7 @@ what is needed to read the rows later.
 from __future__ import annotations
 
 import json
+import mmap
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,6 +25,7 @@ from vedette.records import RESERVED, Physical, Role, Settings, check_feature_na
 
 __all__ = ["MalformedError", "batch_of", "check_document", "check_settings", "rows_of"]
 
+Body = bytes | mmap.mmap
 ROWS_MAX = 10_000
 LOST_MAX = 2 * ROWS_MAX + 1
 """Runs of sequences without a row: there can be one before, between and behind each two rows of a request."""
@@ -153,7 +155,7 @@ def check_settings(document: Any) -> None:
     )  # fmt: skip
 
 
-def _read(body: bytes, *, file: bool) -> pa.Table:
+def _read(body: Body, *, file: bool) -> pa.Table:
     try:
         source = pa.BufferReader(body)
         reader = pa.ipc.open_file(source) if file else pa.ipc.open_stream(source)
@@ -166,7 +168,7 @@ def _read(body: bytes, *, file: bool) -> pa.Table:
     return table
 
 
-def rows_of(body: bytes, said: Mapping[str, Any]) -> dict[str, Any]:
+def rows_of(body: Body, said: Mapping[str, Any]) -> dict[str, Any]:
     """What is to be known of the rows of an Arrow stream. Raises ``MalformedError``."""
     table = _read(body, file=False)
     metadata = table.schema.metadata or {}
@@ -298,7 +300,7 @@ def _check_sequences(column: pa.ChunkedArray, about: Mapping[str, Any], said: Ma
             raise MalformedError(f"sequence {int(found[begin])}: is a row, and in a run of lost")
 
 
-def batch_of(body: bytes, said: Mapping[str, Any]) -> dict[str, Any]:
+def batch_of(body: Body, said: Mapping[str, Any]) -> dict[str, Any]:
     """What is to be known of the rows of an Arrow file. Raises ``MalformedError``."""
     table = _read(body, file=True)
     stream = said["stream"]

@@ -88,12 +88,13 @@ def _sha256(body: bytes) -> str:
 
 
 async def _read(request: Request, bytes_max: int) -> bytes:
-    found = bytearray()
+    pieces, size = [], 0
     async for piece in request.stream():
-        found += piece
-        if len(found) > bytes_max:
+        pieces.append(piece)
+        size += len(piece)
+        if size > bytes_max:
             raise Refused(413, f"over {bytes_max:,} bytes: a body may have no more")
-    return bytes(found)
+    return b"".join(pieces)
 
 
 async def _drain(request: Request, limits: Limits) -> None:
