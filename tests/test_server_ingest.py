@@ -781,3 +781,29 @@ def test_what_goes_with_rows_is_bounded_too(server: RunningServer) -> None:
     index.refresh()
     (taken,) = index.of(("net", f"0001-3f9c21ab@{JOURNAL}", "predictions"))
     assert taken.received.about["absent"] == {"a": 5}
+
+
+def test_names_that_are_made_anew_for_each_row_come_to_an_end(tmp_path: Path) -> None:
+    """A model's columns are counted over requests and restarts, by JSON and by Arrow; who stays within them goes on."""
+    limits = Limits(columns_max=12)
+
+    def row(name: str) -> dict[str, Any]:
+        return {"features": {name: 1.0}, "prediction": 1}
+
+    with running(tmp_path / "lake", limits) as server:
+        answers = [_post(server, "predictions", row(f"f{number}")) for number in range(20)]
+        taken = [answer.status_code for answer in answers].count(200)
+        assert 1 <= taken <= 12
+        assert answers[-1].status_code == 422
+        assert "columns_max" in answers[-1].json()["error"]
+        assert _post(server, "predictions", row("f0")).status_code == 200
+        said, body = _arrow(3)
+        assert _send(server, said, body).status_code == 422
+        with vedette.Monitor("net", lake=server.url, journal=tmp_path / "journal") as monitor:
+            monitor.log_many({"g1": [1.0], "prediction": [1]})
+            with pytest.raises(vedette.errors.IngestError, match="columns_max"):
+                monitor.flush(30)
+        cycle.once(server.lake)
+    with running(tmp_path / "lake", limits) as server:
+        assert _post(server, "predictions", row("f99")).status_code == 422
+        assert _post(server, "predictions", row("f0")).status_code == 200

@@ -341,7 +341,7 @@ def batch_of(body: Body, said: Mapping[str, Any]) -> dict[str, Any]:
         check_settings(json.loads(table["_settings"][0].as_py()))
     except (TypeError, ValueError, RecursionError) as error:
         raise MalformedError(f"column _settings: {str(error)[:100]}") from None
-    return {"n_rows": table.num_rows}
+    return {"n_rows": table.num_rows, "features": features}
 
 
 def _may_be(name: str, kind: pa.DataType) -> bool:

@@ -6,7 +6,8 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import AbstractAsyncContextManager, contextmanager
 from functools import partial
 from typing import Any
@@ -31,6 +32,7 @@ __all__ = ["Desk"]
 
 log = logging.getLogger("vedette")
 
+_MODELS_MAX = 1_000  # whose columns are remembered
 _REASONS = {408: "busy", 413: "too_large", 429: "quota", 503: "busy"}
 
 
@@ -63,6 +65,7 @@ class Desk:
         self.checkers = anyio.CapacityLimiter(self.validators.n)
         self.turns = Turns(self.log.folder.parent / "turns")
         self._models: set[str] = set()
+        self._columns: OrderedDict[str, set[str]] = OrderedDict()
 
     def close(self) -> None:
         """Write what waits, and end."""
@@ -85,6 +88,31 @@ class Desk:
             partial(self.validators.check, body, said, batch=batch), limiter=self.checkers
         )
         return found
+
+    async def check_columns(self, model: str, names: Set[str]) -> None:
+        """Raise ``Refused`` (422) where rows would give a model more columns than it may have over its life.
+
+        Names that are made anew with each row would fill the lake's table with columns, and each round with work.
+        """
+        known = self._columns.get(model)
+        if known is None:
+            known = await run_in_threadpool(self._known_columns, model)
+            self._columns[model] = known
+            while len(self._columns) > _MODELS_MAX:
+                self._columns.popitem(last=False)
+        if names <= known:
+            return
+        n = len(known | names)
+        if n > self.limits.columns_max:
+            raise Refused(
+                422,
+                f"model {model!r}: {n:,} columns by now, with {min(names - known)[:80]!r}: must be at most "
+                f"{self.limits.columns_max:,} (columns_max) over its life: a feature's name must not be made anew for each row",
+            )
+        known |= names
+
+    def _known_columns(self, model: str) -> set[str]:
+        return set(self.lake.model(model)["predictions"].columns())
 
     def refused(self, status: int) -> None:
         """Count a request that was refused."""

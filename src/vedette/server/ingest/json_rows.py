@@ -6,7 +6,7 @@ import json
 import math
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import Any, NoReturn
 
 from vedette import config
@@ -62,7 +62,7 @@ def _constant(name: str) -> NoReturn:
 
 
 class JsonRequest:
-    """Rows of one request, checked; ``about`` is what goes with them into the log."""
+    """Rows of one request, checked; ``about`` is what goes with them into the log, ``columns`` the names of their features."""
 
     def __init__(self, stream: str, document: Any, now_s: float, rows_max: int, names: set[int]) -> None:
         if type(document) is not dict:
@@ -87,6 +87,7 @@ class JsonRequest:
         if unknown:
             raise Refused(400, f"{shown(min(unknown))}: is no key of a request; {_keys(stream)}, {_beside()}")
         self.n_rows = len(rows)
+        self.columns: Set[str] = self._distinct
         check = self._prediction if stream == "predictions" else self._label
         single = "rows" not in document
         for number, row in enumerate(rows):

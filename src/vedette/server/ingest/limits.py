@@ -33,7 +33,8 @@ class Limits:
     ``body_bytes_max`` is of one body, as it comes and unpacked, ``json_bytes_max`` of one of JSON, which takes ``json_weight``
     times its bytes when it is parsed; ``ratio_max`` what an unpacked one may be of the packed, above
     a megabyte; ``room_bytes`` of all requests that are being taken at one moment; ``queue_bytes`` of what waits to be
-    written; ``rows_per_minute`` of one model, None without a quota.
+    written; ``rows_per_minute`` of one model, None without a quota; ``columns_max`` what all rows of a model may have by
+    different names, over its life.
     """
 
     body_bytes_max: int = 64 * 2**20
@@ -44,6 +45,7 @@ class Limits:
     json_weight: int = 8
     json_rows_max: int = 10_000
     rows_per_minute: int | None = None
+    columns_max: int = 10_000
     request_s: float = 60.0
     slowest_bytes_s: float = 20_000.0
 

@@ -22,7 +22,7 @@ from vedette.capture.format import STREAMS
 from vedette.errors import VedetteError
 from vedette.lake.received.records import Received
 from vedette.output.prometheus.own import ServerMetrics
-from vedette.records import RUN, check_model_name, is_runs, is_storable
+from vedette.records import RUN, Role, check_model_name, is_runs, is_storable
 from vedette.server.application import Service
 from vedette.server.ingest.desk import Desk
 from vedette.server.ingest.json_rows import parse, request_of
@@ -236,6 +236,7 @@ async def _otlp(desk: Desk, caller: Caller, body: bytes, kind: str) -> bytes:
     ones = []
     for model, rows in list(found.rows.items()):
         try:
+            await desk.check_columns(model, {name for row in rows for name in row["features"]})
             ones += await run_in_threadpool(_parts, desk, model, rows)
         except Refused as refused:  # too much, too many names: never
             found.leave_out_model(model, str(refused))
@@ -330,6 +331,9 @@ async def _range(desk: Desk, said: Mapping[str, Any], body: bytes, digest: str, 
         raise Refused(400, f"first={first}, end={end}: must be from 1 on, and end behind first")
     if kind == _STREAM:
         about = await desk.check(body, said, batch=False)
+        await desk.check_columns(
+            said["model"], {name for role, name, *_ in about["fields"] if role == Role.FEATURE}
+        )
         of = "rows"
     elif kind == "application/json":
         about, of = await run_in_threadpool(_word, body, said), "word"
@@ -352,6 +356,7 @@ async def _batch(desk: Desk, said: Mapping[str, Any], body: bytes, digest: str, 
     if kind == _FILE:
         of = "batch"
         about = await desk.check(body, said, batch=True)
+        await desk.check_columns(said["model"], set(about.pop("features")))
     elif kind == "application/json":
         of = "lost_batch"
         about = {
@@ -388,6 +393,7 @@ async def _json(desk: Desk, model: str, stream: str, rows: bytes, digest: str) -
         found = await run_in_threadpool(request_of, stream, rows, now_s, rows_max, desk.names)
     else:
         found = request_of(stream, rows, now_s, rows_max, desk.names)
+    await desk.check_columns(model, found.columns)
     about = {**found.about, "n_rows": found.n_rows}
     if found.producer is None:
         received = Received("json", model, desk.log.producer, stream, 0, found.n_rows, digest, about)
