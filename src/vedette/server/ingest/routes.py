@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -17,12 +16,11 @@ from fastapi.responses import JSONResponse, Response
 from polars.exceptions import PolarsError
 from starlette.concurrency import run_in_threadpool
 
-from vedette.capture.counters import PARTS
 from vedette.capture.format import STREAMS
 from vedette.errors import VedetteError
 from vedette.lake.received.records import Received
 from vedette.output.prometheus.own import ServerMetrics
-from vedette.records import RUN, Role, check_model_name, is_runs, is_storable
+from vedette.records import RUN, check_model_name, is_runs
 from vedette.server.application import Service
 from vedette.server.ingest.desk import Desk
 from vedette.server.ingest.json_rows import parse, request_of
@@ -44,19 +42,14 @@ from vedette.server.ingest.openapi import (
 )  # fmt: skip
 from vedette.server.ingest.otlp import PROTOBUF, answer_of, status_of, taking
 from vedette.server.ingest.otlp import request_of as request_of_otlp
+from vedette.server.ingest.sent import JOURNAL_NAME, asked, check_counters, take_batch, take_range
 from vedette.server.needs import Caller, needs
 
 __all__ = ["ingest_router", "ingest_service"]
 
-_JOURNAL = re.compile(r"[0-9a-f]{32}")
-_PRODUCER = re.compile(r"\d{4,9}-[0-9a-f]{8}")
-_NUMBER = re.compile(r"\d{1,19}")
-_STREAM = "application/vnd.apache.arrow.stream"
-_FILE = "application/vnd.apache.arrow.file"
 log = logging.getLogger("vedette")
 
 _OF_THE_LAKE = (OSError, VedetteError, PolarsError, DeltaError)
-_LATEST_US = 253_402_300_800_000_000
 _THREAD_BYTES = 65_536
 """A body so small is checked where it came; a larger one in a thread, so that others need not wait for it."""
 
@@ -131,25 +124,6 @@ def _model(name: str) -> str:
         raise Refused(400, str(error)) from None
 
 
-def _asked(request: Request, *numbers: str) -> dict[str, Any]:
-    """Journal, producer and numbers of a request's query, each of the form that it must have."""
-    found: dict[str, Any] = {}
-    query = request.query_params
-    for name, form, right in (
-        ("journal", _JOURNAL, "32 hexadecimal digits"),
-        ("producer", _PRODUCER, "like 0001-3f9c21ab"),
-    ):
-        if not form.fullmatch(query.get(name, "")):
-            raise Refused(400, f"{name}={query.get(name, '')[:80]!r}: must be {right}")
-        found[name] = query[name]
-    for name in numbers:
-        value = query.get(name, "")
-        if not _NUMBER.fullmatch(value) or int(value) >= 2**63:
-            raise Refused(400, f"{name}={value[:80]!r}: must be a whole number")
-        found[name] = int(value)
-    return found
-
-
 def ingest_router() -> APIRouter:
     """The routes of ``docs/protocol.md``, and those for rows as JSON."""
     router = APIRouter()
@@ -164,7 +138,7 @@ def ingest_router() -> APIRouter:
 
         async def take(desk: Desk) -> dict[str, Any]:
             journal = request.query_params.get("journal", "")
-            if not _JOURNAL.fullmatch(journal):
+            if not JOURNAL_NAME.fullmatch(journal):
                 raise Refused(400, f"journal={journal[:80]!r}: must be 32 hexadecimal digits")
             return {"watermarks": await run_in_threadpool(desk.watermarks.producers, _model(model), journal)}
 
@@ -177,10 +151,10 @@ def ingest_router() -> APIRouter:
         """What a producer counted beside its rows."""
 
         async def take(desk: Desk) -> dict[str, Any]:
-            said = _asked(request)
+            said = asked(request)
             async with desk.body(request, digest=True, json=True) as (body, digest):
                 told = await run_in_threadpool(parse, body)
-                n = _check_counters(told, {"model": _model(model), **said})
+                n = check_counters(told, {"model": _model(model), **said})
                 whose = f"{said['producer']}@{said['journal']}"
                 await desk.counters(Received("counters", model, whose, "", 0, n + 1, digest), body)
             return {"taken": True}
@@ -199,11 +173,13 @@ def ingest_router() -> APIRouter:
             batch = "batch" in request.query_params
             if stream == "reference" and not batch:
                 raise Refused(400, "a reference is a batch: batch, after and rows must be given")
-            given = _asked(request, *(("batch", "after", "rows") if batch else ("first", "end")))
+            given = asked(request, *(("batch", "after", "rows") if batch else ("first", "end")))
             said = {"model": _model(model), "stream": stream, **given}
             as_json = _content_type(request) == "application/json"
             async with desk.body(request, digest=True, json=as_json) as (body, digest):
-                return await (_batch if batch else _range)(desk, said, body, digest, _content_type(request))
+                return await (take_batch if batch else take_range)(
+                    desk, said, body, digest, _content_type(request)
+                )
 
         return await _answered(request, take)
 
@@ -290,100 +266,6 @@ def _add_json(router: APIRouter, kind: _Kind, may_send: list[Any]) -> None:
 
 def _content_type(request: Request) -> str:
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
-
-
-def _check_counters(told: Any, said: Mapping[str, Any]) -> int:
-    """The rows that a producer counted in all. Raises ``Refused`` for what is not as the protocol says."""
-    if type(told) is not dict or any(
-        told.get(name) != value for name, value in {"format": 1, **said}.items()
-    ):
-        raise Refused(400, f"the document: must have format 1 and {', '.join(said)} as in the request")
-    streams: Any = told.get("streams")
-    n = 0
-    try:
-        if not streams.keys() <= set(STREAMS):
-            raise ValueError("must be predictions and labels")
-        for stream in streams.values():
-            if not 0 <= int(stream.get("before_us", 0)) < 2**62:
-                raise ValueError("before_us: must be microseconds since 1970")
-            for one in stream["counted"]:
-                if (
-                    one["part"] not in PARTS
-                    or type(one["reason"]) is not str
-                    or not is_storable(one["reason"])
-                ):
-                    raise ValueError(f"part: must be one of {', '.join(PARTS)}, with a reason")
-                if not all(
-                    type(one[key]) is int and 0 <= one[key] < 2**62 for key in ("start_us", "length_us", "n")
-                ):
-                    raise ValueError("start_us, length_us and n: must be whole numbers")
-                if one["start_us"] + one["length_us"] >= _LATEST_US:
-                    raise ValueError("start_us and length_us: must end before the year 10000")
-                n += one["n"]
-    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
-        raise Refused(400, f"streams: must have counted, a list, by stream: {error}") from None
-    return n
-
-
-async def _range(desk: Desk, said: Mapping[str, Any], body: bytes, digest: str, kind: str) -> dict[str, Any]:
-    first, end = said["first"], said["end"]
-    if not 1 <= first < end:
-        raise Refused(400, f"first={first}, end={end}: must be from 1 on, and end behind first")
-    if kind == _STREAM:
-        about = await desk.check(body, said, batch=False)
-        await desk.check_columns(
-            said["model"], {name for role, name, *_ in about["fields"] if role == Role.FEATURE}
-        )
-        of = "rows"
-    elif kind == "application/json":
-        about, of = await run_in_threadpool(_word, body, said), "word"
-    else:
-        raise Refused(415, f"Content-Type={kind[:80]!r}: must be {_STREAM} or application/json")
-    whose = f"{said['producer']}@{said['journal']}"
-    received = Received(of, said["model"], whose, said["stream"], first, end, digest, about)
-    through, duplicate = await desk.range(received, body if of == "rows" else b"")
-    return {"through": through, "duplicate": duplicate}
-
-
-async def _batch(desk: Desk, said: Mapping[str, Any], body: bytes, digest: str, kind: str) -> dict[str, Any]:
-    number, after, n_rows = said["batch"], said["after"], said["rows"]
-    if n_rows >= 2**32:
-        raise Refused(400, f"rows={n_rows}: must be below {2**32:,}")
-    if not after < number < 2**31:
-        raise Refused(
-            400, f"batch={number}, after={after}: must be numbers from 1 on, and the batch behind the other"
-        )
-    if kind == _FILE:
-        of = "batch"
-        about = await desk.check(body, said, batch=True)
-        await desk.check_columns(said["model"], set(about.pop("features")))
-    elif kind == "application/json":
-        of = "lost_batch"
-        about = {
-            **_word(body, {name: said[name] for name in said if name not in ("after", "rows")}),
-            "n_rows": n_rows,
-        }
-    else:
-        raise Refused(415, f"Content-Type={kind[:80]!r}: must be {_FILE} or application/json")
-    whose = f"{said['producer']}@{said['journal']}"
-    about = {**about, "after": after}
-    received = Received(of, said["model"], whose, said["stream"], number, number + 1, digest, about)
-    through, duplicate = await desk.range(received, body if of == "batch" else b"", after=after)
-    return {"through": through, "duplicate": duplicate}
-
-
-def _word(body: bytes, said: Mapping[str, Any]) -> dict[str, Any]:
-    """The document of sequences without rows. Raises ``Refused``."""
-    from vedette.server.ingest.arrow import MalformedError, check_document
-
-    about = parse(body)
-    try:
-        check_document(about, said)
-    except MalformedError as error:
-        raise Refused(400, str(error)) from None
-    if about["rows"]:
-        raise Refused(400, "the document says rows, and there are none in the body")
-    return {"lost": about["lost"]}
 
 
 async def _json(desk: Desk, model: str, stream: str, rows: bytes, digest: str) -> dict[str, Any]:
