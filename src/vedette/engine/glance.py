@@ -12,7 +12,7 @@ import polars as pl
 from vedette.engine import maintenance
 from vedette.engine.alerts import OPEN_STATES
 from vedette.engine.alerts import alerts as alerts_of_tables
-from vedette.engine.health import health_with_kin, turns
+from vedette.engine.health import LOST, health_with_kin, turns
 from vedette.engine.holds import in_force, with_holds
 from vedette.engine.runs import runs_of
 from vedette.engine.state import kept_row
@@ -27,8 +27,9 @@ class Glance:
     """A model as a list shows it.
 
     ``watched`` counts its verdicts by word; ``alerts`` are those open, of its runs too. ``window`` is the newest with rows,
-    ``rows`` the predictions in the lake, ``completeness`` the share of those seen in the newest window that are kept, both
-    None where nothing came. ``turns`` is when another verdict may come of time alone.
+    ``rows`` the predictions in the lake, ``lost`` those that were seen and could not be kept, ``completeness`` the share of
+    those seen in the newest window that are kept, None where nothing came. ``turns`` is when another verdict may come of
+    time alone.
     """
 
     health: Health
@@ -36,6 +37,7 @@ class Glance:
     alerts: tuple[Alert, ...]
     window: Window | None
     rows: int
+    lost: int
     completeness: float | None
     turns: datetime | None
 
@@ -62,7 +64,7 @@ def glance(lake: Lake, model: str, now: datetime) -> Glance:
     """A model at a glance, as the last round left it."""
     found = health_with_kin(lake, model, now)
     tables = lake.model(model)
-    window, rows, completeness = _newest(tables)
+    window, rows, lost, completeness = _newest(tables)
     kept = kept_row(tables, series=False)
     open_ones = tuple(one for one in alerts_of(lake, model, now) if one.state in OPEN_STATES)
     ends = [one.until for one in open_ones if one.until is not None]
@@ -72,7 +74,7 @@ def glance(lake: Lake, model: str, now: datetime) -> Glance:
         ends += [] if span is None else [span]
     counts = Counter(one.verdict.value for one in found.verdicts)
     return Glance(
-        found, {one.value: counts[one.value] for one in Status}, open_ones, window, rows, completeness,
+        found, {one.value: counts[one.value] for one in Status}, open_ones, window, rows, lost, completeness,
         min(ends, default=None),
     )  # fmt: skip
 
@@ -86,8 +88,8 @@ def alerts_of(lake: Lake, model: str, now: datetime) -> list[Alert]:
     return sorted(found, key=lambda one: (one.opened, one.id), reverse=True)
 
 
-def _newest(tables: ModelTables) -> tuple[Window | None, int, float | None]:
-    """The newest window with rows, the rows of all windows, and the share of those seen in the newest that are kept."""
+def _newest(tables: ModelTables) -> tuple[Window | None, int, int, float | None]:
+    """The newest window with rows, the rows of all, those that could not be kept, and the share that was of the newest."""
     counted = (
         tables["ledger"]
         .scan()
@@ -96,14 +98,16 @@ def _newest(tables: ModelTables) -> tuple[Window | None, int, float | None]:
         .agg(
             pl.col("n").sum().alias("seen"),
             pl.col("n").filter(pl.col("part") == "in_lake").sum().alias("kept"),
+            pl.col("n").filter(pl.col("part").is_in(LOST)).sum().alias("lost"),
         )
         .collect()
     )
+    lost = int(counted["lost"].sum())
     there = counted.filter(pl.col("kept") > 0).sort("window")
     if there.is_empty():
-        return None, 0, None
+        return None, 0, lost, None
     last = there.row(-1, named=True)
     of_window = counted.filter(pl.col("window") == last["window"])
     end = last["window"] + timedelta(seconds=last["window_s"])
     share = int(of_window["kept"].sum()) / int(of_window["seen"].sum())
-    return Window(last["window"], end), int(counted["kept"].sum()), share
+    return Window(last["window"], end), int(counted["kept"].sum()), lost, share

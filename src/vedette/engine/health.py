@@ -15,13 +15,14 @@ from vedette import config
 from vedette.engine import outbox, report_events
 from vedette.engine.rules import PREFIX, Standing, silence_rules
 from vedette.engine.state import GRACE, LIVE, NEVER, OPEN, Kept, kept_row, receipts, was_live
+from vedette.engine.versions import newest_version
 from vedette.errors import ConfigError
 from vedette.lake.events import settings_of
 from vedette.lake.ledger import ledger
 from vedette.lake.tables import Lake, ModelTables
 from vedette.records import KIN, Health, Status, Verdict
 
-__all__ = ["NOT_KEPT", "NO_DATA", "health", "health_with_kin", "kin_of", "silences_of", "turns"]
+__all__ = ["LOST", "NOT_KEPT", "NO_DATA", "health", "health_with_kin", "kin_of", "silences_of", "turns"]
 
 NO_DATA = "no_data"
 """What watches that rows come at all: it fires where they came by the wall's clock and have stopped."""
@@ -32,7 +33,8 @@ NOT_KEPT = "rows.kept"
 
 _LOST_SHARE = 0.01  # of the rows of the last windows: from there on it is said beside the verdicts
 _LOST_WINDOWS = 10
-_LOST = ("rejected", "void", "dropped", "torn")
+LOST = ("rejected", "void", "dropped", "torn")
+"""What the ledger calls rows that were seen and could not be kept."""
 
 
 def health(lake: Lake, model: str, now: datetime | None = None) -> Health:
@@ -46,7 +48,7 @@ def health(lake: Lake, model: str, now: datetime | None = None) -> Health:
             "no reference: give one with monitor.reference(frame)" if known else _nothing_kept(lake, model)
         )
         nothing = Verdict("model", "", Status.UNKNOWN, None, "", "rule", reason)
-        return Health(model, "", Status.UNKNOWN, (nothing, *untold))
+        return Health(model, newest_version(tables) or "", Status.UNKNOWN, (nothing, *untold))
     verdicts = untold
     silent = silences_of(tables, kept, now)[NO_DATA]
     for row in json.loads(kept.verdicts):
@@ -133,7 +135,7 @@ def _losses(tables: ModelTables, kept: Kept, model: str) -> list[Verdict]:
         .agg(pl.col("n").sum(), pl.col("window").min())
         .collect()
     )
-    lost, seen = rows.filter(pl.col("part").is_in(_LOST)).sort("n", "part", "reason"), int(rows["n"].sum())
+    lost, seen = rows.filter(pl.col("part").is_in(LOST)).sort("n", "part", "reason"), int(rows["n"].sum())
     n = int(lost["n"].sum())
     if not n or n < _LOST_SHARE * seen:
         return []

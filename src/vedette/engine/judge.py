@@ -30,6 +30,7 @@ from vedette.engine.series_watched import (
 from vedette.engine.state import GRACE, LIVE, NEVER, Kept, kept_row, key_of, receipts, row_of, told_of
 from vedette.engine.stored import of_frame
 from vedette.engine.summarise import Shape
+from vedette.engine.versions import newest_version
 from vedette.engine.words import explained, waits
 from vedette.lake.events import latest_reference
 from vedette.lake.tables import UTC as UTC_TYPE
@@ -390,13 +391,12 @@ def _waiting(tables: ModelTables, origin: int, arrival: int, known: datetime) ->
 
 
 def _version(tables: ModelTables, before: str) -> str:
-    """The version whose predictions came last."""
-    rows = tables["summaries"].scan().filter(pl.col("part") == "live").select("version", "arrival", "known")
-    last = rows.sort("arrival", "known").tail(1).collect()
-    if last.is_empty():
-        said = tables["events"].scan().filter(pl.col("kind") == "reference").sort("time").tail(1).collect()
-        return str(said["version"][0]) if said.height else before
-    return str(last["version"][0])
+    """The version whose predictions came last; where none came, that of the reference."""
+    newest = newest_version(tables)
+    if newest is not None:
+        return newest
+    said = tables["events"].scan().filter(pl.col("kind") == "reference").sort("time").tail(1).collect()
+    return str(said["version"][0]) if said.height else before
 
 
 def _repeat_changes(tables: ModelTables, kept: Kept) -> None:

@@ -13,6 +13,7 @@ __all__ = [
     "column_status",
     "compared_words",
     "figure_status",
+    "got_worse",
     "is_main",
     "metric_words",
     "only_words",
@@ -131,14 +132,14 @@ def figure_status(one: Figures) -> Status:
     """How grave it is that a figure changed: ALARM where the model got worse, else OK."""
     if one.reference is None or one.current.value is None or one.reference.value is None:
         return Status.UNKNOWN
-    worse = _got_worse(one.metric, one.reference.value, one.current.value)
+    worse = got_worse(one.metric, one.reference.value, one.current.value)
     return Status.ALARM if worse else Status.OK
 
 
-def _got_worse(metric: str, before: float, now: float) -> bool:
+def got_worse(metric: str, before: float, now: float) -> bool:
     """True where a figure says that predictions became worse; of a bias only its size counts.
 
-    >>> _got_worse("recall[a]", 1.0, 0.5), _got_worse("bias", -1.0, 0.5), _got_worse("quantile_loss_p10", 1.0, 2.0)
+    >>> got_worse("recall[a]", 1.0, 0.5), got_worse("bias", -1.0, 0.5), got_worse("quantile_loss_p10", 1.0, 2.0)
     (True, False, True)
     """
     if metric == "bias":

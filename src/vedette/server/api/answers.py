@@ -6,9 +6,7 @@ import gzip
 import hashlib
 import json
 import os
-import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Hashable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -29,13 +27,13 @@ from vedette.errors import (
 )
 from vedette.lake.sources import sources
 from vedette.lake.tables import Lake, Table
+from vedette.server.api.kept import Kept, Moved
 from vedette.server.needs import Caller, StrictRoute, needs
 
 __all__ = [
     "Answers",
     "Editor",
     "JsonRoute",
-    "Moved",
     "Viewer",
     "as_json",
     "lake_of",
@@ -51,9 +49,6 @@ Viewer = Annotated[Caller, needs("view")]
 
 Editor = Annotated[Caller, needs("edit")]
 """Who calls a route that changes something."""
-
-Moved = tuple[Hashable, ...]
-"""What differs when a table of a model was written to, or its journals were."""
 
 _UNSETTLED_NS = 50_000_000  # a folder written to within the tick of its clock may be again without a trace
 _GZIP_LEAST = 1400  # bytes: less is one packet either way
@@ -110,35 +105,32 @@ def _stamp(log: str, soon: int) -> Moved:
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept:
-    moved: Moved
+class _Answer:
     body: bytes
     packed: bytes
     tag: str
+
+    @classmethod
+    def of(cls, body: bytes) -> _Answer:
+        packed = gzip.compress(body, 5) if len(body) >= _GZIP_LEAST else b""
+        return cls(body, packed, f'"{hashlib.sha256(body).hexdigest()[:24]}"')
+
+    def size(self) -> int:
+        return len(self.body) + len(self.packed)
 
 
 class Answers:
     """Bytes of answers by what was asked; one is made again once its model has moved on. Safe over threads."""
 
     def __init__(self, bytes_max: int = _BYTES_MAX) -> None:
-        self._bytes_max, self._bytes = bytes_max, 0
-        self._kept: OrderedDict[Hashable, _Kept] = OrderedDict()
-        self._lock = threading.Lock()
-        self._making: dict[Hashable, threading.Lock] = {}
+        self._kept = Kept[_Answer](bytes_max, _Answer.size)
 
     def respond(
         self, request: Request, key: Hashable, moved: Moved, make: Callable[[], bytes],
         media_type: str = "application/json",
     ) -> Response:  # fmt: skip
         """The answer to a request, not modified where the caller has it; made at most once, whoever asks meanwhile."""
-        found = self._found(key, moved)
-        if found is None:
-            with self._lock:
-                making = self._making.setdefault(key, threading.Lock())
-            with making:
-                found = self._found(key, moved) or self._keep(key, moved, make())
-            with self._lock:
-                self._making.pop(key, None)
+        found = self._kept.get(key, moved, lambda: _Answer.of(make()))
         headers = {"ETag": found.tag, "Cache-Control": "private, no-cache", "Vary": "Accept-Encoding, Cookie"}
         if found.tag in request.headers.get("if-none-match", ""):
             return Response(status_code=304, headers=headers)
@@ -147,27 +139,6 @@ class Answers:
                 found.packed, media_type=media_type, headers={**headers, "Content-Encoding": "gzip"}
             )
         return Response(found.body, media_type=media_type, headers=headers)
-
-    def _found(self, key: Hashable, moved: Moved) -> _Kept | None:
-        with self._lock:
-            found = self._kept.get(key)
-            if found is None or found.moved != moved:
-                return None
-            self._kept.move_to_end(key)
-            return found
-
-    def _keep(self, key: Hashable, moved: Moved, body: bytes) -> _Kept:
-        packed = gzip.compress(body, 5) if len(body) >= _GZIP_LEAST else b""
-        made = _Kept(moved, body, packed, f'"{hashlib.sha256(body).hexdigest()[:24]}"')
-        with self._lock:
-            for one in (self._kept.pop(key, None), made):
-                size = 0 if one is None else len(one.body) + len(one.packed)
-                self._bytes += size if one is made else -size
-            self._kept[key] = made
-            while self._bytes > self._bytes_max and len(self._kept) > 1:
-                _, gone = self._kept.popitem(last=False)
-                self._bytes -= len(gone.body) + len(gone.packed)
-        return made
 
 
 class JsonRoute(StrictRoute):

@@ -19,13 +19,14 @@ from vedette.engine.runs import runs_of
 from vedette.errors import VedetteError
 from vedette.lake.tables import Lake
 from vedette.records import KIN, Health, Status, Verdict
-from vedette.server.api.answers import Moved, now, stamp_of, stamp_of_table
+from vedette.server.api.answers import now, stamp_of, stamp_of_table
+from vedette.server.api.kept import Moved
 
 __all__ = ["Seen", "Watching", "watch", "watching_of"]
 
 log = logging.getLogger("vedette")
 
-_TABLES = ("state", "alerts", "ledger", "events")
+_TABLES = ("state", "alerts", "ledger", "events", "deliveries")
 _SHARE = 0.05  # of a core that looking for changes may take
 
 
@@ -53,6 +54,7 @@ class Watching:
         """Set once every model was read."""
         self._seen: dict[str, Seen] = {}
         self._listeners: dict[int, Callable[[], object]] = {}
+        self._reading = threading.Lock()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="vedette-watching", daemon=True)
 
@@ -77,9 +79,11 @@ class Watching:
         seen = self._seen
         return [seen[name] for name in sorted(seen)]
 
-    def model(self, name: str) -> Seen | None:
-        """One model, None where it was not read yet."""
-        return self._seen.get(name)
+    def glance(self, name: str) -> Glance:
+        """One model as it is now: from memory where nothing moved on since it was read."""
+        if self._read(name, stamp_of_table(self.lake.maintenance)):
+            self._tell()
+        return self._seen[name].glance
 
     def listen(self, tell: Callable[[], object]) -> Callable[[], None]:
         """Call ``tell`` from the thread after each round that found a change; returns what ends that."""
@@ -93,7 +97,8 @@ class Watching:
         self.n_models = len(names)
         gone = self._seen.keys() - set(names)
         if gone:
-            self._seen = {name: one for name, one in self._seen.items() if name not in gone}
+            with self._reading:
+                self._seen = {name: one for name, one in self._seen.items() if name not in gone}
         changed = bool(gone)
         held = stamp_of_table(self.lake.maintenance)
         for name in names:
@@ -107,19 +112,28 @@ class Watching:
     def _read(self, name: str, held: Moved) -> bool:
         """Read a model anew where it is to be; True where it is another than before."""
         own = (name, *(f"{name}.{kind}" for kind in KIN), runs_of(name))
-        moved = (*stamp_of(self.lake, own, _TABLES), *held)
-        before, moment = self._seen.get(name), now()
-        if before is not None and before.moved == moved:
-            turns = before.glance.turns
-            if turns is None or moment < turns:
+        moved, moment = (*stamp_of(self.lake, own, _TABLES), *held), now()
+        if self._is_seen(name, moved, moment):
+            return False
+        with self._reading:  # of whoever asks at once, one reads
+            before = self._seen.get(name)
+            if self._is_seen(name, moved, moment):
                 return False
-        found = self._glance(name, moment)
-        same = before is not None and before.glance == found
-        self.number += not same
-        self._seen[name] = Seen(found, moved, before.number if same and before else self.number)
+            found = self._glance(name, moment)
+            same = before is not None and before.glance == found
+            self.number += not same
+            self._seen[name] = Seen(found, moved, before.number if same and before else self.number)
         if not same and not self.whole.is_set() and self.number % 50 == 0:
             self._tell()
         return not same
+
+    def _is_seen(self, name: str, moved: Moved, moment: datetime) -> bool:
+        """Whether a model was read as it is."""
+        before = self._seen.get(name)
+        if before is None or before.moved != moved:
+            return False
+        turns = before.glance.turns
+        return turns is None or moment < turns
 
     def _glance(self, name: str, moment: datetime) -> Glance:
         try:
@@ -127,7 +141,7 @@ class Watching:
         except VedetteError as error:  # one that cannot be read hides no other, and is not well
             why = Verdict("model", "", Status.UNKNOWN, None, "", "rule", str(error))
             counts = {one.value: int(one is Status.UNKNOWN) for one in Status}
-            return Glance(Health(name, "", Status.UNKNOWN, (why,)), counts, (), None, 0, None, None)
+            return Glance(Health(name, "", Status.UNKNOWN, (why,)), counts, (), None, 0, 0, None, None)
 
     def _tell(self) -> None:
         for tell in list(self._listeners.values()):
