@@ -19,7 +19,7 @@ from fastapi import APIRouter
 from vedette.engine import cycle
 from vedette.lake.received import tidy
 from vedette.lake.tables import Lake
-from vedette.server.application import application
+from vedette.server.application import Service, application
 from vedette.server.ingest import Limits, ingest_router, ingest_service
 from vedette.server.needs import Caller
 
@@ -33,10 +33,11 @@ class All:
 
 
 def serve(
-    lake: str, told: Any = None, port: int = 0, limits: Limits | None = None, more: Sequence[APIRouter] = ()
-) -> None:
+    lake: str, told: Any = None, port: int = 0, limits: Limits | None = None, more: Sequence[APIRouter] = (),
+    services: Sequence[Service] = (),
+) -> None:  # fmt: skip
     """Serve until the process ends; puts its port into the queue ``told``."""
-    app = application(Lake.at(lake), All(), [ingest_router(), *more], [ingest_service(limits)])
+    app = application(Lake.at(lake), All(), [ingest_router(), *more], [ingest_service(limits), *services])
     with socket.create_server(("127.0.0.1", port), backlog=1024) as listener:
         # as a socket has it that uvicorn opens itself: an answer's head and body are two writes
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -110,18 +110,32 @@ def of_the_model(found: pl.DataFrame) -> pl.DataFrame:
     return found if plain.is_empty() and found["feature"].n_unique() == 1 else plain
 
 
-def shown_first(health: Health, most: int) -> list[tuple[str, str | None]]:
-    """The figures that a model's page draws where nobody chose: what alarms first, then how good it is."""
+def shown_first(health: Health, tables: ModelTables, most: int) -> list[tuple[str, str | None]]:
+    """The figures that a model's page draws where nobody chose: what alarms first, then how good it is, then its columns.
+
+    What a model without a reference has is drawn just so: nothing of it is watched, and all of it is counted.
+    """
     order = sorted(health.verdicts, key=lambda one: _GRAVEST.index(one.verdict))
     grave = [of_watch(one.watch) for one in order if one.verdict is not Status.OK]
     watched = {of_watch(one.watch) for one in health.verdicts}
     usual = [(name, None) for name in _FIRST if (name, None) in watched]
-    found = [one for one in (*grave, *usual, ("rows", None)) if one is not None]
+    there = [] if usual else _there(tables)
+    found = [one for one in (*grave, *usual, *there[:1], ("rows", None), *there[1:]) if one is not None]
     return list(dict.fromkeys(found))[:most]
 
 
-def columns_of(tables: ModelTables) -> dict[str, str]:
-    """The columns that a model counts, each with its kind; the newest word on each."""
+def _there(tables: ModelTables) -> list[tuple[str, str | None]]:
+    """A figure of each column that is counted, that of all rows first: how good it is, how quick, and where its inputs lie."""
+    rows = _grids(tables)
+    kinds = set(rows.values())
+    of_all = {"quality": "accuracy", "error": "mae", "latency": "latency_p95_s"}
+    own = {"numeric": "mean", "category": "missing_share"}
+    found: list[tuple[str, str | None]] = [(name, None) for kind, name in of_all.items() if kind in kinds]
+    return found + [(own[rows[name]], name) for name in columns_of(tables) if rows[name] in own]
+
+
+def _grids(tables: ModelTables) -> dict[str, str]:
+    """All that is counted by columns, each with its kind; the newest word on each."""
     rows = (
         tables["grids"]
         .scan()
@@ -129,10 +143,14 @@ def columns_of(tables: ModelTables) -> dict[str, str]:
         .sort("created", maintain_order=True)
         .collect()
     )
-    found = dict(zip(rows["column"].to_list(), rows["kind"].to_list(), strict=True))
+    return dict(zip(rows["column"].to_list(), rows["kind"].to_list(), strict=True))
+
+
+def columns_of(tables: ModelTables) -> dict[str, str]:
+    """The columns that a model counts, each with its kind."""
     return {
         name: kind
-        for name, kind in sorted(found.items())
+        for name, kind in sorted(_grids(tables).items())
         if not name.startswith("_") and name not in LABELLED
     }
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from vedette.server.pages import alert, files, life, maintenance, model, overview, rules
+from vedette.server.pages import alert, files, life, maintenance, model, overview, rules, series
 
 __all__ = ["routers"]
 
@@ -19,6 +19,7 @@ routers: tuple[APIRouter, ...] = (
     files.router,
     overview.router,
     model.router,
+    series.router,
     alert.router,
     rules.router,
     life.router,

@@ -15,6 +15,8 @@ from vedette.engine.charts import columns_of
 from vedette.engine.labels import labels_of
 from vedette.engine.runs import runs as runs_of_model
 from vedette.engine.runs import runs_of
+from vedette.engine.versions import versions_of
+from vedette.engine.versions_against import against
 from vedette.lake.events import segments_of, settings_of
 from vedette.lake.ledger import ledger as read_ledger
 from vedette.output import runs_against, runs_page
@@ -24,7 +26,6 @@ from vedette.server.api.documents import ModelName
 from vedette.server.api.life import RUNS_MAX, events_frame
 from vedette.server.api.models import known
 from vedette.server.needs import needs
-from vedette.server.pages.model import versions_of
 from vedette.server.pages.route import PageRoute
 from vedette.server.pages.templating import render
 
@@ -33,6 +34,8 @@ __all__ = ["router"]
 EVENTS_SHOWN = 200
 RUNS_SHOWN = 200
 GAPS_SHOWN = 100
+COMPARED = 12
+"""Versions that are held against the one before: each reads the summaries of its rows."""
 _BUCKETS = 300  # of a curve that is drawn
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
@@ -90,8 +93,14 @@ def versions(request: Request, model: ModelName) -> Response:
     """The versions of a model, when each served, and what happened."""
     lake = known(request, model)
     found = events_frame(lake, model, limit=EVENTS_SHOWN + 1).to_dicts()
+    known_ones = versions_of(lake.model(model))
+    before = [one.version for one in known_ones[1:]] + [None]
+    served = [
+        (one, against(lake, model, one.version, other) if rank < COMPARED else None)
+        for rank, (one, other) in enumerate(zip(known_ones, before, strict=True))
+    ]
     return render(
-        request, "versions.html", model=model, versions=versions_of(lake, model), more=len(found) > EVENTS_SHOWN,
+        request, "versions.html", model=model, versions=served, more=len(found) > EVENTS_SHOWN,
         events=[row | {"detail": _words(row["detail"])} for row in found[:EVENTS_SHOWN]],
     )  # fmt: skip
 

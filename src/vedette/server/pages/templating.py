@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 import vedette
 from vedette.config.roles import roles_said
+from vedette.engine.versions_against import Quality
 from vedette.output.comparison import Estimate
 from vedette.output.names import bidi, visible
 from vedette.output.numbers import estimate, number, percent, unit_of
@@ -99,6 +100,11 @@ def _browser(said: str) -> str:
     return said if name is None or system is None else f"{name} on {system}"
 
 
+def _quality(one: Quality, metric: str) -> str:
+    """A figure of a version in one text."""
+    return " ".join(estimate(Estimate(one.value, one.low, one.high, one.n), unit_of(metric)))
+
+
 def link(path: str, /, *parts: str, **query: Any) -> str:
     """A path with parts in the place of its braces, quoted whole, and a query; None and empty are left out.
 
@@ -128,6 +134,7 @@ _environment.filters |= {
     "percent": percent,
     "number": number,
     "figure": _figure,
+    "quality": _quality,
     "unit": unit_of,
 }
 _environment.globals |= {
