@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,6 +24,8 @@ from vedette.lake.tables import Lake
 from vedette.server import api, pages
 from vedette.server.application import application
 from vedette.server.needs import Caller, Need
+
+CHROMIUM = Path("/usr/bin/chromium")
 
 
 class Open:
@@ -47,3 +53,36 @@ def client_of(folder: Path, models: frozenset[str] | None = None) -> Iterator[Te
     with TestClient(app) as client:
         assert app.state.watching.whole.wait(60)
         yield client
+
+
+@contextmanager
+def site_of(app: FastAPI) -> Iterator[str]:
+    """The address of a server of an application, once every model was read."""
+    uvicorn = pytest.importorskip("uvicorn", reason="the extra server is not installed")
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error", timeout_graceful_shutdown=1))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    for _ in range(2400):
+        if server.started and app.state.watching.whole.is_set():
+            break
+        time.sleep(0.05)
+    try:
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join(timeout=20)
+
+
+@contextmanager
+def chromium() -> Iterator[Any]:
+    """Chromium without a head; what is missing is an error where CI is true."""
+    if not CHROMIUM.exists() and os.environ.get("CI") != "true":
+        pytest.skip(f"{CHROMIUM} is not installed")
+    if os.environ.get("CI") != "true":
+        pytest.importorskip("playwright", reason="playwright is not installed")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as engine:
+        found = engine.chromium.launch(executable_path=str(CHROMIUM))
+        yield found
+        found.close()

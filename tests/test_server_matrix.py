@@ -102,6 +102,7 @@ ROUTES = {
     "GET /maintenance": "view",
     "POST /maintenance": "edit",
     "POST /maintenance/{maintenance}/end": "edit",
+    "GET /words": "view",
     "GET /models/{model}": "view",
     "GET /models/{model}/series": "view",
     "GET /models/{model}/alerts/{alert}": "view",

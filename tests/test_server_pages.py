@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import threading
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.dashboard import app_of, client_of
+from tests.dashboard import app_of, chromium, client_of, site_of
 from tests.dashboard_lake import HOSTILE
 from vedette.lake.tables import Lake
 
-CHROMIUM = Path("/usr/bin/chromium")
 AXE = (Path(__file__).parent / "axe" / "axe.min.js").read_text("utf-8")
 PATHS = ("/", "/alerts", "/maintenance", "/models/flights", "/models/flights/alerts/{alert}", "/models/flights/runs",
          "/models/flights/runs?run=base&run=wide", "/models/flights/versions", "/models/flights/ledger",
          "/models/flights/settings", "/models/flights/rules?name=low&when=accuracy+%3C+0.87",
          "/models/flights/rules?name=x&when=acuracy+%3C+1",
-         "/models/quiet/rules?name=gone&when=no+data+for+2h", "/models/quiet")  # fmt: skip
+         "/models/quiet/rules?name=gone&when=no+data+for+2h", "/models/quiet", "/words",
+         "/models/flights?since=yesterday")  # fmt: skip
 
 
 def test_no_name_becomes_markup_and_nothing_is_inline(dashboard_lake: Path) -> None:
@@ -49,46 +45,21 @@ def test_no_name_becomes_markup_and_nothing_is_inline(dashboard_lake: Path) -> N
 @pytest.fixture(scope="module")
 def site(dashboard_lake: Path) -> Iterator[str]:
     """The address of a server of the lake."""
-    with site_of(dashboard_lake) as found:
+    with site_of(app_of(Lake.at(dashboard_lake))) as found:
         yield found
-
-
-@contextmanager
-def site_of(folder: Path) -> Iterator[str]:
-    """The address of a server of a lake, while it runs."""
-    uvicorn = pytest.importorskip("uvicorn", reason="the extra server is not installed")
-    app = app_of(Lake.at(folder))
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error", timeout_graceful_shutdown=1))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    for _ in range(600):
-        if server.started and app.state.watching.whole.is_set():
-            break
-        time.sleep(0.05)
-    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    server.should_exit = True
-    thread.join(timeout=20)
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """Chromium without a head; what is missing is an error where CI is true."""
-    if not CHROMIUM.exists() and os.environ.get("CI") != "true":
-        pytest.skip(f"{CHROMIUM} is not installed")
-    if os.environ.get("CI") != "true":
-        pytest.importorskip("playwright", reason="playwright is not installed")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as engine:
-        found = engine.chromium.launch(executable_path=str(CHROMIUM))
+    """A browser."""
+    with chromium() as found:
         yield found
-        found.close()
 
 
-@pytest.mark.parametrize("mode", ["light", "dark", "phone"])
+@pytest.mark.parametrize("mode", ["light", "dark", "phone", "narrow"])
 def test_pages_load_without_an_error_and_are_accessible(browser: Any, site: str, mode: str) -> None:
     """Nothing in the console, nothing wider than the window, and no violation that axe-core finds."""
-    view = {"width": 390 if mode == "phone" else 1280, "height": 800}
+    view = {"width": {"phone": 390, "narrow": 320}.get(mode, 1280), "height": 800}
     context = browser.new_context(viewport=view, color_scheme="dark" if mode == "dark" else "light")
     page, said = context.new_page(), []
     page.on("console", lambda one: said.append(one.text) if one.type in ("error", "warning") else None)
@@ -138,7 +109,7 @@ def test_what_is_wrong_with_a_form_is_said_in_its_place(
 ) -> None:
     """Without a reason the field says so, the page stays where it is, and its picture is not lost; with one the state changes."""
     shutil.copytree(dashboard_lake, tmp_path / "lake")  # what is done is not done to the lake of the others
-    with site_of(tmp_path / "lake") as site:
+    with site_of(app_of(Lake.at(tmp_path / "lake"))) as site:
         page = browser.new_page(viewport={"width": 1280, "height": 900})
         alerts = page.request.get(f"{site}/v1/models/flights/alerts").json()
         where = f"{site}/models/flights/alerts/{alerts[0]['id']}"

@@ -204,12 +204,17 @@ def _lines(lake: Lake, model: str, asked: Asked) -> dict[str, pl.DataFrame]:
         found = of(by=asked.segment.partition("=")[0]).filter(pl.col("segment") == asked.segment)
         return {asked.segment: found}
     if asked.by:
-        by_segment = of(asked.versions[0] if asked.versions else None, asked.by).partition_by(
-            "segment", as_dict=True
-        )
-        named = {str(key[0]): rows for key, rows in by_segment.items()}
-        most = sorted(named, key=lambda name: -int(named[name]["n"].sum()))[:LINES_MAX]
-        return {name: named[name] for name in sorted(most)}
+        split = {
+            (version, str(key[0])): rows
+            for version in asked.versions or (None,)
+            for key, rows in of(version, asked.by).partition_by("segment", as_dict=True).items()
+        }
+        largest = sorted(split, key=lambda name: -int(split[name]["n"].sum()))[:LINES_MAX]
+        several = len(asked.versions) > 1
+        return {
+            f"version {version}, {segment}" if several else segment: split[version, segment]
+            for version, segment in sorted(largest, key=lambda name: (name[1], name[0] or ""))
+        }
     if asked.versions:
         return {f"version {name}": of(name) for name in asked.versions[:LINES_MAX]}
     found = of()

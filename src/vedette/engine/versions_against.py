@@ -44,10 +44,8 @@ class Against:
     between: tuple[float, float, float] | None = None
 
 
-def against(lake: Lake, model: str, version: str, before: str | None) -> Against:
+def against(lake: Lake, model: str, version: str, before: str) -> Against:
     """A version beside the one before it."""
-    if before is None:
-        return Against(Status.UNKNOWN, "the first: there is none before it")
     lacking = ""
     for metric in _QUALITY:
         own, other = (_quality(lake, model, metric, one) for one in (version, before))

@@ -27,7 +27,8 @@ __all__ = ["Seen", "Watching", "watch", "watching_of"]
 log = logging.getLogger("vedette")
 
 _TABLES = ("state", "alerts", "ledger", "events", "deliveries")
-_SHARE = 0.05  # of a core that looking for changes may take
+_LOOKING_SHARE = 0.05  # of a core that looking for changes may take
+_READING_SHARE = 0.5  # and reading what changed: people wait for it
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,8 @@ class Watching:
 
     def glance(self, name: str) -> Glance:
         """One model as it is now: from memory where nothing moved on since it was read."""
-        if self._read(name, stamp_of_table(self.lake.maintenance)):
+        moved, moment = self._moved(name), now()
+        if not self._is_seen(name, moved, moment) and self._read(name, moved, moment):
             self._tell()
         return self._seen[name].glance
 
@@ -91,41 +93,33 @@ class Watching:
         self._listeners[key] = tell
         return lambda: self._listeners.pop(key, None) and None
 
-    def look(self) -> None:
-        """One round: read anew what moved on, or whose time has come."""
+    def look(self) -> float:
+        """One round: read anew what moved on, or whose time has come; the seconds that looking alone took."""
+        began = time.monotonic()
         names = models_of(self.lake)
         self.n_models = len(names)
         gone = self._seen.keys() - set(names)
         if gone:
             with self._reading:
                 self._seen = {name: one for name, one in self._seen.items() if name not in gone}
-        changed = bool(gone)
-        held = stamp_of_table(self.lake.maintenance)
+        changed, read_s = bool(gone), 0.0
         for name in names:
             if self._stop.is_set():
-                return
-            changed |= self._read(name, held)
-        self.whole.set()
+                break
+            moved, moment = self._moved(name), now()
+            if not self._is_seen(name, moved, moment):
+                reading = time.monotonic()
+                changed |= self._read(name, moved, moment)
+                read_s += time.monotonic() - reading
+        else:
+            self.whole.set()
         if changed:
             self._tell()
+        return time.monotonic() - began - read_s
 
-    def _read(self, name: str, held: Moved) -> bool:
-        """Read a model anew where it is to be; True where it is another than before."""
+    def _moved(self, name: str) -> Moved:
         own = (name, *(f"{name}.{kind}" for kind in KIN), runs_of(name))
-        moved, moment = (*stamp_of(self.lake, own, _TABLES), *held), now()
-        if self._is_seen(name, moved, moment):
-            return False
-        with self._reading:  # of whoever asks at once, one reads
-            before = self._seen.get(name)
-            if self._is_seen(name, moved, moment):
-                return False
-            found = self._glance(name, moment)
-            same = before is not None and before.glance == found
-            self.number += not same
-            self._seen[name] = Seen(found, moved, before.number if same and before else self.number)
-        if not same and not self.whole.is_set() and self.number % 50 == 0:
-            self._tell()
-        return not same
+        return (*stamp_of(self.lake, own, _TABLES), *stamp_of_table(self.lake.maintenance))
 
     def _is_seen(self, name: str, moved: Moved, moment: datetime) -> bool:
         """Whether a model was read as it is."""
@@ -134,6 +128,20 @@ class Watching:
             return False
         turns = before.glance.turns
         return turns is None or moment < turns
+
+    def _read(self, name: str, moved: Moved, moment: datetime) -> bool:
+        """Read a model anew, unless another thread just did; True where it is another than before."""
+        with self._reading:
+            if self._is_seen(name, moved, moment):
+                return False
+            before = self._seen.get(name)
+            found = self._glance(name, moment)
+            same = before is not None and before.glance == found
+            self.number += not same
+            self._seen[name] = Seen(found, moved, before.number if same and before else self.number)
+        if not same and not self.whole.is_set() and self.number % 50 == 0:
+            self._tell()
+        return not same
 
     def _glance(self, name: str, moment: datetime) -> Glance:
         try:
@@ -149,13 +157,14 @@ class Watching:
 
     def _run(self) -> None:
         while not self._stop.is_set():
-            began = time.monotonic()
+            began, looked_s = time.monotonic(), 0.0
             try:
-                self.look()
+                looked_s = self.look()
             except (VedetteError, OSError) as error:  # a lake that is away for a while is looked for again
                 log.warning("watching %s: %s", self.lake.path, error)
-            took = time.monotonic() - began
-            self._stop.wait(max(self.every_s, took * (1 / _SHARE - 1)) if self.whole.is_set() else 0.05)
+            read_s = time.monotonic() - began - looked_s
+            pause_s = looked_s * (1 / _LOOKING_SHARE - 1) + read_s * (1 / _READING_SHARE - 1)
+            self._stop.wait(max(self.every_s, pause_s) if self.whole.is_set() else 0.05)
 
 
 @asynccontextmanager

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from vedette.server.pages import alert, files, life, maintenance, model, overview, rules, series
+from vedette.server.pages import alert, files, life, maintenance, model, overview, rules, series, words
 
 __all__ = ["routers"]
 
@@ -24,5 +24,6 @@ routers: tuple[APIRouter, ...] = (
     rules.router,
     life.router,
     maintenance.router,
+    words.router,
 )
 """The routes of the pages; ``api.watch`` must be among the services of the application that has them."""

@@ -32,10 +32,14 @@ from vedette.server.pages.templating import render
 __all__ = ["router"]
 
 EVENTS_SHOWN = 200
+EVENTS_READ = 1000
 RUNS_SHOWN = 200
 GAPS_SHOWN = 100
 COMPARED = 12
 """Versions that are held against the one before: each reads the summaries of its rows."""
+_COUNTING = frozenset({"joined", "label_delay", "segment", "grid"})
+"""Events of how a model is counted, which are shown apart from what happened to it."""
+
 _BUCKETS = 300  # of a curve that is drawn
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
@@ -92,16 +96,19 @@ def _run(request: Request, model: str, names: list[str], metric: str) -> Respons
 def versions(request: Request, model: ModelName) -> Response:
     """The versions of a model, when each served, and what happened."""
     lake = known(request, model)
-    found = events_frame(lake, model, limit=EVENTS_SHOWN + 1).to_dicts()
+    found = events_frame(lake, model, limit=EVENTS_READ + 1).to_dicts()
+    every = [row | {"detail": _words(row["detail"])} for row in found[:EVENTS_READ]]
+    counting = [row for row in every if row["kind"] in _COUNTING]
+    told = [row for row in every if row["kind"] not in _COUNTING]
     known_ones = versions_of(lake.model(model))
     before = [one.version for one in known_ones[1:]] + [None]
     served = [
-        (one, against(lake, model, one.version, other) if rank < COMPARED else None)
+        (one, None if other is None or rank >= COMPARED else against(lake, model, one.version, other))
         for rank, (one, other) in enumerate(zip(known_ones, before, strict=True))
     ]
     return render(
-        request, "versions.html", model=model, versions=served, more=len(found) > EVENTS_SHOWN,
-        events=[row | {"detail": _words(row["detail"])} for row in found[:EVENTS_SHOWN]],
+        request, "versions.html", model=model, versions=served, more=len(found) > EVENTS_READ,
+        events=told[:EVENTS_SHOWN], counting=counting[:EVENTS_SHOWN],
     )  # fmt: skip
 
 

@@ -1,20 +1,9 @@
 // A figure over its windows: line, band, reference, restated windows, events, and the brush that zooms.
 
+import { LINES, goesOn, number, table, tell } from "./readout.js";
+
 const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 const drawn = new Map(); // figure element -> {plot, data}
-const LINES = 6;
-
-const time = (seconds) => new Date(seconds * 1000).toISOString().replace(":00.000Z", "").replace("T", " ").replace(/ 00:00$/, "");
-const share = (value) => (value == null ? "" : value === 1 ? "100 %" : `${(100 * value).toFixed(1)} %`);
-
-function number(value, unit, span) {
-  if (value == null) return "";
-  const scale = unit === "%" ? 100 : 1;
-  const [of, by] = [value * scale, Math.abs((span ?? 0) * scale)];
-  const digits = by > 0 ? Math.min(8, Math.max(0, 1 - Math.floor(Math.log10(by)))) : Math.abs(of) < 1000 ? 3 : 0;
-  return of.toLocaleString("en", { maximumFractionDigits: digits, minimumFractionDigits: by > 0 ? digits : 0 }) + (unit && unit !== "count" ? ` ${unit}` : "");
-}
-
 /** All lines on one axis of starts: uPlot wants one column of x. */
 function columns(data) {
   const starts = [...new Set(data.lines.flatMap((line) => line.start))].sort((a, b) => a - b);
@@ -23,7 +12,7 @@ function columns(data) {
   for (const line of data.lines) {
     for (const name of ["value", "low", "high"]) {
       const column = new Array(starts.length).fill(null);
-      line.start.forEach((start, i) => (column[at.get(start)] = line[name][i]));
+      line.start.forEach((start, i) => (column[at.get(start)] = goesOn(data, start) ? null : line[name][i]));
       table.push(column);
     }
   }
@@ -79,7 +68,7 @@ function options(figure, data, width, height) {
     height,
     tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
     legend: { show: false },
-    cursor: { drag: { x: true, y: false, setScale: false }, points: { size: 7 }, sync: { key: "vedette" } },
+    cursor: { drag: { x: true, y: false, setScale: false }, points: { size: 7 }, sync: { key: "vedette", filters: { pub: (type) => /^mouse(move|leave)$/.test(type) } } /* others follow, and are not dragged too */ },
     scales: { x: { time: true, range: (plot, low, high) => across(plot.data[0], low, high, data.window_s) }, y: { range: extent(data) } },
     axes: [
       { ...axis, space: 70, size: 40, values: days },
@@ -101,6 +90,7 @@ function extent(data) {
     const ends = [low, high].filter((one) => one != null);
     const own = data.reference;
     if (own) ends.push(own.value, own.low ?? own.value, own.high ?? own.value);
+    for (const line of data.lines) ends.push(...line.value.filter((one, k) => one != null && goesOn(data, line.start[k])));
     if (!ends.length) return [0, 1];
     const [least, most] = [Math.min(...ends), Math.max(...ends)];
     const pad = (most - least) * 0.08 || Math.abs(most) * 0.05 || 1;
@@ -148,6 +138,20 @@ function line(ctx, x1, y1, x2, y2, stroke, dashes) {
   ctx.setLineDash([]);
 }
 
+/** A window that has not ended: a square at what it has so far, on dots from the one before, and no part of the line. */
+function soFar(plot, one, k, own) {
+  const { ctx } = plot;
+  const half = 3 * devicePixelRatio;
+  const [x, y] = [plot.valToPos(one.start[k], "x", true), plot.valToPos(one.value[k], "y", true)];
+  const before = k > 0 && one.value[k - 1] != null;
+  if (before) line(ctx, plot.valToPos(one.start[k - 1], "x", true), plot.valToPos(one.value[k - 1], "y", true), x, y, own, [2, 4]);
+  ctx.fillStyle = css("--card");
+  ctx.strokeStyle = own;
+  ctx.lineWidth = 1.4 * devicePixelRatio;
+  ctx.fillRect(x - half, y - half, 2 * half, 2 * half);
+  ctx.strokeRect(x - half, y - half, 2 * half, 2 * half);
+}
+
 /** A dot for each window; hollow where it was restated after it had ended; a cross at the foot where it has no value. */
 function before(plot, data) {
   const { ctx, bbox } = plot;
@@ -163,6 +167,7 @@ function before(plot, data) {
         ctx.fillRect(x - 1.5 * devicePixelRatio, bbox.top + bbox.height - 6 * devicePixelRatio, 3 * devicePixelRatio, 6 * devicePixelRatio);
         return;
       }
+      if (goesOn(data, start)) return soFar(plot, one, k, own);
       if (!sparse && one.restated[k] == null) return;
       ctx.beginPath();
       ctx.arc(x, plot.valToPos(one.value[k], "y", true), radius, 0, 2 * Math.PI);
@@ -173,73 +178,6 @@ function before(plot, data) {
       ctx.stroke();
     });
   });
-}
-
-function said(line, k, unit) {
-  if (line.value[k] == null) return `UNKNOWN: ${line.reason[k] ?? "no value"}, n ${line.n[k].toLocaleString("en")}`;
-  const span = line.low[k] == null ? 0 : line.high[k] - line.low[k];
-  const exact = line.low[k] === line.high[k];
-  const interval = line.low[k] == null || exact ? "" : ` (${number(line.low[k], unit, span)} to ${number(line.high[k], unit, span)})`;
-  const parts = [`${number(line.value[k], unit, span)}${interval}`, `n ${line.n[k].toLocaleString("en")}`];
-  if (line.completeness[k] != null && line.completeness[k] < 1) parts.push(`complete ${share(line.completeness[k])}`);
-  if (line.labelled[k] != null) parts.push(`labels ${share(line.labelled[k])}`);
-  if (line.kind[k] !== "measured") parts.push(line.kind[k]);
-  if (line.restated[k] != null) parts.push(`restated ${time(line.restated[k])}`);
-  return parts.join(", ");
-}
-
-/** In words what is under the cursor; without one, the newest window. */
-function tell(figure, data, start) {
-  const output = figure.querySelector(".readout");
-  const last = Math.max(...data.lines.flatMap((line) => line.start.slice(-1)), -Infinity);
-  const when = start ?? last;
-  const near = data.events.filter((event) => Math.abs(event.time - when) < data.window_s);
-  near.push(...data.maintenance.filter((span) => span.start < when + data.window_s && when < span.end));
-  const lines = [];
-  data.lines.forEach((line, i) => {
-    const k = line.start.indexOf(when);
-    if (k < 0) return;
-    const row = document.createElement("span");
-    const dot = document.createElement("i");
-    dot.className = `dot d${i % LINES}`;
-    row.append(dot, `${data.lines.length > 1 ? `${line.name}: ` : ""}${said(line, k, data.unit)}`);
-    lines.push(row);
-  });
-  const head = document.createElement("b");
-  head.textContent = Number.isFinite(when) ? time(when) : "no rows";
-  const notes = near.map((event) => {
-    const row = document.createElement("span");
-    row.className = "happened";
-    row.textContent = event.words;
-    return row;
-  });
-  if (start == null && data.reference) {
-    const own = document.createElement("span");
-    const span = data.reference.low == null ? 0 : data.reference.high - data.reference.low;
-    own.className = "dim";
-    own.textContent = `reference ${number(data.reference.value, data.unit, span)}${data.reference.low == null ? "" : ` (${number(data.reference.low, data.unit, span)} to ${number(data.reference.high, data.unit, span)})`}, n ${data.reference.n.toLocaleString("en")}`;
-    notes.push(own);
-  }
-  output.replaceChildren(head, ...lines, ...notes);
-}
-
-function table(figure, data) {
-  const made = document.createElement("table");
-  const head = made.createTHead().insertRow();
-  for (const name of ["window", "line", "value with interval, rows, labels"]) {
-    const cell = document.createElement("th");
-    cell.scope = "col";
-    cell.textContent = name;
-    head.append(cell);
-  }
-  const body = made.createTBody();
-  for (const line of data.lines) {
-    line.start.forEach((start, k) => {
-      const row = body.insertRow();
-      for (const text of [time(start), line.name, said(line, k, data.unit)]) row.insertCell().textContent = text;
-    });
-  }
-  figure.querySelector(".numbers .scroll").replaceChildren(made);
 }
 
 /** Everything chosen is in the address: from and to as well. */
@@ -289,14 +227,17 @@ function draw(figure, data) {
 }
 
 async function load(figure) {
+  const asked = figure.dataset.source;
   figure.dataset.state = "loading";
   try {
-    const answer = await fetch(figure.dataset.source, { headers: { Accept: "application/json" } });
+    const answer = await fetch(asked, { headers: { Accept: "application/json" } });
     if (!answer.ok) {
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       throw new Error(page.querySelector("main .card")?.textContent ?? `answer ${answer.status}`);
     }
-    draw(figure, await answer.json());
+    const data = await answer.json();
+    if (figure.dataset.source !== asked) return; // another span was asked for meanwhile
+    draw(figure, data);
     figure.dataset.state = "drawn";
   } catch (error) {
     drawn.get(figure)?.plot?.destroy();
@@ -323,5 +264,6 @@ addEventListener("resize", () => later(() => drawn.forEach(({ plot }, figure) =>
 const again = () => drawn.forEach(({ data }, figure) => draw(figure, data));
 addEventListener("vedette-theme", again);
 matchMedia("(prefers-color-scheme:dark)").addEventListener("change", again);
+matchMedia("print").addEventListener("change", again); // paper is light
 addEventListener("vedette-refreshed", () => document.querySelectorAll(".chart[data-state]").forEach(load));
 addEventListener("popstate", span);

@@ -16,7 +16,7 @@ function move(by) {
 function go(key) {
   const tabs = document.querySelector(".tabs[data-model]");
   const model = tabs && `/models/${encodeURIComponent(tabs.dataset.model)}`;
-  const places = { o: "/", a: "/alerts" };
+  const places = { o: "/", a: "/alerts", w: "/words" };
   if (model) Object.assign(places, { m: model, r: `${model}/runs`, v: `${model}/versions`, l: `${model}/ledger`, u: `${model}/rules`, s: `${model}/settings` });
   if (Object.hasOwn(places, key)) location.assign(places[key]);
 }
