@@ -7,7 +7,8 @@
     ├── SchemaError          columns that cannot be told apart, collide, or changed their meaning
     ├── DataError            a file or a frame that cannot be read as what it should be
     ├── LakeError            the lake cannot be read or written
-    │   └── LockedError      another process holds the lock that was asked for
+    │   ├── LockedError      another process holds the lock that was asked for
+    │   └── NotThereError    the lake has no such model, or the model no runs
     ├── JournalError         a journal cannot be opened or is not one
     ├── IngestError          the ingester did not do what it was asked to do
     ├── GridError            summaries over different grids were added
@@ -43,6 +44,7 @@ __all__ = [
     "LakeError",
     "LockedError",
     "MissingExtraError",
+    "NotThereError",
     "PrivacyError",
     "ProviderError",
     "RuleError",
@@ -109,6 +111,10 @@ class LakeError(VedetteError):
 
 class LockedError(LakeError):
     """Another process holds the lock that was asked for."""
+
+
+class NotThereError(LakeError):
+    """The lake has no such model, or the model has no runs."""
 
 
 class JournalError(VedetteError):

@@ -37,7 +37,7 @@ from vedette.engine.holds import Holds, with_holds
 from vedette.engine.runs import runs_of
 from vedette.engine.state import due
 from vedette.engine.steps import last_of, steps_of
-from vedette.errors import AlertError, ConfigError, LakeError, LockedError
+from vedette.errors import AlertError, ConfigError, LakeError, LockedError, NotThereError
 from vedette.lake import ingest as lake_ingest
 from vedette.lake.ledger import ledger as read_ledger
 from vedette.lake.locks import lock
@@ -88,7 +88,7 @@ def open_lake(location: str | Path, model: str | None = None) -> Lake:
         raise LakeError(f"lake={str(location)!r}: no such folder")
     beside = [] if model is None else [*kin_of(lake, model), runs_of(model)]
     if model is not None and not {check_model_name(model), *beside} & set(lake.models()):
-        raise LakeError(
+        raise NotThereError(
             f"model={model!r}: not in the lake {lake.path}; it has {', '.join(lake.models()) or 'no models'}"
         )
     return lake

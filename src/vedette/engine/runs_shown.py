@@ -13,7 +13,7 @@ from vedette.capture.run_parts import part_of
 from vedette.engine.run_diagnosis import diagnose_run, finding_words
 from vedette.engine.run_records import DIAGNOSED
 from vedette.engine.runs import curves, runs, runs_of
-from vedette.errors import DataError, LakeError
+from vedette.errors import DataError, LakeError, NotThereError
 from vedette.lake.points import read
 from vedette.lake.tables import Lake
 from vedette.output import runs_against, runs_page
@@ -37,7 +37,7 @@ def _lake(location: str, model: str) -> Lake:
     if not lake.path.is_dir():
         raise LakeError(f"lake={location!r}: no such folder")
     if runs_of(model) not in lake.models():
-        raise LakeError(f"model={model!r}: has no runs in the lake {lake.path}")
+        raise NotThereError(f"model={model!r}: has no runs in the lake {lake.path}")
     return lake
 
 

@@ -21,7 +21,7 @@ from vedette.engine.exchange.found import Exchanged, ExchangedRun, FoundRun
 from vedette.engine.exchange.imported import IMPORTED
 from vedette.engine.run_records import RunRecord, records
 from vedette.engine.runs import runs_of
-from vedette.errors import DataError, ExchangeError, LakeError, VedetteError
+from vedette.errors import DataError, ExchangeError, NotThereError, VedetteError
 from vedette.lake.points import Kept, read
 from vedette.lake.tables import Lake
 from vedette.records import check_model_name
@@ -52,7 +52,7 @@ def export_runs(
     check_address(address)
     at = lake if isinstance(lake, Lake) else Lake.at(lake)
     if not at.path.is_dir() or runs_of(check_model_name(model)) not in at.models():
-        raise LakeError(f"model={model!r}: has no runs in the lake {at.path}")
+        raise NotThereError(f"model={model!r}: has no runs in the lake {at.path}")
     kept = read(at, runs_of(model))
     known = records(kept, time.time() if now_s is None else now_s)
     missing = [name for name in runs if name not in known]

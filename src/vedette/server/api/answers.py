@@ -19,8 +19,8 @@ from vedette.errors import (
     AccessError,
     AlertError,
     DataError,
-    LakeError,
     LockedError,
+    NotThereError,
     RuleError,
     UnknownNameError,
     VedetteError,
@@ -166,10 +166,8 @@ def said_of(error: VedetteError | ValueError) -> HTTPException:
         status = 404
     elif isinstance(error, AlertError | AccessError | RuleError):
         status = 409
-    elif isinstance(error, DataError):
+    elif isinstance(error, DataError | NotThereError):
         status = 404
-    elif isinstance(error, LakeError):
-        status = 404 if "not in the lake" in str(error) or "has no runs" in str(error) else 500
     else:
         status = 400 if isinstance(error, ValueError) else 500
     return HTTPException(status, str(error), headers=headers)
