@@ -18,6 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families as families
 from starlette import testclient
 
 from vedette.engine.scraped import Scraped
+from vedette.lake.tables import Lake
 from vedette.output.prometheus.own import ServerMetrics
 from vedette.output.prometheus.text import Exposition
 from vedette.server.application import application
@@ -72,7 +73,7 @@ def test_a_key_is_told_what_it_may_know(served: FastAPI) -> None:
         )
         every = client.get("/metrics", headers=whole)
         assert every.headers["content-type"].startswith("text/plain; version=")
-        assert ("vedette_model_info", frozenset({("model", "m"), ("version", "")})) in found(every.text)
+        assert ("vedette_model_info", frozenset({("model", "m"), ("version", "1")})) in found(every.text)
         opened = client.get(
             "/metrics",
             headers={"Authorization": "Bearer all", "Accept": "application/openmetrics-text; version=1.0.0"},
@@ -111,3 +112,11 @@ def test_the_reading_begins_and_ends_with_the_application(served: FastAPI) -> No
     while reads() and time.monotonic() < deadline:
         time.sleep(0.02)
     assert not reads()
+
+
+def test_training_runs_are_told_as_part_of_their_model(dashboard_lake: Path) -> None:
+    """There is no model `flights.run`; the points of its runs are in the ledger of `flights`."""
+    told = {one.model: one for one in Scraped(Lake.at(dashboard_lake), patience_s=None).reading().models}
+    assert set(told) == {"flights", "quiet", "calm"}
+    assert told["flights"].rows[("points", "in_lake")] == 120
+    assert told["flights"].rows[("predictions", "in_lake")] == 9600

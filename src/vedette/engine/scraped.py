@@ -20,7 +20,9 @@ import polars as pl
 from vedette.engine import alerts as alerts_module
 from vedette.engine.false_alarms import measured
 from vedette.engine.figures import figures
+from vedette.engine.glance import alerts_of
 from vedette.engine.health import health, turns
+from vedette.engine.runs import runs_of
 from vedette.engine.state import GRACE, NEVER, kept_row
 from vedette.lake import ingest
 from vedette.lake.books import books
@@ -28,7 +30,7 @@ from vedette.lake.events import settings_of
 from vedette.lake.sources import sources
 from vedette.lake.tables import Lake, ModelTables
 from vedette.output.prometheus.facts import FigureFact, ModelFacts, Reading
-from vedette.records import AlertState, is_runs
+from vedette.records import AlertState, is_runs, owner_of
 
 __all__ = ["Scraped", "facts_of", "newest_window"]
 
@@ -49,7 +51,7 @@ _ONE_KEY = ("metric", "feature", "part", "segment", "value", "low", "high", "n",
 class _Entry:
     """A model as it was read: the versions of its tables before that, and when time alone changes it."""
 
-    versions: dict[str, int]
+    versions: dict[tuple[str, str], int]  # by model or its runs, and table
     facts: ModelFacts | None  # None: it could not be read
     read: datetime
     until: datetime
@@ -124,7 +126,9 @@ class Scraped:
             self._turn.release()
 
     def _names(self) -> list[str]:
-        return self._lake.models() if self._models is None else sorted(self._models)
+        if self._models is not None:
+            return sorted(self._models)
+        return sorted({owner_of(name) if is_runs(name) else name for name in self._lake.models()})
 
     def _due(self, names: Iterable[str]) -> list[str]:
         """The models that have moved on, those first that are most urgent."""
@@ -138,18 +142,20 @@ class Scraped:
             if entry is None or now >= entry.until:
                 found.append((True, never if entry is None else entry.read, name))
                 continue
-            tables = self._lake.model(name)
-            moved = [table for table, version in entry.versions.items() if tables[table].beyond(version)]
+            of = {each: self._lake.model(each) for each in _with_runs(name)}
+            moved = {
+                table for (each, table), version in entry.versions.items() if of[each][table].beyond(version)
+            }
             if moved:
-                found.append((not {*moved} & {*VERDICTS}, entry.read, name))
+                found.append((not moved & {*VERDICTS}, entry.read, name))
         return [name for _, _, name in sorted(found)]
 
     def _read(self, name: str, now: datetime) -> _Entry:
-        tables = self._lake.model(name)
+        of = {each: self._lake.model(each) for each in _with_runs(name)}
         try:
             # before anything is read: what is committed meanwhile is beyond them
-            snapshots = {table: tables[table].snapshot() for table in TABLES}
-            versions = {table: -1 if one is None else one.version() for table, one in snapshots.items()}
+            snapshots = {(each, table): of[each][table].snapshot() for each in of for table in TABLES}
+            versions = {key: -1 if one is None else one.version() for key, one in snapshots.items()}
             facts, until = facts_of(self._lake, name, now, segments=self._segments)
         # whatever is wrong with one model (a file cut short makes Polars panic), the others are told, and it is counted
         except (Exception, pl.exceptions.PanicException):
@@ -159,18 +165,30 @@ class Scraped:
         return _Entry(versions, facts, now, min(until, now + STALE))
 
 
+def _with_runs(model: str) -> tuple[str, ...]:
+    """A model and what its training runs are recorded as, which is told as part of it."""
+    return (model,) if is_runs(model) else (model, runs_of(model))
+
+
+def _streams(name: str, outcomes: pl.DataFrame) -> pl.DataFrame:
+    """Outcomes by stream; what runs record goes through the same two streams, and is points and events of runs."""
+    named = outcomes.with_columns(pl.col("stream").str.strip_prefix("batch/"))
+    of_runs = {"predictions": "points", "labels": "run_events"}
+    return named.with_columns(pl.col("stream").replace(of_runs)) if is_runs(name) else named
+
+
 def facts_of(lake: Lake, model: str, now: datetime, *, segments: bool = True) -> tuple[ModelFacts, datetime]:
     """What is told of a model, and until when that holds where nothing new comes. Raises ``LakeError``."""
     tables = lake.model(model)
     found = health(lake, model, now)
     kept = kept_row(tables, series=False)
     every = alerts_module.alerts(tables, now)
-    states = Counter(one.state for one in every)
+    states = Counter(one.state for one in (every if is_runs(model) else alerts_of(lake, model, now)))
     window, following = (None, None) if is_runs(model) else newest_window(tables, now)
     frame = None if window is None else _figures(lake, model, tables, window, segments)
     told, unknown = ((), {}) if frame is None else _told(frame)
-    found_books = books(tables, sources(lake, model))
-    rows = found_books.outcomes.with_columns(pl.col("stream").str.strip_prefix("batch/"))
+    every_book = {one: books(lake.model(one), sources(lake, one)) for one in _with_runs(model)}
+    rows = pl.concat([_streams(name, one.outcomes) for name, one in every_book.items()])
     sums = rows.group_by("stream", "part").agg(pl.col("n").sum()).sort("stream", "part")
     ingested = tables["ledger"].scan().select(pl.col("time").max()).collect().item()
     facts = ModelFacts(
@@ -183,7 +201,7 @@ def facts_of(lake: Lake, model: str, now: datetime, *, segments: bool = True) ->
         figures=told,
         unknown=unknown,
         rows={(stream, part): int(n) for stream, part, n in sums.iter_rows()},
-        unexplained=sum(abs(n) for n in found_books.unexplained.values()),
+        unexplained=sum(abs(n) for one in every_book.values() for n in one.unexplained.values()),
         false_alarms=measured(tables, every),
         ingested=ingested,
         judged=None if kept is None or kept.known == NEVER else kept.known,
