@@ -16,7 +16,7 @@ function sight() {
   if (!seen) return () => {};
   const top = seen.getBoundingClientRect().top;
   const href = seen.getAttribute("href");
-  const same = href ? `.main-link[href="${CSS.escape(href)}"]` : seen.id && `#${CSS.escape(seen.id)}`;
+  const same = href ? `main a[href="${CSS.escape(href)}"]` : seen.id && `#${CSS.escape(seen.id)}`;
   return () => {
     const now = seen.isConnected ? seen : same && document.querySelector(same);
     if (now) scrollBy({ top: now.getBoundingClientRect().top - top, behavior: "instant" });
