@@ -45,10 +45,12 @@ if TYPE_CHECKING:
 
     from vedette.capture.runs import Run, RunRecorder
     from vedette.capture.shipping.shipping import Shipping
+    from vedette.engine.forget import Forgotten
     from vedette.engine.rules_replay import Replayed
     from vedette.lake.frames import Rows
     from vedette.lake.tables import Lake
     from vedette.output.explanation import Explanation
+    from vedette.privacy import Plain
     from vedette.strategy.advice import Advised
     from vedette.strategy.training import Finding
 
@@ -1025,6 +1027,30 @@ class Monitor:
         from vedette.lake.ledger import ledger
 
         return ledger(self._lake(), self.model)
+
+    def forget(
+        self, subject: Mapping[str, Plain], *, by: str | None = None, wait_s: float = 0.0
+    ) -> Forgotten:
+        """Delete all rows of a subject for good, with their labels: ``{"customer": "ann"}``, one column, in the clear.
+
+        Reaches what waits in journals and what servers received, the tables and their old files, references that come, and
+        names of levels, segments and alerts; a search of all files at the end says what is left. Late rows of the subject are
+        deleted as they come. Only with a lake in a folder; a server's lake is cleared where it lies.
+
+        Raises ``ValueError`` for more than one column, ``LakeError`` for a column that the model does not have.
+        """
+        if len(subject) != 1:
+            raise ValueError(
+                f"subject: has {len(subject)} columns: must have one, such as {{'customer': 'ann'}}"
+            )
+        from vedette.engine.forget import forget
+
+        self.flush()
+        [(column, value)] = subject.items()
+        private = self._private
+        return forget(
+            self._lake(), self.model, column, value, by=by, private=private, wait_s=wait_s, clock=self._clock
+        )
 
     def report(self, path: str | Path) -> Path:
         """Write an HTML page with the verdicts and a picture for each; returns its path."""

@@ -452,8 +452,8 @@ class Counters:
 class ProducerLedger:
     """The ledger's equation for one producer and one stream (predictions or labels), over all or in one window.
 
-    ``window`` is None for the whole, and for rows of which not even a time is known. ``reasons`` are, by part (dropped,
-    sampled_out, rejected, torn), the rows of each reason.
+    ``forgotten`` are the rows of subjects that were deleted. ``window`` is None for the whole, and for rows of which not even
+    a time is known. ``reasons`` are, by part (dropped, sampled_out, rejected, torn, forgotten), the rows of each reason.
     """
 
     producer: str
@@ -467,12 +467,13 @@ class ProducerLedger:
     torn: int
     reasons: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     window: Window | None = None
+    forgotten: int = 0
 
     @property
     def balanced(self) -> bool:
         """True where every row that was seen is accounted for."""
-        parts = self.in_journal + self.in_lake + self.sampled_out + self.dropped + self.rejected + self.torn
-        return self.seen == parts
+        lost = self.sampled_out + self.dropped + self.rejected + self.torn
+        return self.seen == self.in_journal + self.in_lake + lost + self.forgotten
 
 
 @dataclass(frozen=True, slots=True)
@@ -497,7 +498,7 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """The ledger of a model: seen = in journal + in lake + sampled out + dropped + rejected + torn.
+    """The ledger of a model: seen = in journal + in lake + sampled out + dropped + rejected + torn + forgotten.
 
     ``producers`` are the equations over all, ``windows`` those of each window, whose parts add up to them; ``gaps`` are
     all rows that were lost after they were taken, and all that is not known.

@@ -12,7 +12,8 @@ from typing import Any
 from vedette.capture.media import Image, Text
 from vedette.capture.rejected import Rejected
 from vedette.capture.values import identifier, resolve
-from vedette.privacy import Keys, Plain, encrypt, folded, hashed
+from vedette.errors import PrivacyError
+from vedette.privacy import Keys, Plain, decrypt, encrypt, folded, hashed
 from vedette.records import Physical
 
 __all__ = ["Private"]
@@ -84,6 +85,14 @@ class Private:
         if treatment == "hash":
             return hashed(value, self._keys, column=name)
         return encrypt(value, self._keys, model=self._model, column=name)
+
+    def read(self, name: str, encrypted: str | bytes) -> Plain | None:
+        """An encrypted value of a column in the clear, None where it is by a key that is not among these, or is none."""
+        assert self._keys is not None
+        try:
+            return decrypt(encrypted, self._keys, model=self._model, column=name)
+        except PrivacyError:
+            return None
 
     def _check_spread(self, name: str, value: Any) -> None:
         """Refuse an image or a text that would be spread into columns of which one is private."""

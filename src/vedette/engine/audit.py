@@ -25,7 +25,7 @@ AUDIT_SCHEMA: dict[str, Any] = {
     "detail": pl.String(),
 }
 
-_EVENTS = ("settings", "reference", "judging", SET, "channels", FALSE_ALARM, ESCALATION)
+_EVENTS = ("settings", "reference", "judging", SET, "channels", FALSE_ALARM, ESCALATION, "forgotten")
 
 
 def audit(tables: ModelTables) -> pl.DataFrame:
@@ -59,6 +59,9 @@ def _of_events(tables: ModelTables) -> list[tuple[datetime, str | None, str, str
             on, detail = f"alert {row['name']} ({held['watch']}{segment})", held["reason"] or ""
         elif row["kind"] == ESCALATION:
             on, detail = f"alert {row['name']}", f"{', '.join(held['channels'])}: {held['reason']}"
+        elif row["kind"] == "forgotten":
+            gone = ", ".join(f"{n:,} {stream}" for stream, n in sorted(held["rows"].items())) or "nothing"
+            on, detail = f"a subject, by {row['name']}", f"{gone} deleted, report {held['digest'][:16]}"
         else:
             detail = "" if row["kind"] == "reference" else _shown(row["kind"], held)
             detail = "; ".join(one for one in (detail, held.get("reason") or "") if one)

@@ -15,6 +15,7 @@ from typing import Any
 import polars as pl
 
 from vedette import config
+from vedette.capture.private import Private
 from vedette.config import AlertingSettings, Maintenance
 from vedette.engine import alerts as alerts_module
 from vedette.engine import audit as audit_module
@@ -30,6 +31,7 @@ from vedette.engine import (
     run_alerts,
     written,
 )
+from vedette.engine import forget as forget_module
 from vedette.engine import rules as rules_module
 from vedette.engine.false_alarms import measured
 from vedette.engine.health import health_with_kin, kin_of
@@ -39,6 +41,7 @@ from vedette.engine.state import due
 from vedette.engine.steps import last_of, steps_of
 from vedette.errors import AlertError, ConfigError, LakeError, LockedError, NotThereError
 from vedette.lake import ingest as lake_ingest
+from vedette.lake.events import settings_of
 from vedette.lake.ledger import ledger as read_ledger
 from vedette.lake.locks import lock
 from vedette.lake.outcomes import identifier
@@ -65,6 +68,7 @@ __all__ = [
     "escalate",
     "false_alarms",
     "follow",
+    "forget",
     "history",
     "ingest",
     "ledger",
@@ -315,6 +319,22 @@ def _escalated(
 
     escalation.ask(tables, last[alert].alert, level, by=by, reason=reason, now=now, held=held)
     return last[alert].alert
+
+
+def forget(
+    location: str, model: str, subject: str, *, by: str | None = None, wait_s: float = 0.0
+) -> forget_module.Forgotten:
+    """Delete the rows of a subject, given as ``COLUMN=VALUE``; how the column is private is read from ``vedette.toml``."""
+    column, equals, value = subject.partition("=")
+    if not column or not equals or not value:
+        raise ValueError("--subject: must be COLUMN=VALUE, such as customer=ann")  # it is not said again here
+    lake = open_lake(location, model)
+    said = config.read()
+    folder = None if said.path is None else said.path.parent
+    table = said.models.get(model, {}).get("private", {})
+    treated = config.private_of(table, settings_of(lake.model(model)), folder)
+    private = Private(model, treated.columns, treated.keys()) if treated.columns else None
+    return forget_module.forget(lake, model, column, value, by=_who(by), private=private, wait_s=wait_s)
 
 
 def _who(by: str | None) -> str:

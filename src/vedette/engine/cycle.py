@@ -27,6 +27,8 @@ from vedette.engine.summarise import Shape, increments
 from vedette.errors import ConfigError
 from vedette.lake import ingest
 from vedette.lake.arrivals import Arrivals, collect
+from vedette.lake.deleting import apply_tombstones
+from vedette.lake.forgotten import forget_ids
 from vedette.lake.locks import lock
 from vedette.lake.outcomes import identifier
 from vedette.lake.received import tidy
@@ -60,9 +62,13 @@ def round_of(lake: Lake, model: str, now: datetime, written: config.Config | Non
     tables = lake.model(model)
     if written is not None:
         judging.register(tables, written.models.get(model), people.user(), now)
+    if apply_tombstones(lake, model, now):
+        tables = lake.model(model)
     folders = sources(lake, model)
     keys = [identifier(folder.name, stream) for folder in folders for stream in _STREAMS]
     arrivals = collect(lake, model, ingest.watermarks(tables, "ledger", keys), folders)
+    if "predictions" in arrivals.forgotten:
+        forget_ids(lake, model, arrivals.forgotten["predictions"], now)
     if not arrivals.empty:
         ingest.append(tables, arrivals, now)
         _summarise(tables, arrivals, now)

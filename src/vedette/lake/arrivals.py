@@ -6,7 +6,7 @@ import json
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -17,6 +17,7 @@ from vedette.capture.journal import Chunk
 from vedette.capture.lost import Lost
 from vedette.errors import JournalError
 from vedette.lake.events import merged, settings_from, settings_json
+from vedette.lake.forgotten import Tombstones, tombstones
 from vedette.lake.frames import POLARS, fields_of
 from vedette.lake.outcomes import ROW_BITS, STREAMS, batch_lost, identifier
 from vedette.lake.producer import Producer, ProducerBatch
@@ -62,6 +63,7 @@ class Arrivals:
     changes: list[dict[str, str]]  # schema events
     folders: list[Producer]
     after: Mapping[str, int]  # the watermarks beyond which was read, by producer/stream
+    forgotten: Mapping[str, pl.DataFrame] = field(default_factory=dict)  # rows with a tombstone, by stream
 
     @property
     def empty(self) -> bool:
@@ -302,17 +304,45 @@ def collect(
         begin = after.get(identifier(folder.name, "batch"), 0)
         for batch in folder.batches(begin):
             found.take_batch(folder, batch, begin)
+    kept = {stream: _align(found.frames[stream], found.schemas[stream]) for stream in STREAMS}
+    stones = tombstones(lake, model)
+    kept, forgotten = _without(stones, kept) if stones else (kept, {})
     return Arrivals(
-        predictions=_align(found.frames["predictions"], found.schemas["predictions"]),
-        labels=_align(found.frames["labels"], found.schemas["labels"]),
-        references=found.references,
+        predictions=kept["predictions"],
+        labels=kept["labels"],
+        references=[_of_others(stones, one) for one in found.references] if stones else found.references,
         settings=found.settings,
         version=found.version,
         decided=found.decided,
         changes=_distinct(found.changes),
         folders=folders,
         after=after,
+        forgotten=forgotten,
     )
+
+
+def _without(
+    stones: Tombstones, frames: Mapping[str, pl.DataFrame]
+) -> tuple[dict[str, pl.DataFrame], dict[str, pl.DataFrame]]:
+    """The rows that may come in, and those that have a tombstone; a label goes with its prediction."""
+    kept = dict(frames)
+    gone: dict[str, pl.DataFrame] = {}
+    for stream, frame in frames.items():
+        condition = stones.condition(stream, frame) if frame.height else None
+        ids = gone["predictions"]["id"].drop_nulls() if stream == "labels" and "predictions" in gone else None
+        if ids is not None and frame.height:
+            of_gone = pl.col("id").is_in(ids.implode()).fill_null(False)
+            condition = of_gone if condition is None else condition | of_gone
+        if condition is not None:
+            kept[stream] = frame.filter(~condition)
+            gone[stream] = frame.filter(condition).select("id", "time", "_producer", "_sequence")
+    return kept, gone
+
+
+def _of_others(stones: Tombstones, one: Reference) -> Reference:
+    """A reference without the rows that have a tombstone."""
+    condition = stones.condition("predictions", one.rows)
+    return one if condition is None else replace(one, rows=one.rows.filter(~condition))
 
 
 def _distinct(changes: list[dict[str, str]]) -> list[dict[str, str]]:

@@ -29,7 +29,7 @@ from vedette.records import Settings
 
 __all__ = ["Books", "books", "of_arrivals", "of_counters"]
 
-_OF_SLOTS = ("in_lake", "torn", "void")
+_OF_SLOTS = ("in_lake", "torn", "void", "forgotten")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +111,11 @@ def of_arrivals(arrivals: Arrivals, streams: Sequence[str], window_us: int) -> l
         of_rows(rows, stream, "in_journal", window_us)
         for stream in streams
         if (rows := getattr(arrivals, stream)).height
+    ]
+    frames += [
+        of_rows(rows, one, "forgotten", window_us)
+        for one, rows in arrivals.forgotten.items()
+        if one in streams
     ]
     for (producer, stream), entry in arrivals.decided.items():
         if stream.removeprefix("batch/") in streams:

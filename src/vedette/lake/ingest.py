@@ -8,7 +8,7 @@ off in between is repeated from the journals, and each table takes only what lie
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC as DATETIME_UTC
 from datetime import datetime
 
@@ -29,11 +29,13 @@ from vedette.lake.outcomes import (
     of_rows,
     stored,
 )
+from vedette.lake.producer import Producer
 from vedette.lake.tables import UTC, ModelTables
 
 __all__ = [
     "append",
     "close",
+    "free",
     "now_of",
     "tell",
     "through",
@@ -135,9 +137,14 @@ def close(tables: ModelTables, arrivals: Arrivals, now: datetime) -> None:
             pl.lit(max(received) if received else None).cast(UTC).alias("newest"),  # type: ignore[type-var]
         )
         tables["ledger"].write(rows, {key: number for key, number in marks.items() if number > old[key]})
-    keys = [identifier(folder.name, stream) for folder in arrivals.folders for stream in (*STREAMS, "batch")]
+    free(tables, arrivals.folders)
+
+
+def free(tables: ModelTables, folders: Sequence[Producer]) -> None:
+    """Delete from the journals what the ledger has come to."""
+    keys = [identifier(folder.name, stream) for folder in folders for stream in (*STREAMS, "batch")]
     done = watermarks(tables, "ledger", keys)
-    for folder in arrivals.folders:
+    for folder in folders:
         for stream in STREAMS:
             folder.free(stream, done[identifier(folder.name, stream)])
         folder.free_batches(done[identifier(folder.name, "batch")])
@@ -151,6 +158,7 @@ def _outcomes(tables: ModelTables, arrivals: Arrivals) -> pl.DataFrame:
         for stream in STREAMS
         if (frame := getattr(arrivals, stream)).height
     ]
+    frames += [of_rows(rows, stream, "forgotten", window_us) for stream, rows in arrivals.forgotten.items()]
     frames += [
         of_lost(producer, stream, entry.lost, window_us)
         for (producer, stream), entry in sorted(arrivals.decided.items())

@@ -18,7 +18,7 @@ from vedette.records import Ledger, ProducerLedger
 __all__ = ["ledger"]
 
 _TRIES = 20
-_PARTS = ("in_journal", "sampled_out", "dropped", "rejected", "torn")  # in_lake is counted
+_PARTS = ("in_journal", "sampled_out", "dropped", "rejected", "torn", "forgotten")  # in_lake is counted
 _SHOWN = {
     "void": "rejected",
     "waiting": "in_journal",

@@ -3,7 +3,7 @@
 One frame with a row for each (producer, stream, window, part, reason) has the same shape wherever the counts come from:
 the table ``ledger``, the journals beyond it, or what the producers counted. ``part`` is where the rows are: ``in_lake``,
 ``in_journal``, ``waiting`` (there too, behind a slot that is not written yet), ``torn``, ``void`` (a slot that its writer
-gave up), or a part of the producers' counters: ``dropped``,
+gave up), ``forgotten`` (deleted with all of its subject), or a part of the producers' counters: ``dropped``,
 ``sampled_out``, ``rejected``. Sums over it are the ledger.
 """
 

@@ -178,7 +178,7 @@ SCHEMAS: dict[str, dict[str, pl.DataType]] = {
         "stream": pl.String(),  # predictions, labels; batch/predictions and so on for rows of batches
         "window": UTC,  # start of the event window; null for a reference
         "window_s": pl.Float64(),  # its length; from 1970 on for windows that a producer counted as one
-        "part": pl.String(),  # in_lake, torn, void, dropped, sampled_out or rejected
+        "part": pl.String(),  # in_lake, torn, void, dropped, sampled_out, rejected or forgotten
         "reason": pl.String(),
         "n": pl.Int64(),  # rows that this round adds
         "first": pl.Int64(),  # of torn and void ones: the sequences between which they lie
@@ -374,6 +374,11 @@ class Table:
             self.opened[self.name].vacuum(retention_hours=1, dry_run=False, enforce_retention_duration=False)
         except (DeltaError, OSError) as error:
             raise LakeError(f"table {self.path}: cannot be compacted: {error}") from error
+
+    def sync(self) -> None:
+        """Open the table anew, and bring its newest commit to the disk."""
+        self.opened[self.name] = DeltaTable(self.path)
+        self._sync(self.opened[self.name])
 
     def _sync(self, table: DeltaTable) -> None:
         """Bring the newest commit and the files it adds to the disk."""

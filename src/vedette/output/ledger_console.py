@@ -15,9 +15,9 @@ from vedette.records import Gap, Ledger, ProducerLedger, Window
 
 __all__ = ["ledger_json", "print_ledger"]
 
-PARTS = ("seen", "in_journal", "in_lake", "sampled_out", "dropped", "rejected", "torn")
+PARTS = ("seen", "in_journal", "in_lake", "sampled_out", "dropped", "rejected", "torn", "forgotten")
 KEPT = ("seen", "in_lake", "in_journal")
-SHOWN = (*KEPT, "sampled_out", "dropped", "rejected", "torn")
+SHOWN = (*KEPT, "sampled_out", "dropped", "rejected", "torn", "forgotten")
 ALWAYS = ("seen", "in_lake")  # columns that are there though all their numbers are 0
 REASONS_SHOWN = 20
 GAPS_SHOWN = 20

@@ -276,6 +276,7 @@ def _ledger(ledger: Ledger) -> str:
         "dropped",
         "rejected",
         "torn",
+        "forgotten",
         "",
     )
     rows = "".join(
@@ -291,6 +292,7 @@ def _ledger(ledger: Ledger) -> str:
                 one.dropped,
                 one.rejected,
                 one.torn,
+                one.forgotten,
             )
         )
         + (

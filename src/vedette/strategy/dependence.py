@@ -215,6 +215,8 @@ def _each(plan: Plan, summaries: Mapping[str, Summary], p_value: Callable[[Float
             if coarse.shape[1] >= _MEANS_MIN and beside >= _EXPECTED_MIN * coarse.shape[1]:
                 n = coarse.sum(axis=0)
                 unit = whole @ (scores * scores) / whole.sum() - (whole @ scores / whole.sum()) ** 2
+                if unit <= 0:  # all rows lie in cells of one score: nothing varies
+                    continue
                 sums = (scores - whole @ scores / whole.sum()) @ coarse / np.sqrt(unit)
                 out[row] = p_value(sums, n)
     return out

@@ -1,0 +1,35 @@
+"""What was deleted of a subject, for a terminal, or as one JSON document."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from vedette.output.console import Terminal, print_json
+from vedette.output.names import visible
+
+__all__ = ["print_forgotten"]
+
+REMAINS_SHOWN = 20
+
+
+def print_forgotten(found: Mapping[str, Any], *, as_json: bool = False) -> None:
+    """Print the report of a deletion: rows, names that were replaced, and what a search still found."""
+    if as_json:
+        print_json(dict(found))
+        return
+    console = Terminal()
+    rows = ", ".join(f"{n:,} {stream}" for stream, n in found["rows"].items()) or "no rows: none was there"
+    console.print(f"{visible(found['model'])}: deleted {rows} of the subject, by {visible(found['column'])}")
+    for table, n in found["scrubbed"].items():
+        console.print(f"  named in {n:,} rows of {table}: replaced by forgotten-{found['tombstone']}")
+    if found["done"]:
+        console.print(f"searched {found['searched']}: found nothing")
+    else:
+        console.print(f"searched {found['searched']}: still found in")
+        for one in found["remains"][:REMAINS_SHOWN]:
+            console.print(f"  {visible(one)}")
+        if len(found["remains"]) > REMAINS_SHOWN:
+            console.print(f"  and {len(found['remains']) - REMAINS_SHOWN:,} more")
+        console.print("Files of living processes go when those go on to the next: ask again then.")
+    console.print(f"report {found['digest']}")
