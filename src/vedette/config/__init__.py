@@ -83,7 +83,7 @@ from vedette.config.channels import (
     is_web_url,
 )
 from vedette.config.maintenance import MAINTENANCE_KEYS, Maintenance, maintenance_of, moment_of
-from vedette.config.private import PRIVATE_KEYS, PrivateSettings, private_of
+from vedette.config.private import PRIVACY_KEYS, PRIVATE_KEYS, PrivateSettings, k_of, private_of
 from vedette.config.reports import REPORT_KEYS, ReportSettings, reports_of
 from vedette.config.server import SERVER_KEYS, ServerSettings, journal_folder, server_of, server_url
 from vedette.config.serving import SERVING_KEYS, ServingSettings, serving_of
@@ -110,6 +110,7 @@ __all__ = [
     "JUDGING",
     "MAINTENANCE_KEYS",
     "MODEL_KEYS",
+    "PRIVACY_KEYS",
     "PRIVATE_KEYS",
     "RECORDING_KEYS",
     "REPORT_KEYS",
@@ -153,6 +154,7 @@ TOP_KEYS = {
     "channels": "one table a channel",
     "reports": "a list of tables, one a scheduled report",
     "alerts": "when nobody is told, what explains what, and who is told when nobody reacts",
+    "privacy": "how many rows a figure must rest on to be shown",
 }
 MODEL_KEYS = {
     "window": "length of a window: a number and s, m, h, d or w",
@@ -206,6 +208,11 @@ class Config:
     serving: ServingSettings = field(default_factory=ServingSettings)
     reports: tuple[ReportSettings, ...] = ()
     alerting: AlertingSettings = field(default_factory=AlertingSettings)
+    privacy: Mapping[str, Any] = field(default_factory=dict)
+
+    def k_of(self, model: str) -> int:
+        """The rows that a figure of a model must rest on to be shown; 0 where all are."""
+        return k_of(self.privacy, self.models.get(model, {}).get("private", {}))
 
     def rules_of(self, model: str) -> Mapping[str, Any]:
         """The rules of a model by name, as they were written."""
@@ -270,7 +277,19 @@ def read(path: Path | None = None) -> Config:
         serving=serving_of(values.get("server", {}), path),
         reports=reports_of(values.get("reports", []), path),
         alerting=alerting_of(values.get("alerts", {}), channels, str(path)),
+        privacy=_privacy_of(values.get("privacy", {}), path),
     )
+
+
+def _privacy_of(table: Any, path: Path) -> Mapping[str, Any]:
+    if not isinstance(table, Mapping):
+        raise ConfigError(f"{path}: privacy={table!r}: must be a table, such as k = 10")
+    refuse_unknown(table, PRIVACY_KEYS, f"{path}: [privacy]")
+    try:
+        k_of(table, {})
+    except ValueError as error:
+        raise ConfigError(f"{path}: {error}") from error
+    return table
 
 
 def _check_sampler(given: Any) -> None:

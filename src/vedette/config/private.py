@@ -11,12 +11,17 @@ from vedette.config.channels import is_variable_name
 from vedette.privacy import Keys, folded
 from vedette.records import RESERVED, Settings, is_storable
 
-__all__ = ["PRIVATE_KEYS", "PrivateSettings", "private_of"]
+__all__ = ["PRIVACY_KEYS", "PRIVATE_KEYS", "K", "PrivateSettings", "k_of", "private_of"]
 
 PRIVATE_KEYS = {
     "key_env": "the environment variable that holds the keys",
     "key_file": "the file that holds the keys, relative to vedette.toml",
 }
+PRIVACY_KEYS = {
+    "k": "figures of fewer rows are not shown, nor what would tell of them; 0 shows all",
+}
+K = 10
+"""Rows that a figure of a model with private columns must rest on to be shown, where nothing else is said."""
 TREATMENTS = ("drop", "hash", "encrypt")
 
 
@@ -36,6 +41,20 @@ class PrivateSettings:
             return Keys.from_environment(self.key_env)
         assert self.key_file is not None
         return Keys.from_file(self.key_file)
+
+
+def k_of(table: Any, private: Mapping[str, Any]) -> int:
+    """The rows that a figure must rest on to be shown: what ``[privacy]`` says, else 10 where there are private columns.
+
+    Raises ``ValueError`` for what is no number of rows.
+
+    >>> k_of({}, {}), k_of({}, {"email": "drop"}), k_of({"k": 5}, {})
+    (0, 10, 5)
+    """
+    k = table.get("k", K if private else 0)
+    if isinstance(k, bool) or not isinstance(k, int) or k < 0:
+        raise ValueError(f"privacy: k={k!r}: must be a whole number, 0 or more")
+    return k
 
 
 def private_of(table: Any, settings: Settings, folder: Path | None = None) -> PrivateSettings:

@@ -74,7 +74,8 @@ def picture_of(lake: Lake, model: str, alert: Alert) -> Picture | None:
         )
     except ValueError as error:  # a rule may name what the lake no longer has
         raise LakeError(f"alert {alert.id}: {error}") from error
-    frame = frame.filter(pl.col("part").is_null() & (pl.col("segment") == alert.segment)).sort("start")
+    shown = pl.col("part").is_null() & (pl.col("segment") == alert.segment) & pl.col("n").is_not_null()
+    frame = frame.filter(shown).sort("start")
     points = [Point(*row) for row in frame.select("start", "value", "low", "high", "n").iter_rows()]
     if not points:
         return None

@@ -7,6 +7,7 @@ from typing import Any
 
 import polars as pl
 
+from vedette import config
 from vedette.lake.tables import Lake
 from vedette.output.explanation import Explanation
 
@@ -29,9 +30,10 @@ class Examples:
 def example_rows(lake: Lake, model: str, why: Explanation, n: int = ROWS_SHOWN) -> Examples | None:
     """The first rows since the change began, of the segment that is named first where its levels are values of columns.
 
-    The label stands beside a row where it came. None where it is not known when the change began, or no such row is kept.
+    The label stands beside a row where it came. None where it is not known when the change began, no such row is kept, or
+    figures of few rows are hidden (``[privacy]`` and private columns), of which one row is the least.
     """
-    if why.began is None:
+    if why.began is None or config.read().k_of(model):
         return None
     tables = lake.model(model)
     there = tables["predictions"].columns()

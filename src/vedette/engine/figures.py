@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 import polars as pl
 
+from vedette import config
 from vedette.engine.direction_columns import feature_of
 from vedette.engine.estimating import estimated
 from vedette.engine.image_figures import image_figures
@@ -20,6 +21,7 @@ from vedette.engine.query import Query, Span, moment, names_of
 from vedette.engine.reference import TRAINING
 from vedette.engine.segments import Segments
 from vedette.engine.summarise import LABELLED, OF_TASK, QUALITY, SCORES
+from vedette.engine.suppressing import suppressed
 from vedette.engine.view import Cells, View, Windows, reference_of, view
 from vedette.errors import DataError
 from vedette.lake.kept import kept as read_kept
@@ -89,8 +91,13 @@ def figures(
     iou: float | None = None,
     score: float | None = None,
     against: str = "reference",
+    k: int | None = None,
 ) -> pl.DataFrame:
-    """Figures by window, one row each; see ``Monitor.figures``. ``window_s`` is 0 for one window over all."""
+    """Figures by window, one row each; see ``Monitor.figures``. ``window_s`` is 0 for one window over all.
+
+    Those of fewer than ``k`` rows are hidden, with what would tell of them; None: as ``vedette.toml`` says, 0: none.
+    """
+    k = config.read().k_of(model) if k is None else k
     if against not in ("reference", TRAINING):
         raise ValueError(f"against={against!r}: must be reference or {TRAINING}")
     if isinstance(as_of, list | tuple):
@@ -105,7 +112,7 @@ def figures(
             "score": score,
             "against": against,
         }
-        return pl.concat([figures(lake, model, metric, **asked, as_of=one) for one in as_of])
+        return pl.concat([figures(lake, model, metric, **asked, as_of=one, k=k) for one in as_of])
     query = Query(
         names_of(metric, "metric"),
         names_of(feature, "feature"),
@@ -139,9 +146,10 @@ def figures(
             )
             rest = tuple(name for name in query.metrics or () if name not in told)
             if not rest:
-                return images
-            return pl.concat([_of_summaries(lake, model, replace(query, metrics=rest), columns_by), images])
-    return _of_summaries(lake, model, query, columns_by)
+                return suppressed(images, k)
+            others = _of_summaries(lake, model, replace(query, metrics=rest), columns_by)
+            return suppressed(pl.concat([others, images]), k)
+    return suppressed(_of_summaries(lake, model, query, columns_by), k)
 
 
 def _task(lake: Lake, model: str, query: Query, of_boxes: Mapping[str, float | None]) -> str | None:

@@ -247,7 +247,7 @@ def _lines(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...]]:
                 f"{len(rows)} windows",
                 "",
                 "",
-                f"{sum(row['n'] for row in rows):,}",
+                _rows([row["n"] for row in rows]),
                 first["reason"] or "",
             )
         ]
@@ -256,7 +256,7 @@ def _lines(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...]]:
             f"{row['start']:%Y-%m-%d %H:%M}".removesuffix(" 00:00"),
             _number(row["value"]),
             "" if row["low"] is None else f"{_number(row['low'])} to {_number(row['high'])}",
-            f"{row['n']:,}",
+            _rows([row["n"]]),
             row["reason"] or _said(row),
         )
         for row in rows
@@ -273,6 +273,12 @@ def _said(row: Mapping[str, Any]) -> str:
         row.get("note") or "",
     ]
     return "; ".join(part for part in parts if part)
+
+
+def _rows(n: list[int | None]) -> str:
+    """A number of rows; nothing where any is hidden."""
+    known = [one for one in n if one is not None]
+    return f"{sum(known):,}" if len(known) == len(n) else ""
 
 
 def _number(value: float | None) -> str:

@@ -102,7 +102,7 @@ class FigureDocument(BaseModel):
     value: float | None
     low: float | None = Field(description="Lower end of the 95 % interval.")
     high: float | None
-    n: int
+    n: int | None = Field(description="Rows that it rests on; none where it is suppressed.")
     completeness: float | None = Field(description="Share of the rows seen that it rests on.")
     labelled: float | None = Field(description="Share of the predictions whose label is known.")
     kind: str

@@ -18,7 +18,7 @@ export const goesOn = (data, start) => (start + data.window_s) * 1000 > Date.now
 
 function said(line, k, data) {
   const unit = data.unit;
-  if (line.value[k] == null) return `UNKNOWN: ${line.reason[k] ?? "no value"}, n ${line.n[k].toLocaleString("en")}`;
+  if (line.value[k] == null) return `UNKNOWN: ${line.reason[k] ?? "no value"}${line.n[k] == null ? "" : `, n ${line.n[k].toLocaleString("en")}`}`;
   const span = line.low[k] == null ? 0 : line.high[k] - line.low[k];
   const exact = line.low[k] === line.high[k];
   const interval = line.low[k] == null || exact ? "" : ` (${number(line.low[k], unit, span)} to ${number(line.high[k], unit, span)})`;
