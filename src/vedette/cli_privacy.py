@@ -1,4 +1,4 @@
-"""The command ``vedette forget``: the rows of a subject deleted for good."""
+"""The commands of privacy: a subject's rows deleted for good, and whether a model tells which rows it was trained on."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import typer
 
 from vedette.cli_options import JsonOption, LakeOption, ModelArgument, where
 
-__all__ = ["forget"]
+__all__ = ["forget", "membership"]
 
 
 def forget(
@@ -32,3 +32,29 @@ def forget(
         found = commands.forget(where(lake), model, subject, wait_s=wait, by=by)
     privacy_console.print_forgotten(found.document(), as_json=json)
     raise typer.Exit(0 if found.done else 1)
+
+
+def membership(
+    table: Annotated[
+        str, typer.Argument(help="A table with a row for each row: CSV, Parquet, Arrow or Delta.")
+    ],
+    score: Annotated[
+        str, typer.Option(help="Its column of scores, such as the loss or the confidence in the true class.")
+    ] = "loss",
+    member: Annotated[
+        str, typer.Option(help="Its column of who was trained on: 1 or true, 0 or false.")
+    ] = "member",
+    higher: Annotated[
+        bool,
+        typer.Option("--higher", help="Rows trained on score higher (a confidence); default lower (a loss)."),
+    ] = False,
+    delta: Annotated[float, typer.Option(help="Of the (epsilon, delta) of which epsilon is bounded.")] = 0.0,
+    json: JsonOption = False,
+) -> None:
+    """Whether a model tells which rows it was trained on, from its scores of those and of others. Exit 1 where it does."""
+    from vedette.engine import auditing
+    from vedette.output import privacy_console
+
+    found = auditing.membership_of(table, score, member, higher=higher, delta=delta)
+    privacy_console.print_membership(auditing.document(found), as_json=json)
+    raise typer.Exit(1 if found.leaks else 0)

@@ -1,4 +1,4 @@
-"""What was deleted of a subject, for a terminal, or as one JSON document."""
+"""What was deleted of a subject, and what an audit of membership found: for a terminal, or as one JSON document."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from vedette.output.console import Terminal, print_json
 from vedette.output.names import visible
 
-__all__ = ["print_forgotten"]
+__all__ = ["print_forgotten", "print_membership"]
 
 REMAINS_SHOWN = 20
 
@@ -33,3 +33,25 @@ def print_forgotten(found: Mapping[str, Any], *, as_json: bool = False) -> None:
             console.print(f"  and {len(found['remains']) - REMAINS_SHOWN:,} more")
         console.print("Files of living processes go when those go on to the next: ask again then.")
     console.print(f"report {found['digest']}")
+
+
+def print_membership(found: Mapping[str, Any], *, as_json: bool = False) -> None:
+    """Print an audit of membership: the reading, the rates, and what epsilon is at least."""
+    if as_json:
+        print_json(dict(found))
+        return
+    console = Terminal()
+    console.print(found["meaning"])
+    console.print(f"  {found['n_members']:,} rows trained on, {found['n_others']:,} others")
+    for rate in found["rates"]:
+        if rate["value"] is None:
+            console.print(f"  at {rate['at']:.1%} false positives: UNKNOWN, {rate['reason']}")
+        else:
+            interval = f"[{rate['low']:.2%}, {rate['high']:.2%}]"
+            console.print(
+                f"  at {rate['at']:.1%} false positives ({rate['false_positive_rate']:.2%} measured): "
+                f"{rate['value']:.2%} {interval} of the rows trained on are told"
+            )
+    console.print(
+        f"  epsilon at least {found['epsilon']:.3f} (delta {found['delta']:g}, {found['level']:.0%})"
+    )

@@ -52,7 +52,7 @@ def hidden_in_table(counts: Counts, k: int) -> Mask:
     is a line. Cells of 0 within the block are hidden with it. Raises ``ValueError`` as :func:`hidden_in_line`.
 
     >>> hidden_in_table(np.array([[50, 3, 40], [60, 70, 80], [30, 20, 90]]), 10).astype(int).tolist()
-    [[0, 1, 1], [0, 0, 0], [0, 1, 1]]
+    [[1, 1, 0], [0, 0, 0], [1, 1, 0]]
     """
     _check(counts, k)
     if 1 in counts.shape:
