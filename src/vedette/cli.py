@@ -20,7 +20,7 @@ from vedette.cli_alerting import escalate, maintenance_app
 from vedette.cli_exchange import export_app, import_app
 from vedette.cli_options import JsonOption, LakeOption, ModelArgument
 from vedette.cli_options import where as _where
-from vedette.cli_privacy import forget, membership
+from vedette.cli_privacy import forget, membership, privacy, release
 from vedette.cli_prometheus import metrics, prometheus_app
 from vedette.cli_serve import serve, users_app
 from vedette.errors import VedetteError
@@ -721,6 +721,8 @@ app.add_typer(export_app, name="export")
 app.command()(metrics)
 app.command()(forget)
 app.command()(membership)
+app.command()(privacy)
+app.command()(release)
 app.add_typer(prometheus_app, name="prometheus")
 app.command()(serve)
 app.add_typer(users_app, name="users")

@@ -8,7 +8,7 @@ import typer
 
 from vedette.cli_options import JsonOption, LakeOption, ModelArgument, where
 
-__all__ = ["forget", "membership"]
+__all__ = ["forget", "membership", "privacy", "release"]
 
 
 def forget(
@@ -58,3 +58,46 @@ def membership(
     found = auditing.membership_of(table, score, member, higher=higher, delta=delta)
     privacy_console.print_membership(auditing.document(found), as_json=json)
     raise typer.Exit(1 if found.leaks else 0)
+
+
+def release(
+    model: ModelArgument,
+    kind: Annotated[str, typer.Argument(help="count, histogram, mean, accuracy, precision or recall.")],
+    subject: Annotated[
+        str, typer.Option(help="The column whose values are the subjects that are protected.")
+    ],
+    epsilon: Annotated[float, typer.Option(help="What it may spend of the budget.")],
+    column: Annotated[str | None, typer.Option(help="Of a histogram or a mean.", show_default=False)] = None,
+    level: Annotated[
+        list[str] | None, typer.Option(help="Of a histogram; again for others.", show_default=False)
+    ] = None,
+    low: Annotated[float | None, typer.Option(help="Lower bound of a mean.", show_default=False)] = None,
+    high: Annotated[float | None, typer.Option(help="Upper bound of a mean.", show_default=False)] = None,
+    positive: Annotated[
+        str | None, typer.Option(help="The class of precision and recall.", show_default=False)
+    ] = None,
+    rows_each: Annotated[int, typer.Option(help="Rows of each subject that count.")] = 1,
+    by: Annotated[str | None, typer.Option(help="Who says so; default the user.", show_default=False)] = None,
+    lake: LakeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """A figure with the noise of differential privacy, and its interval; what it spends is gone from the budget."""
+    from vedette.engine import commands
+    from vedette.engine.releasing import Question
+    from vedette.output import privacy_console
+
+    question = Question(kind, column, tuple(level or ()), low, high, positive)
+    found = commands.release(
+        where(lake), model, question, subject=subject, epsilon=epsilon, rows_each=rows_each, by=by
+    )
+    spending = commands.spending(where(lake), model)
+    rows = [(one.name, one.value, one.low, one.high) for one in found]
+    privacy_console.print_released(rows, spending, as_json=json)
+
+
+def privacy(model: ModelArgument, lake: LakeOption = None, json: JsonOption = False) -> None:
+    """What the releases of a model have spent of its budget of differential privacy."""
+    from vedette.engine import commands
+    from vedette.output import privacy_console
+
+    privacy_console.print_spending(commands.spending(where(lake), model), as_json=json)

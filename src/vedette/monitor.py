@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from vedette.capture.runs import Run, RunRecorder
     from vedette.capture.shipping.shipping import Shipping
     from vedette.engine.forget import Forgotten
+    from vedette.engine.releasing import Question, Released
     from vedette.engine.rules_replay import Replayed
     from vedette.lake.frames import Rows
     from vedette.lake.tables import Lake
@@ -1050,6 +1051,22 @@ class Monitor:
         private = self._private
         return forget(
             self._lake(), self.model, column, value, by=by, private=private, wait_s=wait_s, clock=self._clock
+        )
+
+    def release(
+        self, question: Question, *, subject: str, epsilon: float, rows_each: int = 1, by: str | None = None
+    ) -> list[Released]:
+        """Release figures with differential privacy for a ``subject`` column, of the budget that ``[privacy]`` gives.
+
+        ``question`` is a :class:`~vedette.engine.releasing.Question`, ``rows_each`` the rows of each subject that count. What
+        is spent stays spent, whatever becomes of the release. Raises ``PrivacyError`` where it would be more than the budget.
+        """
+        from vedette.engine import commands
+
+        self.flush()
+        location = self._lake().path
+        return commands.release(
+            str(location), self.model, question, subject=subject, epsilon=epsilon, rows_each=rows_each, by=by
         )
 
     def report(self, path: str | Path) -> Path:

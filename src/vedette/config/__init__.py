@@ -83,7 +83,7 @@ from vedette.config.channels import (
     is_web_url,
 )
 from vedette.config.maintenance import MAINTENANCE_KEYS, Maintenance, maintenance_of, moment_of
-from vedette.config.private import PRIVACY_KEYS, PRIVATE_KEYS, PrivateSettings, k_of, private_of
+from vedette.config.private import PRIVACY_KEYS, PRIVATE_KEYS, PrivateSettings, budget_of, k_of, private_of
 from vedette.config.reports import REPORT_KEYS, ReportSettings, reports_of
 from vedette.config.server import SERVER_KEYS, ServerSettings, journal_folder, server_of, server_url
 from vedette.config.serving import SERVING_KEYS, ServingSettings, serving_of
@@ -210,6 +210,11 @@ class Config:
     alerting: AlertingSettings = field(default_factory=AlertingSettings)
     privacy: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def budget(self) -> tuple[float, float]:
+        """The epsilon and delta that the releases of each model may spend; an epsilon of 0 allows none."""
+        return budget_of(self.privacy)
+
     def k_of(self, model: str) -> int:
         """The rows that a figure of a model must rest on to be shown; 0 where all are."""
         return k_of(self.privacy, self.models.get(model, {}).get("private", {}))
@@ -287,6 +292,7 @@ def _privacy_of(table: Any, path: Path) -> Mapping[str, Any]:
     refuse_unknown(table, PRIVACY_KEYS, f"{path}: [privacy]")
     try:
         k_of(table, {})
+        budget_of(table)
     except ValueError as error:
         raise ConfigError(f"{path}: {error}") from error
     return table

@@ -11,7 +11,7 @@ from vedette.config.channels import is_variable_name
 from vedette.privacy import Keys, folded
 from vedette.records import RESERVED, Settings, is_storable
 
-__all__ = ["PRIVACY_KEYS", "PRIVATE_KEYS", "K", "PrivateSettings", "k_of", "private_of"]
+__all__ = ["PRIVACY_KEYS", "PRIVATE_KEYS", "K", "PrivateSettings", "budget_of", "k_of", "private_of"]
 
 PRIVATE_KEYS = {
     "key_env": "the environment variable that holds the keys",
@@ -19,6 +19,8 @@ PRIVATE_KEYS = {
 }
 PRIVACY_KEYS = {
     "k": "figures of fewer rows are not shown, nor what would tell of them; 0 shows all",
+    "epsilon": "what releases of one model may spend of differential privacy, all together",
+    "delta": "with it, at most 0.01, by which many small releases cost less; default 0",
 }
 K = 10
 """Rows that a figure of a model with private columns must rest on to be shown, where nothing else is said."""
@@ -55,6 +57,23 @@ def k_of(table: Any, private: Mapping[str, Any]) -> int:
     if isinstance(k, bool) or not isinstance(k, int) or k < 0:
         raise ValueError(f"privacy: k={k!r}: must be a whole number, 0 or more")
     return k
+
+
+def budget_of(table: Any) -> tuple[float, float]:
+    """The epsilon and delta that ``[privacy]`` gives the releases of each model; an epsilon of 0 allows none.
+
+    Raises ``ValueError`` for what is no such number.
+
+    >>> budget_of({"epsilon": 1, "delta": 1e-6})
+    (1.0, 1e-06)
+    """
+    found = []
+    for name, most in (("epsilon", 64), ("delta", 0.01)):
+        one = table.get(name, 0)
+        if isinstance(one, bool) or not isinstance(one, int | float) or not 0 <= one <= most:
+            raise ValueError(f"privacy: {name}={one!r}: must be a number from 0 to {most}")
+        found.append(float(one))
+    return found[0], found[1]
 
 
 def private_of(table: Any, settings: Settings, folder: Path | None = None) -> PrivateSettings:

@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import FrameType
@@ -27,6 +28,7 @@ from vedette.engine import (
     maintenance,
     outbox,
     people,
+    releasing,
     requests,
     run_alerts,
     written,
@@ -46,6 +48,7 @@ from vedette.lake.ledger import ledger as read_ledger
 from vedette.lake.locks import lock
 from vedette.lake.outcomes import identifier
 from vedette.lake.sources import sources
+from vedette.lake.spent import claims, spent
 from vedette.lake.tables import Lake, ModelTables
 from vedette.records import (
     Alert,
@@ -76,8 +79,10 @@ __all__ = [
     "maintenance_end",
     "maintenances",
     "open_lake",
+    "release",
     "rules",
     "silence",
+    "spending",
     "try_channel",
     "visit",
 ]
@@ -335,6 +340,47 @@ def forget(
     treated = config.private_of(table, settings_of(lake.model(model)), folder)
     private = Private(model, treated.columns, treated.keys()) if treated.columns else None
     return forget_module.forget(lake, model, column, value, by=_who(by), private=private, wait_s=wait_s)
+
+
+def release(
+    location: str,
+    model: str,
+    question: releasing.Question,
+    *,
+    subject: str,
+    epsilon: float,
+    rows_each: int = 1,
+    by: str | None = None,
+) -> list[releasing.Released]:
+    """Release figures with differential privacy, of the budget that ``[privacy]`` in ``vedette.toml`` gives."""
+    budget, delta = config.read().budget
+    if not budget:
+        raise ConfigError(
+            "[privacy] epsilon: is not given: must be what the releases of a model may spend, such as 1.0"
+        )
+    return releasing.release(
+        open_lake(location, model),
+        model,
+        question,
+        subject=subject,
+        epsilon=epsilon,
+        budget=budget,
+        delta=delta,
+        by=_who(by),
+        now=lake_ingest.now_of(time.time()),
+        rows_each=rows_each,
+    )
+
+
+def spending(location: str, model: str) -> dict[str, Any]:
+    """What the releases of a model have spent, and of what budget."""
+    budget, delta = config.read().budget
+    made = claims(open_lake(location, model), model)
+    total = spent([one.epsilon for one in made], delta)
+    return {
+        "model": model, "epsilon": budget, "delta": delta, "spent": total, "left": max(budget - total, 0.0),
+        "releases": [asdict(one) for one in made],
+    }  # fmt: skip
 
 
 def _who(by: str | None) -> str:

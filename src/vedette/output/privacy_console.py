@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from vedette.output.console import Terminal, print_json
 from vedette.output.names import visible
 
-__all__ = ["print_forgotten", "print_membership"]
+__all__ = ["print_forgotten", "print_membership", "print_released", "print_spending"]
 
 REMAINS_SHOWN = 20
 
@@ -55,3 +55,37 @@ def print_membership(found: Mapping[str, Any], *, as_json: bool = False) -> None
     console.print(
         f"  epsilon at least {found['epsilon']:.3f} (delta {found['delta']:g}, {found['level']:.0%})"
     )
+
+
+def print_released(
+    rows: Sequence[tuple[str, float | None, float | None, float | None]],
+    spending: Mapping[str, Any],
+    *,
+    as_json: bool = False,
+) -> None:
+    """Print released figures with the intervals of their noise, and what is left of the budget."""
+    if as_json:
+        names = ("name", "value", "low", "high")
+        released = [dict(zip(names, row, strict=True)) for row in rows]
+        print_json({"released": released, "spent": spending["spent"], "left": spending["left"]})
+        return
+    console = Terminal()
+    for name, value, low, high in rows:
+        told = "UNKNOWN" if value is None else f"{value:,.6g}"
+        interval = "" if low is None or high is None else f" [{low:,.6g}, {high:,.6g}]"
+        console.print(f"{visible(name)}: {told}{interval}")
+    console.print(f"spent {spending['spent']:.4g} of epsilon {spending['epsilon']:g}")
+
+
+def print_spending(found: Mapping[str, Any], *, as_json: bool = False) -> None:
+    """Print what was spent of a budget, release by release."""
+    if as_json:
+        print_json(dict(found))
+        return
+    console = Terminal()
+    console.print(
+        f"{visible(found['model'])}: spent {found['spent']:.4g} of epsilon {found['epsilon']:g}, delta {found['delta']:g}"
+    )
+    for one in found["releases"]:
+        what = f"{visible(one['what'])}, epsilon {one['epsilon']:g} by {visible(one['subject'])}"
+        console.print(f"  {one['time'][:16]} {visible(one['by'])}: {what}")
