@@ -356,3 +356,33 @@ def test_spellings_tell_values_apart() -> None:
     assert spelled(b"abc") == "abc"
     assert spelled(BEGIN) == "2026-01-01T00:00:00+00:00"
     assert os.fspath(spelled(False)) == "false"
+
+
+def test_rows_that_a_server_received_go_too(lake: Lake) -> None:
+    """Rows sent as JSON before and after the deletion: refused by the tables; the server's log is named until it has ended."""
+    httpx = pytest.importorskip("httpx")
+    pytest.importorskip("fastapi")
+    from tests.server_running import running
+
+    def send(server: object, number: int) -> None:
+        people = enumerate((ANN, *OTHERS))
+        rows = [
+            {"features": {"customer": one, "x": 1.0}, "prediction": 1, "id": f"sent-{number}-{i}"}
+            for i, one in people
+        ]
+        url = f"{server.url}/v1/models/delays/predictions"  # type: ignore[attr-defined]
+        assert httpx.post(url, json={"version": "1", "rows": rows}).status_code == 200
+
+    with running(lake.path) as server:
+        send(server, 1)
+        found = forget(lake, "delays", "customer", ANN)
+        assert [one for one in found.remains if not one.startswith(".received")] == []
+        assert found.remains
+        send(server, 2)
+    found = forget(lake, "delays", "customer", ANN, wait_s=10.0)
+    assert found.done, found.remains
+    assert list(holding(lake.path, ANN)) == []
+    assert [rows_of(lake, one) for one in (ANN, *OTHERS)] == [0, 22, 22]
+    balance = ledger(lake, "delays")
+    assert balance.balanced, balance.gaps
+    assert balance.total("forgotten") == 22
