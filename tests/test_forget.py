@@ -22,6 +22,7 @@ from vedette.engine.audit import audit
 from vedette.engine.forget import forget, verify_reports
 from vedette.engine.requests import work_lock
 from vedette.errors import LakeError
+from vedette.lake.deleting import anew
 from vedette.lake.forgotten import spelled
 from vedette.lake.ledger import ledger
 from vedette.lake.locks import lock
@@ -348,6 +349,21 @@ def test_a_column_that_the_model_does_not_have_is_named(lake: Lake) -> None:
     with pytest.raises(LakeError, match=r"subject column 'costumer'.*customer"):
         forget(lake, "delays", "costumer", ANN)
     assert not (lake.path / ".forgotten").exists()
+
+
+def test_who_reads_while_files_go_reads_again() -> None:
+    """A file that went is looked for anew, and one that is missing each time is an error of the lake."""
+    left = [FileNotFoundError("part-0"), FileNotFoundError("part-1")]
+
+    def read() -> str:
+        if left:
+            raise left.pop()
+        return "read"
+
+    assert anew(read) == "read"
+    left += [FileNotFoundError("part-2")] * 9
+    with pytest.raises(LakeError, match="part-2"):
+        anew(read)
 
 
 def test_spellings_tell_values_apart() -> None:

@@ -24,6 +24,7 @@ from vedette.engine.summarise import LABELLED, OF_TASK, QUALITY, SCORES
 from vedette.engine.suppressing import suppressed
 from vedette.engine.view import Cells, View, Windows, reference_of, view
 from vedette.errors import DataError
+from vedette.lake.deleting import anew
 from vedette.lake.kept import kept as read_kept
 from vedette.lake.tables import UTC as UTC_TYPE
 from vedette.lake.tables import Lake
@@ -141,15 +142,14 @@ def figures(
             asked_score = (
                 0.0 if score is None else score
             )  # numbers and sizes are of all boxes where nobody says
-            images = _of_images(
-                lake, model, replace(query, metrics=tuple(told), score=asked_score), columns_by
-            )
+            of_boxes = replace(query, metrics=tuple(told), score=asked_score)
+            images = anew(lambda: _of_images(lake, model, of_boxes, columns_by))
             rest = tuple(name for name in query.metrics or () if name not in told)
             if not rest:
                 return suppressed(images, k)
-            others = _of_summaries(lake, model, replace(query, metrics=rest), columns_by)
+            others = anew(lambda: _of_summaries(lake, model, replace(query, metrics=rest), columns_by))
             return suppressed(pl.concat([others, images]), k)
-    return suppressed(_of_summaries(lake, model, query, columns_by), k)
+    return suppressed(anew(lambda: _of_summaries(lake, model, query, columns_by)), k)
 
 
 def _task(lake: Lake, model: str, query: Query, of_boxes: Mapping[str, float | None]) -> str | None:

@@ -7,7 +7,9 @@ done again by the next round.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
+from typing import TypeVar
 
 import polars as pl
 from deltalake.exceptions import DeltaError
@@ -18,9 +20,26 @@ from vedette.lake.forgotten import Tombstones, forget_ids, tombstones
 from vedette.lake.outcomes import ROW_BITS, STREAMS, identifier, of_rows
 from vedette.lake.tables import UTC, Lake, ModelTables, Table
 
-__all__ = ["apply_tombstones", "delete_rows", "purge"]
+__all__ = ["anew", "apply_tombstones", "delete_rows", "purge"]
 
 _PREDICATE_ROWS = 5_000
+_TRIES = 5
+T = TypeVar("T")
+
+
+def anew(read: Callable[[], T]) -> T:
+    """What ``read`` returns, asked again where a file of a table went while it was read, as a deletion makes them go.
+
+    ``read`` opens its tables itself. Raises ``LakeError`` where files are missing each time.
+    """
+    for _ in range(_TRIES):
+        try:
+            return read()
+        except FileNotFoundError as error:
+            missing = error
+    raise LakeError(
+        f"a file of the lake is missing, or went during each of {_TRIES} readings: {missing}"
+    ) from missing
 
 
 def apply_tombstones(lake: Lake, model: str, now: datetime) -> dict[str, int]:
