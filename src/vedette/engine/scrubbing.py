@@ -21,7 +21,7 @@ __all__ = ["BYTES_MIN", "Words", "scrub"]
 BYTES_MIN = 4
 """A shorter value is looked for only where it stands as a value: as bytes it is everywhere."""
 
-_TEXTS = ("events", "verdicts", "alerts", "deliveries", "state")
+_TEXTS = ("events", "verdicts", "alerts", "deliveries", "maintenance", "state")
 
 
 @dataclass(frozen=True, slots=True)
