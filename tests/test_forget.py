@@ -26,6 +26,8 @@ from vedette.lake.deleting import anew
 from vedette.lake.forgotten import spelled
 from vedette.lake.ledger import ledger
 from vedette.lake.locks import lock
+from vedette.lake.received.conflicts import Conflicts
+from vedette.lake.received.records import Received
 from vedette.lake.tables import Lake
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -372,6 +374,18 @@ def test_spellings_tell_values_apart() -> None:
     assert spelled(b"abc") == "abc"
     assert spelled(BEGIN) == "2026-01-01T00:00:00+00:00"
     assert os.fspath(spelled(False)) == "false"
+
+
+def test_requests_that_were_refused_are_kept_no_longer(lake: Lake) -> None:
+    """Rows under numbers that others had taken lie as they came, perhaps packed: all of the model go, counted as before."""
+    conflicts = Conflicts(lake)
+    for number, model in enumerate(("delays", "delays", "other")):
+        one = Received("json", model, "w@json", "predictions", number, number + 1, "d", {"n_rows": 1})
+        conflicts.keep(one, f"{ANN} {number}".encode(), 0)
+    forget(lake, "delays", "customer", ANN)
+    assert [one.path for one in conflicts.of("delays")] == [None, None]
+    assert [one.path is not None for one in conflicts.of("other")] == [True]
+    assert sum(one.n for one in conflicts.counted("delays")["w@json", "predictions"]) == 2
 
 
 def test_rows_that_a_server_received_go_too(lake: Lake) -> None:

@@ -23,6 +23,7 @@ from vedette.lake.forgotten import ROWS, add, spelled
 from vedette.lake.locks import lock
 from vedette.lake.outcomes import STREAMS
 from vedette.lake.received import tidy
+from vedette.lake.received.conflicts import Conflicts
 from vedette.lake.rows import variants
 from vedette.lake.sources import sources
 from vedette.lake.tables import UTC, Lake, ModelTables
@@ -105,6 +106,8 @@ def forget(
         round_of(lake, model, now)  # what the first one refused has left tombstones of labels
         words = Words(column, tuple(dict.fromkeys(spelled(one) for one in values)))
         scrubbed = scrub(lake.model(model), words, f"forgotten-{number}")
+        # requests that were refused lie as they came, packed as it may be: whose rows they are cannot be told from outside
+        Conflicts(lake).forget(model)
         remains = _left(lake, model, words)
         rows = {name: n for name in STREAMS if (n := _gone(lake.model(model), name) - before[name])}
         searched = (

@@ -93,6 +93,20 @@ class Conflicts:
             (self.folder / file).unlink(missing_ok=True)
         db.execute(f"UPDATE conflicts SET file = NULL, n_bytes = 0 WHERE {old}", (before,))  # noqa: S608 - own text
 
+    def forget(self, model: str) -> int:
+        """Delete the bodies of a model, and tell how many; that they were there stays known, and counted."""
+        n = 0
+        if not self._file.exists():
+            return n
+        with self._open() as db, db:
+            db.execute("BEGIN IMMEDIATE")
+            own = "model = ? AND file IS NOT NULL"
+            for (file,) in db.execute(f"SELECT file FROM conflicts WHERE {own}", (model,)).fetchall():  # noqa: S608 - own text
+                (self.folder / file).unlink(missing_ok=True)
+                n += 1
+            db.execute(f"UPDATE conflicts SET file = NULL, n_bytes = 0 WHERE {own}", (model,))  # noqa: S608 - own text
+        return n
+
     def of(self, model: str) -> list[Conflict]:
         """Those of a model, in the order in which they came."""
         rows = self._rows(
