@@ -42,6 +42,7 @@ __all__ = [
     "Notice",
     "Physical",
     "ProducerLedger",
+    "ReportPage",
     "Role",
     "Settings",
     "Status",
@@ -308,7 +309,7 @@ class FalseAlarms:
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """A picture that goes with a notice: a name for its file, its media type, and its bytes."""
+    """A picture or a page that goes with a notice: a name for its file, its media type, and its bytes."""
 
     name: str
     media_type: str
@@ -316,14 +317,28 @@ class Attachment:
 
 
 @dataclass(frozen=True, slots=True)
+class ReportPage:
+    """A page that was made by the calendar, of what lies from ``start`` to ``end``, and where it was written.
+
+    ``page`` is what a channel attaches, None where it attaches nothing or the file cannot be read where it is told.
+    """
+
+    name: str
+    start: datetime
+    end: datetime
+    path: str
+    page: Attachment | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Notice:
     """What a channel is given to tell: the alerts of one incident whose state changed in one round.
 
     ``key`` is the same for the same steps to the same channel, however often they are sent, so that a receiver can drop
-    what it has. ``kind`` is alerts, escalation (nobody reacted to them), heartbeat (a round was completed; no alerts) or
-    test. ``repeat`` is true where nothing changed and the alerts still fire. ``time`` is when the notice was made, not when
-    it is sent. ``url`` is the address of the server that shows the alerts, None where there is none; ``pictures`` show the
-    same in several formats.
+    what it has. ``kind`` is alerts, escalation (nobody reacted to them), heartbeat (a round was completed; no alerts),
+    report (``report`` was made; no alerts) or test. ``repeat`` is true where nothing changed and the alerts still fire.
+    ``time`` is when the notice was made, not when it is sent. ``url`` is the address of the server that shows the alerts,
+    None where there is none; ``pictures`` show the same in several formats.
     """
 
     key: str
@@ -336,6 +351,7 @@ class Notice:
     time: datetime
     url: str | None = None
     pictures: tuple[Attachment, ...] = ()
+    report: ReportPage | None = None
 
 
 @dataclass(frozen=True, slots=True)

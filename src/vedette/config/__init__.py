@@ -280,7 +280,7 @@ def read(path: Path | None = None) -> Config:
         server=server_of(values.get("server", {}), path),
         recording=_recording_of(values.get("recording", {}), path),
         serving=serving_of(values.get("server", {}), path),
-        reports=reports_of(values.get("reports", []), path),
+        reports=reports_of(values.get("reports", []), path, channels),
         alerting=alerting_of(values.get("alerts", {}), channels, str(path)),
         privacy=_privacy_of(values.get("privacy", {}), path),
     )

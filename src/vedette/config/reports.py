@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
+from vedette.config.channels import RENEWED, ChannelSettings
 from vedette.config.values import refuse_unknown
 from vedette.errors import ConfigError
 
@@ -23,6 +24,7 @@ REPORT_KEYS = {
     "models": "patterns of the models that are reported, such as 'delays*'",
     "folder": "where the pages are written; relative to the file",
     "keep": "how many pages of a model are kept; older ones are deleted",
+    "channels": "names of the channels of this file that a finished page is told through",
 }
 DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
@@ -44,6 +46,7 @@ class ReportSettings:
     timezone: str = "UTC"
     models: tuple[str, ...] = ("*",)
     keep: int = 12
+    channels: tuple[str, ...] = ()
 
     def due(self, now: datetime) -> tuple[datetime, datetime]:
         """The last time at which it was to be made, and the one before: it tells of what lies between. In UTC.
@@ -71,16 +74,19 @@ class ReportSettings:
         return found[0], found[1]
 
 
-def reports_of(tables: Any, path: Path) -> tuple[ReportSettings, ...]:
-    """The reports that the file names; ``ConfigError`` names what is impossible."""
+def reports_of(
+    tables: Any, path: Path, channels: Sequence[ChannelSettings] = ()
+) -> tuple[ReportSettings, ...]:
+    """The reports that the file names, told through its channels; ``ConfigError`` names what is impossible."""
     if not isinstance(tables, list) or not all(isinstance(one, Mapping) for one in tables):
         raise ConfigError(f"{path}: reports={tables!r}: must be tables, each begun with [[reports]]")
     found: dict[str, ReportSettings] = {}
+    by_name = {one.name: one for one in channels}
     for table in tables:
         where = f"{path}: [[reports]] {table.get('name', '')}".rstrip()
         refuse_unknown(table, REPORT_KEYS, where)
         try:
-            made = _report(table, path.absolute().parent)
+            made = _report(table, path.absolute().parent, by_name)
         except ValueError as error:
             raise ConfigError(f"{where}: {error}") from error
         if made.name in found:
@@ -89,7 +95,7 @@ def reports_of(tables: Any, path: Path) -> tuple[ReportSettings, ...]:
     return tuple(found.values())
 
 
-def _report(table: Mapping[str, Any], home: Path) -> ReportSettings:
+def _report(table: Mapping[str, Any], home: Path, channels: Mapping[str, ChannelSettings]) -> ReportSettings:
     name, every, at = table.get("name"), table.get("every", "week"), table.get("at", "07:00")
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise ValueError(f"name={name!r}: must be 1 to 63 characters of a-z, 0-9, '_' and '-'")
@@ -108,8 +114,24 @@ def _report(table: Mapping[str, Any], home: Path) -> ReportSettings:
         raise ValueError(f"keep={keep!r}: must be a whole number from 1 to 10,000")
     return ReportSettings(
         name, home / Path(folder).expanduser(), every, time.fromisoformat(at), _on(table, every),
-        _zone(table.get("timezone", "UTC")), tuple(models), keep,
+        _zone(table.get("timezone", "UTC")), tuple(models), keep, _told(table.get("channels", []), channels),
     )  # fmt: skip
+
+
+def _told(named: Any, channels: Mapping[str, ChannelSettings]) -> tuple[str, ...]:
+    """The channels that a report names, each once; ``ValueError`` where one of them would tell nobody of it."""
+    if not isinstance(named, list) or not all(isinstance(one, str) for one in named):
+        raise ValueError(f"channels={named!r}: must be a list of names of channels, such as ['mail']")
+    for one in named:
+        if one not in channels:
+            raise ValueError(
+                f"channels: {one!r}: there is no such channel; there are {', '.join(channels) or 'none'}"
+            )
+        if channels[one].type in RENEWED:
+            raise ValueError(f"channels: {one!r}: is an {channels[one].type}, which takes alerts alone")
+        if channels[one].own.get("method") == "GET":
+            raise ValueError(f"channels: {one!r}: sends no body, so it can tell of no report")
+    return tuple(dict.fromkeys(named))
 
 
 def _on(table: Mapping[str, Any], every: str) -> int:

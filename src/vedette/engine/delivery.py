@@ -25,19 +25,19 @@ import polars as pl
 
 from vedette import config
 from vedette.config import AlertingSettings, ChannelSettings, Maintenance
-from vedette.engine import alerts, outbox, requests
+from vedette.engine import alerts, outbox, report_events, requests
 from vedette.engine.channel_events import audit, shown_settings
 from vedette.engine.escalation import asked
 from vedette.engine.holds import Holds
 from vedette.engine.maintenance import of_lake
-from vedette.engine.notices import Turn, hears, heartbeat, notice_of, useless
+from vedette.engine.notices import Turn, hears, heartbeat, notice_of, report_letters, useless
 from vedette.engine.outbox import Box, Letter, Outcome
 from vedette.engine.state import kept_row
 from vedette.engine.steps import Step, last_of, steps_of
 from vedette.errors import ConfigError, LakeError, LockedError
 from vedette.lake.locks import lock
 from vedette.lake.tables import Lake, ModelTables
-from vedette.records import Alert, Notice
+from vedette.records import Alert, Attachment, Notice
 
 __all__ = ["PICTURED", "Background", "back_off", "deliver"]
 
@@ -45,6 +45,8 @@ log = logging.getLogger("vedette")
 
 PICTURED = ("command", "webhook", "apprise")
 """Types of channels that take a picture; what it shows is drawn for each notice."""
+ATTACHING = ("apprise",)
+"""Types of channels that attach the page of a report; others are told where it is."""
 BACK_OFF_S, BACK_OFF_MAX_S = 15.0, 3600.0
 WORK_WAIT_S = 60.0
 TELL_WAIT_S = 5.0
@@ -62,6 +64,7 @@ def deliver(
     """
     written = config.read()
     waiting = 0
+    told = {one.name: one.channels for one in written.reports if one.channels}
     for model in models:
         named = {
             one.name: one
@@ -69,7 +72,9 @@ def deliver(
             if any(fnmatchcase(model, pattern) for pattern in one.models)
         }
         try:
-            telling = _Telling(lake, model, named, written.path, clock, written.server.url, written.alerting)
+            telling = _Telling(
+                lake, model, named, written.path, clock, written.server.url, written.alerting, told
+            )
             waiting += telling.run(completed=completed)
         except LockedError:
             log.info("model %s: another process is telling", model)  # and looks again when it has told
@@ -89,6 +94,9 @@ class _Telling:
     clock: Callable[[], float]
     url: str | None = None
     alerting: AlertingSettings = field(default_factory=AlertingSettings)
+    reports: Mapping[str, Sequence[str]] = field(
+        default_factory=dict
+    )  # the channels that each is told through
     given_up: set[str] = field(default_factory=set)  # channels that failed in this turn
     _holds: Holds = field(init=False, repr=False)
 
@@ -160,6 +168,7 @@ class _Telling:
         now = self.now
         last = steps[-1].number if steps else 0
         said = asked(tables) if self.alerting.escalate else {}
+        pages = report_events.to_be_told(tables) if self.reports else []
         rows: list[dict[str, Any]] = []
         through: dict[str, int] = {}
         changes: list[tuple[str, str, str]] = []
@@ -197,6 +206,11 @@ class _Telling:
             kept = kept_row(tables) if made else None
             version = None if kept is None else kept.version
             rows += [_row(now, name, Outcome.WAITING, letter, version=version) for letter in made]
+            named = [one for one in pages if name in self.reports.get(one.page.name, ())]
+            rows += [
+                _row(now, name, Outcome.WAITING, letter, detail=letter.report)
+                for letter in report_letters(self.model, name, named, box, now)
+            ]
             if last > seen:
                 through[name] = last
         if not rows and not through:
@@ -257,6 +271,8 @@ class _Telling:
         from vedette.engine.alert_pictures import pictures_of  # only where something is sent, as above
 
         notice = replace(notice, url=self.url)
+        if notice.report is not None and settings.type in ATTACHING:
+            return replace(notice, report=replace(notice.report, page=_page(Path(notice.report.path))))
         if settings.type not in PICTURED or not notice.alerts:
             return notice
         try:
@@ -282,6 +298,15 @@ class _Telling:
             snapshot = table.snapshot()
             if snapshot is not None and snapshot.version() % _COMPACT_EVERY == _COMPACT_EVERY - 1:
                 table.write(outbox.compacted(table.scan().collect()), {}, replace=True)
+
+
+def _page(path: Path) -> Attachment | None:
+    """The page of a report; None where it cannot be read from here: it is told without it."""
+    try:
+        return Attachment(path.name, "text/html", path.read_bytes())
+    except OSError as error:
+        log.warning("report %s: cannot be attached: %s", path, error.strerror)
+        return None
 
 
 def back_off(attempts: int) -> timedelta:

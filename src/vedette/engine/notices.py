@@ -13,18 +13,19 @@ name is told of what fires by them alone (``escalation.py``), and of the rest wh
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from vedette.config import ChannelSettings, Escalation
 from vedette.engine.alerts import OPEN_STATES
 from vedette.engine.escalation import due_levels, waits_for
-from vedette.engine.outbox import ESCALATION, HEARTBEAT, RENEWAL, Box, Letter
+from vedette.engine.outbox import ESCALATION, HEARTBEAT, RENEWAL, REPORT, Box, Letter
+from vedette.engine.report_events import Told
 from vedette.engine.steps import Step, last_of
 from vedette.records import Alert, AlertState, Notice
 
-__all__ = ["Turn", "hears", "heartbeat", "notice_of", "useless"]
+__all__ = ["Turn", "hears", "heartbeat", "notice_of", "report_letters", "useless"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +181,9 @@ def notice_of(model: str, letter: Letter, steps: Sequence[Step]) -> Notice:
 
     Steps never change, so that a letter makes the same notice however often it is sent.
     """
+    if letter.report is not None:
+        page = Told.read(letter.report).page
+        return Notice(letter.key, REPORT, model, None, None, (), False, letter.made, report=page)
     own = set(letter.steps)
     last = {one.alert.id: one.alert for one in steps if one.number in own}
     repeat = letter.kind in ("repeat", RENEWAL)
@@ -203,6 +207,16 @@ def heartbeat(model: str, settings: ChannelSettings, box: Box, now: datetime) ->
     last = "" if box.beat is None else box.beat.isoformat()
     attempts = 0 if failed is None else failed.attempts
     return Letter(_digest(model, settings.name, HEARTBEAT, last), HEARTBEAT, None, None, (), now, attempts)
+
+
+def report_letters(
+    model: str, channel: str, made: Sequence[Told], box: Box, now: datetime
+) -> Iterator[Letter]:
+    """Letters of the reports that were made to be told through a channel, each once, whatever became of it."""
+    for one in made:
+        key = _digest(model, channel, REPORT, one.page.name, one.page.end.isoformat(), one.made.isoformat())
+        if channel in one.channels and key not in box.reports:
+            yield Letter(key, REPORT, f"{REPORT} {one.page.name}", None, (), now, report=one.text)
 
 
 def _key(model: str, channel: str, kind: str, some: Sequence[Step], box: Box) -> str:

@@ -24,6 +24,7 @@ __all__ = [
     "FAILING",
     "HEARTBEAT",
     "RENEWAL",
+    "REPORT",
     "Box",
     "Letter",
     "Outcome",
@@ -43,6 +44,9 @@ HEARTBEAT = "heartbeat"
 RENEWAL = "renewal"
 """The kind of a letter that tells of open alerts again, to a receiver that forgets them otherwise."""
 
+REPORT = "report"
+"""The kind of a letter that tells of a scheduled report; the row's detail says of which."""
+
 
 class Outcome(StrEnum):
     """What a row of the table says of a notice, of steps (held, counting) or, the last two, of a channel."""
@@ -61,8 +65,8 @@ class Outcome(StrEnum):
 class Letter:
     """A notice on its way to one channel: ``steps`` are those of the table ``alerts`` that it tells.
 
-    ``kind`` is alerts, repeat, renewal, heartbeat or the name of a level of escalation; ``next`` is when it is tried again
-    after ``attempts`` failures.
+    ``kind`` is alerts, repeat, renewal, heartbeat, report or the name of a level of escalation; ``next`` is when it is tried
+    again after ``attempts`` failures. ``report`` says of which report one tells, as ``report_events.py`` writes it.
     """
 
     key: str
@@ -73,6 +77,7 @@ class Letter:
     made: datetime
     attempts: int = 0
     next: datetime | None = None
+    report: str | None = None
 
 
 @dataclass(slots=True)
@@ -83,7 +88,8 @@ class Box:
     heartbeat went through, ``beat_failed`` the one that did not since. ``held`` has the steps that it was not told when they
     came, with the reason; ``counting`` since when the time of a step runs until it is escalated, ``escalated`` when
     letters of a step were made for a level. ``doubtful`` has the steps of letters that were taken back: whoever sent one may
-    have died before he wrote that, so that their end is told.
+    have died before he wrote that, so that their end is told. ``reports`` has the keys of the reports that letters were made
+    of, whatever became of them.
     """
 
     active: bool = False
@@ -99,6 +105,7 @@ class Box:
     counting: dict[int, datetime] = field(default_factory=dict)
     escalated: dict[tuple[int, str], list[datetime]] = field(default_factory=dict)
     doubtful: set[int] = field(default_factory=set)
+    reports: set[str] = field(default_factory=set)
 
     @property
     def known(self) -> set[int]:
@@ -132,6 +139,8 @@ class Box:
                 self.beat_failed = None
             case Outcome.WAITING:
                 self.waiting[key] = _letter(row)
+                if row["kind"] == REPORT:
+                    self.reports.add(key)
                 for step in row["steps"] if row["kind"].startswith(ESCALATION) else ():
                     self.escalated.setdefault((step, row["kind"]), []).append(row["time"])
             case Outcome.DROPPED:
@@ -180,6 +189,7 @@ def _letter(row: Mapping[str, Any]) -> Letter:
         made=row["time"],
         attempts=row["attempt"],
         next=row["next"],
+        report=row["detail"] if row["kind"] == REPORT else None,
     )
 
 

@@ -1,24 +1,54 @@
-"""What became of scheduled reports, as events of the model: which period was told of, and why one could not be."""
+"""What became of scheduled reports, as events of the model: which period was told of, and why one could not be.
+
+The event of a page that was made names the channels that are to be told of it, so that whoever tells next does, once.
+"""
 
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from datetime import datetime
 
 import polars as pl
 
 from vedette.lake.tables import UTC, ModelTables
-from vedette.records import Status, Verdict
+from vedette.records import ReportPage, Status, Verdict
 
-__all__ = ["keep", "last_made", "verdicts"]
+__all__ = ["Told", "keep", "last_made", "to_be_told", "verdicts"]
 
 _KIND = "report"
 
 
-def keep(tables: ModelTables, name: str, end: datetime, error: str | None, path: str, now: datetime) -> None:
-    """Write that the report of the period that ended at ``end`` was made, or why not. The caller holds the work lock."""
-    detail = json.dumps({"end": end.isoformat(), "error": error, "path": path})
-    event = {"time": now, "kind": _KIND, "name": name, "version": "", "detail": detail}
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A page that was ``made``, and the channels that are to be told of it."""
+
+    page: ReportPage
+    made: datetime
+    channels: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        """The page as it is kept with a notice that waits; :meth:`read` takes it back."""
+        times = {"start": self.page.start.isoformat(), "end": self.page.end.isoformat()}
+        said = {"name": self.page.name, **times, "path": self.page.path, "made": self.made.isoformat()}
+        return json.dumps(said)
+
+    @classmethod
+    def read(cls, text: str) -> Told:
+        """What :attr:`text` wrote, for no channel in particular."""
+        said = json.loads(text)
+        start, end, made = (datetime.fromisoformat(said[key]) for key in ("start", "end", "made"))
+        return cls(ReportPage(said["name"], start, end, said["path"]), made, ())
+
+
+def keep(
+    tables: ModelTables, page: ReportPage, error: str | None, now: datetime, channels: tuple[str, ...] = ()
+) -> None:
+    """Write that a page was made, or why not, and who is to be told. The caller holds the work lock."""
+    said = {"start": page.start.isoformat(), "end": page.end.isoformat(), "error": error, "path": page.path}
+    detail = json.dumps(said | {"channels": channels})
+    event = {"time": now, "kind": _KIND, "name": page.name, "version": "", "detail": detail}
     tables["events"].write(pl.DataFrame([event]).with_columns(pl.col("time").cast(UTC)), {})
 
 
@@ -32,6 +62,18 @@ def last_made(tables: ModelTables, name: str) -> tuple[datetime | None, datetime
         else:
             failed = time
     return made, failed
+
+
+def to_be_told(tables: ModelTables) -> list[Told]:
+    """The pages that were made for channels, the oldest first."""
+    found = []
+    for time, name, detail in _said(tables).select("time", "name", "detail").iter_rows():
+        said = json.loads(detail)
+        if said["error"] is None and said.get("channels"):
+            start, end = (datetime.fromisoformat(said[key]) for key in ("start", "end"))
+            page = ReportPage(name, start, end, said["path"])
+            found.append(Told(page, time, tuple(said["channels"])))
+    return found
 
 
 def verdicts(tables: ModelTables) -> list[Verdict]:

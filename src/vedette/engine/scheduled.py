@@ -1,7 +1,8 @@
 """Scheduled reports: a page of each model for each period, made once, whoever looks and however often one starts.
 
 A report that is due is made under a lock of its own, and an event of the model says that it was: another process, or the same
-after a restart, finds the event and makes none. Of those that were missed the last is made up. A page is written beside
+after a restart, finds the event and makes none; the event names the channels
+that are told of it (``delivery.py``). Of those that were missed the last is made up. A page is written beside
 its place and moved there, so that nobody reads half of one. What fails is tried again after an hour, and is a verdict
 ``report:NAME`` of the model until it succeeds.
 """
@@ -19,13 +20,13 @@ from pathlib import Path
 
 from vedette import config
 from vedette.config import ReportSettings
-from vedette.engine import report_events, requests
+from vedette.engine import delivery, report_events, requests
 from vedette.engine.story import page_of
 from vedette.errors import LakeError, LockedError, VedetteError
 from vedette.lake.ingest import now_of
 from vedette.lake.locks import lock
 from vedette.lake.tables import Lake
-from vedette.records import is_runs
+from vedette.records import ReportPage, is_runs
 
 __all__ = ["Made", "make_due", "standing"]
 
@@ -68,6 +69,10 @@ def make_due(lake: Lake, *, clock: Callable[[], float] = time.time) -> list[Made
                         found += _make(lake, model, one, now_of(clock()))
     except LockedError:
         log.info("reports: another process makes them")
+    told = {one.name for one in written.reports if one.channels}
+    models = sorted({one.model for one in found if one.error is None and one.report in told})
+    if models:  # at once; what is not taken now is tried again by whoever tells of alerts
+        delivery.deliver(lake, models, clock=clock, completed=False)
     return found
 
 
@@ -88,7 +93,8 @@ def _make(lake: Lake, model: str, one: ReportSettings, now: datetime) -> list[Ma
         log.exception("report %s: model %s", one.name, model)
         error = f"{type(wrong).__name__}: {wrong}"
     with lock(requests.work_lock(lake), wait_s=WORK_WAIT_S):
-        report_events.keep(lake.model(model), one.name, end, error, str(path), now)
+        page = ReportPage(one.name, start, end, str(path))
+        report_events.keep(lake.model(model), page, error, now, one.channels)
     return [Made(one.name, model, str(path), error)]
 
 

@@ -1,7 +1,7 @@
 """Tells by Apprise, which reaches a hundred services by URLs of its own; needs the extra ``apprise``.
 
 With several URLs a notice is taken when all took it: where one fails it is sent to all again. A channel for each URL keeps
-them apart. A picture goes along as an attachment where the service takes one.
+them apart. A picture, or the page of a report, goes along as an attachment where the service takes one.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 
 from vedette.errors import ChannelError, MissingExtraError
 from vedette.output.channels.words import text, title
-from vedette.records import AlertState, Notice
+from vedette.records import AlertState, Attachment, Notice
 
 __all__ = ["Apprise"]
 
@@ -75,23 +75,30 @@ class Apprise:
         return f"{', '.join(scheme for scheme, _ in made)}: taken"
 
     def preview(self, notice: Notice) -> str:
-        """The title and the text, and the name of the picture that goes along where the service takes one."""
-        pictures = sorted(notice.pictures, key=lambda one: one.media_type != "image/png")
-        attached = f"\n\n(attached: {pictures[0].name})" if pictures else ""
+        """The title and the text, and the name of what goes along where the service takes one."""
+        one = _attached(notice)
+        attached = "" if one is None else f"\n\n(attached: {one.name})"
         return f"{title(notice)}\n\n{text(notice)}{attached}"
 
 
 @contextmanager
 def _files(notice: Notice) -> Iterator[list[str]]:
-    """A picture of the notice as a file for as long as it is sent: as PNG where there is one, which mail and chats show."""
-    order = sorted(notice.pictures, key=lambda one: one.media_type != "image/png")
-    if not order:
+    """What is attached as a file for as long as it is sent."""
+    one = _attached(notice)
+    if one is None:
         yield []
         return
     with tempfile.TemporaryDirectory(prefix="vedette-") as folder:
-        path = Path(folder) / order[0].name
-        path.write_bytes(order[0].content)
+        path = Path(folder) / one.name
+        path.write_bytes(one.content)
         yield [str(path)]
+
+
+def _attached(notice: Notice) -> Attachment | None:
+    """The page of a report, or a picture: as PNG where there is one, which mail and chats show."""
+    if notice.report is not None:
+        return notice.report.page
+    return min(notice.pictures, key=lambda one: one.media_type != "image/png", default=None)
 
 
 def _kind(notice: Notice) -> str:

@@ -6,7 +6,7 @@ import sys
 from dataclasses import dataclass
 
 from vedette.errors import ChannelError
-from vedette.output.channels.words import line, title
+from vedette.output.channels.words import line, text, title
 from vedette.output.links import alert_url
 from vedette.records import Notice
 
@@ -21,10 +21,10 @@ class Terminal:
 
     def send(self, notice: Notice) -> str:
         """Print one line or two."""
-        text = self.preview(notice)
+        shown = self.preview(notice)
         try:
             encoding = sys.stderr.encoding or "ascii"
-            sys.stderr.write(text.encode(encoding, "backslashreplace").decode(encoding))
+            sys.stderr.write(shown.encode(encoding, "backslashreplace").decode(encoding))
             sys.stderr.flush()
         except (OSError, ValueError) as error:  # a pipe that nobody reads any more, or closed
             raise ChannelError(f"standard error cannot be written: {error}") from error
@@ -32,6 +32,8 @@ class Terminal:
 
     def preview(self, notice: Notice) -> str:
         """The lines."""
+        if notice.report is not None:
+            return "\n  ".join([f"vedette: {title(notice)}", *text(notice).split("\n")[1:]]) + "\n"
         lines = [f"vedette: {title(notice)}"]
         if notice.alerts:
             more = f" (and {len(notice.alerts) - 1} more)" if len(notice.alerts) > 1 else ""

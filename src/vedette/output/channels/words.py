@@ -13,7 +13,7 @@ from typing import Any
 
 from vedette.output.links import alert_url, model_url
 from vedette.output.names import visible
-from vedette.records import Alert, AlertState, Notice, Status
+from vedette.records import Alert, AlertState, Notice, ReportPage, Status
 
 __all__ = ["body", "document", "groups", "indented", "line", "text", "title"]
 
@@ -38,6 +38,9 @@ def title(notice: Notice) -> str:
     """
     if notice.kind == "test":
         return f"{notice.model}: a test of this channel, at {_time(notice.time)} UTC; nothing is wrong"
+    if notice.report is not None:
+        told = notice.report
+        return f"{notice.model}: the report {told.name}, {_time(told.start)} to {_time(told.end)} UTC"
     if not notice.alerts:
         return f"{notice.model}: a round was completed at {_time(notice.time)} UTC"
     parts = []
@@ -78,7 +81,9 @@ def text(notice: Notice) -> str:
         lines.append(f"... and {left:,} more: vedette alerts {notice.model}")
     elif many:
         lines.append(f"All {len(notice.alerts):,}: vedette alerts {notice.model}")
-    if notice.url is not None:
+    if notice.report is not None:
+        lines += _where(notice)
+    elif notice.url is not None:
         first = notice.alerts[0].id if len(notice.alerts) == 1 else None
         base, model = notice.url, notice.model
         lines.append(model_url(base, model) if first is None else alert_url(base, model, first))
@@ -87,6 +92,15 @@ def text(notice: Notice) -> str:
         whole = " --incident" if len(firing) > 1 else ""
         lines.append(f"Seen it? vedette ack {firing[0]}{whole}")
     return "\n".join(lines)
+
+
+def _where(notice: Notice) -> list[str]:
+    """Where the page of a report is: attached, on the server, or else where it was written."""
+    assert notice.report is not None
+    attached = [] if notice.report.page is None else [f"The page is attached: {notice.report.page.name}"]
+    if notice.url is not None:
+        return [*attached, model_url(notice.url, notice.model)]
+    return attached or [f"The page is {visible(notice.report.path, 500)}"]
 
 
 def line(alert: Alert) -> str:
@@ -113,6 +127,7 @@ def document(notice: Notice) -> dict[str, Any]:
         "groups": groups(notice),
         "url": None if base is None else model_url(base, notice.model),
         "picture": drawn[0] if drawn else None,
+        "report": None if notice.report is None else _report(notice.report),
         "alerts": [
             {name: _plain(getattr(one, name)) for name in _TOLD}
             | {
@@ -122,6 +137,12 @@ def document(notice: Notice) -> dict[str, Any]:
             for one in notice.alerts
         ],
     }
+
+
+def _report(told: ReportPage) -> dict[str, Any]:
+    return {
+        "name": told.name, "start": told.start.isoformat(), "end": told.end.isoformat(), "path": told.path
+    }  # fmt: skip
 
 
 def body(notice: Notice) -> bytes:
