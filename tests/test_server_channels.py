@@ -25,6 +25,8 @@ from starlette.testclient import TestClient
 from tests.dashboard_lake import HOSTILE
 from tests.server_access import World, world_at
 from tests.server_running import running
+from vedette import config
+from vedette.engine import channel_changes
 from vedette.engine.glance import alerts_of
 from vedette.lake.tables import Lake
 from vedette.server import api, pages
@@ -167,6 +169,61 @@ def test_a_request_without_its_token_sends_nothing(
     assert found == []
 
 
+def form(page: str, **given: str) -> dict[str, str]:
+    """What the form of a page sends."""
+    version = page.partition('name="version" value="')[2].partition('"')[0]
+    return {"csrf": page.partition('name="csrf" value="')[2].partition('"')[0], "version": version} | given
+
+
+def test_an_admin_sets_a_channel_on_the_page_and_undoes_it(world: World, admin: TestClient) -> None:
+    """It is kept and audited; a secret is refused, shown to nobody; a change on an older page is told of the other."""
+    first = form(admin.get("/channels").text)
+    asked = first | {"action": "save", "name": "ops", "kind": "webhook", "where": "OPS_URL"}
+    assert admin.post("/channels/set", data=asked).status_code == 303
+    assert "set here" in admin.get("/channels").text
+    assert admin.post("/channels/set", data=asked | {"repeat": "1h"}).status_code == 409
+    secret = form(admin.get("/channels").text, action="save", name="x", kind="webhook")
+    refused = admin.post("/channels/set", data=secret | {"where": f"https://ann:{SECRET}@example.org"})
+    assert refused.status_code == 400
+    assert "must be the name of an environment variable" in refused.text
+    assert SECRET not in refused.text
+    page = admin.get("/channels").text
+    assert admin.post("/channels/set", data=form(page, action="undo", number="1")).status_code == 303
+    assert channel_changes.set_by_people(world.lake, config.read()) == []
+    with world.access.database.reading() as session:
+        said = [(one.actor, one.action, one.target) for one in audit.entries(session)[:2]]
+    assert said == [("user:root", "channel.undo", "ops"), ("user:root", "channel.set", "ops")]
+
+
+def test_channels_are_set_over_http(world: World, admin: TestClient) -> None:
+    """With a version; the file's cannot be changed; a secret is refused with what to do instead."""
+    where = "/v1/admin/channels"
+    body = {"type": "webhook", "url_env": "OPS_URL", "reason": "night shift"}
+    token = form(admin.get("/channels").text)["csrf"]
+    headers = {"X-CSRF-Token": token}
+    told = admin.put(f"{where}/ops", json=body, params={"version": 0}, headers=headers)
+    assert told.status_code == 200, told.text
+    assert told.json()["version"] == 1
+    [mine] = [one for one in told.json()["channels"] if one["source"] == "server"]
+    assert mine["said"] == {"type": "webhook", "url_env": "OPS_URL"}
+    assert SECRET not in told.text
+    assert TOKEN not in told.text
+    assert admin.put(f"{where}/hook", json=body, headers=headers).status_code == 409
+    for key, value in (("secret", SECRET), ("urls", [SECRET]), ("url", f"https://example.org/?key={SECRET}")):
+        refused = admin.put(f"{where}/x", json={"type": "webhook", key: value}, headers=headers)
+        assert refused.status_code == 400
+        assert "name of an environment variable" in refused.text
+        assert SECRET not in refused.text
+    refused = admin.put(f"{where}/x", json={"type": "command"}, headers=headers)
+    assert "belong into vedette.toml" in refused.text
+    gone = admin.delete(f"{where}/ops", params={"version": 1}, headers=headers)
+    assert gone.json()["version"] == 2
+    assert admin.delete(f"{where}/ops", headers=headers).status_code == 404
+    assert [one["change"] for one in admin.get(f"{where}/changes").json()] == ["removed", "added"]
+    back = admin.post(f"{where}/changes/2/undo", headers=headers)
+    assert back.json()["version"] == 3
+
+
 @pytest.mark.parametrize("mode", ["light", "dark", "phone"])
 def test_the_page_is_accessible(world: World, mode: str) -> None:
     """In a real browser: nothing in the console, nothing wider than the window, and no violation that axe-core finds."""
@@ -176,6 +233,8 @@ def test_the_page_is_accessible(world: World, mode: str) -> None:
         pytest.skip(f"{CHROMIUM} is not installed")
     sync = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     routers = [channels.router(world.access), *pages.routers, *api.routers]
+    said = {"type": "webhook", "url_env": "OPS_URL"}
+    channel_changes.put(world.lake, config.read(), "ops", said, by="user:ann", now=NOW, reason="night shift")
     asked = urlencode({"channel": "hook", "model": "flights", "alert": firing(world.lake)})
     with (
         running(world.lake.path, routers=routers, services=[api.watch]) as server,
@@ -184,13 +243,13 @@ def test_the_page_is_accessible(world: World, mode: str) -> None:
         browser = engine.chromium.launch(executable_path=str(CHROMIUM))
         view = {"width": 390 if mode == "phone" else 1280, "height": 800}
         page = browser.new_page(viewport=view, color_scheme="dark" if mode == "dark" else "light")
-        said: list[str] = []
-        page.on("console", lambda one: said.append(one.text) if one.type in ("error", "warning") else None)
+        heard: list[str] = []
+        page.on("console", lambda one: heard.append(one.text) if one.type in ("error", "warning") else None)
         page.goto(f"{server.url}/channels?{asked}")
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         page.context.new_cdp_session(page).send("Runtime.evaluate", {"expression": AXE + ";0"})
         tags = "['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa']"
         run = f"axe.run(document, {{runOnly: {tags}}}).then(all => all.violations.map(one => one.id + one.nodes[0].target))"
         assert page.evaluate(run) == []
-        assert said == []
+        assert heard == []
         browser.close()

@@ -85,6 +85,10 @@ class ChannelError(VedetteError):
     """A channel did not take a notice; the message says what came back, without secrets."""
 
 
+class ChannelChangeError(ChannelError):
+    """A channel set on a server cannot be changed so: the file has it, or somebody changed it meanwhile."""
+
+
 class ConfigError(VedetteError):
     """A configuration file or a setting says something impossible."""
 

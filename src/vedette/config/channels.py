@@ -17,6 +17,7 @@ __all__ = [
     "CHANNEL_KEYS",
     "CHANNEL_TYPES",
     "ChannelSettings",
+    "channel_of",
     "channels_of",
     "is_variable_name",
     "is_web_url",
@@ -121,13 +122,14 @@ def channels_of(tables: Any, path: str) -> tuple[ChannelSettings, ...]:
                 f"must be a table with a type, such as [channels.{name}]"
             )
         try:
-            found.append(_channel(name, table, where))
+            found.append(channel_of(name, table, where))
         except ValueError as error:
             raise ConfigError(f"{where}: {error}") from None  # the cause may show a secret
     return tuple(found)
 
 
-def _channel(name: str, table: Mapping[str, Any], where: str) -> ChannelSettings:
+def channel_of(name: str, table: Mapping[str, Any], where: str) -> ChannelSettings:
+    """The channel that one table names; ``ValueError`` or ``ConfigError`` where it cannot be meant."""
     kind = table.get("type")
     known = isinstance(kind, str) and kind in CHANNEL_TYPES
     if not known and kind not in (others := _installed()):

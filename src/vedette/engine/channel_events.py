@@ -14,12 +14,14 @@ from vedette.config import ChannelSettings
 from vedette.engine.people import user
 from vedette.lake.tables import UTC, ModelTables
 
-__all__ = ["audit", "shown_settings"]
+__all__ = ["audit", "is_public", "shown_settings"]
 
 
 def shown_settings(settings: ChannelSettings) -> str:
     """The settings as text for the lake: of what may be secret there is a short digest, to tell that it changed."""
-    own = json.dumps(settings.own, sort_keys=True, default=str).encode()
+    # what a server allows is no part of a channel that was set there: whoever tells, its settings are the same
+    said = {key: one for key, one in settings.own.items() if not (settings.public and key == "allow")}
+    own = json.dumps(said, sort_keys=True, default=str).encode()
     return json.dumps(
         {
             "type": settings.type,
@@ -31,13 +33,23 @@ def shown_settings(settings: ChannelSettings) -> str:
             "heartbeat": settings.heartbeat,
             "digest": hashlib.blake2b(own, digest_size=4).hexdigest(),
         }
+        | ({"public": True} if settings.public else {})
     )
+
+
+def is_public(shown: str | None) -> bool:
+    """True for settings, as :func:`shown_settings` has them, of a channel that was set on a server."""
+    return shown is not None and bool(json.loads(shown).get("public"))
 
 
 def audit(
     tables: ModelTables, changes: Sequence[tuple[str, str, str]], path: Path | None, now: datetime
 ) -> None:
-    """Write what changed of the channels to the events, with who and when; once, whatever crashed after it."""
+    """Write what changed of the channels to the events, with who and when; once, whatever crashed after it.
+
+    Who set one on a server, and when, is in the lake already (``channel_changes.py``), and is not who tells.
+    """
+    changes = [one for one in changes if not is_public(one[2])]
     if not changes:
         return
     said = (

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 
 from vedette import config
 from vedette.config import ChannelSettings
+from vedette.engine import channel_changes
 from vedette.engine.delivery import PICTURED
 from vedette.engine.glance import alerts_of
 from vedette.errors import AlertError, ChannelError, ConfigError
@@ -62,7 +63,8 @@ def _notice(
 ) -> tuple[ChannelSettings, Notice]:
     """The channel, and what it is given."""
     written = config.read()
-    known = {one.name: one for one in written.channels}
+    there = written.channels if lake is None else channel_changes.in_force(lake, written)
+    known = {one.name: one for one in there}
     if name not in known:
         raise ConfigError(f"channel={name!r}: not in vedette.toml; there are {', '.join(known) or 'none'}")
     now = datetime.fromtimestamp(clock(), UTC)

@@ -21,6 +21,7 @@ from vedette.config import AlertingSettings, Maintenance
 from vedette.engine import alerts as alerts_module
 from vedette.engine import audit as audit_module
 from vedette.engine import (
+    channel_changes,
     channel_tries,
     cycle,
     delivery,
@@ -186,7 +187,7 @@ def channels(location: str) -> list[ChannelReport]:
                 if one.name in found and found[one.name].active
             ),
         )
-        for one in config.read().channels
+        for one in channel_changes.in_force(lake, config.read())
     ]
 
 

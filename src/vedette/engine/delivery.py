@@ -25,8 +25,8 @@ import polars as pl
 
 from vedette import config
 from vedette.config import AlertingSettings, ChannelSettings, Maintenance
-from vedette.engine import alerts, outbox, report_events, requests
-from vedette.engine.channel_events import audit, shown_settings
+from vedette.engine import alerts, channel_changes, outbox, report_events, requests
+from vedette.engine.channel_events import audit, is_public, shown_settings
 from vedette.engine.escalation import asked
 from vedette.engine.holds import Holds
 from vedette.engine.maintenance import of_lake
@@ -64,11 +64,12 @@ def deliver(
     """
     written = config.read()
     waiting = 0
+    told_through = channel_changes.in_force(lake, written)
     told = {one.name: one.channels for one in written.reports if one.channels}
     for model in models:
         named = {
             one.name: one
-            for one in written.channels
+            for one in told_through
             if any(fnmatchcase(model, pattern) for pattern in one.models)
         }
         try:
@@ -106,7 +107,8 @@ class _Telling:
             return 0
         if self.path is None:
             self._nobody()
-            return 0
+            if not self.channels:
+                return 0
         with lock(self.lake.journal / f".telling-{self.model}.lock", wait_s=TELL_WAIT_S):
             while True:
                 tables = self.lake.model(self.model)
@@ -155,7 +157,8 @@ class _Telling:
 
     def _nobody(self) -> None:
         """Say once that channels are known to the lake, and not to this process."""
-        active = [name for name, box in outbox.read(self.lake.model(self.model)).items() if box.active]
+        boxes = outbox.read(self.lake.model(self.model))
+        active = [name for name, box in boxes.items() if box.active and not is_public(box.settings)]
         if active and self.lake.path not in _UNTOLD:
             _UNTOLD.add(self.lake.path)
             log.warning(
@@ -173,7 +176,8 @@ class _Telling:
         through: dict[str, int] = {}
         changes: list[tuple[str, str, str]] = []
         for name, box in boxes.items():
-            if box.active and name not in self.channels:
+            of_file = self.path is None and not is_public(box.settings)  # which is not known here
+            if box.active and name not in self.channels and not of_file:
                 rows.append(_row(now, name, Outcome.STOPPED))
                 changes.append(("removed", name, box.settings or "{}"))
         for name, settings in self.channels.items():

@@ -171,6 +171,17 @@ SCHEMAS: dict[str, dict[str, pl.DataType]] = {
         "by": pl.String(),
         "definition": pl.String(),  # JSON, as a table of vedette.toml
     },
+    # of the lake as a whole: the changes of the channels that people set on a server; the newest of a name is in force
+    "channels": {
+        "number": pl.Int64(),  # counts them from 1
+        "time": UTC,
+        "name": pl.String(),
+        "change": pl.String(),  # added, changed, removed or undone
+        "by": pl.String(),
+        "reason": pl.String(),
+        "before": pl.String(),  # JSON, as a table of vedette.toml, without secrets; null for no channel
+        "after": pl.String(),
+    },
     # what became of rows, committed last in each round: sums of `n` are the ledger
     "ledger": {
         "time": UTC,
@@ -447,6 +458,11 @@ class Lake:
     def maintenance(self) -> Table:
         """The maintenances that people made, of all models."""
         return Table("maintenance", self.path / ".alerting" / "maintenance")
+
+    @property
+    def channels(self) -> Table:
+        """The changes of the channels that people set on a server."""
+        return Table("channels", self.path / ".alerting" / "channels")
 
     def has(self, name: str) -> bool:
         """True where the lake or its journals know a model of that name."""

@@ -28,6 +28,7 @@ from vedette.server import api, health, pages
 from vedette.server.access import login, provider_login, routes
 from vedette.server.access.authority import DatabaseAuthority
 from vedette.server.access.state import Access
+from vedette.server.api import channels as channel_routes
 from vedette.server.application import Service, application
 from vedette.server.connections import Listening, TimedHeads
 from vedette.server.counted import Counted
@@ -80,6 +81,7 @@ def build(
         account.router(access),
         users.router(access),
         channels.router(access),
+        channel_routes.router(access),
     ]
     app = application(lake, DatabaseAuthority(access), [*own, *routers], services)
     if metrics is not None:

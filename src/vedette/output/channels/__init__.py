@@ -89,7 +89,7 @@ def channel(settings: ChannelSettings) -> Channel:
     if settings.public and "public" not in asked:
         raise ChannelError(
             f"channel {settings.name}: type={settings.type!r}: what it reaches cannot be checked; set on the server's pages it "
-            "must be webhook or alertmanager, others belong into vedette.toml"
+            "must be webhook, apprise or alertmanager, others belong into vedette.toml"
         )
     try:
         common = {name: getattr(settings, name) for name in asked}

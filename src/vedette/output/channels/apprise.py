@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 from vedette.errors import ChannelError, MissingExtraError
 from vedette.output.channels.words import text, title
@@ -32,9 +33,16 @@ _users: list[None] = []  # one for each channel that is sending
 class Apprise:
     """URLs as Apprise spells them, such as ``mailto://`` or ``slack://``."""
 
+    COMMON: ClassVar[tuple[str, ...]] = ("public",)
+
     urls: Sequence[str] = field(default=(), repr=False)
     urls_env: str | None = None
+    public: bool = False
     timeout_s: float = 10.0
+
+    def __post_init__(self) -> None:
+        if self.public and self.urls:  # what Apprise reaches cannot be checked: who runs the server says it
+            raise ValueError("urls: set on a server it must be urls_env, a variable of who runs the server")
 
     def send(self, notice: Notice) -> str:
         """Hand the notice to Apprise; ``ChannelError`` names the schemes of the URLs that did not take it."""
@@ -53,7 +61,8 @@ class Apprise:
             attached = apprise.AppriseAttachment(files) if files else None
             made = []
             for url in urls:
-                scheme = url.partition("://")[0][:20]
+                scheme, found, _ = url.partition("://")
+                scheme = scheme[:20] if found else "?"  # what is no URL may be another secret
                 one = apprise.Apprise()
                 if not one.add(url):
                     raise ChannelError(f"urls: one of {scheme}:// is none that Apprise can use (not shown)")

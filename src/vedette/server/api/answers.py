@@ -18,6 +18,7 @@ from fastapi.responses import Response
 from vedette.errors import (
     AccessError,
     AlertError,
+    ChannelChangeError,
     DataError,
     LockedError,
     NotThereError,
@@ -164,7 +165,7 @@ def said_of(error: VedetteError | ValueError) -> HTTPException:
         status, headers = 503, {"Retry-After": "2"}
     elif isinstance(error, UnknownNameError):
         status = 404
-    elif isinstance(error, AlertError | AccessError | RuleError):
+    elif isinstance(error, AlertError | AccessError | ChannelChangeError | RuleError):
         status = 409
     elif isinstance(error, DataError | NotThereError):
         status = 404
