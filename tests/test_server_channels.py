@@ -227,7 +227,8 @@ def test_channels_are_set_over_http(world: World, admin: TestClient) -> None:
 @pytest.mark.parametrize("mode", ["light", "dark", "phone"])
 def test_the_page_is_accessible(world: World, mode: str) -> None:
     """In a real browser: nothing in the console, nothing wider than the window, and no violation that axe-core finds."""
-    from tests.test_server_pages import AXE, CHROMIUM
+    from tests.dashboard import CHROMIUM
+    from tests.test_server_pages import AXE
 
     if not CHROMIUM.exists() and os.environ.get("CI") != "true":
         pytest.skip(f"{CHROMIUM} is not installed")
