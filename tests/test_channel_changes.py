@@ -19,7 +19,7 @@ from vedette.errors import ChannelChangeError, ChannelError, DataError
 from vedette.lake.tables import Lake
 from vedette.output.channels import channel
 
-HOOK = {"type": "webhook", "url_env": "OPS_URL"}
+HOOK = {"type": "webhook", "url_env": "VEDETTE_CHANNEL_OPS"}
 
 
 @dataclass
@@ -61,7 +61,7 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
     alerts.add_steps(lake.model("m"), [alert("a")])
     monkeypatch.setenv("VEDETTE_CONFIG", str(tmp_path / "vedette.toml"))
     with receiver() as hook:
-        monkeypatch.setenv("OPS_URL", hook.url)
+        monkeypatch.setenv("VEDETTE_CHANNEL_OPS", hook.url)
         made = Desk(lake, tmp_path / "vedette.toml", hook)
         made.writes("[server]\nchannels_allow = ['127.0.0.0/8']\n")
         yield made
@@ -193,6 +193,7 @@ def test_an_address_of_plain_words_is_taken(url: str) -> None:
         ({"type": "terminal"}, "others belong into vedette.toml"),
         ({}, "must be one of webhook, apprise, alertmanager"),
         (HOOK | {"allow": ["10.0.0.0/8"]}, "channels_allow"),
+        (HOOK | {"secret_env": "VEDETTE_DATABASE"}, "begins with VEDETTE_CHANNEL_"),
         (HOOK | {"commands": 1}, "unknown key"),
         (HOOK | {"states": []}, "nothing is ever sent"),
     ],
@@ -206,8 +207,8 @@ def test_what_cannot_be_set_on_a_server_is_refused(table: dict[str, Any], words:
 def test_apprise_set_on_a_server_speaks_to_what_a_variable_names(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who runs the server chose it; of a variable that holds no URL nothing is shown."""
     pytest.importorskip("apprise")
-    monkeypatch.setenv("DATABASE_PASSWORD", "correct-horse-battery-staple")
-    made = channel(public_channel("ops", {"type": "apprise", "urls_env": "DATABASE_PASSWORD"}))
+    monkeypatch.setenv("VEDETTE_CHANNEL_PASSWORD", "correct-horse-battery-staple")
+    made = channel(public_channel("ops", {"type": "apprise", "urls_env": "VEDETTE_CHANNEL_PASSWORD"}))
     from tests.receivers import notice
 
     with pytest.raises(ChannelError, match="none that Apprise can use") as refused:

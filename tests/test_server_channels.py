@@ -178,7 +178,7 @@ def form(page: str, **given: str) -> dict[str, str]:
 def test_an_admin_sets_a_channel_on_the_page_and_undoes_it(world: World, admin: TestClient) -> None:
     """It is kept and audited; a secret is refused, shown to nobody; a change on an older page is told of the other."""
     first = form(admin.get("/channels").text)
-    asked = first | {"action": "save", "name": "ops", "kind": "webhook", "where": "OPS_URL"}
+    asked = first | {"action": "save", "name": "ops", "kind": "webhook", "where": "VEDETTE_CHANNEL_OPS"}
     assert admin.post("/channels/set", data=asked).status_code == 303
     assert "set here" in admin.get("/channels").text
     assert admin.post("/channels/set", data=asked | {"repeat": "1h"}).status_code == 409
@@ -198,14 +198,14 @@ def test_an_admin_sets_a_channel_on_the_page_and_undoes_it(world: World, admin: 
 def test_channels_are_set_over_http(world: World, admin: TestClient) -> None:
     """With a version; the file's cannot be changed; a secret is refused with what to do instead."""
     where = "/v1/admin/channels"
-    body = {"type": "webhook", "url_env": "OPS_URL", "reason": "night shift"}
+    body = {"type": "webhook", "url_env": "VEDETTE_CHANNEL_OPS", "reason": "night shift"}
     token = form(admin.get("/channels").text)["csrf"]
     headers = {"X-CSRF-Token": token}
     told = admin.put(f"{where}/ops", json=body, params={"version": 0}, headers=headers)
     assert told.status_code == 200, told.text
     assert told.json()["version"] == 1
     [mine] = [one for one in told.json()["channels"] if one["source"] == "server"]
-    assert mine["said"] == {"type": "webhook", "url_env": "OPS_URL"}
+    assert mine["said"] == {"type": "webhook", "url_env": "VEDETTE_CHANNEL_OPS"}
     assert SECRET not in told.text
     assert TOKEN not in told.text
     assert admin.put(f"{where}/hook", json=body, headers=headers).status_code == 409
@@ -234,7 +234,7 @@ def test_the_page_is_accessible(world: World, mode: str) -> None:
         pytest.skip(f"{CHROMIUM} is not installed")
     sync = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     routers = [channels.router(world.access), *pages.routers, *api.routers]
-    said = {"type": "webhook", "url_env": "OPS_URL"}
+    said = {"type": "webhook", "url_env": "VEDETTE_CHANNEL_OPS"}
     channel_changes.put(world.lake, config.read(), "ops", said, by="user:ann", now=NOW, reason="night shift")
     asked = urlencode({"channel": "hook", "model": "flights", "alert": firing(world.lake)})
     with (

@@ -14,10 +14,14 @@ from urllib.parse import unquote, urlsplit
 from vedette.config.channels import ChannelSettings, channel_of, is_web_url
 from vedette.errors import ConfigError
 
-__all__ = ["PUBLIC_TYPES", "public_channel"]
+__all__ = ["PUBLIC_TYPES", "VARIABLES", "public_channel"]
 
 PUBLIC_TYPES = ("webhook", "apprise", "alertmanager")
 """Types that can be set on a server: a command would run there, and what a package brings cannot be looked into."""
+
+VARIABLES = "VEDETTE_CHANNEL_"
+"""How the environment variables begin that a channel set on a server may name: who sets one chooses where it goes as well, so
+that by any other name the secrets of the process would leave it."""
 
 _VARIABLES = {"url": "url_env", "secret": "secret_env", "urls": "urls_env"}
 _WORD = r"(?:[A-Z]?[a-z]{1,15}|[A-Z]{1,8}|[A-Za-z]?[0-9]{1,4})"
@@ -30,7 +34,7 @@ def public_channel(name: str, table: Mapping[str, Any], allow: Sequence[str] = (
     ``allow`` is ``[server] channels_allow``. Raises ``ValueError`` for what cannot be meant, for a type that cannot be set
     on a server, and for what holds a secret; its message shows none.
 
-    >>> public_channel("ops", {"type": "webhook", "url_env": "OPS_URL"}).public
+    >>> public_channel("ops", {"type": "webhook", "url_env": "VEDETTE_CHANNEL_OPS"}).public
     True
     >>> public_channel("ops", {"type": "webhook", "url": "https://ann:pw@example.org/"})
     Traceback (most recent call last):
@@ -54,6 +58,11 @@ def public_channel(name: str, table: Mapping[str, Any], allow: Sequence[str] = (
         raise ValueError(
             f"url: holds {found} (not shown): must be the name of an environment variable, as url_env"
         )
+    for key in _VARIABLES.values():
+        if isinstance(table.get(key), str) and not table[key].startswith(VARIABLES):
+            raise ValueError(
+                f"{key}: must be the name of an environment variable that begins with {VARIABLES}: no other is for channels set here"
+            )
     try:
         made = channel_of(name, table, f"channel {name}")
     except ConfigError as error:
