@@ -61,7 +61,7 @@ def public_channel(name: str, table: Mapping[str, Any], allow: Sequence[str] = (
     for key in _VARIABLES.values():
         if isinstance(table.get(key), str) and not table[key].startswith(VARIABLES):
             raise ValueError(
-                f"{key}: must be the name of an environment variable that begins with {VARIABLES}: no other is for channels set here"
+                f"{key}: must be the name of an environment variable that begins with {VARIABLES}: no other is theirs to name"
             )
     try:
         made = channel_of(name, table, f"channel {name}")
