@@ -318,6 +318,47 @@ def test_every_version_is_started_and_ended(path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("at", ["startup", "shutdown", "raise"])
+def test_a_version_that_fails_to_start_or_to_end_keeps_no_worker(path: Path, at: str) -> None:
+    """What it says is passed on, and the others are ended."""
+    seen: list[Any] = []
+
+    async def failing(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        if at == "startup":
+            await send({"type": "lifespan.startup.failed", "message": "no model"})
+            return
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        if at == "raise":
+            raise RuntimeError("no model")
+        await send({"type": "lifespan.shutdown.failed", "message": "no model"})
+
+    with Router(path, default="3") as router:
+        app = RoutedApp({"3": answering("3", seen), "4": failing}, router)
+        events = [{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}]
+        sent: list[Any] = []
+
+        async def receive() -> Any:
+            return events.pop(0)
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        asyncio.run(asyncio.wait_for(app({"type": "lifespan"}, receive, send), 20))
+    assert sent[-1]["type"] == f"lifespan.{'startup' if at == 'startup' else 'shutdown'}.failed"
+    assert "no model" in sent[-1]["message"]
+
+
+def test_an_identifier_that_is_no_text_counts_as_its_text(path: Path) -> None:
+    """Nothing raises in the model's process."""
+    write(path, Policy({"3": 0.5, "4": 0.5}))
+    with Router(path, default="3") as router:
+        assert [router.version(number) for number in range(50)] == [
+            router.version(str(number)) for number in range(50)
+        ]  # type: ignore[arg-type]
+
+
 def test_a_fork_goes_on_following(path: Path) -> None:
     """Workers that a server forks after the router was made see the next policy."""
     write(path, Policy({"3": 1.0}))

@@ -126,18 +126,24 @@ class RoutedApp:
             inbox: asyncio.Queue[_Message] = asyncio.Queue()
             outbox: asyncio.Queue[_Message] = asyncio.Queue()
             running[version] = (inbox, outbox, asyncio.create_task(_quiet(app, scope, inbox, outbox)))
-        while True:
-            message = await receive()
-            for inbox, _, _ in running.values():
-                inbox.put_nowait(message)
-            answers = [await outbox.get() for _, outbox, _ in running.values()]
-            failed = [answer for answer in answers if answer["type"].endswith(".failed")]
-            await send(failed[0] if failed else {"type": f"{message['type']}.complete"})
-            if failed or message["type"] == "lifespan.shutdown":
-                await asyncio.gather(*self._shadows, return_exceptions=True)
-                for _, _, task in running.values():
-                    await task
-                return
+        started = False
+        try:
+            while True:
+                message = await receive()
+                for inbox, _, _ in running.values():
+                    inbox.put_nowait(message)
+                answers = [await outbox.get() for _, outbox, _ in running.values()]
+                failed = [answer for answer in answers if answer["type"].endswith(".failed")]
+                await send(failed[0] if failed else {"type": f"{message['type']}.complete"})
+                if failed or message["type"] == "lifespan.shutdown":
+                    started = not failed
+                    await asyncio.gather(*self._shadows, return_exceptions=True)
+                    return
+        finally:
+            for _, _, task in running.values():
+                if not started:  # one that waits for an end that nobody will tell
+                    task.cancel()
+            await asyncio.gather(*(task for _, _, task in running.values()), return_exceptions=True)
 
 
 async def _quiet(
@@ -151,11 +157,14 @@ async def _quiet(
         answered += 1
         outbox.put_nowait(message)
 
+    end: _Message = {"type": "lifespan.complete"}
     try:
         await app(dict(scope), inbox.get, send)
     except Exception as error:
         if answered:
-            raise
-        log.debug("vedette: an application has no lifespan: %s", error)
+            log.exception("vedette: an application failed as it ended")
+            end = {"type": "lifespan.shutdown.failed", "message": f"{type(error).__name__}: {error}"}
+        else:
+            log.debug("vedette: an application has no lifespan: %s", error)
     for _ in range(2 - answered):
-        outbox.put_nowait({"type": "lifespan.complete"})
+        outbox.put_nowait(end)

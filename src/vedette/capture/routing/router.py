@@ -73,15 +73,18 @@ class Router:
         self.look()
 
     def version(self, identifier: str | None = None) -> str:
-        """The version that answers. Without an identifier, or where the policy says ``alternating``, versions take turns."""
+        """The version that answers. Without an identifier, or where the policy says ``alternating``, versions take turns.
+
+        An identifier that is no text counts as what ``str`` makes of it.
+        """
         if self._generations[1] != self._generation:
             self._follow()
         if identifier is None or not self._sticky:
             return self._buckets[next(self._turn) * _GOLDEN % BUCKETS]
         try:
             code = crc32(identifier.encode())
-        except UnicodeEncodeError:  # a lone surrogate
-            code = crc32(identifier.encode("utf-8", "surrogatepass"))
+        except (UnicodeEncodeError, AttributeError):  # a lone surrogate; a number
+            code = crc32(str(identifier).encode("utf-8", "surrogatepass"))
         # what policy.bucket says, here for its speed
         return self._buckets[code >> 16 ^ self._mixing[code & 0xFFFF]]
 

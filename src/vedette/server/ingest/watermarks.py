@@ -15,6 +15,7 @@ Key = tuple[str, str, str]
 """Of whom and of what: model, producer, and stream or ``batch``."""
 
 _DIGESTS_MAX = 100_000
+_THROUGH_MAX = 100_000  # of senders that name themselves anew each time; what is forgotten is looked up again
 
 
 class Watermarks:
@@ -25,7 +26,7 @@ class Watermarks:
 
     def __init__(self, lake: Lake) -> None:
         self.lake = lake
-        self._through: dict[Key, int] = {}
+        self._through: OrderedDict[Key, int] = OrderedDict()
         self._digests: OrderedDict[tuple[Key, int, int], str] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -42,7 +43,7 @@ class Watermarks:
                 model, producer, stream = key
                 ledger = self.lake.model(model)["ledger"]
                 found = max(in_logs, ledger.through(identifier(producer, stream)), self._through.get(key, 0))
-                self._through[key] = found
+            self._reached(key, found)
             return found
 
     def producers(self, model: str, journal: str) -> dict[str, dict[str, int]]:
@@ -81,7 +82,13 @@ class Watermarks:
         """Note what is safe now."""
         with self._lock:
             self._remember((key, first, end), digest)
-            self._through[key] = max(self._through.get(key, 0), end - 1)
+            self._reached(key, max(self._through.get(key, 0), end - 1))
+
+    def _reached(self, key: Key, through: int) -> None:
+        self._through[key] = through
+        self._through.move_to_end(key)
+        while len(self._through) > _THROUGH_MAX:
+            self._through.popitem(last=False)
 
     def _remember(self, what: tuple[Key, int, int], digest: str) -> None:
         self._digests[what] = digest

@@ -54,10 +54,10 @@ class Estimates:
 
     @property
     def sd(self) -> float:
-        """Standard deviation that a row would have, were the last estimate a mean of the rows of both."""
+        """Standard deviation that a row would have, were the first estimate a mean of the rows of both."""
         rows = np.asarray(self.se) * np.sqrt(np.asarray(self.n) / 2)
-        known = rows[np.isfinite(rows) & (rows > 0)]
-        return float(known[-1]) if len(known) else float("nan")
+        known = rows[np.isfinite(rows) & (rows > 0) & (np.asarray(self.n) >= ROWS_MIN)]
+        return float(known[0]) if len(known) else float("nan")
 
     @property
     def limits(self) -> tuple[float, float]:

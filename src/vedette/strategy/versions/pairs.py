@@ -65,9 +65,8 @@ class PairedRates:
 
     @property
     def sd(self) -> float:
-        """Standard deviation of a row's difference, about 0."""
-        apart = float(np.sum(self.only_challenger) + np.sum(self.only_champion))
-        return float(np.sqrt((apart + 0.5) / (float(np.sum(self.n)) + 1)))
+        """Standard deviation of a row's difference, by ``first``: of what was known before."""
+        return float(np.sqrt(self.first))
 
     @property
     def limits(self) -> tuple[float, float]:

@@ -78,10 +78,8 @@ class Rates:
 
     @property
     def sd(self) -> float:
-        """Standard deviation of a row, by the rate that both have together."""
-        n = float(np.sum(self.champion_n) + np.sum(self.challenger_n))
-        rate = (float(np.sum(self.champion_hits) + np.sum(self.challenger_hits)) + 0.5) / (n + 1)
-        return float(np.sqrt(rate * (1 - rate)))
+        """Standard deviation of a row by ``first``, which was known before: what is bet on does not depend on the outcome."""
+        return float(np.sqrt(self.first * (1 - self.first)))
 
     @property
     def limits(self) -> tuple[float, float]:
