@@ -178,3 +178,11 @@ def test_a_table_that_says_it_otherwise_is_refused(tmp_path: Path) -> None:
     ):  # fmt: skip
         with pytest.raises(DataError, match=said):
             membership_of(str(path), score, member)
+
+
+def test_scores_the_wrong_way_round_are_said_to_be() -> None:
+    """An area surely below a half is no sign that nothing is told."""
+    rng = np.random.default_rng(8)
+    found = membership(rng.normal(0.0, 1, 500), rng.normal(1.0, 1, 500))
+    assert found.auc_high < 0.5
+    assert "Turn them" in found.meaning

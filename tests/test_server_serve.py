@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -211,3 +212,13 @@ def test_users_are_kept_from_the_console(tmp_path: Path) -> None:
     assert command("users", "audit", "--verify", lake=lake).stdout == "6 entries hold\n"
     anchored = command("users", "audit", "--verify", "--anchor", f"7:{'0' * 64}", lake=lake)
     assert (anchored.returncode, anchored.stdout[:7]) == (1, "broken:")
+
+
+def test_a_port_that_is_taken_is_said_and_is_a_failure(tmp_path: Path) -> None:
+    """With the port, and the exit code of commands that failed."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        ended = command("serve", "--port", str(port), lake=tmp_path / "lake")
+    assert ended.returncode == 70, ended.stderr
+    assert f"did not start on 127.0.0.1:{port}" in ended.stderr
+    assert "address already in use" in ended.stderr

@@ -97,7 +97,7 @@ def escalate(
     lake: LakeOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Tell the next level of [[alerts.escalate]] of an alert now, without waiting for its time."""
+    """Tell the next level of escalation of an alert now, without waiting for its time."""
     from vedette.engine import commands
     from vedette.output import console
 

@@ -95,8 +95,12 @@ def of_watch(watch: str) -> tuple[str, str | None] | None:
 
     >>> of_watch("age.location"), of_watch("accuracy"), of_watch("rule:low")
     (('mean', 'age'), ('accuracy', None), None)
+    >>> of_watch("error.location"), of_watch("error.spread")  # the errors of a regression are no feature
+    (('bias', None), ('mae', None))
     """
     column, dot, kind = watch.rpartition(".")
+    if column == "error":
+        return "bias" if kind == "location" else "mae", None
     found = figure_of(column, kind)
     if not dot:
         of_column = ("location", "spread", "missing", "mix", "unseen")

@@ -6,6 +6,7 @@ import logging
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from types import FrameType
 from typing import NamedTuple
@@ -194,7 +195,8 @@ def _run(app: ASGIApp, settings: Settings) -> None:
     before = {number: signal.signal(number, _noted) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         server = Listening(config)
-        server.run()
+        with suppress(SystemExit):  # with which uvicorn ends where it cannot start; its log has said why
+            server.run()
         if not server.started:
             raise ConfigError(f"server: did not start on {settings.host}:{settings.port}; its log says why")
     finally:

@@ -82,6 +82,11 @@ class Membership:
     def meaning(self) -> str:
         """What was found, in words."""
         area = f"area {self.auc:.3f} [{self.auc_low:.3f}, {self.auc_high:.3f}], 0.5 by chance"
+        if self.auc_high < 0.5:
+            return (
+                f"Members have the scores that others should have ({area}): scores count as higher for members, or the other way "
+                "round. Turn them; nothing is shown until then."
+            )
         if not self.leaks:
             return f"This attack does not tell members from others ({area}). A stronger one may: it is no proof of privacy."
         bound = f"; epsilon is {self.epsilon:.2f} at least" if self.epsilon > 0 else ""
