@@ -55,4 +55,4 @@ def print_maintenances(many: Sequence[Maintenance], *, as_json: bool = False) ->
         console.print("no maintenance")
     for one in many:
         by = f" by {visible(one.by, 60)}" if one.by else " of vedette.toml"
-        console.print(f"{one.id}{by}: {words(one)}", highlight=False, markup=False)
+        console.print(f"{one.id}{by}: {words(one)}", highlight=False, markup=False, soft_wrap=True)
