@@ -13,7 +13,6 @@ from vedette.server.access.browser import cookie_name
 from vedette.server.access.login import attempt, begin_session
 from vedette.server.access.own import change_password, user_of
 from vedette.server.access.provider_login import keep_secret, way_there
-from vedette.server.access.rights import ALL_MODELS, Role
 from vedette.server.access.state import Access
 from vedette.server.needs import Caller, needs
 from vedette.server.pages.route import PageRoute
@@ -45,7 +44,6 @@ def _page(
         provider=None if access.provider is None else access.provider.settings.name,
         sessions=access.sessions.list(name, access.now(), current=_cookie(request)),
         keys=[one for one in access.keys.list() if one["created_by"] == f"user:{name}"],
-        is_admin=user["roles"].get(ALL_MODELS) == Role.ADMIN,
     )  # fmt: skip
     response.headers["Cache-Control"] = "no-store"
     return response

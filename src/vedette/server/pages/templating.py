@@ -18,6 +18,7 @@ from vedette.output.comparison import Estimate
 from vedette.output.names import bidi, visible
 from vedette.output.numbers import estimate, number, percent, unit_of
 from vedette.server.api.answers import now
+from vedette.server.needs import Need, may
 from vedette.server.pages.files import address
 
 __all__ = ["HEADERS", "link", "render"]
@@ -151,6 +152,7 @@ def render(request: Request, template: str, status: int = 200, /, **given: Any) 
     common = {
         "caller": "" if caller is None else caller.name,
         "csrf": getattr(request.state, "csrf", ""),
+        "is_admin": caller is not None and may(request, Need.ADMIN),
         "now": now(),
         "path": request.url.path,
         "query": request.url.query,
