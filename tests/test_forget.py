@@ -17,7 +17,8 @@ import polars as pl
 import pytest
 
 import vedette
-from vedette.engine import cycle
+from vedette.engine import cycle, rule_changes
+from vedette.engine.alerts import alerts as alerts_of
 from vedette.engine.audit import audit
 from vedette.engine.forget import forget, verify_reports
 from vedette.engine.requests import work_lock
@@ -296,7 +297,7 @@ def test_a_number_is_found_however_it_is_written(tmp_path: Path) -> None:
     cycle.once(Lake.at(tmp_path))
     found = forget(Lake.at(tmp_path), "delays", "customer", "17")
     assert found.rows == {"predictions": 2}
-    assert "not the bytes of other files" in found.searched
+    assert "numbers as bytes among others" in found.searched
 
 
 def test_the_command_says_what_it_did(lake: Lake) -> None:
@@ -416,3 +417,80 @@ def test_rows_that_a_server_received_go_too(lake: Lake) -> None:
     balance = ledger(lake, "delays")
     assert balance.balanced, balance.gaps
     assert balance.total("forgotten") == 22
+
+
+@pytest.mark.parametrize("value", [3600, 1000, 1500, 0.1234, "rules", "firing", "settings", "known", "True"])
+def test_what_the_product_says_itself_is_left_as_it_is(tmp_path: Path, value: int | float | str) -> None:
+    """A subject whose value is a setting's number, a rule's, or a word of the product: the model goes on as before."""
+    values = [value, 7 if isinstance(value, int) else 0.5 if isinstance(value, float) else "other"]
+    frame = pl.DataFrame(
+        {"customer": [values[i % 2] for i in range(400)], "x": [float(i % 50) for i in range(400)],
+         "prediction": [i % 2 for i in range(400)]}
+    )  # fmt: skip
+    path = tmp_path / "lake"
+    with vedette.Monitor("delays", version="1", lake=str(path), window="1h") as monitor:
+        monitor.reference(frame)
+        for i in range(120):
+            when = BEGIN + timedelta(minutes=i)
+            monitor.log({"customer": values[i % 2], "x": 99.0}, i % 2, id=f"row-{i}", time=when)
+            monitor.label(f"row-{i}", i % 2, time=when)
+    lake = Lake.at(path)
+    said = {"when": "accuracy < 0.9", "min_rows": 1000}
+    rule_changes.put(lake.model("delays"), "low", said, by="ann", now=BEGIN)
+    cycle.once(lake)
+    before = {name: kept(lake, name) for name in ("settings", "rules")}
+    alarms = states(lake)
+    found = forget(lake, "delays", "customer", value)
+    assert found.rows == {"predictions": 60, "labels": 60}
+    assert {name: kept(lake, name) for name in before} == before
+    assert states(lake) == alarms
+    again = forget(lake, "delays", "customer", "nobody" if isinstance(value, str) else 424242)
+    assert again.previous == found.digest
+    assert verify_reports(lake.model("delays")) == 2
+    with vedette.Monitor("delays", version="1", lake=str(path), window="1h") as monitor:
+        assert monitor.check().verdicts
+        assert monitor.figures("accuracy").height
+
+
+def states(lake: Lake) -> dict[str, str]:
+    """The state of each alert."""
+    return {one.id: one.state.value for one in alerts_of(lake.model("delays"))}
+
+
+def kept(lake: Lake, kind: str) -> list[str]:
+    """The details of the events of a kind."""
+    events = pl.read_delta(str(lake.path / "delays" / "events")).filter(pl.col("kind") == kind)
+    assert all(isinstance(json.loads(one), dict) for one in events["detail"])
+    return sorted(events["detail"].to_list())
+
+
+def test_levels_of_other_columns_keep_their_names(tmp_path: Path) -> None:
+    """Customer 1 goes; class 1 of the predictions stays what it was."""
+    path = tmp_path / "lake"
+    with vedette.Monitor("delays", version="1", lake=str(path)) as monitor:
+        for i in range(400):
+            when = BEGIN + timedelta(minutes=i)
+            monitor.log({"customer": i % 3, "x": float(i)}, i % 2, id=f"row-{i}", time=when)
+            monitor.label(f"row-{i}", i % 2, time=when)
+        monitor.flush()
+    lake = Lake.at(path)
+    cycle.once(lake)
+    forget(lake, "delays", "customer", 1)
+    grids = pl.read_delta(str(path / "delays" / "grids")).filter(pl.col("column") != "customer")
+    assert not [one for one in grids["definition"] if "forgotten" in one]
+    with vedette.Monitor("delays", version="1", lake=str(path)) as monitor:
+        assert set(monitor.figures("precision")["value"]) == {1.0}
+
+
+def test_of_a_number_journals_that_are_still_there_are_named(tmp_path: Path) -> None:
+    """It lies in them as eight bytes among others: they are not searched, and not said to be clear of it."""
+    path = tmp_path / "lake"
+    with vedette.Monitor("delays", version="1", lake=str(path)) as monitor:
+        for i in range(60):
+            monitor.log({"customer": 4711 + i % 3, "x": 1.0}, 1, time=BEGIN + timedelta(minutes=i))
+        monitor.flush()
+        found = forget(Lake.at(path), "delays", "customer", 4711)
+        assert any(one.startswith(".journal") for one in found.remains)
+        assert "named" in found.searched
+    found = forget(Lake.at(path), "delays", "customer", 4711)
+    assert found.done, found.remains

@@ -61,7 +61,7 @@ def test_alerts_of_one_cause_are_one_incident(client: TestClient) -> None:
     page = client.get("/alerts").text
     assert "<title>vedette: 1 alarm, 1 open incident</title>" in page
     assert page.count('<li class="card') == 1
-    assert "5 more, 4 explained by it" in page
+    assert "5 more, 4 explained" in page
     model = client.get("/models/flights").text
     assert model.count('<li class="card is-ALARM') == 2  # what explains the others, and what nothing explains
     assert "4 more that one of these explains" in model

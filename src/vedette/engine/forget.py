@@ -14,8 +14,9 @@ import polars as pl
 
 from vedette.capture.private import Private
 from vedette.engine.cycle import LOCK_WAIT_S, round_of
+from vedette.engine.naming import BYTES_MIN, Words
 from vedette.engine.requests import work_lock
-from vedette.engine.scrubbing import BYTES_MIN, Words, scrub
+from vedette.engine.scrubbing import scrub
 from vedette.engine.searching import search
 from vedette.errors import LakeError
 from vedette.lake import ingest
@@ -113,7 +114,9 @@ def forget(
         searched = (
             f"each column of each table, and the bytes of all other files, for {len(words.values)} spellings"
         )
-        if not words.needles():
+        if words.numeric:
+            searched = "each column of each table; journals and received logs hold numbers as bytes among others: each is named"
+        elif not words.needles():
             searched = f"each column of each table; not the bytes of other files: shorter than {BYTES_MIN} characters"
         found = Forgotten(model, column, number, rows, scrubbed, tuple(remains), searched, by)
     until = time.monotonic() + wait_s

@@ -2,62 +2,33 @@
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 
-import numpy as np
 import polars as pl
 
-from vedette.engine.segment_names import shown
+from vedette.engine.naming import Words
 from vedette.lake.deleting import purge
+from vedette.lake.rows import base_of
 from vedette.lake.tables import ModelTables
+from vedette.privacy import folded
 from vedette.statistics.grid import Grid
-from vedette.statistics.hashes import hashes_of_names, hashes_of_numbers
 
-__all__ = ["BYTES_MIN", "Words", "scrub"]
+__all__ = ["scrub"]
 
-BYTES_MIN = 4
-"""A shorter value is looked for only where it stands as a value: as bytes it is everywhere."""
+_TEXTS = {
+    "events": {"name": "text", "detail": "json"},
+    "verdicts": {"segment": "text", "evidence": "text", "reason": "text"},
+    "alerts": {"segment": "text", "evidence": "text", "reason": "text"},
+    "deliveries": {"error": "text", "detail": "json"},
+    "state": {"verdicts": "json", "changes": "json", "rules": "json", "guarantee": "text"},
+}
+"""By table the columns in which the value may stand, and how: no states, kinds, names of watches, keys or versions."""
 
-_TEXTS = ("events", "verdicts", "alerts", "deliveries", "maintenance", "state")
-
-
-@dataclass(frozen=True, slots=True)
-class Words:
-    """The spellings of a subject's value in a column, as they can stand in texts."""
-
-    column: str
-    values: tuple[str, ...]
-
-    def pattern(self) -> re.Pattern[str]:
-        """The value as a word of its own, or (of any length) as the level of a segment; as JSON escapes it, too."""
-        found = [f"{self.column}={shown(value)}" for value in self.values]
-        found += [value for value in self.values if len(value) >= BYTES_MIN]
-        escaped = [json.dumps(one)[1:-1] for one in found]
-        parts = sorted({re.escape(one) for one in (*found, *escaped)}, key=len, reverse=True)
-        return re.compile(rf"(?<!\w)(?:{'|'.join(parts)})(?!\w)")
-
-    def needles(self) -> tuple[bytes, ...]:
-        """The bytes to look for in files that hold no columns."""
-        long = [value for value in self.values if len(value) >= BYTES_MIN]
-        spellings = {*long, *(json.dumps(value)[1:-1] for value in long)}
-        return tuple(sorted(one.encode("utf-8", "surrogatepass") for one in spellings))
-
-    def hashes(self) -> set[bytes]:
-        """The hashes by which summaries know that the value was there."""
-        numbers = [float(value) for value in self.values if _is_number(value)]
-        found = [*hashes_of_names(self.values), *hashes_of_numbers(np.array(numbers, dtype=np.float64))]
-        return {np.asarray(one).astype("<u8").tobytes() for one in found}
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+_SETTINGS = ("settings", "rules", "deployment", "forgotten", "report", "channels")
+"""Kinds of events that say what holds, or are chained: of these segments' names alone are changed, of chained ones nothing."""
+_CHAINED = ("forgotten",)
 
 
 def scrub(tables: ModelTables, words: Words, token: str) -> dict[str, int]:
@@ -71,16 +42,10 @@ def scrub(tables: ModelTables, words: Words, token: str) -> dict[str, int]:
     return changed
 
 
-def _replaced(
-    texts: Iterable[str | None], pattern: re.Pattern[str], words: Words, token: str
-) -> dict[str, str]:
+def _replaced(texts: pl.Series, into: Callable[[str], str]) -> dict[str, str]:
     """The texts that hold the value, and what they become."""
-    level = f"{words.column}="
-    out = {}
-    for text in texts:
-        if text is not None and pattern.search(text):
-            out[text] = pattern.sub(lambda m: level + token if m[0].startswith(level) else token, text)
-    return out
+    found = ((text, into(text)) for text in texts.unique().drop_nulls())
+    return {text: made for text, made in found if made != text}
 
 
 def _texts(tables: ModelTables, name: str, words: Words, token: str) -> int:
@@ -88,13 +53,27 @@ def _texts(tables: ModelTables, name: str, words: Words, token: str) -> int:
     if table.snapshot() is None:
         return 0
     frame = table.scan().collect()
-    pattern = words.pattern()
     touched = pl.Series([False] * frame.height, dtype=pl.Boolean)
-    for column in [one for one, kind in frame.schema.items() if kind == pl.String]:
-        mapping = _replaced(frame[column].unique(), pattern, words, token)
-        if mapping:
-            touched |= frame[column].is_in(list(mapping)).fill_null(False)
-            frame = frame.with_columns(pl.col(column).replace(mapping))
+    spans = {"": pl.lit(True)}
+    if name == "events":
+        settled = pl.col("kind").is_in(_SETTINGS)
+        spans = {"": ~settled, "settings": settled & ~pl.col("kind").is_in(_CHAINED)}
+    for column, way in _TEXTS[name].items():
+        for span, rows in spans.items():
+            if way == "text" and span == "settings":  # the name of a rule, a version
+                continue
+            into = (
+                partial(words.replaced, token=token)
+                if way == "text"
+                else partial(words.replaced_json, token=token, segments_only=span == "settings")
+            )
+            mapping = _replaced(frame.filter(rows)[column], into)
+            if mapping:
+                own = rows & pl.col(column).is_in(list(mapping)).fill_null(False)
+                touched |= frame.select(own.alias("own"))["own"]
+                frame = frame.with_columns(
+                    pl.when(own).then(pl.col(column).replace(mapping)).otherwise(column)
+                )
     n = int(touched.sum())
     if n:
         table.write(frame, {}, replace=True)
@@ -109,7 +88,8 @@ def _grids(tables: ModelTables, words: Words, token: str) -> dict[str, int]:
         return {}
     rows = table.scan().collect()
     renamed: dict[str, tuple[str, str]] = {}  # of each grid that names the value: its new id and definition
-    for old, text in rows.select("grid", "definition").iter_rows():
+    own = [one for one in rows["column"].unique() if folded(base_of(one)) == folded(words.column)]
+    for old, text in rows.filter(pl.col("column").is_in(own)).select("grid", "definition").iter_rows():
         grid = Grid.from_json(text)
         new = _renamed(grid, words.values, token)
         if new is not None:
@@ -158,7 +138,7 @@ def _summaries(tables: ModelTables, ids: dict[str, str], words: Words, token: st
         return 0
     scan = table.scan()
     segments = _replaced(
-        scan.select(pl.col("segment").unique()).collect()["segment"], words.pattern(), words, token
+        scan.select(pl.col("segment").unique()).collect()["segment"], partial(words.replaced, token=token)
     )
     hashes = words.hashes()
     own = scan.filter(pl.col("column") == words.column).select(pl.col("hashes").unique()).collect()["hashes"]

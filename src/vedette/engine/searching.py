@@ -8,7 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
-from vedette.engine.scrubbing import Words
+from vedette.engine.naming import Words
 from vedette.errors import LakeError
 from vedette.lake.forgotten import spelled
 from vedette.lake.received.index import logs_folder
@@ -18,17 +18,27 @@ from vedette.privacy import folded
 
 __all__ = ["search"]
 
+_RECORDED = (".seg", ".arrow", ".arrows", ".log")
+_OWN_WORDS = ("kind", "state", "outcome", "verdict", "change", "part", "stream", "watch")
+"""Columns of tables that hold the product's own words, and no value."""
+
 
 def search(lake: Lake, model: str, words: Words) -> list[str]:
     """The files that hold the value, relative to the lake, each with where in it; of tables the old files too.
 
     Of Parquet files every column is looked through as values, of others the bytes as they are, for values of four
-    characters or more. A file that goes meanwhile is none.
+    characters or more. Of a number every journal and received log is named that is still there: it lies in them as eight bytes
+    among others. A file that goes meanwhile is none.
     """
     found = []
     for path in _files(lake, model):
         try:
-            places = _columns(path, words) if path.suffix == ".parquet" else _bytes(path, words.needles())
+            if path.suffix == ".parquet":
+                places = _columns(path, words)
+            elif words.numeric:
+                places = ["may hold the number"] if _records(path) else []
+            else:
+                places = _bytes(path, words.needles())
         except FileNotFoundError:
             continue
         name = path.relative_to(lake.path)
@@ -46,6 +56,11 @@ def _files(lake: Lake, model: str) -> Iterator[Path]:
             yield path
 
 
+def _records(path: Path) -> bool:
+    """True for a file that rows were recorded in, and not for a log of a program."""
+    return path.suffix in _RECORDED and not path.name.startswith(".") and path.stat().st_size > 0
+
+
 def _bytes(path: Path, needles: tuple[bytes, ...]) -> list[str]:
     if not needles or path.stat().st_size == 0:
         return []
@@ -60,7 +75,10 @@ def _columns(path: Path, words: Words) -> list[str]:
         if not path.exists():
             raise FileNotFoundError(path) from error
         raise LakeError(f"{path}: cannot be searched: {error}") from error
-    return [name for name in frame.columns if _holds(frame[name], words)]
+    if {"column", "definition"} <= set(frame.columns):  # levels of other columns are no value of this one
+        own = [one for one in frame["column"].unique() if folded(base_of(one)) == folded(words.column)]
+        frame = frame.filter(pl.col("column").is_in(own))
+    return [name for name in frame.columns if name not in _OWN_WORDS and _holds(frame[name], words)]
 
 
 def _holds(column: pl.Series, words: Words) -> bool:
