@@ -163,6 +163,24 @@ def test_there_is_an_end_to_the_rules_of_a_model(
     assert put(tables, "a", "rows < 2")
 
 
+def test_an_undo_brings_no_rule_back_that_could_not_be_set(
+    tables: ModelTables, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One more than there may be, and one that the file has by now; what takes one away is no such thing."""
+    monkeypatch.setattr(rule_changes, "RULES_MAX", 1)
+    put(tables, "a", "rows < 1")
+    rule_changes.remove(tables, "a", by="ann", now=NOW)
+    put(tables, "b", "rows < 1")
+    with pytest.raises(RuleError, match="rule a: there are 1 rules set here: must be 1 at most"):
+        rule_changes.undo(tables, 2, by="bob", now=NOW)
+    written.register(tables, {"rules": {"a": "rows < 1", "b": "rows < 2"}}, "ci", NOW)
+    with pytest.raises(RuleError, match=r"rule a: vedette\.toml has one of this name"):
+        rule_changes.undo(tables, 2, by="bob", now=NOW)
+    assert dict(written.set_by_people(tables)) == {"b": "rows < 1"}
+    rule_changes.undo(tables, 3, by="bob", now=NOW)
+    assert dict(written.set_by_people(tables)) == {}
+
+
 def test_a_clock_that_was_set_back_loses_no_change(tables: ModelTables) -> None:
     """The last that was written holds."""
     put(tables, "low", "accuracy < 0.9")

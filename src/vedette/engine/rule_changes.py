@@ -144,8 +144,7 @@ def put(
     before, after = rules.get(name), _plain(rule)
     if before == after:
         return False
-    if before is None and len(rules) >= RULES_MAX:
-        raise RuleError(f"rule {name}: there are {len(rules)} rules set here: must be {RULES_MAX} at most")
+    _check_room(rules, name)
     word: Literal["added", "changed"] = "added" if before is None else "changed"
     _write(tables, {**rules, name: after}, word, name, before, after, by=by, now=now, reason=reason)
     return True
@@ -178,7 +177,7 @@ def undo(tables: ModelTables, number: int, *, by: str, now: datetime, seen: int 
     found = next((one for one in changes(tables) if one.number == number), None)
     if found is None:
         raise DataError(f"change={number}: there is none of that number; the newest is {version(tables)}")
-    _check(tables, None, seen)
+    _check(tables, None if found.before is None else found.name, seen)
     rules = dict(written.set_by_people(tables))
     now_is = rules.get(found.name)
     if now_is == found.before:
@@ -186,6 +185,7 @@ def undo(tables: ModelTables, number: int, *, by: str, now: datetime, seen: int 
     if found.before is None:
         del rules[found.name]
     else:
+        _check_room(rules, found.name)
         rules[found.name] = found.before
     why = f"undoes change {number}"
     _write(tables, rules, "undone", found.name, now_is, found.before, by=by, now=now, reason=why)
@@ -203,6 +203,12 @@ def _check(tables: ModelTables, name: str | None, seen: int | None) -> None:
         raise RuleError(
             f"version={seen}: the rules were changed since: must be made again on version {there}"
         )
+
+
+def _check_room(rules: Mapping[str, Any], name: str) -> None:
+    """Refuse a rule more than there may be."""
+    if name not in rules and len(rules) >= RULES_MAX:
+        raise RuleError(f"rule {name}: there are {len(rules)} rules set here: must be {RULES_MAX} at most")
 
 
 def _plain(rule: Rule) -> Any:
