@@ -209,6 +209,21 @@ def test_a_maintenance_that_cannot_be_meant_is_refused(table: dict[str, object],
         maintenance_of(table)
 
 
+def test_an_end_holds_whatever_the_clock_of_who_puts_it(desk: Desk) -> None:
+    """That of another machine is seconds behind; the time of the end is that at which it holds."""
+    name = maintained(desk, timedelta(0), "8h")
+    maintained(desk, timedelta(0), "8h", models=["other"])
+    ended = maintenance_module.end(desk.lake, name, by="bob", now=desk.now - timedelta(seconds=3))
+    found = {one.id: one.ended for one in maintenance_module.made(desk.lake)}
+    assert found.pop(name) == ended.ended == desk.now + timedelta(microseconds=1)
+    assert list(found.values()) == [None]
+    assert maintained(desk, timedelta(0), "8h") == name  # made again by a clock that is behind that end
+    assert {one.ended for one in maintenance_module.made(desk.lake)} == {None}
+    desk.says(alert("a"))
+    desk.tell(HOUR)
+    assert desk.heard() == []
+
+
 # --- what explains what -------------------------------------------------------------------------------------------
 
 

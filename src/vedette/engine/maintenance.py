@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import polars as pl
@@ -92,8 +92,8 @@ def end(lake: Lake, name: str, *, by: str, now: datetime) -> Maintenance:
                 f"maintenance={name!r}: none of that id goes on or comes; those that people made are {known} "
                 "(one of vedette.toml ends there)"
             )
-        _write(lake, name, "ended", by, now, None)
-    return replace(there[name], ended=now)
+        ended = _write(lake, name, "ended", by, now, None)
+    return replace(there[name], ended=ended)
 
 
 def hushed_until(
@@ -107,7 +107,13 @@ def hushed_until(
     return one, last
 
 
-def _write(lake: Lake, name: str, change: str, by: str, now: datetime, definition: str | None) -> None:
+def _write(lake: Lake, name: str, change: str, by: str, now: datetime, definition: str | None) -> datetime:
+    """Add a row to those of an id; when, which is after each that it has: the order of their times tells what holds."""
     table = lake.maintenance
+    if table.snapshot() is not None:
+        last = table.scan().filter(pl.col("id") == name).select(pl.col("time").max()).collect().item()
+        if last is not None and last >= now:  # a clock that was set back, or another machine's
+            now = last + timedelta(microseconds=1)
     row = {"time": now, "id": name, "change": change, "by": by, "definition": definition}
     table.write(pl.DataFrame([row], schema=table.schema), {})
+    return now
