@@ -280,6 +280,17 @@ def test_a_cause_that_nobody_was_told_of_explains_nothing() -> None:
         assert explained(alert("c", state, watch="x.missing"), alert("e")) == {"e": "c"}
 
 
+def test_what_is_explained_is_told_where_its_cause_is_in_a_maintenance(desk: Desk) -> None:
+    """Nobody hears of the cause, so that what it explains is told; the cause after the maintenance, each once."""
+    maintained(desk, timedelta(0), "2h", watches=["*.missing"])
+    desk.says(alert("c", watch="age.missing"), alert("e", watch="accuracy"))
+    desk.tell()
+    assert desk.heard() == [[("e", "firing")]]
+    desk.tell(2 * HOUR)
+    desk.tell(HOUR)
+    assert desk.heard() == [[("e", "firing")], [("c", "firing")]]
+
+
 def test_what_is_explained_is_told_when_its_cause_is_over(desk: Desk) -> None:
     """Not before, by itself; and not where it is over too."""
     desk.tell()

@@ -122,7 +122,11 @@ class Telling(RuleBasedStateMachine):
         if self.states.get(name) == "silenced":
             self.says(name, "firing")
 
-    @rule(after=st.integers(-30, 60), lasts=st.integers(10, 90), watch=st.sampled_from(["*", "x.*", "y.*"]))
+    @rule(
+        after=st.integers(-30, 60),
+        lasts=st.integers(10, 90),
+        watch=st.sampled_from(["*", "x.*", "y.*", "x.missing"]),
+    )
     def maintain(self, after: int, lasts: int, watch: str) -> None:
         start = self.desk.now + after * MINUTES
         end = start + lasts * MINUTES

@@ -50,7 +50,7 @@ class Holds:
         """Why somebody is not told of an alert now, None where he is.
 
         In a maintenance nobody is told of anything. Elsewhere the end of an alert is told, and so is one whose causes are all
-        such as the one who is to be told does not hear of (``hears``).
+        such as the one who is to be told does not hear of (``hears``), or in a maintenance: somebody must know.
         """
         hushed = self.until(alert, now)
         if hushed is not None:
@@ -58,8 +58,9 @@ class Holds:
         if alert.state is AlertState.RESOLVED:
             return None
         for name in chain(self.causes, alert.id):
-            if hears(self.alerts[name]):
-                return f"explained by {self.alerts[name].watch}, alert {name}"
+            cause = self.alerts[name]
+            if hears(cause) and self.until(cause, now) is None:
+                return f"explained by {cause.watch}, alert {name}"
         return None
 
 
