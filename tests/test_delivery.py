@@ -25,7 +25,7 @@ from tests.test_cli import run as command
 from vedette import cli, config
 from vedette.engine import alerts as alerts_module
 from vedette.engine import commands, cycle, delivery, outbox, requests
-from vedette.engine.delivery import deliver
+from vedette.engine.delivery import Background, deliver
 from vedette.engine.health import health
 from vedette.errors import ConfigError, LakeError
 from vedette.lake.locks import lock
@@ -451,6 +451,43 @@ def test_a_file_that_cannot_be_meant_stops_telling_and_not_the_round(desk: Desk)
     (desk.folder / "vedette.toml").write_text("[channels.ops]\ntype = 'pigeon'")
     with pytest.raises(ConfigError, match="type='pigeon'"):
         cycle.once(desk.lake, models=["m"])
+
+
+def test_a_program_that_is_not_there_mutes_no_other_channel(desk: Desk) -> None:
+    """The attempt says so and is tried again; whoever else is to be told is."""
+    path = desk.folder / "vedette.toml"
+    path.write_text(path.read_text() + "[channels.pager]\ntype = 'command'\ncommand = ['no-such-program']\n")
+    desk.tell()
+    desk.says(alert("a"))
+    desk.tell()
+    assert desk.heard() == [[("a", "firing")]]
+    last = desk.rows("pager").row(-1, named=True)
+    assert (last["outcome"], last["error"]) == ("failed", "cannot be started: No such file or directory")
+    assert last["next"] > desk.now
+
+
+def test_a_follower_tells_on_while_the_file_is_wrong(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+    """By what the file said before, which is logged once; health says what is wrong until it is mended."""
+    telling = Background(desk.lake, lambda: desk.now.timestamp())
+
+    def tells(*alerts: Any) -> None:
+        desk.says(*alerts)
+        telling.tell("m", completed=True)
+        telling.close(20)
+
+    tells(alert("a"))
+    good = (desk.folder / "vedette.toml").read_text()
+    (desk.folder / "vedette.toml").write_text("[channels.ops]\ntype = 'pigeon'")
+    tells(alert("b", incident="i2"))
+    tells(alert("c", incident="i3"))
+    assert desk.heard() == [[("a", "firing")], [("b", "firing")], [("c", "firing")]]
+    assert caplog.text.count("the channels stay as they were") == 1
+    [one] = [one for one in health(desk.lake, "m").verdicts if one.watch == "vedette.toml"]
+    assert (one.verdict, "type='pigeon'" in str(one.reason)) == (Status.UNKNOWN, True)
+    (desk.folder / "vedette.toml").write_text(good)
+    tells(alert("a", "resolved"))
+    assert desk.heard()[3:] == [[("a", "resolved")]]
+    assert [one.watch for one in health(desk.lake, "m").verdicts] == ["model"]
 
 
 # --- what is wrong with telling is seen ---------------------------------------------------------------------------

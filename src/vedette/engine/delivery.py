@@ -55,14 +55,20 @@ _UNTOLD: set[Path] = set()  # lakes of which this process said that nobody is to
 
 
 def deliver(
-    lake: Lake, models: Sequence[str], *, clock: Callable[[], float] = time.time, completed: bool = True
+    lake: Lake,
+    models: Sequence[str],
+    *,
+    clock: Callable[[], float] = time.time,
+    completed: bool = True,
+    written: config.Config | None = None,
 ) -> int:
     """Tell what is new of the models, again what is due again, and that a round was ``completed``; what still waits.
 
-    What goes wrong with a channel is recorded, logged, and tried again. Raises ``ConfigError`` where ``vedette.toml``
-    cannot be meant; the lake's own failures are logged, since the round that was done is none the worse.
+    ``written`` is what ``vedette.toml`` says; read where it is not given. What goes wrong with a channel is recorded,
+    logged, and tried again. Raises ``ConfigError`` where the file cannot be meant; the lake's own failures are logged,
+    since the round that was done is none the worse.
     """
-    written = config.read()
+    written = config.read() if written is None else written
     waiting = 0
     told_through = channel_changes.in_force(lake, written)
     told = {one.name: one.channels for one in written.reports if one.channels}
@@ -355,7 +361,10 @@ def _by_reason(held: Mapping[int, str]) -> dict[str, list[int]]:
 
 
 class Background:
-    """Tells beside the rounds of a follower: a channel that hangs holds up no round, nor another model."""
+    """Tells beside the rounds of a follower: a channel that hangs holds up no round, nor another model.
+
+    As long as ``vedette.toml`` is wrong, what it said before holds: people go on being told.
+    """
 
     def __init__(self, lake: Lake, clock: Callable[[], float]) -> None:
         self._lake, self._clock = lake, clock
@@ -363,6 +372,7 @@ class Background:
         self._asked: dict[str, bool] = {}
         self._waiting: dict[str, int] = {}
         self._guard = threading.Lock()
+        self._written: config.Config | None = None  # what could be read last
         self._said: str | None = None  # the last error of the settings: logged once, not at each round
 
     @property
@@ -397,12 +407,23 @@ class Background:
                     return
             waiting = 0
             try:
-                waiting = deliver(self._lake, [model], clock=self._clock, completed=completed)
-            except ConfigError as error:
-                if str(error) != self._said:
-                    log.error("nobody is told: %s", error)
-                self._said = str(error)
+                written = self._read()
+                if written is not None:
+                    waiting = deliver(
+                        self._lake, [model], clock=self._clock, completed=completed, written=written
+                    )
             except Exception:
                 log.exception("model %s: telling failed", model)
             with self._guard:
                 self._waiting[model] = waiting
+
+    def _read(self) -> config.Config | None:
+        """What ``vedette.toml`` says, or said when it could be read last; None where it never could."""
+        try:
+            self._written, self._said = config.read(), None
+        except ConfigError as error:
+            if str(error) != self._said:
+                before = "the channels stay as they were" if self._written else "nobody is told"
+                log.error("%s: %s", before, error)
+            self._said = str(error)
+        return self._written
