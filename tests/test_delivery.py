@@ -170,6 +170,29 @@ def test_a_new_channel_hears_of_what_is_open(desk: Desk) -> None:
     assert desk.heard()[2:] == [[("a", "resolved")]]
 
 
+def test_a_channel_that_comes_back_hears_of_the_end_of_what_it_was_told(desk: Desk) -> None:
+    """Of the end that waited when it went, and of one that came meanwhile; of nothing that it was told nothing of."""
+    desk.channels("ops", "other")
+    desk.says(alert("a"), alert("b", incident="i2"), alert("old", incident="i3"))
+    desk.tell()
+    desk.says(alert("old", "resolved", incident="i3", at=desk.now))
+    desk.tell()
+    before = desk.heard()
+    desk.broken["ops"] = "down"
+    desk.says(alert("a", "resolved", at=desk.now), alert("c", incident="i4"))
+    desk.tell()
+    desk.channels("other")
+    desk.tell()
+    desk.says(*(alert(name, "resolved", incident=at, at=desk.now) for name, at in (("b", "i2"), ("c", "i4"))))
+    desk.says(alert("d", incident="i5"), alert("d", "resolved", incident="i5", at=desk.now))
+    desk.tell()
+    desk.broken.clear()
+    desk.channels("ops", "other")
+    desk.tell()
+    desk.tell(HOUR)
+    assert sorted(desk.heard()[len(before) :]) == [[("a", "resolved")], [("b", "resolved")]]
+
+
 def test_an_alert_that_fires_on_is_told_again(desk: Desk) -> None:
     """Every ``repeat``, with another key and the word that it is a repeat, until someone has seen it."""
     desk.channels("ops repeat = '2h'", "never repeat = 'never'")

@@ -206,7 +206,7 @@ class _Telling:
                 now,
             )
             made, held, begin = turn.letters(
-                after=last if begins else seen, open_too=begins or box.settings != shown
+                after=seen, begins=begins, open_too=begins or box.settings != shown
             )
             rows += [
                 _row(now, name, Outcome.HELD, steps=some, detail=why)

@@ -3,6 +3,7 @@
 A step is told where its state, model and watch are among those of the channel. Steps of one incident that came since the
 channel last looked are one notice; an alert is in it once, as its last such step left it. The end of an alert is told
 where the channel was told of it before, or is told of all of it now: an alarm that came and went between two rounds.
+A channel that comes back is told of what is open, and of the end of what it was told of before it went.
 An alert that is silenced by the time is not told; it will be when the silence ends. A receiver that forgets what it is not
 told again (``ChannelSettings.renewed``) is told of every open alert, whatever its state, every ``repeat``.
 
@@ -44,13 +45,15 @@ class Turn:
     said: Mapping[tuple[str, str], datetime]
     now: datetime
 
-    def letters(self, *, after: int, open_too: bool) -> tuple[list[Letter], dict[int, str], list[int]]:
-        """The notices that are to be made: of steps after a number (and of open alerts, where the channel is new or was
-        changed, and of what was held), and of alerts that fire on; then the steps that are held back anew, each with the
-        reason, and those whose time begins to run until they are escalated.
+    def letters(
+        self, *, after: int, begins: bool, open_too: bool
+    ) -> tuple[list[Letter], dict[int, str], list[int]]:
+        """The notices that are to be made: of steps after a number (where the channel ``begins``, of ends alone; of open
+        alerts, where it is new or was changed; and of what was held), and of alerts that fire on; then the steps that are
+        held back anew, each with the reason, and those whose time begins to run until they are escalated.
         """
         current = last_of(self.steps)
-        chosen = self._chosen(current, after=after, open_too=open_too)
+        chosen = self._chosen(current, after=after, begins=begins, open_too=open_too)
         held = {
             one.number: why for one in chosen if (why := self.held(current[one.alert.id].alert)) is not None
         }
@@ -87,7 +90,7 @@ class Turn:
         known = self.box.held.keys() - self.box.counting.keys()
         return made, {number: why for number, why in held.items() if number not in known}, begin
 
-    def _chosen(self, current: Mapping[str, Step], *, after: int, open_too: bool) -> list[Step]:
+    def _chosen(self, current: Mapping[str, Step], *, after: int, begins: bool, open_too: bool) -> list[Step]:
         """The steps that are news to the channel, in their order."""
         known = self.box.known
         heard = {one.alert.id for one in self.steps if one.number in known | self.box.doubtful}
@@ -96,9 +99,11 @@ class Turn:
             last = current[one.alert.id]
             opened = open_too and one is last and one.alert.state in OPEN_STATES
             late = one is last and one.number in self.box.held
+            ended = one is last and one.alert.id in heard and one.alert.state is AlertState.RESOLVED
+            came = one.number > after and (ended or not begins)
             silenced = last.alert.state is AlertState.SILENCED and one is not last
             if (
-                (one.number > after or opened or late)
+                (came or opened or late or (ended and one.number in self.box.lost))
                 and one.number not in known
                 and not silenced
                 and self._told(one)

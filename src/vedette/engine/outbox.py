@@ -88,8 +88,8 @@ class Box:
     heartbeat went through, ``beat_failed`` the one that did not since. ``held`` has the steps that it was not told when they
     came, with the reason; ``counting`` since when the time of a step runs until it is escalated, ``escalated`` when
     letters of a step were made for a level. ``doubtful`` has the steps of letters that were taken back: whoever sent one may
-    have died before he wrote that, so that their end is told. ``reports`` has the keys of the reports that letters were made
-    of, whatever became of them.
+    have died before he wrote that, so that their end is told. ``lost`` has the steps that waited when the channel stopped,
+    ``reports`` the keys of the reports that letters were made of, whatever became of them.
     """
 
     active: bool = False
@@ -105,6 +105,7 @@ class Box:
     counting: dict[int, datetime] = field(default_factory=dict)
     escalated: dict[tuple[int, str], list[datetime]] = field(default_factory=dict)
     doubtful: set[int] = field(default_factory=set)
+    lost: set[int] = field(default_factory=set)
     reports: set[str] = field(default_factory=set)
 
     @property
@@ -135,6 +136,7 @@ class Box:
                 self.beat_failed = None
             case Outcome.STOPPED:
                 self.active, self.since, self.tries = False, None, 0
+                self.lost.update(step for letter in self.waiting.values() for step in letter.steps)
                 self.waiting.clear()
                 self.beat_failed = None
             case Outcome.WAITING:
