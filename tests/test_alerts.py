@@ -14,7 +14,7 @@ import vedette
 from tests.test_cli import run as command
 from tests.world import DAY, START, World
 from vedette.engine import alerts as engine
-from vedette.engine import cycle
+from vedette.engine import cycle, rule_changes
 from vedette.errors import AlertError
 from vedette.lake.tables import Lake
 from vedette.records import Alert, AlertState, Status
@@ -253,6 +253,31 @@ def test_rows_that_stop_coming_are_an_alert(tmp_path: Path) -> None:
     assert (after.id, after.state, after.reason) == (one.id, AlertState.RESOLVED, "rows come again")
     assert engine.history(lake.model("m"))["state"].to_list() == ["firing", "resolved"]
     monitor.close()
+
+
+def test_an_incident_is_accepted_whole_or_not_at_all(world: World) -> None:
+    """Where one of it is a rule nothing is accepted, and which it is is said; all of it is where each can be."""
+    world.monitor.reference(world.rows(3000))
+    rule_changes.put(world.lake.model("m"), "low", "accuracy < 0.75", by="ada", now=START)
+    for day in range(9):
+        bad = day >= FAULT
+        world.log_day(world.rows(400, shift=1.0 if bad else 0.0, wrong=0.4 if bad else 0.1))
+    world.round()
+    found = told(world)
+    own = next(one for one in found if one.watch == "x.location")
+    [low] = [one for one in found if one.watch == "rule:low"]
+    assert own.incident == low.incident
+    lake = str(world.folder)
+    code, _, errors = run("ack", own.id, "--accept", "--incident", "--lake", lake)
+    assert code != 0
+    assert low.id in errors
+    assert {one.state for one in told(world)} == {AlertState.FIRING}
+    rule_changes.remove(world.lake.model("m"), "low", by="ada", now=START)
+    world.round()
+    code, out, _ = run("ack", own.id, "--accept", "--incident", "--lake", lake, "--json")
+    assert code == 0
+    assert {one["state"] for one in json.loads(out)} == {"resolved"}
+    assert own.id in {one["id"] for one in json.loads(out)}
 
 
 def test_a_whole_incident_is_acknowledged_at_once(world: World) -> None:

@@ -42,6 +42,7 @@ __all__ = [
     "add_steps",
     "advance",
     "alerts",
+    "check_acceptable",
     "due",
     "fires_again",
     "frame_of_alerts",
@@ -170,6 +171,16 @@ def accept(tables: ModelTables, alert: str, *, by: str, reason: str | None, now:
     The caller holds the work lock. Raises ``AlertError`` where there is no such alert, or it is not open.
     """
     who = _who(by)
+    one = check_acceptable(tables, alert)
+    if not judge.accept(tables, one.watch, one.segment, now):
+        raise AlertError(f"alert={alert!r}: {one.watch} alarms no more")
+    told = replace(resolved(one, now, now, reason or "accepted as normal"), by=who)
+    add_steps(tables, [told])
+    return told
+
+
+def check_acceptable(tables: ModelTables, alert: str) -> Alert:
+    """The alert, where what it found can be taken as normal; ``AlertError`` says why where it cannot."""
     one = _open(tables, alert)
     if one.watch.startswith(PREFIX) or one.watch == NO_DATA:
         raise AlertError(f"alert={alert!r}: {one.watch} is a rule, which knows no normal: change the rule")
@@ -177,11 +188,9 @@ def accept(tables: ModelTables, alert: str, *, by: str, reason: str | None, now:
         raise AlertError(
             f"alert={alert!r}: {one.watch} tells what happened to a run, which knows no normal: acknowledge it"
         )
-    if not judge.accept(tables, one.watch, one.segment, now):
+    if not judge.alarms(tables, one.watch, one.segment):
         raise AlertError(f"alert={alert!r}: {one.watch} alarms no more")
-    told = replace(resolved(one, now, now, reason or "accepted as normal"), by=who)
-    add_steps(tables, [told])
-    return told
+    return one
 
 
 def mark_false(tables: ModelTables, alert: str, *, by: str, reason: str | None, now: datetime) -> Alert:

@@ -234,7 +234,8 @@ def acknowledge(
 ) -> list[Alert]:
     """Say that someone has seen an alert of the lake, that it was ``false``, or that what it found is normal from now on.
 
-    ``incident``: so of all alerts of its incident that are told and open. ``model``: it is one of this model or its runs.
+    ``incident``: so of all alerts of its incident that are told and open; where one of them cannot be accepted, none is, and
+    ``AlertError`` says which. ``model``: it is one of this model or its runs.
     """
     if accept and false:
         raise ValueError(
@@ -242,7 +243,8 @@ def acknowledge(
         )
     act: Callable[..., Alert] = alerts_module.mark_false if false else alerts_module.acknowledge
     act = alerts_module.accept if accept else act
-    return _on_alert(location, alert, act, incident, model, by=_who(by), reason=reason)
+    check = alerts_module.check_acceptable if accept else None
+    return _on_alert(location, alert, act, incident, model, check=check, by=_who(by), reason=reason)
 
 
 def silence(
@@ -390,9 +392,15 @@ def _who(by: str | None) -> str:
 
 
 def _on_alert(
-    location: str, alert: str, act: Callable[..., Alert], incident: bool, of: str | None, **said: Any
+    location: str,
+    alert: str,
+    act: Callable[..., Alert],
+    incident: bool,
+    of: str | None,
+    check: Callable[[ModelTables, str], object] | None = None,
+    **said: Any,
 ) -> list[Alert]:
-    """Do something with an alert, or all of its incident, of whichever model has it."""
+    """Do something with an alert, or all of its incident, of whichever model has it; nothing where ``check`` refuses one."""
     lake = open_lake(location, of)
     models = lake.models() if of is None else [one for one in (of, runs_of(of)) if lake.has(one)]
     with lock(requests.work_lock(lake), wait_s=cycle.LOCK_WAIT_S):
@@ -408,7 +416,11 @@ def _on_alert(
                     if one.incident == ids[alert].incident
                     and one.state not in (AlertState.RESOLVED, AlertState.PENDING)
                 ]
-                return [act(tables, name, now=now, **said) for name in (same if incident else [alert])]
+                names = same if incident else [alert]
+                if check is not None:
+                    for name in names:
+                        check(tables, name)
+                return [act(tables, name, now=now, **said) for name in names]
             known += [name for name, one in ids.items() if one.state is not AlertState.RESOLVED]
     where = f"not in the lake {lake.path}" if of is None else f"not of model {of!r}"
     raise AlertError(f"alert={alert!r}: {where}; open are {', '.join(known) or 'none'}")

@@ -38,7 +38,7 @@ from vedette.lake.tables import ModelTables
 from vedette.records import Status, Verdict
 from vedette.statistics.summary import Summary
 
-__all__ = ["accept", "detectors_share", "findings_of", "judge", "reference_plan"]
+__all__ = ["accept", "alarms", "detectors_share", "findings_of", "judge", "reference_plan"]
 
 
 def reference_plan(
@@ -261,6 +261,13 @@ def _standing(kept: Kept | None) -> rules.Standing:
 def _series(kept: Kept | None) -> SeriesStanding:
     """Where the series stand; those of a model that had none begin with its first window."""
     return (None if kept is None else SeriesStanding.read(kept.series)) or SeriesStanding(-1, NEVER)
+
+
+def alarms(tables: ModelTables, watch: str, segment: str) -> bool:
+    """True where a watch alarms as the last step of judging left it: what it sees may be accepted."""
+    kept = kept_row(tables, series=False)
+    rows = [] if kept is None else json.loads(kept.verdicts)
+    return any(key_of(one) == (watch, segment) and one["verdict"] == Status.ALARM for one in rows)
 
 
 def accept(tables: ModelTables, watch: str, segment: str, now: datetime) -> bool:
