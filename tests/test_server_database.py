@@ -11,6 +11,8 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -26,8 +28,10 @@ from sqlalchemy import create_engine, inspect, text
 from sqlalchemy.exc import DBAPIError
 
 from tests.server_access import ORIGIN, world_at
-from vedette.errors import ConfigError, DatabaseError
+from vedette.errors import AccessError, ConfigError, DatabaseError
 from vedette.server.access import audit
+from vedette.server.access.delay import FREE, Delay
+from vedette.server.access.users import find_user, set_grants
 from vedette.server.database.connection import Database
 from vedette.server.database.migrate import newest, revision_of, to_newest
 from vedette.server.database.tables import Base
@@ -126,7 +130,6 @@ def test_the_server_works_on_it(url: str, tmp_path: Path) -> None:
 def test_entries_of_many_writers_are_one_chain(url: str) -> None:
     """Threads that write at once make no gap and no fork."""
     database = Database.open(url)
-    from datetime import UTC, datetime
 
     def write() -> None:
         for _ in range(5):
@@ -140,6 +143,38 @@ def test_entries_of_many_writers_are_one_chain(url: str) -> None:
         one.join()
     with database.reading() as work:
         assert audit.verify(work) == (30, None)
+    database.close()
+
+
+def test_of_two_admins_who_are_demoted_at_once_one_stays(url: str, tmp_path: Path) -> None:
+    """The second waits for the first to commit, and then finds that it would take the last one."""
+    now = datetime.now(UTC)
+    with world_at(tmp_path, url) as world, ThreadPoolExecutor(1) as other:
+        for name in ("ann", "bob"):
+            world.user(name, every="admin")
+        with world.access.database.writing() as work:
+            set_grants(work, find_user(work, "ann"), {}, actor="test", now=now)
+            second = other.submit(world.access.users.set_roles, "bob", {}, actor="test", now=now)
+            threading.Event().wait(0.5)  # it would have counted the admins by now
+            assert not second.done()
+        with pytest.raises(AccessError, match="last admin"):
+            second.result()
+        assert world.access.users.has_admin()
+
+
+def test_logins_at_once_are_counted_one_by_one(url: str) -> None:
+    """Of 15 at an account that nobody failed at before, as many are let try as one after the other: no more, no error."""
+    database, now, n = Database.open(url), datetime.now(UTC), 15
+    delay, begin = Delay(database), threading.Barrier(n)
+
+    def admit(number: int) -> timedelta:
+        begin.wait()
+        both = ("address:192.0.2.1", "account:ann")
+        return delay.admit(both if number % 2 else both[::-1], now)
+
+    with ThreadPoolExecutor(n) as many:
+        waits = list(many.map(admit, range(n)))
+    assert waits.count(timedelta(0)) == FREE + 1
     database.close()
 
 

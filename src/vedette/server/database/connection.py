@@ -21,6 +21,7 @@ __all__ = ["Database", "default_url"]
 
 _WAIT_S = 10  # for a writer of SQLite's one at a time
 _IMMEDIATE = "vedette_immediate"
+_ADVISORY = 0x7665647772  # "vedwr": the number of PostgreSQL's lock
 
 
 def default_url(lake: Lake) -> str:
@@ -90,10 +91,14 @@ class Database:
     def writing(self) -> Iterator[Session]:
         """A session that commits at its end, or changes nothing where an error goes through it.
 
-        In SQLite it takes the turn to write at once, so that what it reads stays true until it commits.
+        It takes the turn to write at once, so that what it reads stays true until it commits: SQLite has one writer at a
+        time, and in PostgreSQL a lock is held to the end of the transaction. It comes before all other locks, so that no
+        two wait for each other.
         """
         with self._sessions() as session:
             session.connection(execution_options={_IMMEDIATE: True})
+            if not self.is_sqlite:
+                session.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": _ADVISORY})
             yield session
             session.commit()
 
@@ -117,6 +122,7 @@ def _postgresql(url: URL) -> Engine:
     try:
         return create_engine(
             url, pool_pre_ping=True, pool_size=5, max_overflow=15, hide_parameters=True,
+            isolation_level="READ COMMITTED",  # whoever waited for the turn sees what the one before committed
             connect_args={"connect_timeout": 10, "options": "-c statement_timeout=30000"},
         )  # fmt: skip
     except ModuleNotFoundError:
