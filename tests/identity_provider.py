@@ -105,6 +105,7 @@ class IdentityProvider:
     answers_as: str = ""
     slow_s: float = 0.0
     key: Any = field(default_factory=lambda: RSAKey.generate_key(2048, {"kid": "one", "use": "sig"}))
+    listed: list[Any] = field(default_factory=list)  # before its own among its keys
     codes: dict[str, _Code] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
 
@@ -172,7 +173,7 @@ def _application(me: IdentityProvider) -> Flask:
     @app.get("/keys")
     def keys() -> Any:
         me.asked.append("keys")
-        return jsonify({"keys": [me.key.as_dict(private=False)]})
+        return jsonify({"keys": [*me.listed, me.key.as_dict(private=False)]})
 
     @app.get("/authorize")
     def authorize() -> Any:

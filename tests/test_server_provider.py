@@ -50,7 +50,7 @@ def running() -> Iterator[IdentityProvider]:
 def idp(running: IdentityProvider) -> IdentityProvider:
     """The provider, as nobody has bent it yet."""
     running.claims, running.forge, running.described, running.answers_as = {"sub": "0001"}, None, {}, ""
-    running.slow_s = 0.0
+    running.slow_s, running.listed = 0.0, []
     running.asked.clear()
     return running
 
@@ -402,6 +402,38 @@ def test_a_key_that_is_new_at_the_provider_is_looked_up(worlds: Any, idp: Identi
         assert idp.asked.count("keys") == 0
     finally:
         idp.key = old
+
+
+UNREADABLE = (
+    {"kty": "EC", "crv": "P-999", "x": "AA", "y": "AA", "kid": "later"},
+    {"kty": "EC", "crv": "P-256", "x": "AA", "y": "AA", "kid": "off the curve"},
+    {"kty": "EC", "crv": ["P-256"], "x": "AA", "y": "AA"}, {"kty": "EC"},
+    {"kty": "RSA", "n": "!", "e": "AQAB"}, {"kty": "RSA", "n": 5, "e": "AQAB"}, {"kty": "RSA", "n": "", "e": ""},
+    {"kty": "RSA", "n": "AQAB", "e": "AQAB", "kid": 5}, {"kty": ["RSA"]}, {"kty": "AKP", "alg": "ML-DSA-44", "pub": "AA"},
+    {}, None, "a key",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("listed", [(one,) for one in UNREADABLE] + [UNREADABLE])
+def test_a_key_that_cannot_be_read_hides_no_other(
+    listed: tuple[Any, ...], worlds: Any, idp: IdentityProvider
+) -> None:
+    """RFC 7517, section 5: one of an unknown curve or kind, or out of shape, is passed over; the others hold."""
+    world = worlds()
+    idp.listed = list(listed)
+    assert logged_in(world.client()).status_code == 303
+
+
+def test_where_no_key_can_be_read_nobody_comes_in(worlds: Any, idp: IdentityProvider) -> None:
+    """And the page says why."""
+    world = worlds()
+    old, idp.key = idp.key, RSAKey.generate_key(2048, {"kid": "one", "use": "enc"})
+    idp.listed, idp.forge = list(UNREADABLE), by_another_key
+    try:
+        refused = logged_in(world.client())
+    finally:
+        idp.key = old
+    assert (refused.status_code, "no key for signatures that can be read" in refused.text) == (400, True)
 
 
 @pytest.mark.parametrize("said", ["https://evil.example", ""])

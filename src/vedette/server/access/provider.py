@@ -18,9 +18,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from joserfc import jwt
 from joserfc.errors import JoseError
-from joserfc.jwk import KeySet
+from joserfc.jwk import ECKey, KeySet, RSAKey
 
 from vedette.config.provider import ProviderSettings, is_secure_url
 from vedette.errors import ChannelError, ProviderError
@@ -28,6 +29,8 @@ from vedette.output.channels.guarded import Answer, Reach, request
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from joserfc.jwk import Key
 
 __all__ = ["ALGORITHMS", "Identity", "Provider"]
 
@@ -178,20 +181,17 @@ class Provider:
         return self._keys is not None and self._clock() - self._keys[1] >= _AGAIN_S
 
     def _key_set(self, *, again: bool) -> KeySet:
-        """The public keys that the provider signs with; of others that it lists nothing is believed."""
+        """The public keys that the provider signs with; others that it lists are passed over."""
         kept = self._keys
         if kept is not None and not again and self._clock() - kept[1] < _KEPT_S:
             return kept[0]
         listed = _object(_good(_ask(self._description().jwks_uri)).content).get("keys")
-        usable = [
-            one
-            for one in (listed if isinstance(listed, list) else [])
-            if isinstance(one, dict) and one.get("kty") in ("RSA", "EC") and one.get("use", "sig") == "sig"
+        readable = [
+            key for one in (listed if isinstance(listed, list) else []) if (key := _key(one)) is not None
         ]
-        try:
-            found = KeySet.import_key_set({"keys": usable})
-        except (JoseError, ValueError, TypeError, KeyError) as error:
-            raise ProviderError(f"the provider's keys cannot be read ({_kind(error)})") from None
+        if not readable:
+            raise ProviderError("the provider lists no key for signatures that can be read")
+        found = KeySet(readable)
         self._keys = (found, self._clock())
         return found
 
@@ -241,6 +241,18 @@ class Provider:
             yield
         finally:
             self._turn.release()
+
+
+def _key(said: object) -> Key | None:
+    """A key for signatures; None for one that is for another use or cannot be read (RFC 7517, section 5)."""
+    if not isinstance(said, dict) or said.get("use", "sig") != "sig" or said.get("kty") not in ("RSA", "EC"):
+        return None
+    try:
+        key = RSAKey.import_key(said) if said["kty"] == "RSA" else ECKey.import_key(said)
+        key.ensure_kid()
+    except (JoseError, ValueError, TypeError, KeyError, UnsupportedAlgorithm):
+        return None  # a curve or a form of a later day: the keys beside it hold all the same
+    return key
 
 
 def _ask(url: str, content: bytes | None = None, headers: Mapping[str, str] | None = None) -> Answer:
