@@ -34,6 +34,8 @@ from tests.test_server_account import token
 from vedette.config import ServingSettings, read
 from vedette.config.provider import ProviderSettings, provider_of
 from vedette.errors import ConfigError
+from vedette.server.access import audit
+from vedette.server.access.delay import FREE
 from vedette.server.access.provider import AT_ONCE
 from vedette.server.database.tables import Identity
 
@@ -485,6 +487,21 @@ def test_no_other_sites_page_begins_a_login(worlds: Any, idp: IdentityProvider) 
     assert world.client(**{"Sec-Fetch-Site": "none"}).get("/login/provider").status_code == 303
 
 
+def test_logins_that_fail_to_begin_do_not_grow_the_log(worlds: Any, idp: IdentityProvider) -> None:
+    """While the provider is down one address adds a few entries, then one a minute at most; all are told, and passwords hold."""
+    world = worlds()
+    idp.described = {"issuer": "https://evil.example"}
+    browser = world.client(**ORIGIN)
+    for _ in range(40):
+        assert browser.get("/login/provider").status_code == 503
+    failed = [detail for _, action, _, detail in audited(world) if action == "login.failed"]
+    assert len(failed) == FREE + 1
+    world.clock.time += 61
+    for _ in range(40):
+        browser.get("/login/provider")
+    assert [action for _, action, _, _ in audited(world)].count("login.failed") == FREE + 2
+
+
 def test_a_provider_that_is_down_or_hangs_keeps_no_password_out(worlds: Any, idp: IdentityProvider) -> None:
     """Its login is told so on the page; those who wait for it are few, and everybody else comes in meanwhile."""
     world = worlds()
@@ -555,6 +572,8 @@ def test_without_a_provider_there_is_none(tmp_path: Path) -> None:
         assert "/login/provider" not in world.client().get("/login").text
         assert world.client().get("/login/provider").status_code == 503
         assert world.client().get("/login/provider/return?code=a&state=b").status_code == 400
+        with world.access.database.reading() as work:
+            assert list(audit.entries(work)) == []  # anybody could have the log grow
 
 
 def test_no_secret_of_a_login_is_in_a_log_or_an_answer(

@@ -123,7 +123,10 @@ def router(access: Access) -> APIRouter:
         try:
             address, secret = way_there(access, _provider(access), request, target=next)
         except AccessError as error:
-            _told(access, request, str(error))
+            # anybody may begin, again and again: the log, which only grows, takes as many from an address as failed logins;
+            # counted apart from those, since a provider that is down must keep no password out
+            if not access.delay.admit((f"provider:{address_of(request)}",), access.now()):
+                _told(access, request, str(error))
             return page(access, local_target(next), str(error), 503)
         response = RedirectResponse(address, 303)
         keep_secret(request, response, secret)
@@ -165,7 +168,12 @@ def _provider(access: Access) -> Provider:
 
 
 def _told(access: Access, request: Request, reason: str) -> None:
-    """Write into the audit log that nobody came in; the reason is in our words and has no secret."""
+    """Write into the audit log that nobody came in; the reason is in our words and has no secret.
+
+    Nothing where there is no provider: nobody could have come in.
+    """
+    if access.provider is None:
+        return
     with access.database.writing() as work:
         detail = {"address": address_of(request), "way": BY_PROVIDER, "reason": reason[:300]}
         audit.record(work, access.now(), "nobody", "login.failed", "", detail)
