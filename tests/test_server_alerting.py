@@ -155,6 +155,25 @@ def test_a_maintenance_is_made_and_ended_by_those_who_may_change_all_its_models(
         assert [each["id"] for each in every.get("/v1/maintenance").json()] == [whole["id"]]
 
 
+def test_a_maintenance_names_no_model_that_one_may_not_see(tmp_path: Path) -> None:
+    """Not in the document, on the page, or where one may not end it; what is of one's own and of all is said."""
+    with world_at(tmp_path) as world:
+        world.user("one", delays="editor")
+        world.user("every", every="editor")
+        one, every = world.login("one"), world.login("every")
+        for models in (["secret-x", "delays"], ["delay*", "secret-[xy]"], ["*"]):
+            made = every.post("/v1/maintenance", json={"reason": "r", "for": "1h", "models": models}).json()
+            assert made["models"] == models
+            refused = one.post(f"/v1/maintenance/{made['id']}/end", json={})
+            assert refused.status_code == 403
+            assert "secret" not in refused.text
+        found = sorted(tuple(each["models"]) for each in one.get("/v1/maintenance").json())
+        assert found == [("*",), ("delays", "others"), ("delays", "others")]
+        page = one.get("/maintenance").text
+        assert ("secret" in page, page.count("models delays, others")) == (False, 2)
+        assert "secret-x, delays" in every.get("/maintenance").text
+
+
 def test_buttons_are_for_those_who_may_press_them(tmp_path: Path, folder: Path) -> None:
     """A viewer sees the alert and its history, an editor what can be done as well."""
     shutil.copytree(folder, tmp_path / "seen" / "lake")

@@ -174,7 +174,10 @@ class MaintenanceDocument(BaseModel):
     timezone: str = Field(description="By whose clock on the wall it comes again.")
     by: str = Field(description="Who made it; empty for one of vedette.toml.")
     ended: datetime | None = Field(description="When somebody put an end to it.")
-    models: list[str]
+    models: list[str] = Field(
+        description="Patterns of models; for a caller who may see some models alone, those of them that it is for, and "
+        "`others` for the rest."
+    )
     watches: list[str]
     segments: list[str]
 

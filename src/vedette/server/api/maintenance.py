@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from fnmatch import fnmatchcase
 from typing import Any
 
 from fastapi import APIRouter, HTTPException, Request
@@ -16,7 +18,12 @@ from vedette.server.api.documents import ErrorDocument, MaintenanceDocument, Mai
 from vedette.server.api.models import ERRORS
 from vedette.server.needs import Caller
 
-__all__ = ["ended_by", "made_by", "may_change", "may_see", "router"]
+__all__ = ["OTHERS", "as_seen", "ended_by", "made_by", "may_change", "may_see", "router"]
+
+OTHERS = "others"
+"""What stands for all models of a maintenance that the caller may not know of."""
+
+_WILD = frozenset("*?[")
 
 _ERRORS: dict[int | str, dict[str, Any]] = {
     400: {"model": ErrorDocument, "description": "It cannot be meant"},
@@ -31,6 +38,29 @@ def may_see(caller: Caller, one: Maintenance) -> bool:
     return caller.models is None or any(one.concerns(model) for model in caller.models)
 
 
+def as_seen(caller: Caller, one: Maintenance) -> Maintenance:
+    """It with those of its models that the caller may see: of a pattern those that it matches, of the rest ``OTHERS``.
+
+    ``*`` names no model and stays.
+
+    >>> from datetime import UTC, datetime
+    >>> first, second = datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 3, 2, tzinfo=UTC)
+    >>> both = Maintenance("a1", "moving", first, second, models=("delay*", "churn"))
+    >>> as_seen(Caller("user:ann", frozenset({"delays"})), both).models
+    ('delays', 'others')
+    """
+    if caller.models is None:
+        return one
+    shown: list[str] = []
+    for pattern in one.models:
+        if pattern == "*" or (not _WILD & set(pattern) and caller.may(pattern)):
+            shown.append(pattern)
+        else:
+            shown += sorted(model for model in caller.models if fnmatchcase(model, pattern))
+    hidden = any(pattern not in shown for pattern in one.models)
+    return replace(one, models=tuple(dict.fromkeys([*shown, OTHERS] if hidden else shown)))
+
+
 def may_change(caller: Caller, one: Maintenance) -> bool:
     """True where the caller may change every model that it is for: of a pattern that may be any."""
     return caller.models is None or set(one.models) <= caller.models
@@ -40,7 +70,8 @@ def _allow(caller: Caller, one: Maintenance) -> None:
     if not may_change(caller, one):
         mine = ", ".join(sorted(caller.models or ()))
         raise HTTPException(
-            403, f"models={list(one.models)!r}: must be some of those that {caller.name} may change: {mine}"
+            403,
+            f"models={list(as_seen(caller, one).models)!r}: must be some of those that {caller.name} may change: {mine}",
         )
 
 
@@ -67,7 +98,7 @@ def ended_by(request: Request, caller: Caller, name: str) -> Maintenance:
 def maintenances(request: Request, caller: Viewer) -> Response:
     """Those that go on or will come, the next first, of models that the caller may see, as `vedette maintenance list --json`."""
     found = [one for one in commands.maintenances(str(lake_of(request).path)) if may_see(caller, one)]
-    return _told(*found, many=True)
+    return _told(*(as_seen(caller, one) for one in found), many=True)
 
 
 @router.post("/v1/maintenance", response_model=MaintenanceDocument, summary="Plan a maintenance")

@@ -13,7 +13,7 @@ from vedette.engine import commands
 from vedette.errors import AlertError
 from vedette.output.maintenance_console import words
 from vedette.server.api.answers import Editor, Viewer, lake_of, now
-from vedette.server.api.maintenance import ended_by, made_by, may_change, may_see
+from vedette.server.api.maintenance import as_seen, ended_by, made_by, may_change, may_see
 from vedette.server.needs import Caller, may
 from vedette.server.pages.route import PageRoute
 from vedette.server.pages.templating import render
@@ -42,7 +42,10 @@ def _page(
     return render(
         request, "maintenance.html", status, wrong=wrong, given=given, may_edit=may(request, "edit"),
         shown=[
-            (one, words(one), one.end_of(moment), next(one.spans(moment, later))[0], bool(one.by) and may_change(caller, one))
+            (
+                one, words(as_seen(caller, one)), one.end_of(moment), next(one.spans(moment, later))[0],
+                bool(one.by) and may_change(caller, one),
+            )
             for one in found
         ],
     )  # fmt: skip
