@@ -17,6 +17,7 @@ pytest.importorskip("sqlalchemy", reason="the extra 'server' is not installed")
 pytest.importorskip("argon2", reason="the extra 'server' is not installed")
 pytest.importorskip("prometheus_client", reason="the extra 'server' is not installed")
 import argon2
+from fastapi import HTTPException, Request
 from sqlalchemy import select, text
 
 from tests.server_access import ORIGIN, PASSWORD, World, world_at
@@ -26,6 +27,7 @@ from vedette.server.access.passwords import check_password
 from vedette.server.access.state import Access
 from vedette.server.database.connection import Database
 from vedette.server.database.tables import AuditEntry, Key, User
+from vedette.server.needs import again
 
 
 @pytest.fixture
@@ -206,6 +208,25 @@ def test_a_session_ends_by_its_pause_and_by_its_age(world: World) -> None:
     assert idle.get("/v1/me").status_code == 401
     world.clock.time = begun + 7 * 86400
     assert busy.get("/v1/me").status_code == 401
+
+
+def test_an_answer_that_goes_on_keeps_no_login_alive(world: World) -> None:
+    """It is asked again and again whether its reader still may; 8 hours after the last request nobody is logged in."""
+    browser = world.login("ann")
+    cookie = "; ".join(f"{one.name}={one.value}" for one in browser.cookies.jar)
+    scope = {
+        "type": "http", "app": world.app, "method": "GET", "path": "/v1/events/stream", "query_string": b"",
+        "scheme": "http", "headers": [(b"host", b"testserver"), (b"cookie", cookie.encode())],
+    }  # fmt: skip
+    request = Request(scope)
+    for _ in range(7):
+        world.clock.time += 3600.0
+        assert again(request, "view").name == "user:ann"
+    world.clock.time += 3601.0
+    with pytest.raises(HTTPException) as refused:
+        again(request, "view")
+    assert refused.value.status_code == 401
+    assert browser.get("/v1/me").status_code == 401
 
 
 def test_one_changes_ones_own_password_with_the_one_that_holds(world: World) -> None:

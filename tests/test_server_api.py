@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
 import threading
@@ -13,16 +14,20 @@ import pytest
 
 pytest.importorskip("fastapi", reason="the extra server is not installed")
 
+import httpx
+from fastapi import HTTPException, Request
 from fastapi.testclient import TestClient
 from typer.testing import CliRunner
 
-from tests.dashboard import app_of, client_of
+from tests.dashboard import app_of, client_of, site_of
 from tests.dashboard_lake import HOSTILE
 from vedette.cli import app as command
 from vedette.engine.figures import figures
 from vedette.lake.tables import Lake
+from vedette.server.api import stream as stream_module
 from vedette.server.api import watching as watching_module
 from vedette.server.api.watching import Watching
+from vedette.server.needs import Caller, Need
 
 
 @pytest.fixture(scope="module")
@@ -275,6 +280,49 @@ def test_every_route_is_described(client: TestClient) -> None:
                 assert one["responses"]["404"]["content"]["application/json"]["schema"]["$ref"].endswith(
                     "ErrorDocument"
                 )
+
+
+def test_a_stream_ends_where_its_reader_may_no_more(
+    dashboard_lake: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The authority is asked anew at each pulse: a stream goes on while it agrees, and ends at the next where it does not."""
+    monkeypatch.setattr(stream_module, "_PULSE_S", 0.2)
+    monkeypatch.setattr(stream_module, "LIFE_S", 8.0)
+    app = app_of(Lake.at(dashboard_lake))
+    own, refuses = app.state.authority.check, threading.Event()
+
+    def check(request: Request, need: Need, model: str | None) -> Caller:
+        if refuses.is_set():
+            raise HTTPException(401, "who is there?")
+        return own(request, need, model)  # type: ignore[no-any-return]
+
+    monkeypatch.setattr(app.state.authority, "check", check)
+    with site_of(app) as site, httpx.stream("GET", f"{site}/v1/events/stream", timeout=10) as answer:
+        lines = (line for line in answer.iter_lines() if line == ": still here")
+        assert len(list(itertools.islice(lines, 3))) == 3
+        refuses.set()
+        assert len(list(lines)) <= 2
+
+
+def test_a_stream_tells_what_its_reader_may_see_by_then(
+    dashboard_lake: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A model that was taken from the reader since the stream began is no more told of."""
+    monkeypatch.setattr(stream_module, "_PULSE_S", 0.2)
+    app = app_of(Lake.at(shutil.copytree(dashboard_lake, tmp_path / "lake")))
+    with site_of(app) as site, httpx.stream("GET", f"{site}/v1/events/stream", timeout=10) as answer:
+        lines = answer.iter_lines()
+        next(line for line in lines if line == ": still here")
+        app.state.authority.models = frozenset({"calm"})
+        for _ in range(3):
+            next(line for line in lines if line == ": still here")
+        before = app.state.watching.number
+        shutil.rmtree(tmp_path / "lake" / "flights" / "state")  # so that it is another than it was
+        while app.state.watching.number == before:
+            time.sleep(0.05)
+        shutil.rmtree(tmp_path / "lake" / "calm" / "state")
+        told = next(line for line in lines if line.startswith("data: "))
+        assert json.loads(told.removeprefix("data: "))["model"] == "calm"
 
 
 def test_the_stream_ends_with_the_application(dashboard_lake: Path) -> None:

@@ -22,6 +22,7 @@ __all__ = [
     "Need",
     "StrictRoute",
     "UnguardedRouteError",
+    "again",
     "may",
     "need_of",
     "needs",
@@ -144,6 +145,16 @@ def may(request: Request, need: Need | str, model: str | None = None) -> bool:
     except HTTPException:
         return False
     return True
+
+
+def again(request: Request, need: Need | str) -> Caller:
+    """Who calls, asked of the authority anew while an answer goes on; raises as :meth:`Authority.check`.
+
+    It is no new request of theirs: ``request.state.goes_on`` tells the authority that no login is to last longer for it.
+    """
+    authority: Authority = request.app.state.authority
+    request.state.goes_on = True
+    return authority.check(request, Need(need), None)
 
 
 def routes_of(app: FastAPI) -> Iterator[BaseRoute]:

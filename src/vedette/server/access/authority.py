@@ -59,7 +59,8 @@ class DatabaseAuthority:
                 raise HTTPException(401, _UNKNOWN, {"WWW-Authenticate": "Bearer"})
             return key
         cookie = request.cookies.get(cookie_name(request))
-        session = self.access.sessions.holder(cookie, now) if cookie else None
+        counts = not getattr(request.state, "goes_on", False)
+        session = self.access.sessions.holder(cookie, now, counts=counts) if cookie else None
         if session is None or cookie is None:
             raise _to_login(request)
         check_forgery(request, cookie)

@@ -97,8 +97,11 @@ class Sessions:
             audit.record(work, now, f"user:{user.name}", "login", user.name, {"address": address, "way": way})
         return cookie, device
 
-    def holder(self, cookie: str, now: datetime) -> SessionHolder | None:
-        """Who is logged in with this cookie, None for nobody, or where it has ended."""
+    def holder(self, cookie: str, now: datetime, *, counts: bool = True) -> SessionHolder | None:
+        """Who is logged in with this cookie, None for nobody, or where it has ended.
+
+        ``counts``: as a request, from which the time without one begins anew.
+        """
         digest = digest_of(cookie)
         with self._database.reading() as work:
             found = work.execute(
@@ -110,7 +113,7 @@ class Sessions:
             granted = tuple((grant.model, Role(grant.role)) for grant in user.grants)
         if user.disabled or session.expires <= now or session.seen + self.idle <= now:
             return None
-        if now - session.seen >= _SEEN_EVERY:
+        if counts and now - session.seen >= _SEEN_EVERY:
             with self._database.writing() as work:
                 work.execute(update(Session).where(Session.digest == digest).values(seen=now))
         must_change = user.change_by is not None and session.way == BY_PASSWORD

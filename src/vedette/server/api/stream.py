@@ -5,22 +5,23 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import StreamingResponse
+from starlette.concurrency import run_in_threadpool
 
 from vedette.server.api.answers import JsonRoute, Viewer
 from vedette.server.api.watching import Seen, Watching, watching_of
-from vedette.server.needs import Caller
+from vedette.server.needs import Caller, again
 
 __all__ = ["router"]
 
 LIFE_S = 600.0
-"""A stream ends after so long: the browser opens another, and whoever may no longer see is not let in again."""
+"""A stream ends after so long, and the browser opens another."""
 
 STREAMS_MAX = 500
-_PULSE_S = 15.0  # a comment keeps what lies between from closing a quiet stream
+_PULSE_S = 15.0  # a comment keeps what lies between from closing a quiet stream; and who may no longer see is found out
 _AT_ONCE = 200  # changes told one by one; of more, that there were
 
 router = APIRouter(route_class=JsonRoute, tags=["events"])
@@ -35,30 +36,44 @@ _open = {"streams": 0}
     summary="What changes, as it does",
 )  # fmt: skip
 async def stream(request: Request, caller: Viewer) -> StreamingResponse:
-    """Server-sent events. One that is opened anew with the last id it had is told what it missed."""
+    """Server-sent events. One that is opened anew with the last id it had is told what it missed.
+
+    Every 15 seconds it is asked anew what the caller may see: the stream ends where that is nothing any more.
+    """
     if _open["streams"] >= STREAMS_MAX:
         raise HTTPException(
             503, f"streams={STREAMS_MAX}: as many as may be are open", headers={"Retry-After": "10"}
         )
     watching = watching_of(request)
-    events = _events(watching, caller, request.headers.get("last-event-id", ""))
+    events = _events(
+        watching, caller, lambda: again(request, "view"), request.headers.get("last-event-id", "")
+    )
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return StreamingResponse(events, media_type="text/event-stream", headers=headers)
 
 
-async def _events(watching: Watching, caller: Caller, last: str) -> AsyncIterator[str]:
-    """The text of a stream; it begins where the last one ended, or now."""
+async def _events(
+    watching: Watching, caller: Caller, ask: Callable[[], Caller], last: str
+) -> AsyncIterator[str]:
+    """The text of a stream; it begins where the last one ended, or now. ``ask`` says at each pulse who the caller is by then."""
     loop, changed = asyncio.get_running_loop(), asyncio.Event()
     deaf = watching.listen(lambda: loop.call_soon_threadsafe(changed.set))
     _open["streams"] += 1
     boot, _, number = last.partition("-")
     told = int(number) if boot == watching.boot and number.isdecimal() else watching.number
-    until = time.monotonic() + LIFE_S
+    asked = time.monotonic()
+    until = asked + LIFE_S
     try:
         yield f"retry: 2000\nid: {watching.boot}-{told}\n\n"
         if last and boot != watching.boot:
             yield "event: reset\ndata: {}\n\n"
         while time.monotonic() < until and not watching.stopped:
+            if time.monotonic() - asked >= _PULSE_S:
+                try:
+                    caller = await run_in_threadpool(ask)
+                except HTTPException:
+                    return
+                asked = time.monotonic()
             news = [one for one in watching.models() if one.number > told and caller.may(one.glance.model)]
             told = max([told, *(one.number for one in news)])
             if len(news) > _AT_ONCE:
@@ -66,7 +81,7 @@ async def _events(watching: Watching, caller: Caller, last: str) -> AsyncIterato
             elif news:
                 yield "".join(_event(watching, one) for one in news)
             try:
-                await asyncio.wait_for(changed.wait(), _PULSE_S)
+                await asyncio.wait_for(changed.wait(), max(0.0, asked + _PULSE_S - time.monotonic()))
                 changed.clear()
             except TimeoutError:
                 yield ": still here\n\n"
