@@ -80,6 +80,34 @@ def test_the_list_of_models_is_what_each_model_says(client: TestClient) -> None:
         assert own["age_s"] >= one["age_s"] > 0
 
 
+def test_what_stands_beside_a_model_is_none_of_the_models(dashboard_lake: Path) -> None:
+    """The page of its runs by their own name leaves the list as it was."""
+    with client_of(dashboard_lake) as one:
+        before = one.get("/v1/models").json()
+        assert one.get("/models/flights.run").status_code == 200
+        after = one.get("/v1/models").json()
+    assert [each["model"] for each in after["models"]] == [each["model"] for each in before["models"]]
+    assert (after["total"], after["read"], after["of"]) == (3, 3, 3)
+
+
+def test_a_model_that_goes_while_it_is_looked_at_is_as_it_was_read(
+    dashboard_lake: Path, tmp_path: Path
+) -> None:
+    """Another thread's round finds that it is gone between its being read and its being answered."""
+    folder = shutil.copytree(dashboard_lake, tmp_path / "lake")
+    one = Watching(Lake.at(folder))
+
+    def goes() -> None:
+        deaf()
+        for kept in [each for each in (folder, one.lake.journal) if (each / "calm").is_dir()]:
+            shutil.rmtree(kept / "calm")
+        one.look()
+
+    deaf = one.listen(goes)
+    assert one.glance("calm").model == "calm"
+    assert [each.glance.model for each in one.models()] == ["flights", "quiet"]
+
+
 def test_a_model_at_a_glance_is_its_ledger_and_its_verdicts(client: TestClient) -> None:
     """Rows and completeness are those of the ledger, counts those of the verdicts and the alerts."""
     one = client.get("/v1/models/flights").json()

@@ -18,7 +18,7 @@ from vedette.engine.glance import Glance, glance, models_of
 from vedette.engine.runs import runs_of
 from vedette.errors import VedetteError
 from vedette.lake.tables import Lake
-from vedette.records import KIN, Health, Status, Verdict
+from vedette.records import KIN, Health, Status, Verdict, owner_of
 from vedette.server.api.answers import now, stamp_of, stamp_of_table
 from vedette.server.api.kept import Moved
 
@@ -81,11 +81,19 @@ class Watching:
         return [seen[name] for name in sorted(seen)]
 
     def glance(self, name: str) -> Glance:
-        """One model as it is now: from memory where nothing moved on since it was read."""
+        """One model as it is now: from memory where nothing moved on since it was read.
+
+        What stands beside a model, such as its runs, is read each time: it is none of the models.
+        """
         moved, moment = self._moved(name), now()
-        if not self._is_seen(name, moved, moment) and self._read(name, moved, moment):
-            self._tell()
-        return self._seen[name].glance
+        if owner_of(name) != name:
+            return self._glance(name, moment)
+        one = self._current(name, moved, moment)
+        if one is None:
+            one, changed = self._read(name, moved, moment)
+            if changed:
+                self._tell()
+        return one.glance
 
     def listen(self, tell: Callable[[], object]) -> Callable[[], None]:
         """Call ``tell`` from the thread after each round that found a change; returns what ends that."""
@@ -107,9 +115,9 @@ class Watching:
             if self._stop.is_set():
                 break
             moved, moment = self._moved(name), now()
-            if not self._is_seen(name, moved, moment):
+            if self._current(name, moved, moment) is None:
                 reading = time.monotonic()
-                changed |= self._read(name, moved, moment)
+                changed |= self._read(name, moved, moment)[1]
                 read_s += time.monotonic() - reading
         else:
             self.whole.set()
@@ -121,27 +129,29 @@ class Watching:
         own = (name, *(f"{name}.{kind}" for kind in KIN), runs_of(name))
         return (*stamp_of(self.lake, own, _TABLES), *stamp_of_table(self.lake.maintenance))
 
-    def _is_seen(self, name: str, moved: Moved, moment: datetime) -> bool:
-        """Whether a model was read as it is."""
+    def _current(self, name: str, moved: Moved, moment: datetime) -> Seen | None:
+        """A model as it was read, None where it moved on since."""
         before = self._seen.get(name)
         if before is None or before.moved != moved:
-            return False
+            return None
         turns = before.glance.turns
-        return turns is None or moment < turns
+        return before if turns is None or moment < turns else None
 
-    def _read(self, name: str, moved: Moved, moment: datetime) -> bool:
-        """Read a model anew, unless another thread just did; True where it is another than before."""
+    def _read(self, name: str, moved: Moved, moment: datetime) -> tuple[Seen, bool]:
+        """A model read anew, unless another thread just did; and whether it is another than before."""
         with self._reading:
-            if self._is_seen(name, moved, moment):
-                return False
+            current = self._current(name, moved, moment)
+            if current is not None:
+                return current, False
             before = self._seen.get(name)
             found = self._glance(name, moment)
             same = before is not None and before.glance == found
             self.number += not same
-            self._seen[name] = Seen(found, moved, before.number if same and before else self.number)
+            one = Seen(found, moved, before.number if same and before else self.number)
+            self._seen[name] = one
         if not same and not self.whole.is_set() and self.number % 50 == 0:
             self._tell()
-        return not same
+        return one, not same
 
     def _glance(self, name: str, moment: datetime) -> Glance:
         try:
