@@ -80,6 +80,17 @@ def test_the_list_of_models_is_what_each_model_says(client: TestClient) -> None:
         assert own["age_s"] >= one["age_s"] > 0
 
 
+def test_the_counts_are_of_the_models_that_the_caller_may_see(dashboard_lake: Path) -> None:
+    """Whoever may see one model does not learn how many others there are, before or after all were read."""
+    with client_of(dashboard_lake, frozenset({"calm"})) as one:
+        found = one.get("/v1/models").json()
+        assert (found["total"], found["read"], found["of"]) == (1, 1, 1)
+    watching, ann = Watching(Lake.at(dashboard_lake)), Caller("ann", frozenset({"calm"}))
+    watching.names = ("calm", "flights", "quiet")  # as when its first round begins
+    watching.glance("flights")
+    assert (watching.counts(Caller("root")), watching.counts(ann)) == ((1, 3), (0, 1))
+
+
 def test_what_stands_beside_a_model_is_none_of_the_models(dashboard_lake: Path) -> None:
     """The page of its runs by their own name leaves the list as it was."""
     with client_of(dashboard_lake) as one:

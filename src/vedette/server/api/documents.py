@@ -66,9 +66,9 @@ class ModelsDocument(BaseModel):
     models: list[ModelDocument]
     total: int = Field(description="Models that there are for the caller.")
     read: int = Field(
-        description="Of all models, those read since the server began: fewer than `of` for a while then."
+        description="Of the models for the caller, those read since the server began: fewer than `of` for a while then."
     )
-    of: int
+    of: int = Field(description="The models for the caller, read or not.")
 
 
 class VerdictDocument(BaseModel):

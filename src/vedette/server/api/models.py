@@ -74,15 +74,10 @@ def models(
 ) -> Response:
     """Every model that the caller may see, by name, as the last round left it."""
     watching = watching_of(request)
-    seen = watching.models()
-    mine = [one.glance for one in seen if caller.may(one.glance.model)]
+    mine = [one.glance for one in watching.models() if caller.may(one.glance.model)]
     found = [model_json(one, now()) for one in mine[offset : offset + limit]]
-    document = {
-        "models": found,
-        "total": len(mine),
-        "read": len(seen),
-        "of": max(watching.n_models, len(seen)),
-    }
+    n_read, n_of = watching.counts(caller)
+    document = {"models": found, "total": len(mine), "read": n_read, "of": n_of}
     return Response(as_json(document), media_type="application/json")
 
 

@@ -21,6 +21,7 @@ from vedette.lake.tables import Lake
 from vedette.records import KIN, Health, Status, Verdict, owner_of
 from vedette.server.api.answers import now, stamp_of, stamp_of_table
 from vedette.server.api.kept import Moved
+from vedette.server.needs import Caller
 
 __all__ = ["Seen", "Watching", "watch", "watching_of"]
 
@@ -50,7 +51,8 @@ class Watching:
         self.lake, self.every_s = lake, every_s
         self.boot = secrets.token_hex(4)
         self.number = 0
-        self.n_models = 0
+        self.names: tuple[str, ...] = ()
+        """The models of the lake, read or not, as the last round found them."""
         self.whole = threading.Event()
         """Set once every model was read."""
         self._seen: dict[str, Seen] = {}
@@ -80,6 +82,11 @@ class Watching:
         seen = self._seen
         return [seen[name] for name in sorted(seen)]
 
+    def counts(self, caller: Caller) -> tuple[int, int]:
+        """Of the models that a caller may see, how many were read so far, and how many there are."""
+        n_read = sum(caller.may(name) for name in list(self._seen))
+        return n_read, max(n_read, sum(caller.may(name) for name in self.names))
+
     def glance(self, name: str) -> Glance:
         """One model as it is now: from memory where nothing moved on since it was read.
 
@@ -104,8 +111,7 @@ class Watching:
     def look(self) -> float:
         """One round: read anew what moved on, or whose time has come; the seconds that looking alone took."""
         began = time.monotonic()
-        names = models_of(self.lake)
-        self.n_models = len(names)
+        self.names = names = tuple(models_of(self.lake))
         gone = self._seen.keys() - set(names)
         if gone:
             with self._reading:

@@ -57,8 +57,8 @@ def overview(
 ) -> Response:
     """What is wrong now, first; then all models, filtered, sorted, a page of them."""
     watching, moment = watching_of(request), now()
-    seen = [one.glance for one in watching.models()]
-    mine = [one for one in seen if caller.may(one.model)]
+    mine = [one.glance for one in watching.models() if caller.may(one.glance.model)]
+    n_read, n_of = watching.counts(caller)
     found = [one for one in mine if q.lower() in one.model and verdict in ("", one.health.verdict)]
     found = _sorted(found, sort, moment)
     n_pages = max(1, -(-len(found) // PER_PAGE))
@@ -69,7 +69,7 @@ def overview(
         request, "overview.html", incidents=incidents[:INCIDENTS_SHOWN], n_incidents=len(incidents), counts=counts,
         n_alarms=sum(one.told.state is AlertState.FIRING for one in incidents),
         n_all=len(mine), models=found[(page - 1) * PER_PAGE : page * PER_PAGE], n_found=len(found), page=page,
-        n_pages=n_pages, q=q, verdict=verdict, sort=sort, moment=moment, n_read=len(seen), n_of=watching.n_models,
+        n_pages=n_pages, q=q, verdict=verdict, sort=sort, moment=moment, n_read=n_read, n_of=n_of,
         here=lambda **other: link("/", **({"q": q, "verdict": verdict, "sort": sort} | other)),
     )  # fmt: skip
 
