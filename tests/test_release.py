@@ -17,7 +17,7 @@ from scipy import stats
 
 import vedette
 from vedette import config
-from vedette.engine.releasing import Question, Released, release
+from vedette.engine.releasing import Question, Released, _noise, release
 from vedette.errors import ConfigError, LakeError, PrivacyError
 from vedette.lake.spent import claim, claims, spent
 from vedette.lake.tables import Lake
@@ -97,6 +97,61 @@ def test_a_value_beyond_the_bounds_counts_as_the_bound(lake: Lake) -> None:
     """A mean of amounts from 0 to 10, clipped to [2, 3]."""
     found = ask(lake, Question("mean", "amount", low=2.0, high=3.0), 1e5)[0]
     assert found.value == pytest.approx(np.clip([i % 11 for i in range(40)], 2, 3).mean(), abs=1e-3)
+
+
+@pytest.fixture(scope="module")
+def at_a_bound(tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    """10,000 customers with the amount 95, without labels: their sum in steps has no room in 32 bits."""
+    path = tmp_path_factory.mktemp("bound")
+    n = 10_000
+    with vedette.Monitor("delays", version="1", lake=str(path)) as monitor:
+        monitor.log_many(
+            pl.DataFrame(
+                {"customer": [f"c{i}" for i in range(n)], "amount": [95.0] * n, "prediction": [1] * n}
+            )
+        )
+        monitor.flush()
+    return Lake.at(path)
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.0, 95.0), (95.0, 99.0), (0.0, 100.0)])
+def test_a_mean_of_many_rows_at_a_bound_is_released(at_a_bound: Lake, low: float, high: float) -> None:
+    """The exact sum fits whatever the rows are, and comes with noise: no two releases are the same."""
+    found = [ask(at_a_bound, Question("mean", "amount", low=low, high=high), 1.0)[0] for _ in range(3)]
+    assert all(one.low is not None and one.high is not None and one.low <= 95 <= one.high for one in found)
+    assert [one.value for one in found] == pytest.approx([95.0] * 3, abs=0.1)
+
+
+def test_intervals_of_a_mean_hold_at_a_small_epsilon(at_a_bound: Lake) -> None:
+    """At epsilon 0.001 the noise of the sum is a thousand million steps wide, and 95 % of intervals hold the mean."""
+    question = Question("mean", "amount", low=60.0, high=130.0)
+    found = [ask(at_a_bound, question, 0.001)[0] for _ in range(60)]
+    assert sum(one.low <= 95 <= one.high for one in found) >= 60 * 0.95 - 5  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("scale", [2**20 / 0.001, 2.0**52])
+def test_noise_of_a_large_scale_is_not_cut_off(scale: float) -> None:
+    """By Kolmogorov and Smirnov it is Laplace's, up to the largest scale that is allowed."""
+    drawn = np.array(_noise(scale).on([0] * 2000), dtype=float)
+    assert stats.kstest(drawn / scale, stats.laplace.cdf).pvalue > 1e-4
+    assert np.abs(drawn).max() > 2 * scale
+
+
+def test_noise_that_cannot_be_drawn_does_not_tell_of_what() -> None:
+    """The number stands neither in the error's words nor in what it came from."""
+    with pytest.raises(PrivacyError, match="could not be drawn") as caught:
+        _noise(1.0).on([2**63 + 12345])
+    assert (caught.value.__cause__, caught.value.__context__) == (None, None)
+    assert "12345" not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["accuracy", "precision", "recall"])
+def test_shares_without_labels_are_refused_before_anything_is_spent(at_a_bound: Lake, kind: str) -> None:
+    """That there are no ids or labels is seen from the columns alone."""
+    before = len(claims(at_a_bound, "delays"))
+    with pytest.raises(LakeError, match="needs predictions with ids, and labels"):
+        ask(at_a_bound, Question(kind, positive=None if kind == "accuracy" else "1"))
+    assert len(claims(at_a_bound, "delays")) == before
 
 
 def test_the_budget_is_never_broken(lake: Lake, tmp_path: Path) -> None:
@@ -186,6 +241,15 @@ def test_what_cannot_be_is_told_before_anything_is_spent(lake: Lake) -> None:
         ask(lake, Question("count"), rows_each=0)
     with pytest.raises(ValueError, match="epsilon=nan"):
         ask(lake, Question("count"), float("nan"))
+    for question, least in (
+        (Question("mean", "amount", low=0.0, high=1.0), "2.33e-10"),
+        (Question("count"), "2.22e-16"),
+    ):
+        with pytest.raises(ValueError, match=rf"must be {least} or more"):
+            ask(lake, question, 2e-16)
+    for bounds in ({"since": NOW.replace(tzinfo=None)}, {"until": NOW.replace(tzinfo=None)}):
+        with pytest.raises(ValueError, match="must have a time zone"):
+            ask(lake, Question("count", **bounds))  # type: ignore[arg-type]
     for wrong in (
         {"kind": "median"}, {"kind": "mean"}, {"kind": "count", "column": "x"}, {"kind": "histogram", "column": "x"},
         {"kind": "mean", "column": "x", "low": 1.0, "high": 1.0}, {"kind": "recall"},

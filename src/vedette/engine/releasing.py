@@ -14,18 +14,20 @@ from datetime import datetime
 import numpy as np
 import polars as pl
 
-from vedette.errors import LakeError, MissingExtraError
+from vedette.errors import LakeError, MissingExtraError, PrivacyError
 from vedette.lake.classes import class_names
+from vedette.lake.deleting import anew
 from vedette.lake.spent import claim
 from vedette.lake.tables import Lake
 
 __all__ = ["KINDS", "Question", "Released", "release"]
 
-KINDS = ("count", "histogram", "mean", "accuracy", "precision", "recall")
+LABELLED_KINDS = ("accuracy", "precision", "recall")
+KINDS = ("count", "histogram", "mean", *LABELLED_KINDS)
 STEPS = 2**20
 """Steps into which the bounds of a mean are cut: values are whole numbers of them."""
-
-Noise = Callable[[Sequence[int]], list[int]]
+SCALE_MAX = 2.0**52
+"""Of noise: what 64 bits hold is 2,048 times as much, so that noise reaches their end with probability e^-2048 alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,9 @@ class Question:
             raise ValueError(
                 f"positive={self.positive!r}: must be the positive class of precision and recall, and of no other"
             )
+        for name, one in (("since", self.since), ("until", self.until)):
+            if one is not None and one.tzinfo is None:
+                raise ValueError(f"{name}={one}: must have a time zone")
 
     @property
     def said(self) -> str:
@@ -116,17 +121,9 @@ def release(
     """
     if rows_each < 1:
         raise ValueError(f"rows_each={rows_each}: must be 1 or more")
-    noise_of = _opendp()
-    there = lake.model(model)["predictions"].columns()
-    for name in filter(None, (subject, question.column)):
-        if name not in there:
-            raise LakeError(
-                f"column {name!r}: {model!r} has no such column; it has {', '.join(list(there)[:20])}"
-            )
-    if question.kind == "mean" and not there[str(question.column)].is_numeric():
-        raise LakeError(
-            f"column {question.column!r}: is of type {there[str(question.column)]}: a mean is of numbers"
-        )
+    _check_columns(lake, model, question, subject)
+    noises = [_noise(scale) for scale in _scales(question, epsilon, rows_each)]
+    anew(lambda: _plan(lake, model, question, subject, rows_each).collect_schema())
     claim(
         lake,
         model,
@@ -138,23 +135,78 @@ def release(
         delta=delta,
         now=now,
     )
-    rows = _rows(lake, model, question, subject, rows_each)
+    rows = anew(lambda: _rows(lake, model, question, subject, rows_each))
     if question.kind == "mean":
-        return [_mean(rows, question, noise_of, epsilon, rows_each, level)]
+        return [_mean(rows, question, noises[0], noises[1], level)]
     names, counts = _counts(rows, question)
-    scale = rows_each / epsilon
-    noised = noise_of(scale)(counts)
+    noised = noises[0].on(counts)
     if question.kind in ("count", "histogram"):
-        off = _off(scale, (1 - level) / len(counts))
+        off = _off(noises[0].scale, (1 - level) / len(counts))
         return [
             Released(*one)
             for one in zip(names, noised, (n - off for n in noised), (n + off for n in noised), strict=True)
         ]
-    return [_share(question.kind, noised[0], noised[1], _off(scale, (1 - level) / 2))]
+    return [_share(question.kind, noised[0], noised[1], _off(noises[0].scale, (1 - level) / 2))]
 
 
-def _opendp() -> Callable[[float], Noise]:
-    """Discrete Laplace noise of a scale on counts, independent for each; the sensitivity is that of their L1 distance."""
+def _check_columns(lake: Lake, model: str, question: Question, subject: str) -> None:
+    """Raise ``LakeError`` for a column that is not there, or of which the figure cannot be had."""
+    tables = lake.model(model)
+    there = tables["predictions"].columns()
+    for name in filter(None, (subject, question.column)):
+        if name not in there:
+            raise LakeError(
+                f"column {name!r}: {model!r} has no such column; it has {', '.join(list(there)[:20])}"
+            )
+    single = {name: there[name] for name in filter(None, (subject, question.column))}
+    if question.kind in LABELLED_KINDS:
+        labels = tables["labels"].columns()
+        if not {"prediction", "id"} <= set(there) or "label" not in labels:
+            raise LakeError(f"{question.kind} of {model!r}: needs predictions with ids, and labels")
+        single |= {"prediction": there["prediction"], "label": labels["label"]}
+    for name, dtype in single.items():
+        if dtype.is_nested():
+            raise LakeError(f"column {name!r}: is of type {dtype}: must have one value a row")
+    if question.kind == "mean" and not there[str(question.column)].is_numeric():
+        raise LakeError(
+            f"column {question.column!r}: is of type {there[str(question.column)]}: a mean is of numbers"
+        )
+
+
+def _scales(question: Question, epsilon: float, rows_each: int) -> list[float]:
+    """The scale of each noise; of a mean, of its count and of its sum in steps. Raises ``ValueError`` for one out of bounds."""
+    if not (math.isfinite(epsilon) and epsilon > 0):
+        raise ValueError(f"epsilon={epsilon}: must be above 0")
+    parts = (2, STEPS) if question.kind == "mean" else (1,)  # of a mean, each has half of epsilon
+    least = parts[-1] * rows_each / SCALE_MAX
+    if epsilon < least:
+        raise ValueError(
+            f"epsilon={epsilon:g}: must be {least:.3g} or more for a {question.kind} of {rows_each} rows each: "
+            "the noise of less has no room in 64 bits"
+        )
+    return [part * rows_each / epsilon for part in parts]
+
+
+@dataclass(frozen=True, slots=True)
+class _Noise:
+    """Discrete Laplace noise of a scale, independent for each of some whole numbers."""
+
+    scale: float
+    measurement: Callable[[list[int]], list[int]]
+
+    def on(self, exact: Sequence[int]) -> list[int]:
+        """The numbers with noise. Raises ``PrivacyError`` where none could be drawn: it does not say of what."""
+        try:
+            return [int(one) for one in self.measurement(list(exact))]
+        except Exception:  # noqa: BLE001  # whatever it is: its words, and its traceback, may have the exact numbers
+            failed = True
+        assert failed
+        # out here, so that the error carries no other as its context
+        raise PrivacyError("noise: could not be drawn, and nothing is released; what was claimed stays spent")
+
+
+def _noise(scale: float) -> _Noise:
+    """Noise of OpenDP, on integers of 64 bits: its ``int`` has 32, and what has no room there is told in the clear."""
     try:
         import opendp.prelude as dp
     except ImportError:
@@ -162,16 +214,11 @@ def _opendp() -> Callable[[float], Noise]:
             "releasing needs the extra 'release': pip install 'vedette[release]'"
         ) from None
     dp.enable_features("contrib")
-
-    def of(scale: float) -> Noise:
-        space = dp.vector_domain(dp.atom_domain(T=int)), dp.l1_distance(T=int)
-        measurement = dp.m.make_laplace(*space, scale=scale)
-        return lambda counts: [int(one) for one in measurement(list(counts))]
-
-    return of
+    space = dp.vector_domain(dp.atom_domain(T="i64")), dp.l1_distance(T="i64")
+    return _Noise(scale, dp.m.make_laplace(*space, scale=scale))
 
 
-def _rows(lake: Lake, model: str, question: Question, subject: str, rows_each: int) -> pl.DataFrame:
+def _plan(lake: Lake, model: str, question: Question, subject: str, rows_each: int) -> pl.LazyFrame:
     """The rows that count, of each subject so many; with the label known last, where the figure needs one."""
     tables = lake.model(model)
     scan = tables["predictions"].scan().filter(pl.col(subject).is_not_null())
@@ -180,18 +227,18 @@ def _rows(lake: Lake, model: str, question: Question, subject: str, rows_each: i
     if question.until is not None:
         scan = scan.filter(pl.col("time") < question.until)
     wanted = list(dict.fromkeys(one for one in (subject, question.column) if one is not None))
-    labelled = question.kind in ("accuracy", "precision", "recall")
-    if not labelled:
-        return scan.sort("time").group_by(subject).head(rows_each).select(wanted).collect()
-    if (
-        not {"prediction", "id"} <= set(tables["predictions"].columns())
-        or "label" not in tables["labels"].columns()
-    ):
-        raise LakeError(f"{question.kind} of {model!r}: needs predictions with ids, and labels")
-    last = tables["labels"].scan().sort("received").group_by("id").agg(pl.col("label").last())
-    joined = scan.join(last, on="id").sort("time").group_by(subject).head(rows_each).collect()
-    return joined.select(
-        class_names(joined["prediction"]).alias("prediction"), class_names(joined["label"]).alias("label")
+    if question.kind in LABELLED_KINDS:
+        last = tables["labels"].scan().sort("received").group_by("id").agg(pl.col("label").last())
+        scan, wanted = scan.join(last, on="id"), ["prediction", "label"]
+    return scan.sort("time").group_by(subject).head(rows_each).select(wanted)
+
+
+def _rows(lake: Lake, model: str, question: Question, subject: str, rows_each: int) -> pl.DataFrame:
+    found = _plan(lake, model, question, subject, rows_each).collect()
+    if question.kind not in LABELLED_KINDS:
+        return found
+    return found.select(
+        class_names(found["prediction"]).alias("prediction"), class_names(found["label"]).alias("label")
     )
 
 
@@ -214,8 +261,7 @@ def _off(scale: float, alpha: float) -> int:
 
     P(|X| > t) = 2 q^(t+1) / (1 + q) with q = e^(-1/scale).
     """
-    q = math.exp(-1 / scale)
-    return max(0, math.ceil(math.log(alpha * (1 + q) / 2) / math.log(q) - 1)) if q > 0 else 0
+    return max(0, math.ceil(-scale * math.log(alpha * (1 + math.exp(-1 / scale)) / 2) - 1))
 
 
 def _share(name: str, right: int, wrong: int, off: int) -> Released:
@@ -229,14 +275,7 @@ def _share(name: str, right: int, wrong: int, off: int) -> Released:
     return Released(name, value, 0.0 if low is None else low, 1.0 if high is None else high)
 
 
-def _mean(
-    rows: pl.DataFrame,
-    question: Question,
-    noise_of: Callable[[float], Noise],
-    epsilon: float,
-    rows_each: int,
-    level: float,
-) -> Released:
+def _mean(rows: pl.DataFrame, question: Question, of_count: _Noise, of_sum: _Noise, level: float) -> Released:
     """A mean as a noised sum of steps off the middle over a noised count, each for half of epsilon."""
     assert question.low is not None
     assert question.high is not None
@@ -246,9 +285,8 @@ def _mean(
         np.rint((np.clip(given, question.low, question.high) - question.low) / width * STEPS).astype(np.int64)
         - STEPS // 2
     )
-    scale_n, scale_sum = 2 * rows_each / epsilon, 2 * rows_each * (STEPS // 2) / epsilon
-    n, total = noise_of(scale_n)([len(given)])[0], noise_of(scale_sum)([int(steps.sum())])[0]
-    off_n, off_sum = _off(scale_n, (1 - level) / 2), _off(scale_sum, (1 - level) / 2)
+    n, total = of_count.on([len(given)])[0], of_sum.on([int(steps.sum())])[0]
+    off_n, off_sum = _off(of_count.scale, (1 - level) / 2), _off(of_sum.scale, (1 - level) / 2)
 
     def at(steps_sum: float, count: int) -> float:
         share = min(max(steps_sum / max(count, 1), -STEPS / 2), STEPS / 2) / STEPS + 0.5
