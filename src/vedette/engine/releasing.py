@@ -6,6 +6,7 @@ The unit of privacy is a subject, all rows with one value of a column; of each s
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -196,12 +197,9 @@ class _Noise:
 
     def on(self, exact: Sequence[int]) -> list[int]:
         """The numbers with noise. Raises ``PrivacyError`` where none could be drawn: it does not say of what."""
-        try:
+        # whatever it is: its words and its traceback may have the exact numbers, so it is not even the context of ours
+        with contextlib.suppress(Exception):
             return [int(one) for one in self.measurement(list(exact))]
-        except Exception:  # noqa: BLE001  # whatever it is: its words, and its traceback, may have the exact numbers
-            failed = True
-        assert failed
-        # out here, so that the error carries no other as its context
         raise PrivacyError("noise: could not be drawn, and nothing is released; what was claimed stays spent")
 
 
