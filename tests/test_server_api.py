@@ -209,6 +209,41 @@ def test_figures_that_did_not_change_are_not_read_again(
         assert len(read) == 2
 
 
+@pytest.mark.parametrize(
+    "path", ["/v1/models/flights/figures?metric=rows", "/models/flights/series?metric=rows"]
+)
+def test_small_figures_are_hidden_as_soon_as_the_file_says_so(
+    client: TestClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    """An answer that was kept before ``[privacy]`` k was set is not given any longer, not even as one that did not change."""
+    file = tmp_path / "vedette.toml"
+    file.write_text("")
+    monkeypatch.setenv("VEDETTE_CONFIG", str(file))
+    client.get(path)
+    time.sleep(0.1)  # beyond the tick of the clock of a lake that was just built
+    before = client.get(path)
+    assert "suppressed" not in before.text
+    file.write_text("[privacy]\nk = 1000000\n")
+    after = client.get(path, headers={"If-None-Match": before.headers["etag"]})
+    assert (after.status_code, "suppressed" in after.text) == (200, True)
+    file.write_text("")
+    assert client.get(path).content == before.content
+
+
+def test_the_newest_figures_of_a_page_are_hidden_as_soon_as_the_file_says_so(
+    client: TestClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The table of a model's page, too, is made anew where ``[privacy]`` k was set."""
+    file = tmp_path / "vedette.toml"
+    file.write_text("")
+    monkeypatch.setenv("VEDETTE_CONFIG", str(file))
+    client.get("/models/flights?figure=rows")
+    time.sleep(0.1)  # beyond the tick of the clock of a lake that was just built
+    assert "suppressed" not in client.get("/models/flights?figure=rows").text
+    file.write_text("[privacy]\nk = 1000000\n")
+    assert "suppressed" in client.get("/models/flights?figure=rows").text
+
+
 def test_a_document_comes_packed_to_whom_takes_it(client: TestClient) -> None:
     """Gzip where it is accepted, and the same bytes after it."""
     path = "/v1/models/flights/figures?metric=psi"

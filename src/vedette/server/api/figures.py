@@ -118,6 +118,8 @@ def figures(
         "until": until, "as_of": as_of, "estimate": estimate, "against": against,
     }  # fmt: skip
     key = ("figures", model, *asked.values())
+    # how small figures are hidden changes without the lake
+    moved = (*stamp_of(lake, (model,)), config.read().k_of(model))
     return answers_of(request).respond(
-        request, key, stamp_of(lake, (model,)), lambda: figures_json(figures_frame(lake, model, asked))
+        request, key, moved, lambda: figures_json(figures_frame(lake, model, asked))
     )

@@ -100,7 +100,8 @@ def page(
     asked = {"by": by, "version": [one for one in version or [] if one], "since": since, "until": until, "as_of": as_of,
              "window": window}  # fmt: skip
     problem = _problem(since, until, as_of, window)
-    moved = stamp_of(lake, (model,))
+    # how small figures are hidden changes without the lake
+    moved = (*stamp_of(lake, (model,)), config.read().k_of(model))
     facts = _facts(request).get(
         (model, tuple(shown), as_of), moved, lambda: facts_of(lake, model, shown, "" if problem else as_of)
     )

@@ -57,7 +57,8 @@ def series(
     return answers_of(request).respond(
         request,
         ("series", model, asked),
-        (*stamp_of(lake, (model,)), *stamp_of_table(lake.maintenance)),
+        # how small figures are hidden changes without the lake
+        (*stamp_of(lake, (model,)), *stamp_of_table(lake.maintenance), config.read().k_of(model)),
         lambda: as_json(_drawn(chart(lake, model, asked)) | {"maintenance": _maintained(lake, model, asked)}),
     )
 
