@@ -181,6 +181,51 @@ def test_a_cell_without_rows_is_hidden_in_a_hidden_block() -> None:
     ]
 
 
+@pytest.fixture
+def classes(tmp_path: Path) -> Lake:
+    """300 rows of three classes, 3 of them of the class ``rare``, two of which are taken for another."""
+    label = ["rare" if i < 3 else "ab"[i % 2] for i in range(300)]
+    told = ["a" if i == 0 or i % 10 == 1 else name for i, name in enumerate(label)]
+    frame = pl.DataFrame({"label": label, "prediction": told, "id": [str(i) for i in range(300)]})
+    frame = frame.with_columns(time=pl.lit(BEGIN), region=pl.Series(["n", "s"] * 150))
+    with vedette.Monitor("kinds", version="1", lake=str(tmp_path / "classes")) as monitor:
+        monitor.log_many(frame.drop("label"))
+        monitor.label_many(frame.select("id", "label"))
+        monitor.flush()
+    return Lake.at(tmp_path / "classes")
+
+
+@pytest.mark.parametrize(
+    "metric", ["recall_per_class", "precision_per_class", "support_per_class", "confusion"]
+)
+@pytest.mark.parametrize("by", [None, "region"])
+def test_a_small_class_is_not_had_from_the_others(classes: Lake, metric: str, by: str | None) -> None:
+    """Beside the class of 3 rows another is hidden: the sum less those that are shown is not its own."""
+    shown = figures(classes, "kinds", metric, by=by, k=10)
+    hidden = shown.filter(pl.col("reason").fill_null("").str.starts_with("suppressed"))
+    exact = figures(classes, "kinds", metric, by=by, k=0)
+    rare = exact.filter(pl.col("part").str.starts_with("rare") & (pl.col("n") > 0))
+    for segment in rare["segment"].unique():
+        names = (
+            hidden.filter(pl.col("segment") == segment)["part"].str.split(">").list.first().unique().to_list()
+        )
+        assert "rare" in names, segment
+        assert len(names) >= 2
+    assert hidden.height < shown.height or by is not None
+    assert figures(classes, "kinds", metric, by=by, k=1)["reason"].str.starts_with("supp").sum() == 0
+
+
+@pytest.mark.parametrize("metric", ["precision_macro", "recall_macro", "f1_weighted", "balanced_accuracy"])
+def test_an_average_of_classes_is_hidden_where_a_class_is(classes: Lake, metric: str) -> None:
+    """Asked for alone or with its classes; where no class is small it is shown, and so is what is no such average."""
+    alone = figures(classes, "kinds", metric, k=10)
+    assert alone.select("metric", "value", "n").rows() == [(metric, None, None)]
+    both = figures(classes, "kinds", [metric, "accuracy", "recall_per_class"], k=10)
+    assert both.filter(pl.col("metric") == metric)["value"].to_list() == [None]
+    assert both.filter(pl.col("metric") == "accuracy")["n"].to_list() == [300]
+    assert figures(classes, "kinds", metric, k=1).equals(figures(classes, "kinds", metric, k=0))
+
+
 def test_the_setting_holds_for_every_way_out(lake: Lake, tmp_path: Path) -> None:
     """``[privacy]`` k, or a private column without it, hides for the command line as for the library; 0 shows all."""
     command = [

@@ -21,7 +21,7 @@ from vedette.engine.query import Query, Span, moment, names_of
 from vedette.engine.reference import TRAINING
 from vedette.engine.segments import Segments
 from vedette.engine.summarise import LABELLED, OF_TASK, QUALITY, SCORES
-from vedette.engine.suppressing import suppressed
+from vedette.engine.suppressing import AVERAGED, PER_CLASS, suppressed
 from vedette.engine.view import Cells, View, Windows, reference_of, view
 from vedette.errors import DataError
 from vedette.lake.deleting import anew
@@ -149,7 +149,12 @@ def figures(
                 return suppressed(images, k)
             others = anew(lambda: _of_summaries(lake, model, replace(query, metrics=rest), columns_by))
             return suppressed(pl.concat([others, images]), k)
-    return suppressed(anew(lambda: _of_summaries(lake, model, query, columns_by)), k)
+    beside: tuple[str, ...] = ()  # of averages, whether a class is small is known by the classes alone
+    if k and AVERAGED & set(query.metrics or ()):
+        beside = tuple(name for name in PER_CLASS if name not in (query.metrics or ()))
+    wider = replace(query, metrics=(*query.metrics, *beside)) if query.metrics and beside else query
+    found = suppressed(anew(lambda: _of_summaries(lake, model, wider, columns_by)), k)
+    return found.filter(~pl.col("metric").is_in(beside)) if beside else found
 
 
 def _task(lake: Lake, model: str, query: Query, of_boxes: Mapping[str, float | None]) -> str | None:
