@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import hashlib
 import json
@@ -30,7 +31,7 @@ from tests.servers import line
 from vedette.engine import cycle, runs
 from vedette.lake.ledger import ledger
 from vedette.lake.received import ReceivedFolder, tidy
-from vedette.lake.received.index import Index, logs_folder
+from vedette.lake.received.index import Entry, Index, logs_folder
 from vedette.lake.tables import Lake
 from vedette.server.ingest import Limits
 from vedette.server.ingest.limits import Quota
@@ -423,6 +424,47 @@ def test_what_is_damaged_in_a_log_is_told_as_torn(tmp_path: Path) -> None:
         "the checksum of what was received does not match: the log is damaged",
         "the server's log lacks it",
     }
+
+
+@pytest.mark.parametrize(
+    "error",
+    [OSError(errno.EIO, "Input/output error"), OSError(errno.EMFILE, "Too many open files"), MemoryError()],
+)
+def test_what_the_machine_cannot_read_once_is_read_in_the_next_round(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """A disk, memory or open files that fail in one round cost no row that was answered; others' rows come in meanwhile."""
+    lake = Lake.at(tmp_path / "lake")
+    reference = pl.DataFrame({"a": [0.5] * 300, "c": ["x"] * 300, "prediction": [0, 1, 1] * 100})
+    with running(lake.path) as server:
+        for number in range(6):
+            one = {"features": {"a": number, "c": "x"}, "prediction": 1, "id": f"r{number}"}
+            document = {"rows": [one], "producer": "other" if number == 5 else "w", "first": number % 5 + 1}
+            assert _post(server, "predictions", document).status_code == 200
+        with vedette.Monitor("net", lake=server.url, journal=tmp_path / "journal") as monitor:
+            monitor.log_many(reference.select("a", "c", "prediction"))
+            monitor.flush()
+    reads = Entry.body
+
+    def body(self: Entry) -> bytes:
+        if self.received.kind == "batch" or (self.received.first, self.received.producer) == (3, "w@json"):
+            raise error
+        return reads(self)
+
+    monkeypatch.setattr(Entry, "body", body)
+    cycle.once(lake)
+    assert sorted(_kept(lake)) == ["r0", "r1", "r5"]
+    assert "torn" not in lake.model("net")["ledger"].scan().collect()["part"].to_list()
+    monkeypatch.setattr(Entry, "body", reads)
+    tidy(lake)
+    cycle.once(lake)
+    ids = lake.model("net")["predictions"].scan().select("id").collect()["id"]
+    assert sorted(ids.drop_nulls()) == [f"r{number}" for number in range(6)]
+    assert len(ids) == 306
+    found = ledger(lake, "net")
+    assert found.balanced, found.gaps
+    assert sum(one.torn for one in found.producers) == 0
+    assert sum(one.in_lake for one in found.producers) == 306
 
 
 def test_who_may_not_send_is_refused_before_anything_is_read(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from vedette.lake.events import merged, settings_from, settings_json
 from vedette.lake.forgotten import Tombstones, tombstones
 from vedette.lake.frames import POLARS, fields_of
 from vedette.lake.outcomes import ROW_BITS, STREAMS, batch_lost, identifier
-from vedette.lake.producer import Producer, ProducerBatch
+from vedette.lake.producer import Producer, ProducerBatch, passing
 from vedette.lake.received import ReceivedFolder
 from vedette.lake.rows import base_of
 from vedette.lake.sources import sources
@@ -140,6 +140,10 @@ _FIXED = {
 }
 
 
+class _Passing(Exception):  # noqa: N818 - it tells a loop to go on with the next producer, and leaves this module never
+    """Rows that the machine cannot read or hold now, of which nothing is decided."""
+
+
 class _Collector:
     """Gathers the rows of one model's journals; columns are placed by the lake's schema as it grows."""
 
@@ -182,11 +186,9 @@ class _Collector:
         """Undo what is done within where it fails, and count the rows as torn: of what a server received alone.
 
         What is in a journal was written by this package. What was sent was checked, and yet must not stop the rounds of its
-        model for ever: the log says what could not be taken, and why. ``lost`` are its rows, for a reason.
+        model for ever: the log says what could not be taken, and why. ``lost`` are its rows, for a reason. Where it is the
+        machine that fails, of whomever they are, ``_Passing`` ends what is taken of this producer: they are not lost.
         """
-        if not isinstance(folder, ReceivedFolder):
-            yield
-            return
         key, stream = (folder.name, kind), kind.removeprefix("batch/")
         entry = self.decided.get(key)
         decided = None if entry is None else Decided(entry.through, list(entry.lost))
@@ -195,12 +197,20 @@ class _Collector:
         try:
             yield
         except Exception as error:
-            log.exception("what %s sent cannot be taken: %s up to number %d", folder.name, kind, through)
+            stop = passing(error)
+            if not stop and not isinstance(folder, ReceivedFolder):
+                raise
             if stream in self.schemas:
                 self.schemas[stream] = schema
             self.settings, self.version = said
             for one in self._lists(stream):
                 del one[kept[id(one)] :]
+            if stop:
+                self.decided.pop(key, None)
+                if decided is not None:
+                    self.decided[key] = decided
+                raise _Passing(f"{kind} up to number {through}: {error!r}") from error
+            log.exception("what %s sent cannot be taken: %s up to number %d", folder.name, kind, through)
             entry = self.decided[key] = decided or Decided(through=begin)
             entry.through = through
             entry.lost += lost(f"cannot be made rows: {type(error).__name__}")
@@ -224,6 +234,19 @@ class _Collector:
         with self._or_torn(folder, f"batch/{batch.stream}", begin, batch.number, torn):
             self._take_batch(folder.name, batch, begin)
 
+    def take_all(self, folder: Producer, after: Mapping[str, int]) -> None:
+        """All that a producer has beyond the watermarks."""
+        for stream in STREAMS:
+            start = after.get(identifier(folder.name, stream), 0)
+            for chunk in folder.read(stream, start):
+                self.take(folder, stream, chunk, start)
+            entry = self.decided.get((folder.name, stream))
+            if entry is not None and entry.through == start:
+                del self.decided[folder.name, stream]
+        begin = after.get(identifier(folder.name, "batch"), 0)
+        for batch in folder.batches(begin):
+            self.take_batch(folder, batch, begin)
+
     def _take_chunk(self, producer: str, stream: str, chunk: Chunk, start: int) -> None:
         if stream == "predictions":  # a process that only labels knows nothing of the rest
             self._say(chunk.settings, chunk.version)
@@ -244,6 +267,8 @@ class _Collector:
         except FileNotFoundError:
             return  # freed meanwhile: the reader sees that the lake has moved on, and reads again
         except (OSError, JournalError, pl.exceptions.PolarsError) as error:
+            if passing(error):
+                raise
             log.error("batch %s cannot be read, its %d rows are torn: %s", batch.path, batch.n_rows, error)
             rows, said = None, str(error)
         entry = self.decided.setdefault((producer, f"batch/{batch.stream}"), Decided(through=begin))
@@ -294,16 +319,11 @@ def collect(
     found = _Collector(lake, model)
     folders = sources(lake, model) if folders is None else list(folders)
     for folder in folders:
-        for stream in STREAMS:
-            start = after.get(identifier(folder.name, stream), 0)
-            for chunk in folder.read(stream, start):
-                found.take(folder, stream, chunk, start)
-            entry = found.decided.get((folder.name, stream))
-            if entry is not None and entry.through == start:
-                del found.decided[folder.name, stream]
-        begin = after.get(identifier(folder.name, "batch"), 0)
-        for batch in folder.batches(begin):
-            found.take_batch(folder, batch, begin)
+        try:
+            found.take_all(folder, after)
+        except _Passing as error:
+            log.error("what %s has is left for the next round: %s", folder.name, error)
+            folder.problems.append(f"cannot be taken now: {error}")
     kept = {stream: _align(found.frames[stream], found.schemas[stream]) for stream in STREAMS}
     stones = tombstones(lake, model)
     kept, forgotten = _without(stones, kept) if stones else (kept, {})

@@ -10,7 +10,21 @@ from vedette.capture.journal import Chunk
 from vedette.capture.lost import Lost
 from vedette.records import Counters
 
-__all__ = ["Producer", "ProducerBatch"]
+__all__ = ["Producer", "ProducerBatch", "passing"]
+
+
+def passing(error: BaseException) -> bool:
+    """True where an error tells of the machine (a disk, memory, open files), False where it tells of the bytes.
+
+    What it kept from being read may well be read in the next round: nothing is decided of it. An ``OSError`` without a number
+    is what a decoder says of bytes.
+
+    >>> passing(OSError(5, "Input/output error")), passing(OSError("Invalid flatbuffers message")), passing(MemoryError())
+    (True, False, True)
+    """
+    if isinstance(error, OSError):
+        return error.errno is not None or isinstance(error, FileNotFoundError)
+    return isinstance(error, MemoryError)
 
 
 class ProducerBatch(Protocol):

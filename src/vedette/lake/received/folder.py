@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from vedette.capture.journal import Chunk
 from vedette.capture.lost import Lost
 from vedette.errors import JournalError
 from vedette.lake.outcomes import COUNTED, identifier
+from vedette.lake.producer import passing
 from vedette.lake.received.chunks import of_arrow, of_json, of_nothing
 from vedette.lake.received.conflicts import Conflicts
 from vedette.lake.received.index import Entry, Index, LogFile, index_of
@@ -74,14 +75,27 @@ class ReceivedFolder:
         return any(one.file.ended for one in self.index.of((self.model, self.name, "counters")))
 
     def read(self, stream: str, after: int) -> Iterator[Chunk]:
-        """Yield the rows whose sequence is above ``after``, in order. What was sent twice is there once."""
+        """Yield the rows whose sequence is above ``after``, in order. What was sent twice is there once.
+
+        Ends before what the machine cannot read now (a disk, memory, open files): that is for the next reading.
+        """
+        try:
+            yield from self._read(stream, after)
+        except FileNotFoundError:
+            return  # freed meanwhile: the reader sees that the lake has moved on, and reads again
+        except (OSError, MemoryError) as error:
+            log.error(
+                "%s of %s cannot be read now, and are left for the next round: %r", stream, self.name, error
+            )
+            self.problems.append(f"{stream}: cannot be read now: {error!r}")
+
+    def _read(self, stream: str, after: int) -> Iterator[Chunk]:
         for entries in self._groups((self.model, self.name, stream), after):
+            chunks: Iterable[Chunk]
             try:
                 chunks = [self._chunk(entries, after)]
-            except FileNotFoundError:
-                return  # freed meanwhile: the reader sees that the lake has moved on, and reads again
             except Exception:  # noqa: BLE001 - whatever it is, it is told of the one that cannot be read
-                chunks = list(self._one_by_one(entries, after))
+                chunks = self._one_by_one(entries, after)
             yield from chunks
             after = entries[-1].received.end - 1
 
@@ -96,9 +110,9 @@ class ReceivedFolder:
         for entry in entries:
             try:
                 yield self._chunk([entry], after)
-            except FileNotFoundError:
-                return
-            except Exception as error:  # noqa: BLE001 - it was checked when it came: that must not stop what comes after
+            except Exception as error:  # it was checked when it came: that must not stop what comes after
+                if passing(error):
+                    raise
                 yield self._unreadable(entry, after, error)
             after = entry.received.end - 1
 
@@ -168,7 +182,7 @@ class ReceivedFolder:
             return Counters(refused)
         try:
             told = json.loads(newest.body())["streams"].get(stream, {})
-        except (JournalError, FileNotFoundError) as error:
+        except (JournalError, OSError) as error:
             return Counters(refused, problem=str(error))
         counted = tuple(
             Counted(one["part"], one["reason"], one["start_us"], one["length_us"], one["n"])
