@@ -24,7 +24,7 @@ from vedette.engine.forget import forget, verify_reports
 from vedette.engine.requests import work_lock
 from vedette.errors import LakeError
 from vedette.lake.deleting import anew
-from vedette.lake.forgotten import spelled
+from vedette.lake.forgotten import ROWS, add, spelled
 from vedette.lake.ledger import ledger
 from vedette.lake.locks import lock
 from vedette.lake.received.conflicts import Conflicts
@@ -345,6 +345,20 @@ def test_a_tombstone_that_a_crash_cut_off_is_written_again(lake: Lake) -> None:
     assert forget(lake, "delays", "customer", OTHERS[0]).rows["predictions"] == 20
     assert path.read_bytes().startswith(whole)
     assert all(json.loads(line) for line in path.read_bytes().splitlines())
+
+
+def test_a_lost_key_is_not_replaced(lake: Lake) -> None:
+    """With another key all earlier tombstones would be void: whoever asks is told to restore it, for any model."""
+    feed(lake.path, n=3, start=60)
+    forget(lake, "delays", "customer", ANN)
+    key = lake.path / ".forgotten" / "key"
+    whole = key.read_bytes()
+    key.unlink()
+    with pytest.raises(LakeError, match=r"key: is missing: .*restore it"):
+        add(lake, "other", ROWS, "customer", [ANN], BEGIN)
+    assert not key.exists()
+    key.write_bytes(whole)
+    assert forget(lake, "delays", "customer", OTHERS[0]).rows["predictions"] == 21
 
 
 def test_a_column_that_the_model_does_not_have_is_named(lake: Lake) -> None:

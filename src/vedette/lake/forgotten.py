@@ -186,7 +186,8 @@ def add(lake: Lake, model: str, of: str, column: str, values: Iterable[Any], now
     The caller holds the lake's work lock.
     """
     folder = _folder(lake)
-    key = _key(folder, make=True)
+    # a key that is missing beside tombstones was lost: with another one they would all be void
+    key = _key(folder, make=not any(folder.glob("*.jsonl")))
     before = tombstones(lake, model)
     known = before.labels if of == LABELS else before.rows.get(folded(column), frozenset())
     path = folder / f"{check_model_name(model)}.jsonl"
