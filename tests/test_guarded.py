@@ -148,9 +148,9 @@ def test_nothing_but_http_is_spoken(url: str) -> None:
         ask(url, Reach())
 
 
-@pytest.mark.parametrize("kind", ["command", "apprise", "terminal"])
+@pytest.mark.parametrize("kind", ["command", "terminal"])
 def test_what_cannot_be_checked_is_not_for_public_channels(kind: str) -> None:
-    """A program, and addresses that another library looks up, belong into the file of who owns the machine."""
+    """A program belongs into the file of who owns the machine; of Apprise that is who sets the variable that it is named by."""
     with pytest.raises(ChannelError, match=rf"type='{kind}': what it reaches cannot be checked"):
         channel(ChannelSettings("x", kind, own={}, public=True))
 
