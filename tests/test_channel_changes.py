@@ -40,7 +40,7 @@ class Desk:
         channel_changes.remove(self.lake, config.read(), name, by="user:ann", now=T0, **more)
 
     def undo(self, number: int, **more: Any) -> None:
-        channel_changes.undo(self.lake, number, by="user:bob", now=T0, **more)
+        channel_changes.undo(self.lake, config.read(), number, by="user:bob", now=T0, **more)
 
     def tell(self, minutes: float = 0.0) -> int:
         return delivery.deliver(
@@ -151,6 +151,15 @@ def test_a_change_on_an_older_version_is_refused_and_each_can_be_undone(desk: De
     assert times == sorted(times, reverse=True)  # though the clock stood still
     with pytest.raises(DataError, match="change=9"):
         desk.undo(9)
+
+
+def test_an_undo_is_held_to_what_a_change_is_held_to(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It brings back no channel more than there may be, and none that cannot be set any more."""
+    desk.put()
+    channel_changes.remove(desk.lake, config.read(), "ops", by="user:bob", now=T0)
+    monkeypatch.setattr(channel_changes, "CHANNELS_MAX", 0)
+    with pytest.raises(ChannelChangeError, match="must be 0 at most"):
+        desk.undo(2)
 
 
 SECRETS = {

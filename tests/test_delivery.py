@@ -25,8 +25,9 @@ from tests.test_cli import run as command
 from vedette import cli, config
 from vedette.engine import alerts as alerts_module
 from vedette.engine import commands, cycle, delivery, outbox, requests
-from vedette.engine.delivery import Background, deliver
+from vedette.engine.delivery import deliver
 from vedette.engine.health import health
+from vedette.engine.telling import Background
 from vedette.errors import ConfigError, LakeError
 from vedette.lake.locks import lock
 from vedette.lake.tables import Lake, Table

@@ -10,7 +10,7 @@ import pytest
 from tests.receivers import T0, alert
 from tests.test_delivery import HOUR, Desk, desk
 from vedette import config
-from vedette.engine import commands, outbox
+from vedette.engine import commands, commands_alerting, outbox
 from vedette.engine import maintenance as maintenance_module
 from vedette.errors import AlertError
 
@@ -161,11 +161,11 @@ def test_a_person_tells_the_next_level_at_once(levels: Desk, monkeypatch: pytest
     levels.says(alert("a"))
     levels.tell()
     where = str(levels.lake.path)
-    [told] = commands.escalate(where, "a", by="ada", reason="customers call", model="m")
+    [told] = commands_alerting.escalate(where, "a", by="ada", reason="customers call", model="m")
     assert told.id == "a"
     levels.tell(MINUTES)
     assert when(levels, "boss") == [(1, "escalation")]
-    commands.escalate(where, "a", by="ada", reason="they call again", model="m")
+    commands_alerting.escalate(where, "a", by="ada", reason="they call again", model="m")
     levels.tell(MINUTES)
     assert when(levels, "boss")[1:] == [(2, "escalation")]
     assert when(levels, "chief") == [(2, "escalation")]
@@ -175,7 +175,7 @@ def test_a_person_tells_the_next_level_at_once(levels: Desk, monkeypatch: pytest
         ("ada", "alert a", "boss, chief: they call again"),
     ]
     with pytest.raises(AlertError, match="every level was told"):
-        commands.escalate(where, "a", by="ada", reason="and again", model="m")
+        commands_alerting.escalate(where, "a", by="ada", reason="and again", model="m")
     for _ in range(20):
         levels.tell(20 * MINUTES)
     assert [at for at, _ in when(levels, "boss")] == [1, 2, 22]
@@ -200,7 +200,7 @@ def test_what_cannot_be_told_on_is_refused(
         table = {"reason": "r", "from": T0.isoformat(), "for": "3h"}
         maintenance_module.add(levels.lake, table, by="ada", now=T0)
     with pytest.raises((AlertError, ValueError), match=words):
-        commands.escalate(str(levels.lake.path), "a", by="ada", reason=reason, model="m")
+        commands_alerting.escalate(str(levels.lake.path), "a", by="ada", reason=reason, model="m")
 
 
 def test_without_levels_there_is_nobody_to_tell_on(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -208,7 +208,7 @@ def test_without_levels_there_is_nobody_to_tell_on(desk: Desk, monkeypatch: pyte
     monkeypatch.setattr("time.time", lambda: desk.now.timestamp())
     desk.says(alert("a"))
     with pytest.raises(AlertError, match=r"\[\[alerts.escalate\]\]"):
-        commands.escalate(str(desk.lake.path), "a", by="ada", reason="r", model="m")
+        commands_alerting.escalate(str(desk.lake.path), "a", by="ada", reason="r", model="m")
 
 
 def test_an_escalation_says_what_it_is(levels: Desk) -> None:

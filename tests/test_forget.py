@@ -17,12 +17,13 @@ import polars as pl
 import pytest
 
 import vedette
-from vedette.engine import cycle, rule_changes
+from vedette.engine import cycle, maintenance, rule_changes
 from vedette.engine.alerts import alerts as alerts_of
 from vedette.engine.audit import audit
 from vedette.engine.forget import forget, verify_reports
 from vedette.engine.requests import work_lock
 from vedette.errors import LakeError
+from vedette.lake import deleting
 from vedette.lake.deleting import anew
 from vedette.lake.forgotten import ROWS, add, spelled
 from vedette.lake.ledger import ledger
@@ -213,7 +214,7 @@ def counted(function):
 Table.write = counted(Table.write)
 deleting.delete_rows = counted(deleting.delete_rows)
 deleting.purge = counted(deleting.purge)
-forgotten._append = counted(forgotten._append)
+forgotten.append = counted(forgotten.append)
 module.search = counted(module.search)
 module.forget(Lake.at(sys.argv[1]), "delays", "customer", sys.argv[3])
 """
@@ -433,7 +434,23 @@ def test_rows_that_a_server_received_go_too(lake: Lake) -> None:
     assert balance.total("forgotten") == 22
 
 
-@pytest.mark.parametrize("value", [3600, 1000, 1500, 0.1234, "rules", "firing", "settings", "known", "True"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        3600,
+        1000,
+        1500,
+        0.1234,
+        "rules",
+        "firing",
+        "settings",
+        "known",
+        "True",
+        "low-acc",
+        "accuracy",
+        "customer",
+    ],
+)
 def test_what_the_product_says_itself_is_left_as_it_is(tmp_path: Path, value: int | float | str) -> None:
     """A subject whose value is a setting's number, a rule's, or a word of the product: the model goes on as before."""
     values = [value, 7 if isinstance(value, int) else 0.5 if isinstance(value, float) else "other"]
@@ -450,11 +467,12 @@ def test_what_the_product_says_itself_is_left_as_it_is(tmp_path: Path, value: in
             monitor.label(f"row-{i}", i % 2, time=when)
     lake = Lake.at(path)
     said = {"when": "accuracy < 0.9", "min_rows": 1000}
-    rule_changes.put(lake.model("delays"), "low", said, by="ann", now=BEGIN)
+    rule_changes.put(lake.model("delays"), "low-acc", said, by="ann", now=BEGIN)
     cycle.once(lake)
     before = {name: kept(lake, name) for name in ("settings", "rules")}
     alarms = states(lake)
     found = forget(lake, "delays", "customer", value)
+    assert found.done, found.remains
     assert found.rows == {"predictions": 60, "labels": 60}
     assert {name: kept(lake, name) for name in before} == before
     assert states(lake) == alarms
@@ -464,6 +482,61 @@ def test_what_the_product_says_itself_is_left_as_it_is(tmp_path: Path, value: in
     with vedette.Monitor("delays", version="1", lake=str(path), window="1h") as monitor:
         assert monitor.check().verdicts
         assert monitor.figures("accuracy").height
+
+
+def test_a_maintenance_that_names_the_subject_is_kept_without_it(lake: Lake) -> None:
+    """It is of the lake as a whole, goes on, and can be ended by the id that it has."""
+    soon = datetime.now(UTC)
+    said = {"reason": f"{ANN} moves", "from": soon.isoformat(), "for": "2h", "segments": [f"customer={ANN}"]}
+    made = maintenance.add(lake, said, by="ada", now=soon)
+    found = forget(lake, "delays", "customer", ANN)
+    assert found.done, found.remains
+    assert list(holding(lake.path, ANN)) == []
+    [kept] = maintenance.made(lake)
+    assert (kept.id, kept.reason, kept.segments) == (made.id, "forgotten-1 moves", ("customer=forgotten-1",))
+    maintenance.end(lake, made.id, by="ada", now=soon + timedelta(minutes=1))
+    assert maintenance.made(lake)[0].ended is not None
+
+
+def test_a_deletion_that_was_cut_off_is_done_before_another_subject_s(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the ledger's word and the rows: the ledger counts each row as forgotten once."""
+
+    def dies(*_given: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as cut:
+        cut.setattr(deleting, "delete_rows", dies)
+        with pytest.raises(KeyboardInterrupt):
+            forget(lake, "delays", "customer", ANN)
+    forget(lake, "delays", "customer", OTHERS[0])
+    balance = ledger(lake, "delays")
+    assert balance.balanced, balance.gaps
+    for stream in ("predictions", "labels"):
+        assert [balance.total(one, stream) for one in ("in_lake", "forgotten")] == [20, 40]
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_a_label_under_an_id_that_another_subject_has_too_stays(tmp_path: Path, late: bool) -> None:
+    """Versions may have one id for rows of different subjects; the label is of the row that stays as well."""
+    path = tmp_path / "lake"
+
+    def log(version: str, customer: str) -> None:
+        with vedette.Monitor("delays", version=version, lake=str(path)) as monitor:
+            monitor.log({"customer": customer}, 1, id="shared", time=BEGIN)
+            monitor.log({"customer": customer}, 1, id=f"of-{customer}", time=BEGIN)
+
+    log("1", ANN)
+    log("2", OTHERS[0])
+    with vedette.Monitor("delays", version="2", lake=str(path)) as monitor:
+        for name in ("shared", f"of-{ANN}", f"of-{OTHERS[0]}"):
+            monitor.label(name, 1, time=BEGIN)
+    lake = Lake.at(path)
+    if not late:
+        cycle.once(lake)
+    forget(lake, "delays", "customer", ANN)
+    assert label_ids(lake) == {"shared", f"of-{OTHERS[0]}"}
 
 
 def states(lake: Lake) -> dict[str, str]:

@@ -34,7 +34,7 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
     path = tmp_path_factory.mktemp("lake")
     rows = [(f"c{i % 40}", "ab"[i % 2], float(i % 11), 1, f"row-{i}") for i in range(100)]
     frame = pl.DataFrame(rows, schema=["customer", "plan", "amount", "prediction", "id"], orient="row")
-    with vedette.Monitor("delays", version="1", lake=str(path)) as monitor:
+    with vedette.Monitor("delays", version="1", lake=str(path), classes=["0", "1"]) as monitor:
         monitor.log_many(frame)
         monitor.label_many(
             pl.DataFrame({"id": frame["id"], "label": [0 if i % 5 == 0 else 1 for i in range(100)]})
@@ -154,33 +154,34 @@ def test_shares_without_labels_are_refused_before_anything_is_spent(at_a_bound: 
     assert len(claims(at_a_bound, "delays")) == before
 
 
+def test_a_share_of_right_answers_needs_classes_and_one_of_them(lake: Lake, tmp_path: Path) -> None:
+    """A regression has none, and ``zebra`` is none of the model's; nothing is spent."""
+    with vedette.Monitor("fare", version="1", lake=str(tmp_path), task="regression") as monitor:
+        monitor.log({"customer": "ann"}, 3.5, id="a")
+        monitor.label("a", 4.5)
+        monitor.flush()
+    other, said = Lake.at(tmp_path), {"epsilon": 1.0, "budget": 2.0, "delta": 0.0, "by": "ann", "now": NOW}
+    with pytest.raises(LakeError, match="the model's task is regression"):
+        release(other, "fare", Question("accuracy"), subject="customer", **said)
+    with pytest.raises(LakeError, match="positive='zebra': must be a class of 'delays': 0, 1"):
+        ask(lake, Question("precision", positive="zebra"))
+    assert claims(other, "fare") == []
+    assert not [one for one in claims(lake, "delays") if "zebra" in one.what]
+
+
 def test_the_budget_is_never_broken(lake: Lake, tmp_path: Path) -> None:
     """Ten tenths fit into one, the eleventh is refused and spends nothing."""
     other = Lake(tmp_path)
+
+    def spend() -> None:
+        claim(
+            other, "delays", by="ann", what="count", subject="customer", epsilon=0.1, budget=1.0, delta=0.0, now=NOW
+        )  # fmt: skip
+
     for _ in range(10):
-        claim(
-            other,
-            "delays",
-            by="ann",
-            what="count",
-            subject="customer",
-            epsilon=0.1,
-            budget=1.0,
-            delta=0.0,
-            now=NOW,
-        )
+        spend()
     with pytest.raises(PrivacyError, match=r"with 1 spent it would be 1\.1 of a budget of 1 "):
-        claim(
-            other,
-            "delays",
-            by="ann",
-            what="count",
-            subject="customer",
-            epsilon=0.1,
-            budget=1.0,
-            delta=0.0,
-            now=NOW,
-        )
+        spend()
     assert len(claims(other, "delays")) == 10
 
 

@@ -15,7 +15,7 @@ from tests.dashboard import client_of
 from fastapi.testclient import TestClient  # isort: skip  # after what skips where it is missing
 
 from tests.server_access import world_at
-from vedette.engine import commands
+from vedette.engine import commands, commands_alerting
 
 LEVELS = """
 [channels.boss]
@@ -85,7 +85,7 @@ def test_a_maintenance_over_http(client: TestClient, folder: Path) -> None:
     assert made.status_code == 200, made.text
     assert made.json()["by"] == "ann"
     assert client.get("/v1/maintenance").json() == [made.json()]
-    assert [one.id for one in commands.maintenances(str(folder))] == [made.json()["id"]]
+    assert [one.id for one in commands_alerting.maintenances(str(folder))] == [made.json()["id"]]
     alerts = client.get("/v1/models/flights/alerts").json()
     assert {one["hushed"] for one in alerts} == {made.json()["to"]}
     assert "nobody is told until" in client.get(f"/models/flights/alerts/{alerts[0]['id']}").text

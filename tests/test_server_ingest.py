@@ -32,6 +32,7 @@ from vedette.engine import cycle, runs
 from vedette.lake.ledger import ledger
 from vedette.lake.received import ReceivedFolder, tidy
 from vedette.lake.received.index import Entry, Index, logs_folder
+from vedette.lake.received.records import MAGIC
 from vedette.lake.tables import Lake
 from vedette.server.ingest import Limits
 from vedette.server.ingest.limits import Quota
@@ -378,6 +379,32 @@ def test_whoever_checks_may_die(server: RunningServer) -> None:
     validators.timeout_s = 6.0
     assert _send(server, said, body).status_code == 200  # another has looked at it
     assert validators.died == 1
+
+
+@pytest.mark.parametrize("how", ["head", "tail", "zeros", "cut"])
+def test_a_log_that_is_damaged_is_kept(tmp_path: Path, how: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Of whom its bytes were nobody can tell; what was cut off as it was written was never answered for, and is no damage."""
+    lake = Lake.at(tmp_path / "lake")
+    row = {"features": {"a": 1, "c": "x"}, "prediction": 1}
+    with running(lake.path) as server:
+        for _ in range(2):
+            assert _post(server, "predictions", {"rows": [row] * 3}).status_code == 200
+    [path] = logs_folder(lake).glob("*/*.log")
+    whole = path.read_bytes()
+    second = whole.index(MAGIC, whole.index(MAGIC) + 1)
+    changed = {
+        "head": whole[: second + 13] + bytes([whole[second + 13] ^ 1]) + whole[second + 14 :],
+        "tail": whole + b"something else that is no record, of forty bytes",
+        "zeros": whole + bytes(5000),
+        "cut": whole + whole[second:-5],
+    }
+    path.write_bytes(changed[how])
+    lake.journal.mkdir(exist_ok=True)
+    cycle.once(lake)
+    tidy(lake)
+    assert path.exists() == (how in ("head", "tail"))
+    said = [one for one in caplog.messages if "has bytes that are no record" in one]
+    assert len(said) == (how in ("head", "tail"))
 
 
 def test_a_log_goes_once_all_of_it_is_in_the_lake(tmp_path: Path) -> None:

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from datetime import UTC, datetime
 from pathlib import Path
-
-import numpy as np
-import pytest
 
 from vedette.engine.health import health
 from vedette.engine.versions import newest_version, versions_of
 from vedette.engine.versions_against import against
 from vedette.lake.tables import Lake
 from vedette.records import Status
-from vedette.statistics.difference import difference
-from vedette.statistics.intervals import wilson
 
 NOW = datetime(2027, 1, 1, tzinfo=UTC)
 
@@ -42,18 +36,3 @@ def test_a_version_that_does_worse_is_told_with_the_difference(dashboard_lake: P
     assert found.between[2] < 0
     unlabelled = against(lake, "quiet", "1", "1")
     assert (unlabelled.verdict, unlabelled.words != "") == (Status.UNKNOWN, True)
-
-
-@pytest.mark.parametrize(("n", "m", "p", "q"), [(400, 300, 0.9, 0.9), (80, 1000, 0.5, 0.4)])
-def test_the_interval_of_a_difference_covers_it(n: int, m: int, p: float, q: float) -> None:
-    """In 20,000 draws the true difference of two shares lies in its 95 % interval about as often as that says."""
-    random = np.random.default_rng(11)
-    k, j = random.binomial(n, p, 20_000), random.binomial(m, q, 20_000)
-    (low, high), (other_low, other_high) = wilson(k, n, 0.95), wilson(j, m, 0.95)
-    hits = 0
-    for each in range(20_000):
-        _, least, most = difference(
-            k[each] / n, low[each], high[each], j[each] / m, other_low[each], other_high[each]
-        )
-        hits += least <= p - q <= most
-    assert math.isclose(hits / 20_000, 0.95, abs_tol=0.008)

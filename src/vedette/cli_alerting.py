@@ -52,7 +52,7 @@ def maintenance_add(
     json: JsonOption = False,
 ) -> None:
     """Plan one. What is still open at its end is told then, once."""
-    from vedette.engine import commands
+    from vedette.engine import commands_alerting
     from vedette.output import maintenance_console
 
     table = {
@@ -61,7 +61,7 @@ def maintenance_add(
     }  # fmt: skip
     given = {key: value for key, value in table.items() if value is not None and value != []}
     maintenance_console.print_maintenances(
-        [commands.maintenance_add(where(lake), given, by=by)], as_json=json
+        [commands_alerting.maintenance_add(where(lake), given, by=by)], as_json=json
     )
 
 
@@ -75,19 +75,21 @@ def maintenance_end(
     json: JsonOption = False,
 ) -> None:
     """End one now, for good: what is open is told."""
-    from vedette.engine import commands
+    from vedette.engine import commands_alerting
     from vedette.output import maintenance_console
 
-    maintenance_console.print_maintenances([commands.maintenance_end(where(lake), name, by=by)], as_json=json)
+    maintenance_console.print_maintenances(
+        [commands_alerting.maintenance_end(where(lake), name, by=by)], as_json=json
+    )
 
 
 @maintenance_app.command("list")
 def maintenance_list(lake: LakeOption = None, json: JsonOption = False) -> None:
     """Those that go on or will come, of vedette.toml and made by people."""
-    from vedette.engine import commands
+    from vedette.engine import commands_alerting
     from vedette.output import maintenance_console
 
-    maintenance_console.print_maintenances(commands.maintenances(where(lake)), as_json=json)
+    maintenance_console.print_maintenances(commands_alerting.maintenances(where(lake)), as_json=json)
 
 
 def escalate(
@@ -98,7 +100,7 @@ def escalate(
     json: JsonOption = False,
 ) -> None:
     """Tell the next level of escalation of an alert now, without waiting for its time."""
-    from vedette.engine import commands
+    from vedette.engine import commands_alerting
     from vedette.output import console
 
-    console.print_alerts(commands.escalate(where(lake), alert, by=by, reason=reason), as_json=json)
+    console.print_alerts(commands_alerting.escalate(where(lake), alert, by=by, reason=reason), as_json=json)

@@ -24,12 +24,12 @@ def forget(
     json: JsonOption = False,
 ) -> None:
     """Delete all rows of a subject, with their labels, for good, and search every file. Exit 1 where something is left."""
-    from vedette.engine import commands
+    from vedette.engine import commands_privacy
     from vedette.output import privacy_console
     from vedette.output.progress import told
 
     with told(f"deleting from {model}"):
-        found = commands.forget(where(lake), model, subject, wait_s=wait, by=by)
+        found = commands_privacy.forget(where(lake), model, subject, wait_s=wait, by=by)
     privacy_console.print_forgotten(found.document(), as_json=json)
     raise typer.Exit(0 if found.done else 1)
 
@@ -82,22 +82,22 @@ def release(
     json: JsonOption = False,
 ) -> None:
     """A figure with the noise of differential privacy, and its interval; what it spends is gone from the budget."""
-    from vedette.engine import commands
+    from vedette.engine import commands_privacy
     from vedette.engine.releasing import Question
     from vedette.output import privacy_console
 
     question = Question(kind, column, tuple(level or ()), low, high, positive)
-    found = commands.release(
+    found = commands_privacy.release(
         where(lake), model, question, subject=subject, epsilon=epsilon, rows_each=rows_each, by=by
     )
-    spending = commands.spending(where(lake), model)
+    spending = commands_privacy.spending(where(lake), model)
     rows = [(one.name, one.value, one.low, one.high) for one in found]
     privacy_console.print_released(rows, spending, as_json=json)
 
 
 def privacy(model: ModelArgument, lake: LakeOption = None, json: JsonOption = False) -> None:
     """What the releases of a model have spent of its budget of differential privacy."""
-    from vedette.engine import commands
+    from vedette.engine import commands_privacy
     from vedette.output import privacy_console
 
-    privacy_console.print_spending(commands.spending(where(lake), model), as_json=json)
+    privacy_console.print_spending(commands_privacy.spending(where(lake), model), as_json=json)

@@ -1061,11 +1061,11 @@ class Monitor:
         ``question`` is a :class:`~vedette.engine.releasing.Question`, ``rows_each`` the rows of each subject that count. What
         is spent stays spent, whatever becomes of the release. Raises ``PrivacyError`` where it would be more than the budget.
         """
-        from vedette.engine import commands
+        from vedette.engine import commands_privacy
 
         self.flush()
         location = self._lake().path
-        return commands.release(
+        return commands_privacy.release(
             str(location), self.model, question, subject=subject, epsilon=epsilon, rows_each=rows_each, by=by
         )
 

@@ -137,18 +137,12 @@ def put(
     if len(text) > _TEXT_MAX:
         raise ValueError(f"channel {name}: is of {len(text)} characters: must be of {_TEXT_MAX:,} at most")
     all_changes = _checked(lake, seen)
-    if name in {one.name for one in written.channels}:
-        raise ChannelChangeError(
-            f"channel {name}: vedette.toml has one of this name, which holds: must be changed there, or have another name"
-        )
     there = _set(all_changes)
+    _check_free(written, name)
     before = there.get(name)
     if before is not None and json.dumps(dict(before), sort_keys=True) == text:
         return False
-    if before is None and len(there) >= CHANNELS_MAX:
-        raise ChannelChangeError(
-            f"channel {name}: there are {len(there)} set here: must be {CHANNELS_MAX} at most"
-        )
+    _check_room(there, name)
     word: _Word = "added" if before is None else "changed"
     _write(lake, all_changes, word, name, before, said, by=by, now=now, reason=reason)
     return True
@@ -179,7 +173,9 @@ def remove(
     _write(lake, all_changes, "removed", name, there[name], None, by=by, now=now, reason=reason)
 
 
-def undo(lake: Lake, number: int, *, by: str, now: datetime, seen: int | None = None) -> ChannelChange:
+def undo(
+    lake: Lake, written: Config, number: int, *, by: str, now: datetime, seen: int | None = None
+) -> ChannelChange:
     """Make the channel of a change what it was before that change; returns the change. The caller holds the work lock.
 
     Raises ``DataError`` where there is no change of that number, ``ChannelChangeError`` where it is so already, and as
@@ -189,12 +185,33 @@ def undo(lake: Lake, number: int, *, by: str, now: datetime, seen: int | None = 
     found = next((one for one in all_changes if one.number == number), None)
     if found is None:
         raise DataError(f"change={number}: there is none of that number; the newest is {len(all_changes)}")
-    now_is = _set(all_changes).get(found.name)
+    there = _set(all_changes)
+    now_is = there.get(found.name)
     if now_is == found.before:
         raise ChannelChangeError(f"change={number}: channel {found.name} is already what it was before it")
+    if found.before is not None:
+        _check_free(written, found.name)
+        _check_room(there, found.name)
+        public_channel(found.name, found.before, written.server.channels_allow)
     why = f"undoes change {number}"
     _write(lake, all_changes, "undone", found.name, now_is, found.before, by=by, now=now, reason=why)
     return found
+
+
+def _check_free(written: Config, name: str) -> None:
+    """Refuse a name that the file has."""
+    if name in {one.name for one in written.channels}:
+        raise ChannelChangeError(
+            f"channel {name}: vedette.toml has one of this name, which holds: must be changed there, or have another name"
+        )
+
+
+def _check_room(there: Mapping[str, Any], name: str) -> None:
+    """Refuse a channel more than there may be."""
+    if name not in there and len(there) >= CHANNELS_MAX:
+        raise ChannelChangeError(
+            f"channel {name}: there are {len(there)} set here: must be {CHANNELS_MAX} at most"
+        )
 
 
 def _read(text: str | None) -> Mapping[str, Any] | None:

@@ -6,9 +6,8 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import asdict
-from datetime import datetime, timedelta
+from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -16,8 +15,6 @@ from typing import Any
 import polars as pl
 
 from vedette import config
-from vedette.capture.private import Private
-from vedette.config import AlertingSettings, Maintenance
 from vedette.engine import alerts as alerts_module
 from vedette.engine import audit as audit_module
 from vedette.engine import (
@@ -25,31 +22,24 @@ from vedette.engine import (
     channel_tries,
     cycle,
     delivery,
-    escalation,
-    maintenance,
     outbox,
     people,
-    releasing,
     requests,
     run_alerts,
     written,
 )
-from vedette.engine import forget as forget_module
 from vedette.engine import rules as rules_module
 from vedette.engine.false_alarms import measured
 from vedette.engine.health import health_with_kin, kin_of
-from vedette.engine.holds import Holds, with_holds
+from vedette.engine.holds import with_holds
 from vedette.engine.runs import runs_of
 from vedette.engine.state import due
-from vedette.engine.steps import last_of, steps_of
 from vedette.errors import AlertError, ConfigError, LakeError, LockedError, NotThereError
 from vedette.lake import ingest as lake_ingest
-from vedette.lake.events import settings_of
 from vedette.lake.ledger import ledger as read_ledger
 from vedette.lake.locks import lock
 from vedette.lake.outcomes import identifier
 from vedette.lake.sources import sources
-from vedette.lake.spent import claims, spent
 from vedette.lake.tables import Lake, ModelTables
 from vedette.records import (
     Alert,
@@ -69,23 +59,18 @@ __all__ = [
     "alerts",
     "channels",
     "check",
-    "escalate",
     "false_alarms",
     "follow",
-    "forget",
     "history",
     "ingest",
     "ledger",
-    "maintenance_add",
-    "maintenance_end",
-    "maintenances",
+    "on_alert",
     "open_lake",
-    "release",
     "rules",
     "silence",
-    "spending",
     "try_channel",
     "visit",
+    "who",
 ]
 
 log = logging.getLogger("vedette")
@@ -244,7 +229,7 @@ def acknowledge(
     act: Callable[..., Alert] = alerts_module.mark_false if false else alerts_module.acknowledge
     act = alerts_module.accept if accept else act
     check = alerts_module.check_acceptable if accept else None
-    return _on_alert(location, alert, act, incident, model, check=check, by=_who(by), reason=reason)
+    return on_alert(location, alert, act, incident, model, check=check, by=who(by), reason=reason)
 
 
 def silence(
@@ -259,139 +244,17 @@ def silence(
 ) -> list[Alert]:
     """Tell nobody of an alert of the lake, or of its whole incident, for a while; ``model`` as for ``acknowledge``."""
     until = lake_ingest.now_of(time.time()) + timedelta(seconds=config.duration_s(duration, "for"))
-    return _on_alert(
-        location, alert, alerts_module.silence, incident, model, by=_who(by), reason=reason, until=until
+    return on_alert(
+        location, alert, alerts_module.silence, incident, model, by=who(by), reason=reason, until=until
     )
 
 
-def maintenance_add(location: str, table: Mapping[str, Any], *, by: str | None) -> Maintenance:
-    """Make a maintenance of a table with the keys that it has in ``vedette.toml``, which begins now where it says nothing."""
-    now = lake_ingest.now_of(time.time())
-    given = {"from": now.replace(microsecond=0).isoformat()} | dict(table)
-    return maintenance.add(open_lake(location), given, by=_who(by), now=now)
-
-
-def maintenance_end(location: str, name: str, *, by: str | None) -> Maintenance:
-    """Put an end to a maintenance that people made, by its id."""
-    return maintenance.end(open_lake(location), name, by=_who(by), now=lake_ingest.now_of(time.time()))
-
-
-def maintenances(location: str) -> list[Maintenance]:
-    """The maintenances of the lake and of ``vedette.toml`` that go on or will come, the next first."""
-    found = maintenance.of_lake(open_lake(location), config.read().alerting.maintenance)
-    return maintenance.to_come(found, lake_ingest.now_of(time.time()))
-
-
-def escalate(
-    location: str, alert: str, *, by: str | None, reason: str, model: str | None = None
-) -> list[Alert]:
-    """Tell the next level of escalation of an alert of the lake, without waiting for its time.
-
-    Raises ``AlertError`` where it does not fire, is not told now, or no level is left; ``model`` as for ``acknowledge``.
-    """
-    written = config.read().alerting
-
-    def act(tables: ModelTables, name: str, *, now: datetime, by: str, reason: str) -> Alert:
-        return _escalated(Lake.at(location), tables, name, written, now=now, by=by, reason=reason)
-
-    return _on_alert(location, alert, act, False, model, by=_who(by), reason=reason)
-
-
-def _escalated(
-    lake: Lake,
-    tables: ModelTables,
-    alert: str,
-    written: AlertingSettings,
-    *,
-    now: datetime,
-    by: str,
-    reason: str,
-) -> Alert:
-    model = tables.path.name
-    last = last_of(steps_of(alerts_module.history(tables).iter_rows(named=True)))
-    said, boxes = escalation.asked(tables), outbox.read(tables)
-    found = escalation.next_level(written, model, boxes, last[alert], said)
-    if found is None:
-        why = (
-            "every level was told of it"
-            if written.escalate
-            else "there is no [[alerts.escalate]] in vedette.toml"
-        )
-        raise AlertError(f"alert={alert!r}: {why}")
-    level, _ = found
-    current = [one.alert for one in last.values()]
-    holds = Holds.over(model, current, maintenance.of_lake(lake, written.maintenance), written)
-
-    def held(one: Alert) -> str | None:
-        return holds.reason(one, now, lambda cause: level.concerns(model, cause.watch))
-
-    escalation.ask(tables, last[alert].alert, level, by=by, reason=reason, now=now, held=held)
-    return last[alert].alert
-
-
-def forget(
-    location: str, model: str, subject: str, *, by: str | None = None, wait_s: float = 0.0
-) -> forget_module.Forgotten:
-    """Delete the rows of a subject, given as ``COLUMN=VALUE``; how the column is private is read from ``vedette.toml``."""
-    column, equals, value = subject.partition("=")
-    if not column or not equals or not value:
-        raise ValueError("--subject: must be COLUMN=VALUE, such as customer=ann")  # it is not said again here
-    lake = open_lake(location, model)
-    said = config.read()
-    folder = None if said.path is None else said.path.parent
-    table = said.models.get(model, {}).get("private", {})
-    treated = config.private_of(table, settings_of(lake.model(model)), folder)
-    private = Private(model, treated.columns, treated.keys()) if treated.columns else None
-    return forget_module.forget(lake, model, column, value, by=_who(by), private=private, wait_s=wait_s)
-
-
-def release(
-    location: str,
-    model: str,
-    question: releasing.Question,
-    *,
-    subject: str,
-    epsilon: float,
-    rows_each: int = 1,
-    by: str | None = None,
-) -> list[releasing.Released]:
-    """Release figures with differential privacy, of the budget that ``[privacy]`` in ``vedette.toml`` gives."""
-    budget, delta = config.read().budget
-    if not budget:
-        raise ConfigError(
-            "[privacy] epsilon: is not given: must be what the releases of a model may spend, such as 1.0"
-        )
-    return releasing.release(
-        open_lake(location, model),
-        model,
-        question,
-        subject=subject,
-        epsilon=epsilon,
-        budget=budget,
-        delta=delta,
-        by=_who(by),
-        now=lake_ingest.now_of(time.time()),
-        rows_each=rows_each,
-    )
-
-
-def spending(location: str, model: str) -> dict[str, Any]:
-    """What the releases of a model have spent, and of what budget."""
-    budget, delta = config.read().budget
-    made = claims(open_lake(location, model), model)
-    total = spent([one.epsilon for one in made], delta)
-    return {
-        "model": model, "epsilon": budget, "delta": delta, "spent": total, "left": max(budget - total, 0.0),
-        "releases": [asdict(one) for one in made],
-    }  # fmt: skip
-
-
-def _who(by: str | None) -> str:
+def who(by: str | None) -> str:
     """Who is at the keyboard, where nobody else is named."""
     return people.user() if by is None else by
 
 
-def _on_alert(
+def on_alert(
     location: str,
     alert: str,
     act: Callable[..., Alert],

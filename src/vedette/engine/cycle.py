@@ -24,6 +24,7 @@ from vedette.engine.runs import round_of_runs
 from vedette.engine.segments_watched import with_segments
 from vedette.engine.stored import to_frame
 from vedette.engine.summarise import Shape, increments
+from vedette.engine.telling import Background
 from vedette.errors import ConfigError
 from vedette.lake import ingest
 from vedette.lake.arrivals import Arrivals, collect
@@ -68,7 +69,10 @@ def round_of(lake: Lake, model: str, now: datetime, written: config.Config | Non
     keys = [identifier(folder.name, stream) for folder in folders for stream in _STREAMS]
     arrivals = collect(lake, model, ingest.watermarks(tables, "ledger", keys), folders)
     if "predictions" in arrivals.forgotten:
-        forget_ids(lake, model, arrivals.forgotten["predictions"], now)
+        stay = pl.concat(
+            [one.select("id") for one in (tables["predictions"].scan(), arrivals.predictions.lazy())]
+        )
+        forget_ids(lake, model, arrivals.forgotten["predictions"], stay, now)
     if not arrivals.empty:
         ingest.append(tables, arrivals, now)
         _summarise(tables, arrivals, now)
@@ -159,7 +163,7 @@ def follow(
     """
     with ExitStack() as stack:
         stack.enter_context(lock(requests.follower_lock(lake), wait_s=0.2))
-        telling = delivery.Background(lake, clock)
+        telling = Background(lake, clock)
         stack.callback(telling.close, CLOSE_WAIT_S)
         quiet_since = time.monotonic()
         due = 0.0

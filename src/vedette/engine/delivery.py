@@ -34,12 +34,12 @@ from vedette.engine.notices import Turn, hears, heartbeat, notice_of, report_let
 from vedette.engine.outbox import Box, Letter, Outcome
 from vedette.engine.state import kept_row
 from vedette.engine.steps import Step, last_of, steps_of
-from vedette.errors import ConfigError, LakeError, LockedError
+from vedette.errors import LakeError, LockedError
 from vedette.lake.locks import lock
 from vedette.lake.tables import Lake, ModelTables
 from vedette.records import Alert, Attachment, Notice
 
-__all__ = ["PICTURED", "Background", "back_off", "deliver"]
+__all__ = ["PICTURED", "back_off", "deliver"]
 
 log = logging.getLogger("vedette")
 
@@ -358,72 +358,3 @@ def _by_reason(held: Mapping[int, str]) -> dict[str, list[int]]:
     for number, why in held.items():
         found.setdefault(why, []).append(number)
     return found
-
-
-class Background:
-    """Tells beside the rounds of a follower: a channel that hangs holds up no round, nor another model.
-
-    As long as ``vedette.toml`` is wrong, what it said before holds: people go on being told.
-    """
-
-    def __init__(self, lake: Lake, clock: Callable[[], float]) -> None:
-        self._lake, self._clock = lake, clock
-        self._threads: dict[str, threading.Thread] = {}
-        self._asked: dict[str, bool] = {}
-        self._waiting: dict[str, int] = {}
-        self._guard = threading.Lock()
-        self._written: config.Config | None = None  # what could be read last
-        self._said: str | None = None  # the last error of the settings: logged once, not at each round
-
-    @property
-    def waiting(self) -> int:
-        """Notices that wait to be tried again, and models that are being told of."""
-        with self._guard:
-            return sum(self._waiting.values()) + len(self._threads)
-
-    def tell(self, model: str, *, completed: bool) -> None:
-        """Tell of a model soon; where its last turn still runs, once more after it."""
-        with self._guard:
-            self._asked[model] = completed
-            if model not in self._threads:
-                thread = threading.Thread(target=self._run, args=(model,), daemon=True)
-                self._threads[model] = thread
-                thread.start()
-
-    def close(self, timeout_s: float) -> None:
-        """Wait for what is under way; what does not end in time is sent again by the next process, with its key."""
-        deadline = time.monotonic() + timeout_s
-        with self._guard:
-            threads = list(self._threads.values())
-        for one in threads:
-            one.join(max(0.0, deadline - time.monotonic()))
-
-    def _run(self, model: str) -> None:
-        while True:
-            with self._guard:
-                completed = self._asked.pop(model, None)
-                if completed is None:
-                    del self._threads[model]
-                    return
-            waiting = 0
-            try:
-                written = self._read()
-                if written is not None:
-                    waiting = deliver(
-                        self._lake, [model], clock=self._clock, completed=completed, written=written
-                    )
-            except Exception:
-                log.exception("model %s: telling failed", model)
-            with self._guard:
-                self._waiting[model] = waiting
-
-    def _read(self) -> config.Config | None:
-        """What ``vedette.toml`` says, or said when it could be read last; None where it never could."""
-        try:
-            self._written, self._said = config.read(), None
-        except ConfigError as error:
-            if str(error) != self._said:
-                before = "the channels stay as they were" if self._written else "nobody is told"
-                log.error("%s: %s", before, error)
-            self._said = str(error)
-        return self._written

@@ -20,6 +20,7 @@ from vedette.engine.scrubbing import scrub
 from vedette.engine.searching import search
 from vedette.errors import LakeError
 from vedette.lake import ingest
+from vedette.lake.deleting import apply_tombstones
 from vedette.lake.forgotten import ROWS, add, spelled
 from vedette.lake.locks import lock
 from vedette.lake.outcomes import STREAMS
@@ -92,6 +93,9 @@ def forget(
         raise LakeError(f"model={model!r}: training runs have no rows of subjects: name the model itself")
     with lock(work_lock(lake), wait_s=LOCK_WAIT_S):
         now = ingest.now_of(clock())
+        apply_tombstones(
+            lake, model, now
+        )  # of an earlier one that was cut off: the ledger moves rows once for each
         before = {name: _gone(lake.model(model), name) for name in STREAMS}
         treatment = None if private is None else private.treatment(column)
         if treatment == "encrypt" or not _known(lake.model(model), column):
@@ -106,7 +110,7 @@ def forget(
         round_of(lake, model, now)
         round_of(lake, model, now)  # what the first one refused has left tombstones of labels
         words = Words(column, tuple(dict.fromkeys(spelled(one) for one in values)))
-        scrubbed = scrub(lake.model(model), words, f"forgotten-{number}")
+        scrubbed = scrub(lake, model, words, f"forgotten-{number}")
         # requests that were refused lie as they came, packed as it may be: whose rows they are cannot be told from outside
         Conflicts(lake).forget(model)
         remains = _left(lake, model, words)

@@ -34,7 +34,8 @@ def made(lake: Lake) -> list[Maintenance]:
     found: dict[str, Maintenance] = {}
     for row in table.scan().sort("time", maintain_order=True).collect().iter_rows(named=True):
         if row["change"] == "made":
-            found[row["id"]] = maintenance_of(json.loads(row["definition"]), row["by"])
+            one = maintenance_of(json.loads(row["definition"]), row["by"])
+            found[row["id"]] = replace(one, id=row["id"])  # whatever was taken out of its words since
         elif row["id"] in found:
             found[row["id"]] = replace(found[row["id"]], ended=row["time"])
     return list(found.values())

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 
 from vedette.engine.segment_names import shown
+from vedette.lake.rows import base_of
+from vedette.privacy import folded
 from vedette.statistics.hashes import hashes_of_names, hashes_of_numbers
 
 __all__ = ["BYTES_MIN", "Words"]
@@ -18,7 +20,6 @@ __all__ = ["BYTES_MIN", "Words"]
 BYTES_MIN = 4
 """A shorter value is looked for only where it stands as a value: as bytes it is everywhere."""
 
-_WORD = re.compile(r"[A-Za-z_]+")  # may be the product's own: a state, a kind, a key
 _VALUES = frozenset(
     {
         "evidence",
@@ -34,7 +35,10 @@ _VALUES = frozenset(
         "message",
     }
 )
-"""Keys of JSON under which a word that stands alone is a value and no word of the product."""
+"""Keys of JSON under which a text that is the value and nothing else is a value, and no word or name of the product's."""
+
+_NAMES = frozenset({"watch", "watches", "rule", "metric", "feature", "column", "version", "name", "models"})
+"""Keys of JSON under which the names of things stand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,10 @@ class Words:
 
     column: str
     values: tuple[str, ...]
+
+    def is_column(self, name: str) -> bool:
+        """Whether a column is the value's own, or a further one of its field."""
+        return folded(base_of(name)) == folded(self.column)
 
     @property
     def numeric(self) -> bool:
@@ -69,7 +77,7 @@ class Words:
     def replaced_json(self, text: str, token: str, *, segments_only: bool = False) -> str:
         """A document with the token in the place of the value, in texts and names of segments; what is no document as a text.
 
-        Numbers and the product's own words stay: a word alone is taken for a value only under a key that holds values.
+        Numbers, keys and the product's own words stay: the value alone is taken for one only under a key that holds values.
         """
         try:
             document = json.loads(text)
@@ -80,15 +88,12 @@ class Words:
 
         def walk(one: Any, key: str) -> Any:
             if isinstance(one, str):
-                own = one in self.values and _WORD.fullmatch(one) and key not in _VALUES
-                return one if own else within.sub(put, one)
+                own = key in _NAMES or (one in self.values and key not in _VALUES)
+                return (level if own else within).sub(put, one)
             if isinstance(one, list):
                 return [walk(each, key) for each in one]
             if isinstance(one, dict):
-                return {
-                    (level if _WORD.fullmatch(name) else within).sub(put, name): walk(each, name)
-                    for name, each in one.items()
-                }
+                return {level.sub(put, name): walk(each, name) for name, each in one.items()}
             return one
 
         made = walk(document, "")

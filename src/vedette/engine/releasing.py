@@ -18,8 +18,10 @@ import polars as pl
 from vedette.errors import LakeError, MissingExtraError, PrivacyError
 from vedette.lake.classes import class_names
 from vedette.lake.deleting import anew
+from vedette.lake.events import settings_of
 from vedette.lake.spent import claim
 from vedette.lake.tables import Lake
+from vedette.records import Settings
 
 __all__ = ["KINDS", "Question", "Released", "release"]
 
@@ -165,12 +167,24 @@ def _check_columns(lake: Lake, model: str, question: Question, subject: str) -> 
         if not {"prediction", "id"} <= set(there) or "label" not in labels:
             raise LakeError(f"{question.kind} of {model!r}: needs predictions with ids, and labels")
         single |= {"prediction": there["prediction"], "label": labels["label"]}
+        _check_classes(settings_of(tables), model, question, there["prediction"])
     for name, dtype in single.items():
         if dtype.is_nested():
             raise LakeError(f"column {name!r}: is of type {dtype}: must have one value a row")
     if question.kind == "mean" and not there[str(question.column)].is_numeric():
         raise LakeError(
             f"column {question.column!r}: is of type {there[str(question.column)]}: a mean is of numbers"
+        )
+
+
+def _check_classes(settings: Settings, model: str, question: Question, dtype: pl.DataType) -> None:
+    """Raise ``LakeError`` for a share of right answers of what has no classes, or of a class that is none of them."""
+    task = settings.task or ("regression" if dtype.is_float() else "classification")
+    if task != "classification":
+        raise LakeError(f"{question.kind} of {model!r}: is of classes, and the model's task is {task}")
+    if question.positive is not None and settings.classes and question.positive not in settings.classes:
+        raise LakeError(
+            f"positive={question.positive!r}: must be a class of {model!r}: {', '.join(settings.classes)}"
         )
 
 

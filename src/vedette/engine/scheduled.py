@@ -1,16 +1,14 @@
 """Scheduled reports: a page of each model for each period, made once, whoever looks and however often one starts.
 
 A report that is due is made under a lock of its own, and an event of the model says that it was: another process, or the same
-after a restart, finds the event and makes none; the event names the channels
-that are told of it (``delivery.py``). Of those that were missed the last is made up. A page is written beside
-its place and moved there, so that nobody reads half of one. What fails is tried again after an hour, and is a verdict
-``report:NAME`` of the model until it succeeds.
+after a restart, finds the event and makes none; the event names the channels that are told of it (``delivery.py``). Of those
+that were missed the last is made up. A page is put in its place whole, so that nobody reads half of one. What fails is tried
+again after an hour, and is a verdict ``report:NAME`` of the model until it succeeds.
 """
 
 from __future__ import annotations
 
 import logging
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,6 +17,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from vedette import config
+from vedette.capture.shipping.desk import put
 from vedette.config import ReportSettings
 from vedette.engine import delivery, report_events, requests
 from vedette.engine.story import page_of
@@ -99,15 +98,11 @@ def _make(lake: Lake, model: str, one: ReportSettings, now: datetime) -> list[Ma
 
 
 def _place(path: Path, text: str) -> None:
-    """Write a page beside its place, on disk, and move it there."""
-    fresh = path.with_suffix(".tmp")
+    """Put a page in its place, on disk."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with fresh.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(path)
+        put(path, text.encode(), sync=True)
+        path.chmod(0o644)  # for whoever the folder is for
     except OSError as error:
         raise LakeError(f"report {path}: cannot be written: {error.strerror}") from error
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -10,12 +10,10 @@ import polars as pl
 
 from vedette.engine.naming import Words
 from vedette.lake.deleting import purge
-from vedette.lake.rows import base_of
-from vedette.lake.tables import ModelTables
-from vedette.privacy import folded
+from vedette.lake.tables import Lake, ModelTables, Table
 from vedette.statistics.grid import Grid
 
-__all__ = ["scrub"]
+__all__ = ["grids_of", "names", "scrub", "told_in"]
 
 _TEXTS = {
     "events": {"name": "text", "detail": "json"},
@@ -23,23 +21,67 @@ _TEXTS = {
     "alerts": {"segment": "text", "evidence": "text", "reason": "text"},
     "deliveries": {"error": "text", "detail": "json"},
     "state": {"verdicts": "json", "changes": "json", "rules": "json", "guarantee": "text"},
+    "summaries": {"segment": "text"},
+    "maintenance": {"definition": "json"},
+    "channels": {"reason": "text"},
 }
-"""By table the columns in which the value may stand, and how: no states, kinds, names of watches, keys or versions."""
+"""By table the columns in which the value may stand, and how: no states, kinds, names of watches, keys or versions. The last
+two are of the lake as a whole."""
 
 _SETTINGS = ("settings", "rules", "deployment", "forgotten", "report", "channels")
 """Kinds of events that say what holds, or are chained: of these segments' names alone are changed, of chained ones nothing."""
 _CHAINED = ("forgotten",)
 
 
-def scrub(tables: ModelTables, words: Words, token: str) -> dict[str, int]:
+def scrub(lake: Lake, model: str, words: Words, token: str) -> dict[str, int]:
     """Put ``token`` in the place of the value; returns the rows changed by table. Done twice it changes nothing more.
 
     A level of a grid keeps its cell under the token, so that counts stay comparable; its hash is taken out of the summaries.
     The caller holds the work lock.
     """
-    changed = {name: n for name in _TEXTS if (n := _texts(tables, name, words, token))}
+    tables = lake.model(model)
+    own = {name: tables[name] for name in _TEXTS if name not in ("summaries", "maintenance", "channels")}
+    own |= {"maintenance": lake.maintenance, "channels": lake.channels}
+    changed = {name: n for name, table in own.items() if (n := _texts(table, name, words, token))}
     changed |= _grids(tables, words, token)
     return changed
+
+
+def told_in(name: str, frame: pl.DataFrame, words: Words) -> list[str] | None:
+    """The columns of a table that name the value, as ``scrub`` would change them; None for a table that it knows no texts of."""
+    if name not in _TEXTS:
+        return None
+    found = {
+        column
+        for column, rows, into in _changes(name, words, "\0")
+        if column in frame.columns and _replaced(frame.filter(rows)[column], into)
+    }
+    return sorted(found)
+
+
+def grids_of(frame: pl.DataFrame, words: Words) -> dict[str, Grid]:
+    """The grids of the value's own column among the rows of the table ``grids``, by id: levels of others are other values."""
+    own = frame.filter(pl.col("column").map_elements(words.is_column, return_dtype=pl.Boolean))
+    return {name: Grid.from_json(text) for name, text in own.select("grid", "definition").iter_rows()}
+
+
+def names(grid: Grid, words: Words) -> bool:
+    """Whether a grid names the value as a level or a class."""
+    return bool({*grid.levels, *grid.known, *grid.classes} & set(words.values))
+
+
+def _changes(name: str, words: Words, token: str) -> Iterator[tuple[str, pl.Expr, Callable[[str], str]]]:
+    """Of a table each column, of which rows, and what becomes of a text there."""
+    text, document = partial(words.replaced, token=token), partial(words.replaced_json, token=token)
+    for column, way in _TEXTS[name].items():
+        if name != "events":
+            yield column, pl.lit(True), text if way == "text" else document
+            continue
+        settled = pl.col("kind").is_in(_SETTINGS)
+        yield column, ~settled, text if way == "text" else document
+        if way == "json":  # the name of such an event is that of a rule, or a version
+            of_segments = partial(words.replaced_json, token=token, segments_only=True)
+            yield column, settled & ~pl.col("kind").is_in(_CHAINED), of_segments
 
 
 def _replaced(texts: pl.Series, into: Callable[[str], str]) -> dict[str, str]:
@@ -48,32 +90,17 @@ def _replaced(texts: pl.Series, into: Callable[[str], str]) -> dict[str, str]:
     return {text: made for text, made in found if made != text}
 
 
-def _texts(tables: ModelTables, name: str, words: Words, token: str) -> int:
-    table = tables[name]
+def _texts(table: Table, name: str, words: Words, token: str) -> int:
     if table.snapshot() is None:
         return 0
     frame = table.scan().collect()
     touched = pl.Series([False] * frame.height, dtype=pl.Boolean)
-    spans = {"": pl.lit(True)}
-    if name == "events":
-        settled = pl.col("kind").is_in(_SETTINGS)
-        spans = {"": ~settled, "settings": settled & ~pl.col("kind").is_in(_CHAINED)}
-    for column, way in _TEXTS[name].items():
-        for span, rows in spans.items():
-            if way == "text" and span == "settings":  # the name of a rule, a version
-                continue
-            into = (
-                partial(words.replaced, token=token)
-                if way == "text"
-                else partial(words.replaced_json, token=token, segments_only=span == "settings")
-            )
-            mapping = _replaced(frame.filter(rows)[column], into)
-            if mapping:
-                own = rows & pl.col(column).is_in(list(mapping)).fill_null(False)
-                touched |= frame.select(own.alias("own"))["own"]
-                frame = frame.with_columns(
-                    pl.when(own).then(pl.col(column).replace(mapping)).otherwise(column)
-                )
+    for column, rows, into in _changes(name, words, token):
+        mapping = _replaced(frame.filter(rows)[column], into)
+        if mapping:
+            own = rows & pl.col(column).is_in(list(mapping)).fill_null(False)
+            touched |= frame.select(own.alias("own"))["own"]
+            frame = frame.with_columns(pl.when(own).then(pl.col(column).replace(mapping)).otherwise(column))
     n = int(touched.sum())
     if n:
         table.write(frame, {}, replace=True)
@@ -88,11 +115,9 @@ def _grids(tables: ModelTables, words: Words, token: str) -> dict[str, int]:
         return {}
     rows = table.scan().collect()
     renamed: dict[str, tuple[str, str]] = {}  # of each grid that names the value: its new id and definition
-    own = [one for one in rows["column"].unique() if folded(base_of(one)) == folded(words.column)]
-    for old, text in rows.filter(pl.col("column").is_in(own)).select("grid", "definition").iter_rows():
-        grid = Grid.from_json(text)
-        new = _renamed(grid, words.values, token)
-        if new is not None:
+    for old, grid in grids_of(rows, words).items():
+        if names(grid, words):
+            new = _renamed(grid, words.values, token)
             renamed[old] = (new.id, new.to_json())
     ids = {old: new for old, (new, _) in renamed.items()}
     out = {}
@@ -116,14 +141,12 @@ def _grids(tables: ModelTables, words: Words, token: str) -> dict[str, int]:
     return out
 
 
-def _renamed(grid: Grid, values: Sequence[str], token: str) -> Grid | None:
-    """The grid with the token for the value, None where it does not name it."""
-    names = {*grid.levels, *grid.known, *grid.classes}
-    if not names & set(values):
-        return None
+def _renamed(grid: Grid, values: Sequence[str], token: str) -> Grid:
+    """The grid with the token for the value."""
+    there = {*grid.levels, *grid.known, *grid.classes}
     gone = {
         value: token if at == 0 else f"{token}.{at}"
-        for at, value in enumerate(v for v in values if v in names)
+        for at, value in enumerate(v for v in values if v in there)
     }
 
     def of(held: tuple[str, ...]) -> tuple[str, ...]:

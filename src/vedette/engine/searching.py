@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import mmap
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,32 +10,33 @@ from pathlib import Path
 import polars as pl
 
 from vedette.engine.naming import Words
+from vedette.engine.scrubbing import grids_of, names, told_in
 from vedette.errors import LakeError
 from vedette.lake.forgotten import spelled
 from vedette.lake.received.index import logs_folder
-from vedette.lake.rows import base_of
 from vedette.lake.tables import Lake
-from vedette.privacy import folded
 
 __all__ = ["search"]
 
 _RECORDED = (".seg", ".arrow", ".arrows", ".log")
-_OWN_WORDS = ("kind", "state", "outcome", "verdict", "change", "part", "stream", "watch")
-"""Columns of tables that hold the product's own words, and no value."""
+_OWN = ("version", "_producer", "part", "stream", "producer")
+"""Columns of tables that hold the product's own words and the names of versions, and no value."""
 
 
 def search(lake: Lake, model: str, words: Words) -> list[str]:
     """The files that hold the value, relative to the lake, each with where in it; of tables the old files too.
 
-    Of Parquet files every column is looked through as values, of others the bytes as they are, for values of four
-    characters or more. Of a number every journal and received log is named that is still there: it lies in them as eight bytes
-    among others. A file that goes meanwhile is none.
+    Of tables every column is looked through that can have a value, and in the log of a table the least and greatest values;
+    of other files the bytes as they are, for values of four characters or more. Of a number every journal and received log is
+    named that is still there: it lies in them as eight bytes among others. A file that goes meanwhile is none.
     """
     found = []
     for path in _files(lake, model):
         try:
             if path.suffix == ".parquet":
                 places = _columns(path, words)
+            elif path.parent.name == "_delta_log" and path.suffix == ".json":
+                places = _in_log(path, words)
             elif words.numeric:
                 places = ["may hold the number"] if _records(path) else []
             else:
@@ -47,7 +49,8 @@ def search(lake: Lake, model: str, words: Words) -> list[str]:
 
 
 def _files(lake: Lake, model: str) -> Iterator[Path]:
-    for folder in (lake.path / model, lake.journal / model, logs_folder(lake), lake.path / ".forgotten"):
+    of_lake = (lake.maintenance.path.parent, logs_folder(lake))
+    for folder in (lake.path / model, lake.journal / model, *of_lake):
         for path in sorted(folder.rglob("*")):
             if path.is_file() and not path.is_symlink():
                 yield path
@@ -75,14 +78,19 @@ def _columns(path: Path, words: Words) -> list[str]:
         if not path.exists():
             raise FileNotFoundError(path) from error
         raise LakeError(f"{path}: cannot be searched: {error}") from error
-    if {"column", "definition"} <= set(frame.columns):  # levels of other columns are no value of this one
-        own = [one for one in frame["column"].unique() if folded(base_of(one)) == folded(words.column)]
-        frame = frame.filter(pl.col("column").is_in(own))
-    return [name for name in frame.columns if name not in _OWN_WORDS and _holds(frame[name], words)]
+    table = path.parent.name
+    if table == "_delta_log":  # a checkpoint: what else is in it are names of files and columns
+        return ["stats"] if any(_in_stats(one, words) for one in _stats(frame)) else []
+    if table == "grids":
+        return ["definition"] if any(names(one, words) for one in grids_of(frame, words).values()) else []
+    told = told_in(table, frame, words)
+    if told is not None:
+        return told
+    return [name for name in frame.columns if name not in _OWN and _holds(frame[name], words)]
 
 
 def _holds(column: pl.Series, words: Words) -> bool:
-    if folded(base_of(column.name)) == folded(words.column) and not column.dtype.is_nested():
+    if words.is_column(column.name) and not column.dtype.is_nested():
         values = column.unique().drop_nulls().to_list()
         return any(spelled(one) in words.values for one in values)
     if column.dtype == pl.String:
@@ -100,3 +108,37 @@ def _texts_in(kind: pl.DataType) -> bool:
     """True where a nested type may hold texts; numbers, which vectors and counts are, hold none."""
     inner = getattr(kind, "inner", None)
     return inner is None or not inner.is_numeric()
+
+
+def _in_log(path: Path, words: Words) -> list[str]:
+    """Of a commit of a table the least and greatest values of its files, and what a command was asked."""
+    for line in path.read_text("utf-8", "surrogateescape").splitlines():
+        entry = json.loads(line)
+        told = entry.get("add", {}).get("stats")
+        asked = entry.get("commitInfo", {}).get("operationParameters", {}).get("predicate")
+        if any(isinstance(one, str) and _in_stats(one, words) for one in (told, asked)):
+            return [""]
+    return []
+
+
+def _in_stats(text: str, words: Words) -> bool:
+    pattern = words.pattern()
+    try:
+        said = json.loads(text)
+    except ValueError:
+        return bool(pattern.search(text))
+    if not isinstance(said, dict):
+        return bool(pattern.search(text))
+    ends = [said.get(which, {}) for which in ("minValues", "maxValues")]
+    return any(
+        spelled(value) in words.values if words.is_column(name) else bool(pattern.search(value))
+        for one in ends
+        for name, value in one.items()
+        if words.is_column(name) or (isinstance(value, str) and name not in _OWN)
+    )
+
+
+def _stats(frame: pl.DataFrame) -> list[str]:
+    if "add" not in frame.columns or "stats" not in [one.name for one in frame.schema["add"].fields]:  # type: ignore[attr-defined]
+        return []
+    return frame["add"].struct.field("stats").drop_nulls().to_list()

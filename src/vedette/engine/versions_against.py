@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import polars as pl
 
 from vedette.engine.figures import figures
 from vedette.lake.tables import Lake
 from vedette.output.comparison_words import got_worse
 from vedette.records import Status
-from vedette.statistics.difference import difference
+from vedette.statistics.gaps import Limited, difference_of
 
 __all__ = ["Against", "Quality", "against"]
 
@@ -26,6 +27,11 @@ class Quality:
     low: float
     high: float
     n: int
+
+    @property
+    def limited(self) -> Limited:
+        """As two figures are held against each other."""
+        return np.asarray(self.value), np.asarray(self.low), np.asarray(self.high)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +60,8 @@ def against(lake: Lake, model: str, version: str, before: str) -> Against:
             why = own if not isinstance(own, Quality) else other
             lacking = lacking or (f"{metric} of version {name}: {why}" if why else "")
             continue
-        between = difference(own.value, own.low, own.high, other.value, other.low, other.high)
+        low, high = difference_of(own.limited, other.limited)
+        between = own.value - other.value, float(low), float(high)
         clear = between[1] > 0 or between[2] < 0
         if clear and got_worse(metric, other.value, own.value):
             return Against(Status.WARN, "worse than the one before", metric, own, other, between)

@@ -351,7 +351,10 @@ def _without(
         condition = stones.condition(stream, frame) if frame.height else None
         ids = gone["predictions"]["id"].drop_nulls() if stream == "labels" and "predictions" in gone else None
         if ids is not None and frame.height:
-            of_gone = pl.col("id").is_in(ids.implode()).fill_null(False)
+            own = ids.filter(
+                ~ids.is_in(kept["predictions"]["id"].drop_nulls().implode())
+            )  # and of no row that stays
+            of_gone = pl.col("id").is_in(own.implode()).fill_null(False)
             condition = of_gone if condition is None else condition | of_gone
         if condition is not None:
             kept[stream] = frame.filter(~condition)

@@ -83,11 +83,13 @@ def _clear(
         else table.scan().head(0).select(wanted).collect()
     )
     if stream == "predictions":
-        forget_ids(lake, model, rows, now)
+        forget_ids(
+            lake, model, rows, table.scan() if condition is None else table.scan().filter(~condition), now
+        )
     _move(tables, stream, rows, mark, number, now)
     if rows.height:
         delete_rows(table, rows)
-        purge(table)
+    purge(table)  # also where no rows are left to delete: what died after it deleted them has swept nothing
     table.write(table.scan().head(0).collect(), {mark: number})
     return rows.height
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hmac
 import json
-import os
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -20,7 +19,10 @@ from typing import Any
 
 import polars as pl
 
+from vedette.capture.folder import sync_folder
+from vedette.capture.shipping.desk import put
 from vedette.errors import LakeError
+from vedette.lake.lines import append, whole
 from vedette.lake.rows import variants
 from vedette.lake.tables import Lake
 from vedette.privacy import folded
@@ -125,7 +127,7 @@ def _read(path: Path, _changed_ns: int, _size: int) -> Tombstones:
     rows: dict[str, set[str]] = {}
     labels: set[str] = set()
     last: dict[str, int] = {}
-    for line in _lines(path):
+    for line in whole(path):
         try:
             one = json.loads(line)
             last[one["of"]] = max(last.get(one["of"], 0), int(one["number"]))
@@ -134,11 +136,6 @@ def _read(path: Path, _changed_ns: int, _size: int) -> Tombstones:
             raise LakeError(f"tombstones {path}: a line is none: {error}; restore the file") from error
     key = _key(path.parent)
     return Tombstones(key, {name: frozenset(held) for name, held in rows.items()}, frozenset(labels), last)
-
-
-def _lines(path: Path) -> list[bytes]:
-    """The whole lines: one that a crash cut off was never answered for."""
-    return path.read_bytes().split(b"\n")[:-1]
 
 
 def _key(folder: Path, *, make: bool = False) -> bytes:
@@ -150,34 +147,11 @@ def _key(folder: Path, *, make: bool = False) -> bytes:
             raise LakeError(f"{path}: is missing: no tombstone can be read without it; restore it") from None
         found = secrets.token_bytes(_KEY_BYTES)
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        fresh = folder / "key.new"
-        fresh.unlink(missing_ok=True)
-        _append(fresh, found, 0)
-        fresh.replace(path)
-        _sync_folder(folder)
+        put(path, found, sync=True)
+        sync_folder(folder)
     if len(found) != _KEY_BYTES:
         raise LakeError(f"{path}: has {len(found)} bytes: must be {_KEY_BYTES}; restore it")
     return found
-
-
-def _append(path: Path, data: bytes, at: int) -> None:
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        os.ftruncate(handle, at)
-        os.lseek(handle, at, os.SEEK_SET)
-        while data:
-            data = data[os.write(handle, data) :]
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _sync_folder(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def add(lake: Lake, model: str, of: str, column: str, values: Iterable[Any], now: datetime) -> int:
@@ -203,15 +177,19 @@ def add(lake: Lake, model: str, of: str, column: str, values: Iterable[Any], now
                 "column": folded(column),
                 "digest": found,
             }
-            lines.append(json.dumps(one, sort_keys=True).encode() + b"\n")
+            lines.append(json.dumps(one, sort_keys=True).encode())
     if lines:
-        whole = sum(len(line) + 1 for line in _lines(path)) if path.exists() else 0
-        _append(path, b"".join(lines), whole)
-        _sync_folder(folder)
+        append(path, lines)
     return number
 
 
-def forget_ids(lake: Lake, model: str, rows: pl.DataFrame, now: datetime) -> None:
-    """Write tombstones of the ids of rows that are gone, by which their labels go too, whenever they come."""
-    if "id" in rows.columns:
-        add(lake, model, LABELS, "id", rows["id"].drop_nulls().unique(maintain_order=True).to_list(), now)
+def forget_ids(lake: Lake, model: str, rows: pl.DataFrame, stay: pl.LazyFrame, now: datetime) -> None:
+    """Write tombstones of the ids of rows that are gone, by which their labels go too, whenever they come.
+
+    Not of an id that a row which is to ``stay`` has as well: its labels are that row's.
+    """
+    if "id" not in rows.columns:
+        return
+    gone = rows["id"].drop_nulls().unique(maintain_order=True)
+    kept = stay.filter(pl.col("id").is_in(gone.implode())).select(pl.col("id").unique()).collect()["id"]
+    add(lake, model, LABELS, "id", gone.filter(~gone.is_in(kept.implode())).to_list(), now)

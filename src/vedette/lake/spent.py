@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 
 from vedette.errors import LakeError, PrivacyError
+from vedette.lake.lines import append, whole
 from vedette.lake.locks import lock
 from vedette.lake.tables import Lake
 from vedette.records import check_model_name
@@ -60,10 +60,8 @@ def _path(lake: Lake, model: str) -> Path:
 def claims(lake: Lake, model: str) -> list[Claim]:
     """All claims of a model, the oldest first. Raises ``LakeError`` where they cannot be read: then nothing may be spent."""
     path = _path(lake, model)
-    if not path.exists():
-        return []
     try:
-        return [Claim(**json.loads(line)) for line in path.read_bytes().split(b"\n")[:-1]]
+        return [Claim(**json.loads(line)) for line in whole(path)]
     except (ValueError, TypeError) as error:
         raise LakeError(f"releases {path}: a line is none: {error}; restore the file") from error
 
@@ -93,17 +91,5 @@ def claim(
                 f"for {model!r}: must be less, or [privacy] epsilon more"
             )
         line = json.dumps(asdict(Claim(now.isoformat(), by, what, subject, epsilon)), sort_keys=True)
-        whole = path.read_bytes().rfind(b"\n") + 1 if path.exists() else 0
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            os.ftruncate(handle, whole)  # half a line is a claim whose release was never computed
-            os.pwrite(handle, line.encode() + b"\n", whole)
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        append(path, [line.encode()])  # half a line is a claim whose release was never computed
         return total

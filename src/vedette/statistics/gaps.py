@@ -19,6 +19,7 @@ from vedette.statistics.intervals import FEW, clopper_pearson, share
 
 __all__ = [
     "ROWS_SURE",
+    "Limited",
     "difference",
     "difference_of",
     "largest_difference",

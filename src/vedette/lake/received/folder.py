@@ -28,6 +28,7 @@ __all__ = ["ReceivedBatch", "ReceivedFolder", "folders", "tidy"]
 log = logging.getLogger("vedette")
 
 LACKING = "the server's log lacks it"
+_DAMAGED: set[Path] = set()  # logs of which this process said that they are kept
 _GATHERED_ROWS = 10_000
 
 
@@ -249,13 +250,21 @@ def folders(lake: Lake, model: str) -> list[ReceivedFolder]:
 def tidy(lake: Lake) -> int:
     """Delete the logs that nobody appends to any more and of which all is in the lake; returns how many.
 
-    The caller holds the lake's work lock.
+    One that is damaged is kept, and that is said once: of whom its bytes were nobody can tell, so that no ledger can. The caller
+    holds the lake's work lock.
     """
     index = index_of(lake)
     opened: dict[str, tuple[ModelTables, Any]] = {}
     deleted = 0
     for file in [one for one in index.files.values() if one.ended]:
-        if all(_kept(index, file, lake, opened, key) for key in file.ends):
+        if file.damaged:
+            if file.path not in _DAMAGED:
+                _DAMAGED.add(file.path)
+                log.error(
+                    "%s: has bytes that are no record: it is kept, move it away once it was looked at",
+                    file.path,
+                )
+        elif all(_kept(index, file, lake, opened, key) for key in file.ends):
             file.path.unlink(missing_ok=True)
             deleted += 1
     if deleted:

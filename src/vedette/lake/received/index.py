@@ -11,7 +11,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from vedette.lake.locks import held
-from vedette.lake.received.records import Place, Received, read_body, scan
+from vedette.lake.received.records import (
+    HEAD_BYTES,
+    SALT_BYTES,
+    Place,
+    Received,
+    is_torn,
+    read_body,
+    scan,
+)
 from vedette.lake.tables import Lake
 
 __all__ = ["Entry", "Index", "LogFile", "index_of", "logs_folder"]
@@ -26,11 +34,15 @@ def logs_folder(lake: Lake) -> Path:
 
 @dataclass(slots=True)
 class LogFile:
-    """One log file, and how far it was read; ``ends`` has the highest end of each key in it."""
+    """One log file, and how far it was read; ``ends`` has the highest end of each key in it.
+
+    ``damaged``: it has ended, and bytes of it are no record, and not one that was cut off at the end either.
+    """
 
     path: Path
     read: int = 0
     ended: bool = False
+    damaged: bool = False
     ends: dict[Key, int] = field(default_factory=dict)
 
     @contextmanager
@@ -131,8 +143,10 @@ class Index:
             with file.data() as (data, mapped):
                 if mapped is not None and (len(data) > file.read or ended):
                     for received, place in scan(data, mapped, file.read, ended=ended):
+                        file.damaged |= place.meta_at - HEAD_BYTES > max(file.read, SALT_BYTES)
                         self._take(Entry(file, received, place))
                         file.read = place.body_at + place.body_bytes
+                    file.damaged |= ended and not is_torn(data, max(file.read, SALT_BYTES))
         except FileNotFoundError:
             return
         file.ended = ended

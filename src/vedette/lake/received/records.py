@@ -26,7 +26,17 @@ from typing import Any
 
 from vedette.errors import JournalError
 
-__all__ = ["HEAD_BYTES", "META_BYTES_MAX", "SALT_BYTES", "Place", "Received", "encode", "read_body", "scan"]
+__all__ = [
+    "HEAD_BYTES",
+    "META_BYTES_MAX",
+    "SALT_BYTES",
+    "Place",
+    "Received",
+    "encode",
+    "is_torn",
+    "read_body",
+    "scan",
+]
 
 MAGIC = b"VRC1"
 _HEAD = struct.Struct("<4sIIIQq")
@@ -123,6 +133,27 @@ def scan(data: memoryview, mapped: mmap.mmap, start: int, *, ended: bool) -> Ite
         if further < 0:
             return
         at = further
+
+
+def is_torn(data: memoryview, at: int) -> bool:
+    """Whether what a file ends with, from a place on, is a record that was cut off as it was written, or nothing.
+
+    That was never answered for. Else it is damage: what stood there may have been. Damage to the lengths in the head of the last
+    record looks like a record that was cut off, and passes for one.
+    """
+    left = data[at:]
+    if not any(left[:HEAD_BYTES]):
+        return not bytes(left).strip(b"\0")  # a file system may leave zeros
+    if len(left) < HEAD_BYTES:
+        return bytes(left[:4]) == MAGIC[: min(len(left), 4)]
+    _, _, meta_bytes, _, body_bytes, _ = _HEAD.unpack_from(left)
+    whole = HEAD_BYTES + meta_bytes + body_bytes <= len(left)
+    return (
+        bytes(left[:4]) == MAGIC
+        and meta_bytes <= META_BYTES_MAX
+        and body_bytes <= BODY_BYTES_MAX
+        and not whole
+    )
 
 
 def read_body(data: memoryview, place: Place) -> bytes:

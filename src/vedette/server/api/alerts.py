@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
-from vedette.engine import commands
+from vedette.engine import commands, commands_alerting
 from vedette.engine.glance import alerts_of
 from vedette.engine.incidents import incidents_of
 from vedette.output.console import alert_json
@@ -107,7 +107,9 @@ def incidents(
 def escalate(request: Request, caller: Editor, model: ModelName, alert: str, said: ToldOn) -> Response:
     """The next level of `[[alerts.escalate]]` is told of it without waiting for its time."""
     lake = known(request, model)
-    return _told(commands.escalate(str(lake.path), alert, by=caller.name, reason=said.reason, model=model))
+    return _told(
+        commands_alerting.escalate(str(lake.path), alert, by=caller.name, reason=said.reason, model=model)
+    )
 
 
 @router.post(

@@ -126,7 +126,7 @@ class Changing:
 
     def undo(self, number: int, seen: int | None) -> None:
         """Undo a change."""
-        found = channel_changes.undo(self.lake, number, by=self.by, now=self.time, seen=seen)
+        found = channel_changes.undo(self.lake, self.written, number, by=self.by, now=self.time, seen=seen)
         self._audit("channel.undo", found.name, {"change": number})
 
     def _audit(self, action: str, name: str, detail: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import Response
 
 from vedette.config import Maintenance, maintenance_of
-from vedette.engine import commands
+from vedette.engine import commands_alerting
 from vedette.errors import AlertError
 from vedette.server.api.answers import Editor, JsonRoute, Viewer, as_json, lake_of, now
 from vedette.server.api.documents import ErrorDocument, MaintenanceDocument, MaintenanceGiven
@@ -79,25 +79,27 @@ def made_by(request: Request, caller: Caller, table: Mapping[str, Any]) -> Maint
     """Make one for a caller; 403 where it is for models that the caller may not change."""
     where = str(lake_of(request).path)
     _allow(caller, maintenance_of({"from": now().isoformat()} | dict(table)))
-    return commands.maintenance_add(where, table, by=caller.name)
+    return commands_alerting.maintenance_add(where, table, by=caller.name)
 
 
 def ended_by(request: Request, caller: Caller, name: str) -> Maintenance:
     """End one for a caller; 403 as for making it, and of one that the caller may not see that there is none."""
     where = str(lake_of(request).path)
-    mine = [one for one in commands.maintenances(where) if may_see(caller, one)]
+    mine = [one for one in commands_alerting.maintenances(where) if may_see(caller, one)]
     found = next((one for one in mine if one.id == name), None)
     if found is None:
         known = ", ".join(one.id for one in mine if one.by) or "none"
         raise AlertError(f"maintenance={name!r}: none of that id goes on or comes; there are {known}")
     _allow(caller, found)
-    return commands.maintenance_end(where, name, by=caller.name)
+    return commands_alerting.maintenance_end(where, name, by=caller.name)
 
 
 @router.get("/v1/maintenance", response_model=list[MaintenanceDocument], summary="Maintenances")
 def maintenances(request: Request, caller: Viewer) -> Response:
     """Those that go on or will come, the next first, of models that the caller may see, as `vedette maintenance list --json`."""
-    found = [one for one in commands.maintenances(str(lake_of(request).path)) if may_see(caller, one)]
+    found = [
+        one for one in commands_alerting.maintenances(str(lake_of(request).path)) if may_see(caller, one)
+    ]
     return _told(*(as_seen(caller, one) for one in found), many=True)
 
 

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Form, HTTPException, Request
 from fastapi.responses import RedirectResponse, Response
 from markupsafe import Markup
 
-from vedette.engine import commands, outbox
+from vedette.engine import commands, commands_alerting, outbox
 from vedette.engine.alerts import OPEN_STATES, history
 from vedette.engine.charts import of_watch
 from vedette.engine.escalation import asked, next_level
@@ -172,7 +172,7 @@ def act(
                 where, alert, by=who, reason=reason, duration=duration, incident=incident, model=model
             )
         elif action == "escalate":
-            commands.escalate(where, alert, by=who, reason=reason, model=model)
+            commands_alerting.escalate(where, alert, by=who, reason=reason, model=model)
         else:
             commands.acknowledge(
                 where, alert, by=who, reason=reason or None, accept=action == "accept", false=action == "false",

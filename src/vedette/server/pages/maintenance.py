@@ -9,7 +9,7 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
 from vedette.config import maintenance_of
-from vedette.engine import commands
+from vedette.engine import commands_alerting
 from vedette.errors import AlertError
 from vedette.output.maintenance_console import words
 from vedette.server.api.answers import Editor, Viewer, lake_of, now
@@ -37,7 +37,9 @@ def _page(
     request: Request, caller: Caller, status: int, wrong: dict[str, str], given: dict[str, str]
 ) -> Response:
     moment = now()
-    found = [one for one in commands.maintenances(str(lake_of(request).path)) if may_see(caller, one)]
+    found = [
+        one for one in commands_alerting.maintenances(str(lake_of(request).path)) if may_see(caller, one)
+    ]
     later = datetime.max.replace(tzinfo=UTC)
     return render(
         request, "maintenance.html", status, wrong=wrong, given=given, may_edit=may(request, "edit"),

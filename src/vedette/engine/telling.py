@@ -1,0 +1,86 @@
+"""Telling people beside the rounds of a follower: a thread for each model that is being told of."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+from vedette import config
+from vedette.engine.delivery import deliver
+from vedette.errors import ConfigError
+from vedette.lake.tables import Lake
+
+__all__ = ["Background"]
+
+log = logging.getLogger("vedette")
+
+
+class Background:
+    """Tells beside the rounds of a follower: a channel that hangs holds up no round, nor another model.
+
+    As long as ``vedette.toml`` is wrong, what it said before holds: people go on being told.
+    """
+
+    def __init__(self, lake: Lake, clock: Callable[[], float]) -> None:
+        self._lake, self._clock = lake, clock
+        self._threads: dict[str, threading.Thread] = {}
+        self._asked: dict[str, bool] = {}
+        self._waiting: dict[str, int] = {}
+        self._guard = threading.Lock()
+        self._written: config.Config | None = None  # what could be read last
+        self._said: str | None = None  # the last error of the settings: logged once, not at each round
+
+    @property
+    def waiting(self) -> int:
+        """Notices that wait to be tried again, and models that are being told of."""
+        with self._guard:
+            return sum(self._waiting.values()) + len(self._threads)
+
+    def tell(self, model: str, *, completed: bool) -> None:
+        """Tell of a model soon; where its last turn still runs, once more after it."""
+        with self._guard:
+            self._asked[model] = completed
+            if model not in self._threads:
+                thread = threading.Thread(target=self._run, args=(model,), daemon=True)
+                self._threads[model] = thread
+                thread.start()
+
+    def close(self, timeout_s: float) -> None:
+        """Wait for what is under way; what does not end in time is sent again by the next process, with its key."""
+        deadline = time.monotonic() + timeout_s
+        with self._guard:
+            threads = list(self._threads.values())
+        for one in threads:
+            one.join(max(0.0, deadline - time.monotonic()))
+
+    def _run(self, model: str) -> None:
+        while True:
+            with self._guard:
+                completed = self._asked.pop(model, None)
+                if completed is None:
+                    del self._threads[model]
+                    return
+            waiting = 0
+            try:
+                written = self._read()
+                if written is not None:
+                    waiting = deliver(
+                        self._lake, [model], clock=self._clock, completed=completed, written=written
+                    )
+            except Exception:
+                log.exception("model %s: telling failed", model)
+            with self._guard:
+                self._waiting[model] = waiting
+
+    def _read(self) -> config.Config | None:
+        """What ``vedette.toml`` says, or said when it could be read last; None where it never could."""
+        try:
+            self._written, self._said = config.read(), None
+        except ConfigError as error:
+            if str(error) != self._said:
+                before = "the channels stay as they were" if self._written else "nobody is told"
+                log.error("%s: %s", before, error)
+            self._said = str(error)
+        return self._written
