@@ -15,12 +15,11 @@ __all__ = ["append", "whole"]
 
 
 def whole(path: Path) -> list[bytes]:
-    """The whole lines of a file, without their ends; none where there is no file.
+    r"""The whole lines of a file, without their ends; none where there is no file.
 
     >>> import tempfile
     >>> folder = Path(tempfile.mkdtemp())
-    >>> append(folder / "x", [b"one", b"two"])
-    >>> _ = (folder / "x").open("ab").write(b"cut o")
+    >>> _ = (folder / "x").write_bytes(b"one\ntwo\ncut o")
     >>> append(folder / "x", [b"three"])
     >>> whole(folder / "x"), whole(folder / "y")
     ([b'one', b'two', b'three'], [])
