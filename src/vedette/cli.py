@@ -17,6 +17,7 @@ import typer
 
 import vedette
 from vedette.cli_alerting import escalate, maintenance_app
+from vedette.cli_comparing import compare
 from vedette.cli_exchange import export_app, import_app
 from vedette.cli_files import report, series, splits
 from vedette.cli_options import JsonOption, LakeOption, ModelArgument
@@ -565,6 +566,7 @@ app.command()(splits)
 app.command()(series)
 app.command()(runs)
 app.command()(run)
+app.command()(compare)
 app.command()(metrics)
 app.command()(forget)
 app.command()(membership)

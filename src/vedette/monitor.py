@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from vedette.lake.tables import Lake
     from vedette.output.explanation import Explanation
     from vedette.privacy import Plain
+    from vedette.records.comparing import Evaluated
     from vedette.strategy.advice import Advised
     from vedette.strategy.training import Finding
 
@@ -1018,6 +1019,20 @@ class Monitor:
         return replay_model(
             self._lake().model(self.model), rules, since=since, until=until, incidents=incidents
         )
+
+    def compare(self, name: str | None = None, **said: Any) -> Evaluated:
+        """Two versions side by side: promote the challenger, hold, or roll it back; ask as often as you like.
+
+        ``name`` is a comparison of ``vedette.toml``; what is said besides wins over it: ``champion`` and ``challenger``
+        (default the newest version against the one before), ``mode``, ``goals``, ``guard_rails`` (figure: margin), ``shown``,
+        ``smallest``, ``lower_is_better``, ``shares``, ``unit``, ``since``, ``alpha``. See ``docs/comparison.md``. Raises
+        ``ValueError`` for a figure that the model has not, and where nothing says what to compare by.
+        """
+        from vedette.engine.commands_comparing import asked_of
+        from vedette.engine.comparing import evaluate
+
+        lake = self._lake()
+        return evaluate(lake, self.model, asked_of(lake, self.model, name, said)[0])
 
     def ledger(self) -> Ledger:
         """The equation of the rows: seen = in journal + in lake + sampled out + dropped + rejected + torn.

@@ -34,6 +34,11 @@ the file over the defaults. Unknown keys are refused, so that a slip of the pen 
     low = "accuracy < 0.9 for 3 windows"
     age = { when = "values(age) outside 0 to 120", severity = "warn" }
 
+    [models.delays.compare.canary]  # two versions held against each other
+    champion = "3"
+    challenger = "4"
+    guard_rails = { accuracy = 0.01, error_rate = 0.002 }
+
     [channels.ops]                # one table a channel: where alerts are told
     type = "webhook"
     url_env = "OPS_URL"
@@ -82,6 +87,7 @@ from vedette.config.channels import (
     is_variable_name,
     is_web_url,
 )
+from vedette.config.comparing import COMPARE_KEYS, CompareSettings, compare_of
 from vedette.config.maintenance import MAINTENANCE_KEYS, Maintenance, maintenance_of, moment_of
 from vedette.config.private import PRIVACY_KEYS, PRIVATE_KEYS, PrivateSettings, budget_of, k_of, private_of
 from vedette.config.reports import REPORT_KEYS, ReportSettings, reports_of
@@ -104,6 +110,7 @@ __all__ = [
     "ALERTING_KEYS",
     "CHANNEL_KEYS",
     "CHANNEL_TYPES",
+    "COMPARE_KEYS",
     "DEFAULT_LAKE",
     "ESCALATION_KEYS",
     "INHIBITION_KEYS",
@@ -120,6 +127,7 @@ __all__ = [
     "TOP_KEYS",
     "AlertingSettings",
     "ChannelSettings",
+    "CompareSettings",
     "Config",
     "Escalation",
     "Inhibition",
@@ -171,6 +179,7 @@ MODEL_KEYS = {
     "events": "times of known events, such as deployments, after which figures may have another level",
     "tolerance": "changes that do not matter, by column or watch, in the data's own unit",
     "rules": "plain rules by name: a line of text, or a table with the keys of a rule",
+    "compare": "versions that are held against each other, one table a comparison",
     "private": "columns that are dropped, hashed or encrypted before they leave the process, and where the keys are",
 }
 RECORDING_KEYS = {
@@ -187,6 +196,8 @@ TASKS = ("classification", "regression", *STRUCTURED)
 ROWS = ("dependent", "independent")
 JUDGING = ("rules", "tolerance", "rows", "series", "detectors_share", "holidays", "events")
 """Keys that whoever judges reads, again in every round; the others are settings that a producer gives."""
+OF_ENGINE = ("private", "compare")
+"""Keys that are no settings of a producer, nor of judging."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +229,10 @@ class Config:
     def k_of(self, model: str) -> int:
         """The rows that a figure of a model must rest on to be shown; 0 where all are."""
         return k_of(self.privacy, self.models.get(model, {}).get("private", {}))
+
+    def compare_of(self, model: str) -> tuple[CompareSettings, ...]:
+        """The comparisons of a model's versions."""
+        return compare_of(self.models.get(model, {}).get("compare", {}))
 
     def rules_of(self, model: str) -> Mapping[str, Any]:
         """The rules of a model by name, as they were written."""
@@ -268,6 +283,7 @@ def read(path: Path | None = None) -> Config:
                 )
             for key in ("holidays", "events"):
                 _check_times(key, table.get(key, []))
+            compare_of(table.get("compare", {}))
         except ValueError as error:
             raise ConfigError(f"{path}: [models.{name}]: {error}") from error
     channels = channels_of(values.get("channels", {}), str(path))
@@ -407,7 +423,7 @@ def settings(values: Mapping[str, Any], base: Settings | None = None) -> Setting
     said = [
         "window_s" if name == "window" else name
         for name in MODEL_KEYS
-        if name not in (*JUDGING, "private") and values.get(name) is not None
+        if name not in (*JUDGING, *OF_ENGINE) and values.get(name) is not None
     ]
     return replace(result, given=tuple(sorted({*result.given, *said})))
 

@@ -163,6 +163,12 @@ class Summary:
             out, **added, hashes=_joined(self.hashes, into, n_groups, kept), window_s=self.window_s
         )
 
+    def accumulated(self) -> Summary:
+        """Each window with all before it added, without the hashes of distinct values."""
+        parts: dict[str, Any] = {name: np.cumsum(getattr(self, name), axis=0) for name in _ADDED}
+        parts |= {"minimum": np.fmin.accumulate(self.minimum), "maximum": np.fmax.accumulate(self.maximum)}
+        return replace(self, **parts, hashes=no_hashes(len(self), 0))
+
     def take(self, index: npt.ArrayLike) -> Summary:
         """Some windows, by their numbers or a mask."""
         chosen = np.atleast_1d(np.asarray(index))

@@ -17,8 +17,10 @@ from vedette.strategy.versions.decision import Decided, Decision, Question, deci
 from vedette.strategy.versions.effects import smallest_of
 from vedette.strategy.versions.forecast import Forecast, forecast
 from vedette.strategy.versions.normal import Estimates
+from vedette.strategy.versions.orientation import higher_is_better
 from vedette.strategy.versions.pairs import PairedRates
 from vedette.strategy.versions.rates import Rates
+from vedette.strategy.versions.shifted import Shifted
 from vedette.strategy.versions.traffic import mismatch
 
 __all__ = [
@@ -32,9 +34,11 @@ __all__ = [
     "PairedRates",
     "Question",
     "Rates",
+    "Shifted",
     "compare",
     "decide",
     "forecast",
+    "higher_is_better",
     "interval",
     "mismatch",
     "smallest_of",

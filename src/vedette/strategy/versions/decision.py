@@ -44,14 +44,21 @@ class Decided:
     why: tuple[str, ...]
 
 
-def decide(questions: Sequence[Question], *, alpha: float = 0.05, mismatch_found: bool = False) -> Decided:
+def decide(
+    questions: Sequence[Question],
+    *,
+    alpha: float = 0.05,
+    mismatch_found: bool = False,
+    n_figures: int | None = None,
+) -> Decided:
     """What to do with a challenger, so that at any time either mistake has a probability of at most ``alpha``.
 
     It is rolled back once it is shown to be worse in any figure: each figure has its equal part of ``alpha`` (Bonferroni), so a
     challenger that is worse in none is rolled back with a probability of at most ``alpha`` in all. It is promoted once every goal
     is shown to be better and every guard-rail not worse by its margin, each with ``alpha``: that all of them are wrongly
     shown is no likelier than that one is (intersection-union test; Berger 1982, Technometrics 24). Where the shares of
-    traffic are not those that were set (``mismatch_found``) nothing is promoted.
+    traffic are not those that were set (``mismatch_found``) nothing is promoted. ``n_figures`` is how many figures there are in
+    all where nothing is known of some yet, so that the parts do not change when they come.
 
     Raises ``ValueError`` without a question, for a name that comes twice, and for a guard-rail without a margin: that something
     is not worse by nothing at all cannot be shown of equals.
@@ -78,7 +85,7 @@ def decide(questions: Sequence[Question], *, alpha: float = 0.05, mismatch_found
                 f"margin={question.margin} of {question.name}: must be more than 0 for a guard-rail, since two equal versions "
                 "are never shown not to differ at all"
             )
-    each = alpha / len(questions)
+    each = alpha / max(len(questions), n_figures or 0)
     worse = {question.name: _compared(question, each) for question in questions}
     bad = [name for name, found in worse.items() if found.worse_at is not None]
     if bad:

@@ -65,16 +65,22 @@ class Rates:
 
     @property
     def value(self) -> Floats:
-        """Rate of the challenger less that of the champion over all rows up to each look; NaN where either has none."""
+        """Rate of the challenger less that of the champion up to each look; NaN where either has no rows.
+
+        The mean of the differences in each block with the weights n_a n_b / (n_a + n_b) (Mantel and Haenszel's): where the
+        shares of the traffic change while the rates move, rates of all rows together would differ for that alone.
+        """
+        champion, challenger = np.asarray(self.champion_n), np.asarray(self.challenger_n)
+        blocks, ends = _blocks(champion, challenger)
+        hits_a, n_a, hits_b, n_b = (
+            _added(np.asarray(counts), blocks)
+            for counts in (self.champion_hits, champion, self.challenger_hits, challenger)
+        )
         with np.errstate(invalid="ignore", divide="ignore"):
-            rates = [
-                np.cumsum(hits, axis=-1) / np.cumsum(n, axis=-1)
-                for hits, n in (
-                    (self.challenger_hits, self.challenger_n),
-                    (self.champion_hits, self.champion_n),
-                )
-            ]
-        return np.asarray(rates[0] - rates[1], dtype=np.float64)
+            weight = n_a * n_b / (n_a + n_b)
+            apart = np.cumsum(weight * (hits_b / n_b - hits_a / n_a), axis=-1) / np.cumsum(weight, axis=-1)
+        none = np.full((*apart.shape[:-1], 1), np.nan)
+        return np.asarray(np.concatenate([none, apart], axis=-1)[..., ends], dtype=np.float64)
 
     @property
     def sd(self) -> float:
@@ -158,6 +164,7 @@ def _nearest(p_a: Floats, p_b: Floats, share: Floats, margin: float) -> Floats:
     for _ in range(_HALVINGS):
         a = (low + high) / 2
         b = a - margin
-        slope = share * (a - p_a) / (a * (1 - a)) + (1 - share) * (b - p_b) / (b * (1 - b))
+        with np.errstate(invalid="ignore", divide="ignore"):  # at the ends it is infinite, of the right sign
+            slope = share * (a - p_a) / (a * (1 - a)) + (1 - share) * (b - p_b) / (b * (1 - b))
         low, high = np.where(slope < 0, a, low), np.where(slope < 0, high, a)
     return np.asarray((low + high) / 2)
