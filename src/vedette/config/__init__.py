@@ -39,6 +39,10 @@ the file over the defaults. Unknown keys are refused, so that a slip of the pen 
     challenger = "4"
     guard_rails = { accuracy = 0.01, error_rate = 0.002 }
 
+    [models.delays.policies.back]   # what is done on a verdict or a decision
+    on = "roll back canary"
+    do = [{ action = "route", file = "/run/vedette/routing", to = "champion" }]
+
     [channels.ops]                # one table a channel: where alerts are told
     type = "webhook"
     url_env = "OPS_URL"
@@ -89,6 +93,7 @@ from vedette.config.channels import (
 )
 from vedette.config.comparing import COMPARE_KEYS, CompareSettings, compare_of
 from vedette.config.maintenance import MAINTENANCE_KEYS, Maintenance, maintenance_of, moment_of
+from vedette.config.policies import POLICY_KEYS, PolicySettings, policies_of
 from vedette.config.private import PRIVACY_KEYS, PRIVATE_KEYS, PrivateSettings, budget_of, k_of, private_of
 from vedette.config.reports import REPORT_KEYS, ReportSettings, reports_of
 from vedette.config.server import SERVER_KEYS, ServerSettings, journal_folder, server_of, server_url
@@ -117,6 +122,7 @@ __all__ = [
     "JUDGING",
     "MAINTENANCE_KEYS",
     "MODEL_KEYS",
+    "POLICY_KEYS",
     "PRIVACY_KEYS",
     "PRIVATE_KEYS",
     "RECORDING_KEYS",
@@ -133,6 +139,7 @@ __all__ = [
     "Inhibition",
     "Maintenance",
     "Match",
+    "PolicySettings",
     "PrivateSettings",
     "ReportSettings",
     "ServerSettings",
@@ -180,6 +187,7 @@ MODEL_KEYS = {
     "tolerance": "changes that do not matter, by column or watch, in the data's own unit",
     "rules": "plain rules by name: a line of text, or a table with the keys of a rule",
     "compare": "versions that are held against each other, one table a comparison",
+    "policies": "on which verdict or decision what is done, one table a policy",
     "private": "columns that are dropped, hashed or encrypted before they leave the process, and where the keys are",
 }
 RECORDING_KEYS = {
@@ -196,7 +204,7 @@ TASKS = ("classification", "regression", *STRUCTURED)
 ROWS = ("dependent", "independent")
 JUDGING = ("rules", "tolerance", "rows", "series", "detectors_share", "holidays", "events")
 """Keys that whoever judges reads, again in every round; the others are settings that a producer gives."""
-OF_ENGINE = ("private", "compare")
+OF_ENGINE = ("private", "compare", "policies")
 """Keys that are no settings of a producer, nor of judging."""
 
 
@@ -233,6 +241,10 @@ class Config:
     def compare_of(self, model: str) -> tuple[CompareSettings, ...]:
         """The comparisons of a model's versions."""
         return compare_of(self.models.get(model, {}).get("compare", {}))
+
+    def policies_of(self, model: str) -> tuple[PolicySettings, ...]:
+        """The policies of a model."""
+        return policies_of(self.models.get(model, {}).get("policies", {}))
 
     def rules_of(self, model: str) -> Mapping[str, Any]:
         """The rules of a model by name, as they were written."""
@@ -284,6 +296,7 @@ def read(path: Path | None = None) -> Config:
             for key in ("holidays", "events"):
                 _check_times(key, table.get(key, []))
             compare_of(table.get("compare", {}))
+            policies_of(table.get("policies", {}))
         except ValueError as error:
             raise ConfigError(f"{path}: [models.{name}]: {error}") from error
     channels = channels_of(values.get("channels", {}), str(path))

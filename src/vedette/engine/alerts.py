@@ -37,6 +37,7 @@ from vedette.records import Alert, AlertState, Status, is_runs
 
 __all__ = [
     "OPEN_STATES",
+    "POLICY",
     "accept",
     "acknowledge",
     "add_steps",
@@ -59,6 +60,9 @@ INCIDENT_WINDOWS = 3
 """An alert that opens within so many windows of the last one of an open incident belongs to it."""
 
 SILENCE_MAX = timedelta(days=366)
+
+POLICY = "policy:"
+"""How the watch of an alert begins that is about what a policy does (``chain/alerting.py``, which also closes it)."""
 
 _RULE_GONE = "the rule was changed or removed"
 _ALARM_GONE = (
@@ -316,6 +320,10 @@ def _passed(every: Iterable[Alert], kept: Kept, clocked: Collection[str], now: d
     out = []
     for one in every:
         if one.state not in OPEN_STATES:
+            continue
+        if one.watch.startswith(POLICY):
+            if silence_over(one, now):
+                out.append(fires_again(one, now))
             continue
         key, pending = (one.watch, one.segment), one.state is AlertState.PENDING
         if key not in (alarms | broken if pending else alarms) and one.watch not in clocked:

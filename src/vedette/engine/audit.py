@@ -25,7 +25,17 @@ AUDIT_SCHEMA: dict[str, Any] = {
     "detail": pl.String(),
 }
 
-_EVENTS = ("settings", "reference", "judging", SET, "channels", FALSE_ALARM, ESCALATION, "forgotten")
+_EVENTS = (
+    "settings",
+    "reference",
+    "judging",
+    SET,
+    "channels",
+    FALSE_ALARM,
+    ESCALATION,
+    "forgotten",
+    "action",
+)
 
 
 def audit(tables: ModelTables) -> pl.DataFrame:
@@ -59,13 +69,20 @@ def _of_events(tables: ModelTables) -> list[tuple[datetime, str | None, str, str
             on, detail = f"alert {row['name']} ({held['watch']}{segment})", held["reason"] or ""
         elif row["kind"] == ESCALATION:
             on, detail = f"alert {row['name']}", f"{', '.join(held['channels'])}: {held['reason']}"
+        elif row["kind"] == "action":
+            if held["status"] == "acting":
+                continue
+            on = f"policy {row['name']} ({held['id']}), {held['status']}"
+            words = [*held["plan"], *held["said"], held["occasion"]["evidence"], held["reason"] or ""]
+            detail = "; ".join(one for one in words if one)
         elif row["kind"] == "forgotten":
             gone = ", ".join(f"{n:,} {stream}" for stream, n in sorted(held["rows"].items())) or "nothing"
             on, detail = f"a subject, by {row['name']}", f"{gone} deleted, report {held['digest'][:16]}"
         else:
             detail = "" if row["kind"] == "reference" else _shown(row["kind"], held)
             detail = "; ".join(one for one in (detail, held.get("reason") or "") if one)
-        out.append((row["time"], held.get("by"), row["kind"].replace("_", " "), on, detail))
+        by = held.get("by") or (f"policy {row['name']}" if row["kind"] == "action" else None)
+        out.append((row["time"], by, row["kind"].replace("_", " "), on, detail))
     return out
 
 

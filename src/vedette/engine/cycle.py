@@ -132,8 +132,24 @@ def once(
         except Exception:  # the round's error is the one to raise
             log.exception("telling failed after a round that failed")
         raise
+    _act(lake, names, clock)
     delivery.deliver(lake, names, clock=clock)
     return rows
+
+
+def _act(lake: Lake, models: list[str], clock: Callable[[], float]) -> None:
+    """Do what the policies of models say, before people are told of it."""
+    written = _written(None)
+    acting = [] if written is None else [model for model in models if written.policies_of(model)]
+    if not acting:
+        return
+    from vedette.engine.chain import act  # only where there are policies
+
+    for model in acting:
+        try:
+            act(lake, model, clock=clock, written=written)
+        except Exception:  # the round that was done is none the worse
+            log.exception("model %s: its policies", model)
 
 
 def _rounds(

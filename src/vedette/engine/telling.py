@@ -66,6 +66,7 @@ class Background:
             try:
                 written = self._read()
                 if written is not None:
+                    self._act(model, written)
                     waiting = deliver(
                         self._lake, [model], clock=self._clock, completed=completed, written=written
                     )
@@ -73,6 +74,17 @@ class Background:
                 log.exception("model %s: telling failed", model)
             with self._guard:
                 self._waiting[model] = waiting
+
+    def _act(self, model: str, written: config.Config) -> None:
+        """Do what the policies of a model say, before people are told of it."""
+        if not written.policies_of(model):
+            return
+        from vedette.engine.chain import act  # only where there are policies
+
+        try:
+            act(self._lake, model, clock=self._clock, written=written)
+        except Exception:  # whoever is told is told all the same
+            log.exception("model %s: its policies", model)
 
     def _read(self) -> config.Config | None:
         """What ``vedette.toml`` says, or said when it could be read last; None where it never could."""

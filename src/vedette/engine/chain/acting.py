@@ -1,0 +1,229 @@
+"""Doing what policies say, once an occasion: intent first, then the deed, then what came of it."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from vedette import config
+from vedette.config.comparing import CompareSettings
+from vedette.config.policies import PolicySettings
+from vedette.engine.chain import told
+from vedette.engine.chain.triggers import needed, occasions
+from vedette.engine.comparing import evaluate
+from vedette.engine.health import health
+from vedette.errors import LockedError, VedetteError
+from vedette.lake.locks import lock
+from vedette.lake.tables import Lake
+from vedette.output.actions import Action, action
+from vedette.records.actions import ActionStatus, Occasion, Taken
+from vedette.records.comparing import Evaluated
+
+__all__ = ["act", "acting_lock", "perform"]
+
+log = logging.getLogger("vedette")
+
+ACT_WAIT_S = 5.0
+TRIES = 6
+"""How often an action that failed, and may be repeated, is tried."""
+
+BACK_OFF_S = 15.0
+_EVALUATED: dict[tuple[Path, str, CompareSettings], tuple[int, Evaluated]] = {}
+
+
+def acting_lock(lake: Lake, model: str) -> Path:
+    """The lock under which policies of a model act: one process at a time."""
+    return lake.journal / f".acting-{model}.lock"
+
+
+def act(
+    lake: Lake, model: str, *, clock: Callable[[], float] = time.time, written: config.Config | None = None
+) -> list[Taken]:
+    """Do what the policies of a model say now; the actions whose status changed.
+
+    What goes wrong with one policy is recorded, logged, and stops no other.
+    """
+    written = config.read() if written is None else written
+    policies = written.policies_of(model)
+    if not policies:
+        return []
+    try:
+        with lock(acting_lock(lake, model), wait_s=ACT_WAIT_S):
+            return _Acting(lake, model, clock, written, policies).run()
+    except LockedError:
+        log.info("model %s: another process acts", model)  # and looks again when it has
+        return []
+
+
+@dataclass
+class _Acting:
+    """One model's turn."""
+
+    lake: Lake
+    model: str
+    clock: Callable[[], float]
+    written: config.Config
+    policies: Sequence[PolicySettings]
+
+    @property
+    def now(self) -> datetime:
+        return datetime.fromtimestamp(self.clock(), UTC)
+
+    def run(self) -> list[Taken]:
+        known = told.actions(self.lake.model(self.model))
+        changed = []
+        by_name = {policy.name: policy for policy in self.policies}
+        for one in known:
+            policy = by_name.get(one.occasion.policy)
+            new = None if policy is None else self._of_before(one, policy)
+            if new is not None:
+                changed.append(new)
+        there = {(one.occasion.policy, one.occasion.key) for one in known}
+        found = health(self.lake, self.model, self.now)
+        evaluated = self._evaluated()
+        for policy in self.policies:
+            for occasion in occasions(policy, found, evaluated):
+                if (policy.name, occasion.key) not in there:
+                    changed.append(self._first(policy, occasion))
+        return changed
+
+    def _evaluated(self) -> dict[CompareSettings, Evaluated]:
+        """The comparisons that policies ask about; again only where the lake has moved on."""
+        found = {}
+        snapshot = self.lake.model(self.model)["summaries"].snapshot()
+        at = -1 if snapshot is None else snapshot.version()
+        for settings in needed(self.policies, self.written.compare_of(self.model)):
+            frozen = _frozen(settings)
+            key = self.lake.path, self.model, frozen
+            before = _EVALUATED.get(key)
+            if before is None or before[0] != at:
+                try:
+                    before = at, evaluate(self.lake, self.model, settings)
+                except (VedetteError, ValueError) as error:
+                    log.error("model %s: comparison %s: %s", self.model, settings.name, error)
+                    continue
+                _EVALUATED[key] = before
+            found[frozen] = before[1]
+        return found
+
+    def _first(self, policy: PolicySettings, occasion: Occasion) -> Taken:
+        """What is done about an occasion that is new."""
+        digest = hashlib.blake2b(f"{self.model}|{policy.name}|{occasion.key}".encode(), digest_size=6)
+        new = Taken(
+            id=digest.hexdigest(),
+            occasion=occasion,
+            status=ActionStatus.DRY_RUN,
+            plan=(),
+            said=(),
+            by=None,
+            reason=None,
+            until=None,
+            opened=self.now,
+            changed=self.now,
+            attempts=0,
+            before=(),
+        )
+        return self._begin(policy, new)
+
+    def _begin(self, policy: PolicySettings, one: Taken) -> Taken:
+        try:
+            made = _made(policy)
+            one = replace(one, plan=tuple(each.plan(one.occasion) for each in made))
+        except (VedetteError, ValueError) as error:
+            return self._write(one, ActionStatus.FAILED, said=(str(error),), attempts=TRIES)
+        if policy.dry_run:
+            return self._write(one, ActionStatus.DRY_RUN)
+        if self._limited(policy):
+            said = f"{policy.name} may act {policy.at_most} times in {policy.per_s:g} s"
+            return (
+                one
+                if one.status is ActionStatus.LIMITED
+                else self._write(one, ActionStatus.LIMITED, said=(said,))
+            )
+        if policy.approval == "person" and one.status is not ActionStatus.APPROVED:
+            until = self.now + timedelta(seconds=policy.expires_s)
+            return self._write(one, ActionStatus.WAITING, until=until)
+        return perform(self.lake, made, one, self.now)
+
+    def _limited(self, policy: PolicySettings) -> bool:
+        since = self.now - timedelta(seconds=policy.per_s)
+        return told.acted_since(self.lake.model(self.model), policy.name, since) >= policy.at_most
+
+    def _of_before(self, one: Taken, policy: PolicySettings) -> Taken | None:
+        """What is due of an action that is known; None where nothing is."""
+        if one.status is ActionStatus.WAITING and one.until is not None and one.until <= self.now:
+            return self._write(one, ActionStatus.EXPIRED, said=("nobody approved in time",))
+        if one.status is ActionStatus.APPROVED:
+            return self._begin(policy, one)
+        if one.status is ActionStatus.LIMITED and not self._limited(policy):
+            return self._begin(policy, one)
+        if one.status is ActionStatus.DRY_RUN and not policy.dry_run:
+            return self._begin(policy, one)
+        if one.status in (ActionStatus.ACTING, ActionStatus.FAILED):
+            return self._again(one, policy)
+        return None
+
+    def _again(self, one: Taken, policy: PolicySettings) -> Taken | None:
+        """An action that a crash cut off, or that failed: again where that is as good as once, and not too often."""
+        try:
+            made = _made(policy)
+        except (VedetteError, ValueError) as error:
+            log.error("model %s: policy %s: %s", self.model, policy.name, error)
+            return None
+        repeatable = all(each.repeatable for each in made)
+        if one.status is ActionStatus.ACTING and not repeatable:
+            said = "the process ended while it acted: look whether it was done"
+            return self._write(one, ActionStatus.UNKNOWN, said=(said,))
+        due = one.changed + timedelta(seconds=BACK_OFF_S * 2.0 ** max(one.attempts - 1, 0))
+        if not repeatable or one.attempts >= TRIES or (one.status is ActionStatus.FAILED and due > self.now):
+            return None
+        return perform(self.lake, made, one, self.now)
+
+    def _write(self, one: Taken, status: ActionStatus, **more: object) -> Taken:
+        log.info(
+            "model %s: policy %s: %s: %s", self.model, one.occasion.policy, status.value, one.occasion.what
+        )
+        return told.write(self.lake, replace(one, status=status, changed=self.now, **more))  # type: ignore[arg-type]
+
+
+def perform(lake: Lake, made: Sequence[Action], one: Taken, now: datetime) -> Taken:
+    """Do it: that it is about to be done is on disk before, what came of it after. A part that fails ends it."""
+    one = told.write(
+        lake, replace(one, status=ActionStatus.ACTING, attempts=one.attempts + 1, changed=now, said=())
+    )
+    said: list[str] = []
+    before = list(one.before)
+    status = ActionStatus.DONE
+    for number, each in enumerate(made):
+        try:
+            words, found = each.act(one.occasion, one.id)
+        except Exception as error:  # what an action raises is recorded and shown, and breaks no round
+            if not isinstance(error, VedetteError):
+                log.exception("policy %s", one.occasion.policy)
+            said.append(str(error) or type(error).__name__)
+            status = ActionStatus.FAILED
+            break
+        said.append(words)
+        if number >= len(before):  # what a try before this one found is what was there before
+            before.append(dict(found) if found is not None else None)
+    log.warning(
+        "model %s: policy %s: %s: %s", one.occasion.model, one.occasion.policy, status.value, "; ".join(said)
+    )
+    return told.write(lake, replace(one, status=status, said=tuple(said), before=tuple(before), changed=now))
+
+
+def _made(policy: PolicySettings) -> list[Action]:
+    return [action(one) for one in policy.do]
+
+
+def _frozen(settings: CompareSettings) -> CompareSettings:
+    """The settings as a key: with their tables as tuples."""
+    tables = {
+        name: tuple(sorted(getattr(settings, name).items())) for name in ("guard_rails", "smallest", "shares")
+    }
+    return replace(settings, **tables)  # type: ignore[arg-type]

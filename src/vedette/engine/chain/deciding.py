@@ -1,0 +1,94 @@
+"""What people decide about an action: approve or refuse one that waits, bring back what was before one that was done."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+from vedette import config
+from vedette.config.policies import PolicySettings
+from vedette.engine import requests
+from vedette.engine.chain import told
+from vedette.engine.chain.acting import acting_lock
+from vedette.errors import AlertError, VedetteError
+from vedette.lake.locks import lock
+from vedette.lake.tables import Lake
+from vedette.output.actions import action
+from vedette.records.actions import ActionStatus, Taken
+
+__all__ = ["approve", "refuse", "undo"]
+
+WAIT_S = 60.0
+
+
+def approve(lake: Lake, model: str, name: str, *, by: str, reason: str | None, now: datetime) -> Taken:
+    """Let an action that waits be done: by the next round. Raises ``AlertError`` where there is none that waits."""
+    return _answered(lake, model, name, ActionStatus.APPROVED, by=by, reason=reason, now=now)
+
+
+def refuse(lake: Lake, model: str, name: str, *, by: str, reason: str | None, now: datetime) -> Taken:
+    """Do not let an action that waits be done."""
+    return _answered(lake, model, name, ActionStatus.REFUSED, by=by, reason=reason, now=now)
+
+
+def _answered(
+    lake: Lake, model: str, name: str, status: ActionStatus, *, by: str, reason: str | None, now: datetime
+) -> Taken:
+    if not by.strip():
+        raise ValueError("by='': must name who it was")
+    with lock(requests.work_lock(lake), wait_s=WAIT_S):
+        tables = lake.model(model)
+        one = _found(told.actions(tables), name)
+        if one.status is not ActionStatus.WAITING:
+            who = f" by {one.by}" if one.by else ""
+            raise AlertError(f"action={name!r}: does not wait: it is {one.status.value}{who}")
+        if one.until is not None and one.until <= now:
+            raise AlertError(f"action={name!r}: waited until {one.until:%Y-%m-%d %H:%M} UTC, which is over")
+        return told.write_locked(tables, replace(one, status=status, by=by, reason=reason, changed=now))
+
+
+def undo(lake: Lake, model: str, name: str, *, by: str, reason: str | None, now: datetime) -> Taken:
+    """Bring back what was there before an action was done, the last part of it first.
+
+    Raises ``AlertError`` where it was not done, its policy is no longer written, or a part has no way back: then what was brought
+    back before it is said, and the action stays done.
+    """
+    if not by.strip():
+        raise ValueError("by='': must name who it was")
+    with lock(acting_lock(lake, model), wait_s=WAIT_S):
+        one = _found(told.actions(lake.model(model)), name)
+        if one.status not in (ActionStatus.DONE, ActionStatus.FAILED, ActionStatus.UNKNOWN):
+            raise AlertError(f"action={name!r}: is {one.status.value}: only what was done can be undone")
+        made = [action(each) for each in _policy(model, one.occasion.policy).do]
+        parts = len(made) if one.status is ActionStatus.UNKNOWN else min(len(made), len(one.before))
+        if not parts:
+            raise AlertError(
+                f"action={name!r}: {one.said[-1] if one.said else 'nothing was done'}: nothing to undo"
+            )
+        said: list[str] = []
+        for number in reversed(range(parts)):
+            before = one.before[number] if number < len(one.before) else None
+            try:
+                said.append(made[number].undo(one.occasion, before, one.id))
+            except VedetteError as error:
+                back = f"; brought back: {', '.join(said)}" if said else ""
+                raise AlertError(f"action={name!r}: {error}{back}") from None
+        changed = replace(
+            one, status=ActionStatus.UNDONE, said=tuple(said), by=by, reason=reason, changed=now
+        )
+        return told.write(lake, changed)
+
+
+def _found(many: list[Taken], name: str) -> Taken:
+    one = next((one for one in many if one.id == name), None)
+    if one is None:
+        known = ", ".join(one.id for one in many if one.status is ActionStatus.WAITING) or "none"
+        raise AlertError(f"action={name!r}: there is none; those that wait are {known}")
+    return one
+
+
+def _policy(model: str, name: str) -> PolicySettings:
+    for policy in config.read().policies_of(model):
+        if policy.name == name:
+            return policy
+    raise AlertError(f"policy {name!r}: is not written in vedette.toml any more, which says how it is undone")

@@ -1,0 +1,66 @@
+"""What sets a policy off: verdicts as the last round left them, and decisions of comparisons."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
+
+from vedette.config.comparing import CompareSettings
+from vedette.config.policies import PolicySettings
+from vedette.records import Health
+from vedette.records.actions import Occasion
+from vedette.records.comparing import Evaluated
+
+__all__ = ["needed", "occasions"]
+
+
+def needed(
+    policies: Sequence[PolicySettings], comparisons: Sequence[CompareSettings]
+) -> list[CompareSettings]:
+    """The comparisons that a policy asks about."""
+    return [
+        one
+        for one in comparisons
+        if any(policy.on.of_comparison and fnmatchcase(one.name, policy.on.pattern) for policy in policies)
+    ]
+
+
+def occasions(
+    policy: PolicySettings, health: Health, evaluated: Mapping[CompareSettings, Evaluated]
+) -> list[Occasion]:
+    """What a policy is set off by now. The same alarm, or the same decision of the same comparison, has the same key: one that is
+    given another ``since`` is another."""
+    if policy.on.of_comparison:
+        return [
+            Occasion(
+                model=one.model,
+                policy=policy.name,
+                key=f"{one.decision}|{one.name}|{one.champion}|{one.challenger}|{settings.since or ''}",
+                what=f"{one.decision} {one.name}: {one.challenger} against {one.champion}",
+                evidence="; ".join(one.why),
+                since=one.since,
+                version=one.challenger,
+                champion=one.champion,
+                challenger=one.challenger,
+            )
+            for settings, one in evaluated.items()
+            if fnmatchcase(one.name, policy.on.pattern) and one.decision == policy.on.word
+        ]
+    found = []
+    for verdict in health.verdicts:
+        name = f"{verdict.watch}[{verdict.segment}]" if verdict.segment else verdict.watch
+        if verdict.verdict.value != policy.on.word or not fnmatchcase(name, policy.on.pattern):
+            continue
+        since = "" if verdict.since is None else verdict.since.isoformat()
+        found.append(
+            Occasion(
+                model=health.model,
+                policy=policy.name,
+                key=f"{verdict.verdict.value}|{verdict.watch}|{verdict.segment}|{since}",
+                what=f"{verdict.verdict.value} {name}",
+                evidence=verdict.evidence or verdict.reason or "",
+                since=verdict.since,
+                version=health.version,
+            )
+        )
+    return found
