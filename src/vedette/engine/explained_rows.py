@@ -34,7 +34,7 @@ from vedette.statistics.structured.ranking import HITS_AMONG
 from vedette.statistics.summary import Summary
 from vedette.strategy.segment_search import Levels
 
-__all__ = ["Around", "around", "outcome_of", "outcome_words"]
+__all__ = ["Around", "around", "is_feature", "outcome_of", "outcome_words"]
 
 LEVELS_SHOWN = 60
 """Levels of a category that are segments, the most frequent; the others are in none."""
@@ -78,7 +78,7 @@ def around(
     grids = {
         name: grid
         for name, grid in seen.shape.grids.items()
-        if name not in outputs and _is_feature(name, grid)
+        if name not in outputs and is_feature(name, grid)
     }
     within = pl.lit(False)
     for since, until in spans:
@@ -130,7 +130,8 @@ def around(
     return Around(outcome, is_after, columns, counts, tuple(left_out), sampled)
 
 
-def _is_feature(name: str, grid: Grid) -> bool:
+def is_feature(name: str, grid: Grid) -> bool:
+    """True for a column that is one of the model's inputs, and whose rows can be told apart by levels."""
     reserved = name in RESERVED or name in LABELLED or name.startswith("probability")
     return not reserved and grid.kind in ("numeric", "category")
 

@@ -49,6 +49,10 @@ def _print(console: Terminal, one: Evaluated) -> None:
         )
     for words in (*one.why, *([one.split] if one.split else [])):
         console.print(f"  {visible(words, _WORDS)}", highlight=False, markup=False)
+    for suspect in one.suspects:
+        console.print(
+            f"  looks like {suspect.kind}: {visible(suspect.words, _WORDS)}", highlight=False, markup=False
+        )
     if one.decision == "hold":
         console.print(f"  {when_words(one)}", highlight=False, markup=False)
     if any(figure.difference is not None for figure in one.found):

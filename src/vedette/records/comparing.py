@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-__all__ = ["Difference", "Evaluated"]
+__all__ = ["Difference", "Evaluated", "Suspect"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,19 @@ class Difference:
 
 
 @dataclass(frozen=True, slots=True)
+class Suspect:
+    """What is another with the challenger than with the champion, and may be why it does worse.
+
+    ``kind`` is ``schema``, ``missing``, ``scaled``, ``shifted`` or ``changed`` of a column, ``swapped classes``, ``slow`` or
+    ``errors``.
+    """
+
+    kind: str
+    column: str | None
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
 class Evaluated:
     """A comparison of two versions as it stands.
 
@@ -49,6 +62,7 @@ class Evaluated:
     ``rows`` and ``labelled`` are by version, of the windows in which both had rows. ``split`` are the words of a test of whether
     traffic is split by the shares that were set, None where nobody set any. ``decided_in_s`` is how long it takes until it is
     decided either way, with a probability of a half, ``late_s`` with one of nine tenths; None where that is not known.
+    ``suspects`` are what is another with a challenger that is rolled back, the likeliest cause first.
     """
 
     model: str
@@ -68,11 +82,15 @@ class Evaluated:
     mismatch: bool
     decided_in_s: float | None
     late_s: float | None
+    suspects: tuple[Suspect, ...] = ()
 
     def document(self) -> dict[str, Any]:
         """As plain values, times as ISO text."""
         found = {name: getattr(self, name) for name in self.__slots__}
         found |= {"found": [one.document() for one in self.found], "why": list(self.why)}
+        found["suspects"] = [
+            {"kind": one.kind, "column": one.column, "words": one.words} for one in self.suspects
+        ]
         found |= {"rows": dict(self.rows), "labelled": dict(self.labelled)}
         for name in ("since", "until"):
             when = getattr(self, name)

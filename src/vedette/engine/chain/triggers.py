@@ -37,7 +37,9 @@ def occasions(
                 policy=policy.name,
                 key=f"{one.decision}|{one.name}|{one.champion}|{one.challenger}|{settings.since or ''}",
                 what=f"{one.decision} {one.name}: {one.challenger} against {one.champion}",
-                evidence="; ".join(one.why),
+                evidence="; ".join(
+                    [*one.why, *(f"looks like {each.kind}: {each.words}" for each in one.suspects)]
+                ),
                 since=one.since,
                 version=one.challenger,
                 champion=one.champion,

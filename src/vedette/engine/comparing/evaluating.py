@@ -12,12 +12,13 @@ from vedette.engine.comparing.estimated import estimates_of
 from vedette.engine.comparing.looks import Seen, nothing
 from vedette.engine.comparing.naming import DISAGREEMENT, MEAN_LATENCY, Named, named
 from vedette.engine.comparing.rows import BY_ROWS, of_pairs, of_units
+from vedette.engine.comparing.suspects import suspects_of
 from vedette.engine.comparing.traffic import both_of, labelled_of, predictions_of, rows_within, split_of
 from vedette.engine.query import Query
 from vedette.engine.view import View, view
 from vedette.lake.deleting import anew
 from vedette.lake.tables import Lake
-from vedette.records.comparing import Difference, Evaluated
+from vedette.records.comparing import Difference, Evaluated, Suspect
 
 __all__ = ["evaluate"]
 
@@ -77,7 +78,16 @@ def _evaluated(lake: Lake, model: str, settings: CompareSettings, asked: Sequenc
         mismatch=wrong,
         decided_in_s=half,
         late_s=most,
+        suspects=_suspects(lake, model, settings, both, differences) if decision == "roll back" else (),
     )
+
+
+def _suspects(
+    lake: Lake, model: str, settings: CompareSettings, both: Both, differences: tuple[Difference, ...]
+) -> tuple[Suspect, ...]:
+    """Why it does worse: the columns of all rows are read for that."""
+    seen = view(lake, model, Query(metrics=("rows", "missing_share", "accuracy"), since=settings.since))
+    return suspects_of(seen, both, differences)
 
 
 def _metrics(asked: Sequence[Named]) -> tuple[str, ...]:
