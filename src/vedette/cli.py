@@ -17,7 +17,7 @@ import typer
 
 import vedette
 from vedette.cli_alerting import escalate, maintenance_app
-from vedette.cli_chain import actions, approve, policies, refuse, undo
+from vedette.cli_chain import actions, approve, policies, refuse, rehearse, undo
 from vedette.cli_comparing import compare
 from vedette.cli_exchange import export_app, import_app
 from vedette.cli_files import report, series, splits
@@ -573,6 +573,7 @@ app.command()(actions)
 app.command()(approve)
 app.command()(refuse)
 app.command()(undo)
+app.command()(rehearse)
 app.command()(metrics)
 app.command()(forget)
 app.command()(membership)

@@ -8,7 +8,7 @@ import typer
 
 from vedette.cli_options import JsonOption, LakeOption, ModelArgument, where
 
-__all__ = ["actions", "approve", "policies", "refuse", "undo"]
+__all__ = ["actions", "approve", "policies", "refuse", "rehearse", "undo"]
 
 ActionArgument = Annotated[str, typer.Argument(help="The id of an action, as vedette actions shows it.")]
 ByOption = Annotated[str | None, typer.Option(help="Who says so; default the user.", show_default=False)]
@@ -87,3 +87,48 @@ def _answer(
 
     found = commands_chain.answer(where(lake), model, action, how, by=by, reason=reason)  # type: ignore[arg-type]
     chain_console.print_actions(model, [found], as_json=json)
+
+
+def rehearse(
+    model: ModelArgument,
+    fault: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="schema, preprocessing, slow or 'swapped classes'; again for others; default each that can be, and none.",
+            show_default=False,
+        ),
+    ] = None,
+    recorded: Annotated[
+        bool, typer.Option("--recorded", help="Replay all versions as they were, in the place of faults.")
+    ] = False,
+    policy: Annotated[
+        str | None, typer.Option(help="The only policy to rehearse; default all.", show_default=False)
+    ] = None,
+    share: Annotated[float, typer.Option(help="The part of the rows that the challenger gets.")] = 0.3,
+    windows: Annotated[int, typer.Option(help="The last windows, which are replayed.")] = 48,
+    seed: Annotated[int, typer.Option(help="By which rows are shared out.")] = 0,
+    lake: LakeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """What the policies of vedette.toml would do: with faults planted into recorded rows, or as it was. Nothing is done.
+
+    Exit 1 where a fault would not be rolled back, or one that is none would be.
+    """
+    from vedette.output import rehearsing_console
+    from vedette.output.progress import told
+    from vedette.testing.rehearsing import rehearse_all
+
+    with told(f"rehearsing policies of {model}"):
+        found = rehearse_all(
+            where(lake),
+            model,
+            faults=fault,
+            recorded=recorded,
+            policy=policy,
+            share=share,
+            windows=windows,
+            seed=seed,
+        )
+    rehearsing_console.print_rehearsed(found, as_json=json)
+    if not recorded and not all(one.right for one in found):
+        raise typer.Exit(1)

@@ -132,14 +132,14 @@ def once(
         except Exception:  # the round's error is the one to raise
             log.exception("telling failed after a round that failed")
         raise
-    _act(lake, names, clock)
-    delivery.deliver(lake, names, clock=clock)
+    _act(lake, names, clock, written)
+    delivery.deliver(lake, names, clock=clock, written=written)
     return rows
 
 
-def _act(lake: Lake, models: list[str], clock: Callable[[], float]) -> None:
+def _act(lake: Lake, models: list[str], clock: Callable[[], float], said: config.Config | None) -> None:
     """Do what the policies of models say, before people are told of it."""
-    written = _written(None)
+    written = _written(None) if said is None else said
     acting = [] if written is None else [model for model in models if written.policies_of(model)]
     if not acting:
         return
