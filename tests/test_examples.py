@@ -1,0 +1,34 @@
+"""The examples that stand alone do what they say."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+FOLDER = Path(__file__).parent.parent / "examples"
+
+
+def run(name: str, folder: Path) -> str:
+    """What an example prints; it must end by itself, and well."""
+    done = subprocess.run(
+        [sys.executable, str(FOLDER / name)],
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        check=False,
+        timeout=280,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_a_canary_is_rolled_back_by_itself(tmp_path: Path) -> None:
+    """A real service, real requests: in the end version 3 answers everything, and the action says why."""
+    for needed in ("fastapi", "uvicorn", "sklearn"):
+        pytest.importorskip(needed, reason=f"the example needs {needed}")
+    told = run("deployment/canary.py", tmp_path)
+    assert told.startswith("all traffic is back at version 3")
+    assert "roll back canary: 4 against 3: accuracy is worse" in told
