@@ -1,8 +1,8 @@
 """Planted deployment faults: are they rolled back, how soon, and named as what they are?
 
-``python benchmarks/deployment/rehearsals.py`` records models of its own (two to eight inputs, numbers and levels, labels at once
-or hours late, 60 to 400 rows an hour), plants each fault of ``vedette rehearse`` into a challenger with 30 %
-of the rows, and none, and prints for each how many were rolled back, after how many of the challenger's rows (median), and how many
+``python benchmarks/deployment/rehearsals.py`` records models of its own (two to eight inputs, numbers and levels, labels at
+once or hours late, 60 to 400 rows an hour), plants each fault of ``vedette rehearse`` into a challenger with 30 % of the
+rows, and none, and prints for each how many were rolled back, after how many of the challenger's rows (median), and how many
 were named rightly. Seeds are fixed; ``--rehearsals`` and ``--seed`` change how many and which.
 """
 
