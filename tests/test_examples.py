@@ -32,3 +32,11 @@ def test_a_canary_is_rolled_back_by_itself(tmp_path: Path) -> None:
     told = run("deployment/canary.py", tmp_path)
     assert told.startswith("all traffic is back at version 3")
     assert "roll back canary: 4 against 3: accuracy is worse" in told
+
+
+def test_the_precision_of_a_detector_is_watched(tmp_path: Path) -> None:
+    """Fourteen days of figures, and the alert of the tenth."""
+    told = run("deployment/detector.py", tmp_path)
+    assert "rule:beside" in told
+    assert "firing" in told
+    assert "2026-03-10" in told
