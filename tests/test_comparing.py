@@ -478,3 +478,59 @@ def test_the_command_line_says_the_same(delayed: World, tmp_path: Path) -> None:
     wrong = subprocess.run([*call, "nightly"], capture_output=True, text=True, cwd=tmp_path, check=False)
     assert wrong.returncode == 64
     assert "there are canary" in wrong.stderr
+
+
+@pytest.mark.parametrize(
+    ("change", "kind", "words"),
+    [
+        (pl.col("size") * 2.54, "scaled", "size is about 2.5"),
+        (pl.col("size") + 30, "shifted", "size is +30"),
+        (pl.when(pl.col("size") <= 12).then(pl.col("size")).alias("size"), "missing", "size is missing in"),
+        (pl.lit(None, pl.Float64).alias("size"), "schema", "size"),
+        (pl.lit("Z").alias("region"), "changed", "region="),
+    ],
+)
+def test_inputs_that_are_not_the_same_are_named_before_labels_come(
+    change: pl.Expr, kind: str, words: str, tmp_path: Path
+) -> None:
+    """Without a single label the challenger is held; where the inputs are meant to be the same it is rolled back, with which
+    column it is."""
+    rng = np.random.default_rng(12)
+    world = World(tmp_path / "lake", task="classification", classes=["0", "1"])
+    for hour in range(8):
+        for version, n in (("3", 150), ("4", 80)):
+            more = {
+                "size": rng.gamma(5, 2, n),
+                "region": rng.choice(["n", "s"], n),
+                "other": rng.normal(size=n),
+            }
+            rows = rows_of(rng, version, START + hour * HOUR, HOUR, n, 0.9, **more)
+            world.log(version, rows.with_columns(change) if version == "4" else rows, 100 * DAY)
+    world.flush()
+    rails = {"accuracy": 0.02, "error_rate": 0.01}
+    assert world.compare(guard_rails=rails).decision == "hold"
+    found = world.compare(guard_rails=rails, same_inputs=True)
+    assert found.decision == "roll back"
+    assert [(one.kind, one.column) for one in found.suspects] == [
+        (kind, "region" if "region" in words else "size")
+    ]
+    assert words in found.suspects[0].words
+    assert found.why == (f"inputs are not the same: {found.suspects[0].words}",)
+
+
+def test_inputs_that_are_the_same_are_called_others_in_a_hundredth_at_most(tmp_path: Path) -> None:
+    """Ten worlds of six inputs each, whose levels drift while the share of the traffic changes."""
+    rng = np.random.default_rng(13)
+    named = 0
+    for number in range(10):
+        world = World(tmp_path / f"lake{number}", task="classification", classes=["0", "1"])
+        for hour in range(6):
+            for version, n in (("3", 120 - 15 * hour), ("4", 30 + 15 * hour)):
+                more = {f"x{k}": rng.normal(0.3 * hour, 1, n) for k in range(5)}
+                more["kind"] = rng.choice(["a", "b", "c"], n, p=[0.1 + 0.1 * hour, 0.6 - 0.1 * hour, 0.3])
+                world.log(
+                    version, rows_of(rng, version, START + hour * HOUR, HOUR, n, 0.9, **more), 100 * DAY
+                )
+        world.flush()
+        named += bool(world.compare(guard_rails={"error_rate": 0.01}, same_inputs=True).suspects)
+    assert named <= 1

@@ -26,6 +26,7 @@ COMPARE_KEYS = {
     "higher_is_better": "figures of which more is better, where that is not known of them: a list",
     "shares": "the shares of the traffic that were set, by version: a table",
     "unit": "the column by whose values traffic is split, such as user_id: rows of one value are not independent",
+    "same_inputs": "true: both are given the same inputs, and a challenger that records others is rolled back",
     "since": "from when on rows count; default from when both versions have rows",
     "alpha": "the probability of a wrong decision of either kind, default 0.05",
 }
@@ -51,6 +52,7 @@ class CompareSettings:
     unit: str | None = None
     since: datetime | None = None
     alpha: float = 0.05
+    same_inputs: bool = False
 
     @property
     def figures(self) -> tuple[str, ...]:
@@ -108,6 +110,7 @@ def compared(name: str, table: Any) -> CompareSettings:
         unit=_unit(where, table, mode),
         since=_since(where, table),
         alpha=_alpha(where, table),
+        same_inputs=_same_inputs(where, table),
     )
     if not found.goals and not found.guard_rails:
         raise ValueError(
@@ -175,6 +178,17 @@ def _since(where: str, table: Mapping[str, Any]) -> datetime | None:
     except ValueError:
         raise ValueError(f"{where}: since={said!r}: must be like 2026-11-22T09:00") from None
     return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+
+
+def _same_inputs(where: str, table: Mapping[str, Any]) -> bool:
+    said = table.get("same_inputs", False)
+    if not isinstance(said, bool):
+        raise ValueError(f"{where}: same_inputs={said!r}: must be true or false")
+    if said and table.get("unit") is not None:
+        raise ValueError(
+            f"{where}: same_inputs: rows of one {table['unit']} are not independent: leave one of both out"
+        )
+    return said
 
 
 def _alpha(where: str, table: Mapping[str, Any]) -> float:

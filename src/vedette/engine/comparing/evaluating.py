@@ -12,7 +12,7 @@ from vedette.engine.comparing.estimated import estimates_of
 from vedette.engine.comparing.looks import Seen, nothing
 from vedette.engine.comparing.naming import DISAGREEMENT, MEAN_LATENCY, Named, named
 from vedette.engine.comparing.rows import BY_ROWS, of_pairs, of_units
-from vedette.engine.comparing.suspects import suspects_of
+from vedette.engine.comparing.suspects import OF_INPUTS, suspects_of
 from vedette.engine.comparing.traffic import both_of, labelled_of, predictions_of, rows_within, split_of
 from vedette.engine.query import Query
 from vedette.engine.view import View, view
@@ -53,6 +53,12 @@ def _evaluated(lake: Lake, model: str, settings: CompareSettings, asked: Sequenc
     found = {figure.text: _seen(lake, model, settings, figure, both, seen) for figure in asked}
     split, wrong = split_of(told, both, settings)
     differences, decision, why = decided(settings, asked, found, mismatch_found=wrong)
+    suspects: tuple[Suspect, ...] = ()
+    if decision == "roll back" or settings.same_inputs:
+        suspects = _suspects(lake, model, settings, both, differences)
+    other = [f"inputs are not the same: {one.words}" for one in suspects if one.kind in OF_INPUTS]
+    if settings.same_inputs and other:
+        decision, why = "roll back", (*(why if decision == "roll back" else ()), *other)
     until = both.last + timedelta(seconds=seen.shape.settings.window_s)
     run_s = (until - both.first).total_seconds()
     half, most = time_left(settings, asked, found, run_s) if decision == "hold" else (None, None)
@@ -78,7 +84,7 @@ def _evaluated(lake: Lake, model: str, settings: CompareSettings, asked: Sequenc
         mismatch=wrong,
         decided_in_s=half,
         late_s=most,
-        suspects=_suspects(lake, model, settings, both, differences) if decision == "roll back" else (),
+        suspects=suspects if decision == "roll back" else (),
     )
 
 

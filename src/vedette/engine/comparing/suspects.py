@@ -21,7 +21,7 @@ from vedette.statistics.grid import Grid
 from vedette.statistics.summary import Summary
 from vedette.strategy.versions import Rates
 
-__all__ = ["suspects_of"]
+__all__ = ["OF_INPUTS", "suspects_of"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -31,6 +31,9 @@ ALPHA = 0.01
 
 MATTERS = 0.03
 """The share of rows that must lie elsewhere."""
+
+OF_INPUTS = frozenset({"schema", "missing", "scaled", "shifted", "changed"})
+"""Kinds that say that the inputs are not the same."""
 
 _MISSING_ALL = 0.95
 _SAME = 0.05  # of a factor: what is nearer to 1 is no change of unit
@@ -181,7 +184,9 @@ class _Counted:
         factor = sd_other / sd if sd > 0 else np.nan
         off = 4 * sd_other / np.sqrt(max(n_other, 1)) + _SAME * abs(mean_other)
         if np.isfinite(factor) and abs(np.log(factor)) > _SAME and abs(mean_other - factor * mean) <= off:
-            return Suspect("scaled", self.name, f"{self.name} is about {factor:.4g} times what it was")
+            if abs(mean) > sd / 2:  # means are surer than spreads
+                factor = mean_other / mean
+            return Suspect("scaled", self.name, f"{self.name} is about {factor:.3g} times what it was")
         if np.isfinite(factor) and abs(np.log(factor)) <= _SAME:
             return Suspect("shifted", self.name, f"{self.name} is {mean_other - mean:+.4g} on average")
         words = (
