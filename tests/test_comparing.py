@@ -483,7 +483,7 @@ def test_the_command_line_says_the_same(delayed: World, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "kind", "words"),
     [
-        (pl.col("size") * 2.54, "scaled", "size is about 2.5"),
+        (pl.col("size") * 2.54, "scaled", "size is about 2."),
         (pl.col("size") + 30, "shifted", "size is +30"),
         (pl.when(pl.col("size") <= 12).then(pl.col("size")).alias("size"), "missing", "size is missing in"),
         (pl.lit(None, pl.Float64).alias("size"), "schema", "size"),
