@@ -13,7 +13,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 
-from vedette.server.api import alerts, figures, life, maintenance, models, rules, stream
+from vedette.server.api import alerts, chain, figures, life, maintenance, models, rules, stream
 from vedette.server.api.answers import JsonRoute
 from vedette.server.api.watching import watch
 from vedette.server.description import description
@@ -33,7 +33,7 @@ def openapi(request: Request) -> dict[str, Any]:
 
 
 routers: tuple[APIRouter, ...] = (
-    _described, models.router, figures.router, alerts.router, maintenance.router, rules.router, life.router,
-    stream.router,
+    _described, models.router, figures.router, alerts.router, maintenance.router, rules.router, chain.router,
+    life.router, stream.router,
 )  # fmt: skip
 """The routes of the documents; ``watch`` must be among the services of the application that has them."""
