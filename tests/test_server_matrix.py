@@ -125,6 +125,8 @@ ROUTES = {
     "GET /models/{model}/settings": "view",
     "GET /models/{model}/rules": "view",
     "POST /models/{model}/rules": "edit",
+    "GET /models/{model}/actions": "view",
+    "POST /models/{model}/actions/{action}": "edit",
 }
 
 # Who gets in (a dot), or is told 401, 403 or 404, by what a route of the model `delays` needs; then of one without a model.

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from vedette.server.pages import alert, files, life, maintenance, model, overview, rules, series, words
+from vedette.server.pages import alert, chain, files, life, maintenance, model, overview, rules, series, words
 
 __all__ = ["routers"]
 
@@ -22,6 +22,7 @@ routers: tuple[APIRouter, ...] = (
     series.router,
     alert.router,
     rules.router,
+    chain.router,
     life.router,
     maintenance.router,
     words.router,
