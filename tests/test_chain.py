@@ -26,7 +26,7 @@ from vedette.engine import alerts, chain, cycle
 from vedette.engine.audit import audit
 from vedette.errors import AlertError, ConfigError
 from vedette.lake.tables import Lake
-from vedette.records import AlertState
+from vedette.records import AlertState, Status
 from vedette.records.actions import ActionStatus
 
 HOUR = 3600.0
@@ -250,7 +250,7 @@ def test_a_failure_stops_no_other_and_is_tried_again(world: World) -> None:
         by_name = {one.occasion.policy: one for one in world.actions()}
         assert by_name["a"].status is ActionStatus.FAILED
         assert by_name["b"].status is ActionStatus.DONE
-        assert world.firing() == ["policy:a"]
+        assert world.firing() == ["compare:canary", "policy:a"]
         world.round()
         assert len(hook.got) == 1  # it is not due yet
         world.now += 16
@@ -259,7 +259,7 @@ def test_a_failure_stops_no_other_and_is_tried_again(world: World) -> None:
             "a": "done",
             "b": "done",
         }
-        assert world.firing() == []
+        assert world.firing() == ["compare:canary"]
         keys = {headers["Idempotency-Key"] for _, _, headers, _ in hook.got}
         assert (len(hook.got), len(keys)) == (2, 1)
         assert json.loads(hook.got[0][3])["challenger"] == "4"
@@ -420,3 +420,28 @@ def test_keys_that_an_action_does_not_have_make_it_fail_and_are_told(world: Worl
     (one,) = world.actions()
     assert one.status is ActionStatus.FAILED
     assert "file" in one.said[0]
+
+
+def test_a_decision_is_a_verdict_and_an_alert_without_any_policy(world: World) -> None:
+    """``check`` says what was decided; the alert is over once the comparison is taken out of the file."""
+    from vedette.engine.health import health
+
+    lake = Lake.at(world.lake)
+    before = {one.watch: one for one in health(lake, "net").verdicts}
+    assert before["compare:canary"].verdict is Status.UNKNOWN
+    world.round()
+    now = {one.watch: one for one in health(lake, "net").verdicts}["compare:canary"]
+    assert now.verdict is Status.ALARM
+    assert now.evidence.startswith("roll back 4: accuracy is worse")
+    assert world.firing() == ["compare:canary"]
+    world.now += HOUR
+    world.round()
+    assert len([one for one in alerts.alerts(lake.model("net")) if one.watch == "compare:canary"]) == 1
+    other = COMPARED.replace('champion = "3"', 'champion = "4"').replace(
+        'challenger = "4"', 'challenger = "3"'
+    )
+    world.say(compared=other)
+    world.now += HOUR
+    world.round()
+    assert world.firing() == []
+    assert {one.watch: one.verdict for one in health(lake, "net").verdicts}["compare:canary"] is Status.OK

@@ -36,6 +36,7 @@ from vedette.lake.tables import UTC, ModelTables
 from vedette.records import Alert, AlertState, Status, is_runs
 
 __all__ = [
+    "COMPARE",
     "OPEN_STATES",
     "POLICY",
     "accept",
@@ -61,8 +62,9 @@ INCIDENT_WINDOWS = 3
 
 SILENCE_MAX = timedelta(days=366)
 
-POLICY = "policy:"
-"""How the watch of an alert begins that is about what a policy does (``chain/alerting.py``, which also closes it)."""
+POLICY, COMPARE = "policy:", "compare:"
+"""How the watch of an alert begins that is about what a policy does (``chain/alerting.py``), or about a comparison of versions
+(``comparing/standing.py``); these close them too."""
 
 _RULE_GONE = "the rule was changed or removed"
 _ALARM_GONE = (
@@ -321,7 +323,7 @@ def _passed(every: Iterable[Alert], kept: Kept, clocked: Collection[str], now: d
     for one in every:
         if one.state not in OPEN_STATES:
             continue
-        if one.watch.startswith(POLICY):
+        if one.watch.startswith((POLICY, COMPARE)):
             if silence_over(one, now):
                 out.append(fires_again(one, now))
             continue

@@ -138,12 +138,16 @@ def once(
 
 
 def _act(lake: Lake, models: list[str], clock: Callable[[], float], said: config.Config | None) -> None:
-    """Do what the policies of models say, before people are told of it."""
+    """Evaluate comparisons and do what policies say, before people are told of it."""
     written = _written(None) if said is None else said
-    acting = [] if written is None else [model for model in models if written.policies_of(model)]
+    acting = (
+        []
+        if written is None
+        else [model for model in models if written.policies_of(model) or written.compare_of(model)]
+    )
     if not acting:
         return
-    from vedette.engine.chain import act  # only where there are policies
+    from vedette.engine.chain import act  # only where there is something to decide
 
     for model in acting:
         try:

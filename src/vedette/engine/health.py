@@ -42,6 +42,7 @@ def health(lake: Lake, model: str, now: datetime | None = None) -> Health:
     tables = lake.model(model)
     kept = kept_row(tables, series=False)
     untold = outbox.verdicts(tables, now) + report_events.verdicts(tables) + _wrongly_written()
+    untold += _compared(tables)
     if kept is None:
         known = tables["summaries"].scan().select(pl.len()).collect().item()
         reason = (
@@ -97,6 +98,18 @@ def _gravest(verdicts: Iterable[Verdict]) -> Status:
     return next(
         (status for status in order if any(one.verdict is status for one in verdicts)), Status.UNKNOWN
     )
+
+
+def _compared(tables: ModelTables) -> list[Verdict]:
+    """What comparisons of versions decided, where the file has any."""
+    try:
+        if not config.read().compare_of(tables.path.name):
+            return []
+    except ConfigError:  # which has a verdict of its own
+        return []
+    from vedette.engine.comparing.standing import verdicts  # a check without comparisons needs none of it
+
+    return verdicts(tables)
 
 
 def _wrongly_written() -> list[Verdict]:

@@ -76,10 +76,10 @@ class Background:
                 self._waiting[model] = waiting
 
     def _act(self, model: str, written: config.Config) -> None:
-        """Do what the policies of a model say, before people are told of it."""
-        if not written.policies_of(model):
+        """Evaluate comparisons and do what policies say, before people are told of it."""
+        if not written.policies_of(model) and not written.compare_of(model):
             return
-        from vedette.engine.chain import act  # only where there are policies
+        from vedette.engine.chain import act  # only where there is something to decide
 
         try:
             act(self._lake, model, clock=self._clock, written=written)

@@ -11,18 +11,16 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from vedette import config
-from vedette.config.comparing import CompareSettings
 from vedette.config.policies import PolicySettings
 from vedette.engine.chain import told
-from vedette.engine.chain.triggers import needed, occasions
-from vedette.engine.comparing import evaluate
+from vedette.engine.chain.triggers import occasions
+from vedette.engine.comparing.standing import stand
 from vedette.engine.health import health
 from vedette.errors import LockedError, VedetteError
 from vedette.lake.locks import lock
 from vedette.lake.tables import Lake
 from vedette.output.actions import Action, action
 from vedette.records.actions import ActionStatus, Occasion, Taken
-from vedette.records.comparing import Evaluated
 
 __all__ = ["act", "acting_lock", "perform"]
 
@@ -33,7 +31,6 @@ TRIES = 6
 """How often an action that failed, and may be repeated, is tried."""
 
 BACK_OFF_S = 15.0
-_EVALUATED: dict[tuple[Path, str, CompareSettings], tuple[int, Evaluated]] = {}
 
 
 def acting_lock(lake: Lake, model: str) -> Path:
@@ -44,13 +41,13 @@ def acting_lock(lake: Lake, model: str) -> Path:
 def act(
     lake: Lake, model: str, *, clock: Callable[[], float] = time.time, written: config.Config | None = None
 ) -> list[Taken]:
-    """Do what the policies of a model say now; the actions whose status changed.
+    """Evaluate the comparisons of a model, and do what its policies say now; the actions whose status changed.
 
     What goes wrong with one policy is recorded, logged, and stops no other.
     """
     written = config.read() if written is None else written
     policies = written.policies_of(model)
-    if not policies:
+    if not policies and not written.compare_of(model):
         return []
     try:
         with lock(acting_lock(lake, model), wait_s=ACT_WAIT_S):
@@ -85,31 +82,12 @@ class _Acting:
                 changed.append(new)
         there = {(one.occasion.policy, one.occasion.key) for one in known}
         found = health(self.lake, self.model, self.now)
-        evaluated = self._evaluated()
+        evaluated = stand(self.lake, self.model, self.written.compare_of(self.model), self.now)
         for policy in self.policies:
             for occasion in occasions(policy, found, evaluated):
                 if (policy.name, occasion.key) not in there:
                     changed.append(self._first(policy, occasion))
         return changed
-
-    def _evaluated(self) -> dict[CompareSettings, Evaluated]:
-        """The comparisons that policies ask about; again only where the lake has moved on."""
-        found = {}
-        snapshot = self.lake.model(self.model)["summaries"].snapshot()
-        at = -1 if snapshot is None else snapshot.version()
-        for settings in needed(self.policies, self.written.compare_of(self.model)):
-            frozen = _frozen(settings)
-            key = self.lake.path, self.model, frozen
-            before = _EVALUATED.get(key)
-            if before is None or before[0] != at:
-                try:
-                    before = at, evaluate(self.lake, self.model, settings)
-                except (VedetteError, ValueError) as error:
-                    log.error("model %s: comparison %s: %s", self.model, settings.name, error)
-                    continue
-                _EVALUATED[key] = before
-            found[frozen] = before[1]
-        return found
 
     def _first(self, policy: PolicySettings, occasion: Occasion) -> Taken:
         """What is done about an occasion that is new."""
@@ -219,11 +197,3 @@ def perform(lake: Lake, made: Sequence[Action], one: Taken, now: datetime) -> Ta
 
 def _made(policy: PolicySettings) -> list[Action]:
     return [action(one) for one in policy.do]
-
-
-def _frozen(settings: CompareSettings) -> CompareSettings:
-    """The settings as a key: with their tables as tuples."""
-    tables = {
-        name: tuple(sorted(getattr(settings, name).items())) for name in ("guard_rails", "smallest", "shares")
-    }
-    return replace(settings, **tables)  # type: ignore[arg-type]

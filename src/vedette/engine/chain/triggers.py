@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from fnmatch import fnmatchcase
 
 from vedette.config.comparing import CompareSettings
@@ -11,18 +11,7 @@ from vedette.records import Health
 from vedette.records.actions import Occasion
 from vedette.records.comparing import Evaluated
 
-__all__ = ["needed", "occasions"]
-
-
-def needed(
-    policies: Sequence[PolicySettings], comparisons: Sequence[CompareSettings]
-) -> list[CompareSettings]:
-    """The comparisons that a policy asks about."""
-    return [
-        one
-        for one in comparisons
-        if any(policy.on.of_comparison and fnmatchcase(one.name, policy.on.pattern) for policy in policies)
-    ]
+__all__ = ["occasions"]
 
 
 def occasions(
