@@ -49,7 +49,7 @@ def train(
     name: str,
     images: torch.Tensor,
     digits: torch.Tensor,
-    tested: tuple[torch.Tensor, ...],
+    held: tuple[torch.Tensor, ...],
 ) -> nn.Module:
     """A small network, trained in a run that is watched."""
     torch.manual_seed(0)

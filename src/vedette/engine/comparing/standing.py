@@ -66,12 +66,12 @@ def verdicts(tables: ModelTables) -> list[Verdict]:
     last = _last(tables) if asked else {}
     out = []
     for one in asked:
-        time, held = last.get(one.name, (None, {"decision": "unknown", "why": []}))
+        time, held = last.get(one.name, (None, {}))
+        decision, words = str(held.get("decision", "unknown")), "; ".join(held.get("why", ()))
         if (held.get("champion"), held.get("challenger")) != (one.champion, one.challenger):
-            time, held = None, {"decision": "unknown", "why": ["it was not evaluated yet"]}
-        status = {"roll back": Status.ALARM, "unknown": Status.UNKNOWN}.get(held["decision"], Status.OK)
-        words = "; ".join(held["why"])
-        evidence = "" if status is Status.UNKNOWN else f"{held['decision']} {one.challenger}: {words}"
+            time, decision, words = None, "unknown", "it was not evaluated yet"
+        status = {"roll back": Status.ALARM, "unknown": Status.UNKNOWN}.get(decision, Status.OK)
+        evidence = "" if status is Status.UNKNOWN else f"{decision} {one.challenger}: {words}"
         reason = words if status is Status.UNKNOWN else None
         out.append(Verdict(f"{alerts.COMPARE}{one.name}", "", status, time, evidence, "calibrated", reason))
     return out
