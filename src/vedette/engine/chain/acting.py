@@ -12,7 +12,7 @@ from pathlib import Path
 
 from vedette import config
 from vedette.config.policies import PolicySettings
-from vedette.engine.chain import told
+from vedette.engine.chain.told import acted_since, actions, write
 from vedette.engine.chain.triggers import occasions
 from vedette.engine.comparing.standing import stand
 from vedette.engine.health import health
@@ -72,7 +72,7 @@ class _Acting:
         return datetime.fromtimestamp(self.clock(), UTC)
 
     def run(self) -> list[Taken]:
-        known = told.actions(self.lake.model(self.model))
+        known = actions(self.lake.model(self.model))
         changed = []
         by_name = {policy.name: policy for policy in self.policies}
         for one in known:
@@ -130,7 +130,7 @@ class _Acting:
 
     def _limited(self, policy: PolicySettings) -> bool:
         since = self.now - timedelta(seconds=policy.per_s)
-        return told.acted_since(self.lake.model(self.model), policy.name, since) >= policy.at_most
+        return acted_since(self.lake.model(self.model), policy.name, since) >= policy.at_most
 
     def _of_before(self, one: Taken, policy: PolicySettings) -> Taken | None:
         """What is due of an action that is known; None where nothing is."""
@@ -166,12 +166,12 @@ class _Acting:
         log.info(
             "model %s: policy %s: %s: %s", self.model, one.occasion.policy, status.value, one.occasion.what
         )
-        return told.write(self.lake, replace(one, status=status, changed=self.now, **more))  # type: ignore[arg-type]
+        return write(self.lake, replace(one, status=status, changed=self.now, **more))  # type: ignore[arg-type]
 
 
 def perform(lake: Lake, made: Sequence[Action], one: Taken, now: datetime) -> Taken:
     """Do it: that it is about to be done is on disk before, what came of it after. A part that fails ends it."""
-    one = told.write(
+    one = write(
         lake, replace(one, status=ActionStatus.ACTING, attempts=one.attempts + 1, changed=now, said=())
     )
     said: list[str] = []
@@ -192,7 +192,7 @@ def perform(lake: Lake, made: Sequence[Action], one: Taken, now: datetime) -> Ta
     log.warning(
         "model %s: policy %s: %s: %s", one.occasion.model, one.occasion.policy, status.value, "; ".join(said)
     )
-    return told.write(lake, replace(one, status=status, said=tuple(said), before=tuple(before), changed=now))
+    return write(lake, replace(one, status=status, said=tuple(said), before=tuple(before), changed=now))
 
 
 def _made(policy: PolicySettings) -> list[Action]:

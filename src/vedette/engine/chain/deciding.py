@@ -8,8 +8,8 @@ from datetime import datetime
 from vedette import config
 from vedette.config.policies import PolicySettings
 from vedette.engine import requests
-from vedette.engine.chain import told
 from vedette.engine.chain.acting import acting_lock
+from vedette.engine.chain.told import actions, write, write_locked
 from vedette.errors import AlertError, VedetteError
 from vedette.lake.locks import lock
 from vedette.lake.tables import Lake
@@ -38,13 +38,13 @@ def _answered(
         raise ValueError("by='': must name who it was")
     with lock(requests.work_lock(lake), wait_s=WAIT_S):
         tables = lake.model(model)
-        one = _found(told.actions(tables), name)
+        one = _found(actions(tables), name)
         if one.status is not ActionStatus.WAITING:
             who = f" by {one.by}" if one.by else ""
             raise AlertError(f"action={name!r}: does not wait: it is {one.status.value}{who}")
         if one.until is not None and one.until <= now:
             raise AlertError(f"action={name!r}: waited until {one.until:%Y-%m-%d %H:%M} UTC, which is over")
-        return told.write_locked(tables, replace(one, status=status, by=by, reason=reason, changed=now))
+        return write_locked(tables, replace(one, status=status, by=by, reason=reason, changed=now))
 
 
 def undo(lake: Lake, model: str, name: str, *, by: str, reason: str | None, now: datetime) -> Taken:
@@ -56,7 +56,7 @@ def undo(lake: Lake, model: str, name: str, *, by: str, reason: str | None, now:
     if not by.strip():
         raise ValueError("by='': must name who it was")
     with lock(acting_lock(lake, model), wait_s=WAIT_S):
-        one = _found(told.actions(lake.model(model)), name)
+        one = _found(actions(lake.model(model)), name)
         if one.status not in (ActionStatus.DONE, ActionStatus.FAILED, ActionStatus.UNKNOWN):
             raise AlertError(f"action={name!r}: is {one.status.value}: only what was done can be undone")
         made = [action(each) for each in _policy(model, one.occasion.policy).do]
@@ -76,7 +76,7 @@ def undo(lake: Lake, model: str, name: str, *, by: str, reason: str | None, now:
         changed = replace(
             one, status=ActionStatus.UNDONE, said=tuple(said), by=by, reason=reason, changed=now
         )
-        return told.write(lake, changed)
+        return write(lake, changed)
 
 
 def _found(many: list[Taken], name: str) -> Taken:
