@@ -14,6 +14,7 @@ import polars as pl
 from vedette import config
 from vedette.engine import outbox, report_events
 from vedette.engine.rules import PREFIX, Standing, silence_rules
+from vedette.engine.stability.facts import facts_of
 from vedette.engine.state import GRACE, LIVE, NEVER, OPEN, Kept, kept_row, receipts, was_live
 from vedette.engine.versions import newest_version
 from vedette.errors import ConfigError
@@ -42,6 +43,7 @@ def health(lake: Lake, model: str, now: datetime | None = None) -> Health:
     tables = lake.model(model)
     kept = kept_row(tables, series=False)
     untold = outbox.verdicts(tables, now) + report_events.verdicts(tables) + _wrongly_written()
+    untold += _facts(tables, now)
     if kept is None:
         known = tables["summaries"].scan().select(pl.len()).collect().item()
         reason = (
@@ -72,6 +74,11 @@ def health(lake: Lake, model: str, now: datetime | None = None) -> Health:
         verdicts.append(Verdict("model", "", Status.WARN, None, words, "rule"))
     said = tuple(kept.guarantee.splitlines())
     return Health(model, kept.version, _gravest(verdicts), tuple(verdicts), said)
+
+
+def _facts(tables: ModelTables, now: datetime | None) -> list[Verdict]:
+    """Objectives and crash loops, as they stand by the wall's clock."""
+    return [] if now is None else [one.verdict(None) for one in facts_of(tables, now)]
 
 
 def kin_of(lake: Lake, model: str) -> list[str]:

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from vedette.config.slo import check_objective
 from vedette.statistics.clusters import Clustered
 from vedette.statistics.intervals import hall, share
 from vedette.statistics.measured import CONSERVATIVE, Measured, unknown
@@ -134,13 +135,6 @@ def burns(
             broken = rates[0] >= window.factor and (sizes[1] > 0 and rates[1] >= window.factor)
         out.append(Burn(window, rates[0], rates[1], sizes[0], sizes[1], broken))
     return tuple(out)
-
-
-def check_objective(objective: float) -> float:
-    """The objective; ``ValueError`` for what is no share that can be missed."""
-    if isinstance(objective, bool) or not isinstance(objective, int | float) or not 0 < objective < 1:
-        raise ValueError(f"objective={objective!r}: must lie above 0 and below 1, such as 0.999")
-    return float(objective)
 
 
 def share_bad(bad: npt.ArrayLike, total: npt.ArrayLike, level: float = 0.95) -> Measured:
