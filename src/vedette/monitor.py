@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from vedette.output.explanation import Explanation
     from vedette.privacy import Plain
     from vedette.records.comparing import Evaluated
+    from vedette.records.stability import Stability
     from vedette.strategy.advice import Advised
     from vedette.strategy.training import Finding
 
@@ -1003,6 +1004,41 @@ class Monitor:
         self.flush(timeout_s)
         now = now_of(time_module.time())
         return with_last_run(health_with_kin(lake, self.model, now), lake, now)
+
+    def stability(
+        self,
+        *,
+        version: str | None = None,
+        since: datetime | str | None = None,
+        until: datetime | str | None = None,
+        tolerance: float = 0.0,
+    ) -> Stability:
+        """How stable this model is, of the last 30 days by default (``docs/stability.md``): ``figures`` and ``slos``.
+
+        Availability of each endpoint and its restarts, error budgets of the objectives of ``vedette.toml``, latency against the
+        version before by stage, the load at which it rises, growth of memory and when it is full, and whether equal inputs have
+        equal answers (within ``tolerance``). Each has an interval, or is UNKNOWN and says why. What was recorded is brought in.
+
+        >>> import tempfile
+        >>> monitor = Monitor("delays", lake=tempfile.mkdtemp())
+        >>> monitor.log({"distance": 733.0}, 1, latency_s=0.004)
+        >>> monitor.stability().figure("slower_s").reason
+        "no version came before '1' in this span"
+        """
+        from vedette.engine.stability.stability import stability
+        from vedette.lake.ingest import now_of
+
+        lake = self._lake()
+        self.flush()
+        return stability(
+            lake,
+            self.model,
+            now_of(self._clock()),
+            version=version,
+            since=since,
+            until=until,
+            tolerance=tolerance,
+        )
 
     def alerts(self) -> pl.DataFrame:
         """The alerts of this model and its runs, the newest first, as the last round left them: one row for each alarm.

@@ -178,7 +178,12 @@ def same_answers(
         names = rows.collect_schema().names()
         if {"probe", "input", "answer"} <= set(names):
             error = pl.col("error").is_null() if "error" in names else pl.lit(value=True)
-            frame = rows.filter(error).select("probe", "input", "answer", "_producer", "version").collect()
+            place = pl.coalesce("host", "_producer") if "host" in names else pl.col("_producer")
+            frame = (
+                rows.filter(error)
+                .select("probe", "input", "answer", place.alias("place"), "version")
+                .collect()
+            )
             keys = list(zip(frame["probe"].to_list(), frame["input"].to_list(), strict=True))
             out += _shares(
                 "probe", keys, [_plain(one) for one in frame["answer"].to_list()], frame, tolerance
@@ -191,7 +196,7 @@ def same_answers(
         if inputs and "prediction" in schema.names():
             scores = [name for name in schema.names() if name.startswith("probability")]
             answer = scores[0] if scores else "prediction"
-            wanted = [*inputs, answer, "_producer", "version", "time"]
+            wanted = [*inputs, answer, pl.col("_producer").alias("place"), "version", "time"]
             frame = rows.select(wanted).drop_nulls(answer).sort("time").tail(_ROWS_MAX).collect()
             key = frame.select(inputs).hash_rows(seed=7)
             frame = frame.with_columns(key.alias("_key")).filter(key.is_duplicated())
@@ -207,9 +212,7 @@ def same_answers(
 def _shares(
     source: str, keys: Sequence[object], answers: Sequence[float | str], frame: pl.DataFrame, tolerance: float
 ) -> list[StabilityFigure]:
-    found = sameness(
-        keys, answers, frame["_producer"].to_list(), frame["version"].to_list(), tolerance=tolerance
-    )
+    found = sameness(keys, answers, frame["place"].to_list(), frame["version"].to_list(), tolerance=tolerance)
     out = []
     for name, one in (("within", found.within), ("hosts", found.hosts), ("versions", found.versions)):
         # versions are meant to differ; one version is not

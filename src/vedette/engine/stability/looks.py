@@ -106,7 +106,8 @@ def _younger(started: np.ndarray) -> np.ndarray:
     if not len(known):
         return known
     newest = np.maximum.accumulate(known)
-    return newest[1:][np.diff(newest) > _SAME_S]
+    younger: np.ndarray = newest[1:][np.diff(newest) > _SAME_S]
+    return younger
 
 
 def _near(restarts: np.ndarray, deployed: np.ndarray) -> np.ndarray:
@@ -114,7 +115,8 @@ def _near(restarts: np.ndarray, deployed: np.ndarray) -> np.ndarray:
     if not len(deployed) or not len(restarts):
         return np.zeros(len(restarts), dtype=np.bool_)
     apart: np.ndarray = np.abs(restarts[:, None] - deployed[None, :])
-    return np.asarray(apart.min(axis=1) <= _PLANNED.total_seconds(), dtype=np.bool_)
+    near: np.ndarray = apart.min(axis=1) <= _PLANNED.total_seconds()
+    return near
 
 
 def figures_of_looks(looks: Looks, start: datetime | None, end: datetime) -> list[StabilityFigure]:
