@@ -102,7 +102,7 @@ def _looks(name: str, rows: pl.DataFrame, deployed: np.ndarray) -> Looks:
 
 def _younger(started: np.ndarray) -> np.ndarray:
     """The starts of processes younger than any before; the first process has not restarted."""
-    known = started[np.isfinite(started)]
+    known: np.ndarray = started[np.isfinite(started)]
     if not len(known):
         return known
     newest = np.maximum.accumulate(known)
@@ -129,7 +129,9 @@ def figures_of_looks(looks: Looks, start: datetime | None, end: datetime) -> lis
         end=max(end.timestamp(), float(looks.times[-1]) if len(looks.times) else 0.0),
     )
     whole = seen.completeness
-    out = [figured("availability", looks.endpoint, availability(seen), completeness=whole)]
+    now_down = bool(len(looks.up)) and not looks.up[-1]
+    verdict = Status.WARN if now_down else Status.OK
+    out = [figured("availability", looks.endpoint, availability(seen), completeness=whole, verdict=verdict)]
     if not looks.tells:
         reason = (
             "no look says when the process began: kind = 'prometheus' with process_start_time_seconds does"

@@ -104,8 +104,8 @@ def looked(
 def availability(seen: Looked, level: float = 0.95, outage_s: float = OUTAGE_S) -> Measured:
     """The share of the time that the model is up; ``n`` counts looks.
 
-    ``outage_s`` is how long an outage is taken to last where none was seen. UNKNOWN where nothing was seen, and where the
-    model was never up.
+    ``outage_s`` is how long an outage is taken to last where none was seen. UNKNOWN where nothing was seen; where the model was
+    never up the interval says nothing.
 
     >>> found = availability(Looked(86_400.0, 0.0, np.zeros(0), 1.0, 5760))     # 1 - 3.689 * 300/86,400
     >>> found.value, round(found.low, 4), found.high
@@ -118,8 +118,8 @@ def availability(seen: Looked, level: float = 0.95, outage_s: float = OUTAGE_S) 
         raise ValueError(f"level={level!r}: must lie between 0 and 1")
     if seen.observed_s <= 0:
         return unknown("nothing was seen: no look came")
-    if seen.down_s >= seen.observed_s:
-        return unknown(f"was never up in {seen.n:,} looks: how long it stays up is not known", seen.n)
+    if seen.down_s >= seen.observed_s:  # how long it stays up once it is up was not seen: anything may be
+        return Measured.of(0.0, 0.0, 1.0, seen.n, f"{CONSERVATIVE}; it was never up")
     whole, n = seen.observed_s, len(seen.outages)
     if not n:
         most = float(garwood(0, level)[1]) * min(outage_s, whole) / whole

@@ -202,7 +202,7 @@ def budget(bad: npt.ArrayLike, total: npt.ArrayLike, objective: float, level: fl
     """
     allowed = 1 - check_objective(objective)
     rate = share_bad(bad, total, level)
-    sums = float(np.sum(bad)), float(np.sum(total))
+    sums = float(np.asarray(bad).sum()), float(np.asarray(total).sum())
     if not rate.known:
         return Budget(objective, *sums, unknown(rate.reason or ""))
     left = Measured.of(

@@ -7,7 +7,9 @@ c (a line that is bent at a knee). The interval of c has every knee whose fit is
 
 with m the independent buckets that the n buckets are worth: neighbours in time hang together, so that sums are those of m
 = n (1 - r)/(1 + r) buckets, r the correlation of neighbours' residuals. UNKNOWN where the load never varied enough, and where
-a line without a knee, or with its knee outside what was seen, explains the latencies as well.
+a line without a knee, or with its knee outside what was seen, explains the latencies as well. A latency that bends slowly (one
+queue: 1/(capacity - load)) has no knee: then it is the load at which two pieces fit best, well below the capacity, and the
+interval is of that.
 
 Sources: D. V. Hinkley (1971), J. Am. Stat. Assoc. 66, 736-743 (two-phase regression); P. I. Feder (1975), Ann. Stat. 3, 49-83
 (what holds of it in large samples).
