@@ -151,7 +151,7 @@ def due(tables: ModelTables, now: datetime) -> bool:
 
 def _brought_by_time(tables: ModelTables, kept: Kept | None, now: datetime) -> list[Alert]:
     facts = facts_of(tables, now)
-    if kept is None and not facts:
+    if kept is None and not facts and tables["alerts"].snapshot() is None:
         return []
     every, of_facts = alerts(tables), {one.watch: one for one in facts}
     told = _of_facts(tables, every, of_facts, now)

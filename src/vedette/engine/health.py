@@ -50,7 +50,7 @@ def health(lake: Lake, model: str, now: datetime | None = None) -> Health:
             "no reference: give one with monitor.reference(frame)" if known else _nothing_kept(lake, model)
         )
         nothing = Verdict("model", "", Status.UNKNOWN, None, "", "rule", reason)
-        return Health(model, newest_version(tables) or "", Status.UNKNOWN, (nothing, *untold))
+        return Health(model, newest_version(tables) or "", _gravest([nothing, *untold]), (nothing, *untold))
     verdicts = untold
     silent = silences_of(tables, kept, now)[NO_DATA]
     for row in json.loads(kept.verdicts):

@@ -94,9 +94,9 @@ class Poller:
                 raise
             row = self._rows.of(found, running_s)
             if not self._stop.is_set() or threading.current_thread() is not self._thread:
-                self._record(
-                    row, "up" if found.up else "down", latency_s=found.latency_s, error=found.error, time=at_s
-                )
+                # one that is down has no answer, as a prediction that failed: error_rate counts it
+                said = "up" if found.up else None
+                self._record(row, said, latency_s=found.latency_s, error=found.error, time=at_s)
             self._say("" if found.up else f"endpoint {self.settings.name}: down: {found.answer}")
             self.last = found
         return found
