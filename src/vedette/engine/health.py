@@ -14,7 +14,7 @@ import polars as pl
 from vedette import config
 from vedette.engine import outbox, report_events
 from vedette.engine.rules import PREFIX, Standing, silence_rules
-from vedette.engine.stability.facts import facts_of
+from vedette.engine.stability.facts import FACTS_S, facts_of, has_facts
 from vedette.engine.state import GRACE, LIVE, NEVER, OPEN, Kept, kept_row, receipts, was_live
 from vedette.engine.versions import newest_version
 from vedette.errors import ConfigError
@@ -166,10 +166,12 @@ def silences_of(tables: ModelTables, kept: Kept, now: datetime | None) -> dict[s
 
 
 def turns(tables: ModelTables, kept: Kept, now: datetime) -> datetime | None:
-    """When rows that do not come make another verdict, if nothing else does before; None where time alone makes none."""
+    """When time alone makes another verdict, rows that do not come or budgets that burn; None where it makes none."""
     silence_s, _ = _silence(tables, now)
     left = [limit - silence_s for limit in _patience(tables, kept, ("alarm", "warn")).values()]
     still = [one for one in left if 0 <= one < math.inf]  # NaN is neither
+    if has_facts(tables):
+        still.append(FACTS_S)
     return now + timedelta(seconds=min(still) + 1) if still else None
 
 

@@ -14,14 +14,28 @@ from datetime import datetime
 from vedette.config.slo import SloSettings, slo_of
 from vedette.engine import written
 from vedette.engine.stability.looks import loops_of
-from vedette.engine.stability.objectives import burning
+from vedette.engine.stability.objectives import burning, report
 from vedette.lake.tables import Lake, ModelTables
 from vedette.records import ENDPOINT, Status, Verdict
+from vedette.records.stability import SloReport
 
-__all__ = ["CRASH_LOOP", "SLO", "Fact", "facts_of", "is_fact", "slos_in_force"]
+__all__ = [
+    "CRASH_LOOP",
+    "FACTS_S",
+    "SLO",
+    "Fact",
+    "facts_of",
+    "has_facts",
+    "is_fact",
+    "objectives",
+    "slos_in_force",
+]
 
 SLO, CRASH_LOOP = "slo:", "crash_loop:"
 """What the names of these watches begin with."""
+
+FACTS_S = 60.0
+"""After so many seconds what was said of them may be another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +74,16 @@ def slos_in_force(tables: ModelTables) -> tuple[list[SloSettings], dict[str, str
         if one.of_looks is of_looks:
             found.append(one)
     return found, wrong
+
+
+def objectives(tables: ModelTables, now: datetime) -> list[SloReport]:
+    """Each objective of these tables as it stands over its whole period."""
+    return [report(tables, one, now) for one in slos_in_force(tables)[0]]
+
+
+def has_facts(tables: ModelTables) -> bool:
+    """Whether a model has any objective or endpoint, so that time alone may change its verdicts."""
+    return tables.path.name.endswith(f".{ENDPOINT}") or bool(slos_in_force(tables)[0])
 
 
 def facts_of(tables: ModelTables, now: datetime) -> Sequence[Fact]:

@@ -44,7 +44,12 @@ def buckets(tables: ModelTables, slo: SloSettings, since: datetime, until: datet
         if slo.endpoint is not None:
             good &= pl.col("endpoint") == slo.endpoint
     elif slo.kind == "error_rate":
-        bad = pl.col("error").is_not_null() if "error" in names else pl.lit(value=False)
+        if "prediction" not in names:
+            return "no prediction came yet"
+        answer = pl.col("prediction")  # as the figure error_rate counts: without one the call failed
+        bad = answer.is_null()
+        if rows.collect_schema()["prediction"].is_float():
+            bad |= answer.is_nan()
     else:
         if slo.column not in names:
             return f"no row has a column {slo.column!r}"

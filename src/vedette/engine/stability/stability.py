@@ -8,9 +8,8 @@ from typing import Any
 from vedette.engine.commands import open_lake, visit
 from vedette.engine.query import moment
 from vedette.engine.stability.behaviour import latencies, loads, memory, same_answers
-from vedette.engine.stability.facts import slos_in_force
+from vedette.engine.stability.facts import objectives
 from vedette.engine.stability.looks import figures_of_looks, looks_of
-from vedette.engine.stability.objectives import report
 from vedette.lake.events import settings_of
 from vedette.lake.tables import Lake
 from vedette.records import ENDPOINT
@@ -53,7 +52,7 @@ def stability(
     figures += same_answers(lake, model, start, end, tolerance)
     for name in (model, f"{model}.{ENDPOINT}"):
         if lake.has(name):
-            slos += [report(lake.model(name), one, end) for one in slos_in_force(lake.model(name))[0]]
+            slos += objectives(lake.model(name), end)
     return Stability(model, version, start, end, tuple(figures), tuple(slos))
 
 
