@@ -19,7 +19,7 @@ from vedette.config.slo import slo_of
 from vedette.engine import alerts as engine
 from vedette.engine import cycle
 from vedette.engine.health import health, health_with_kin
-from vedette.engine.stability.facts import facts_of
+from vedette.engine.stability import facts
 from vedette.engine.stability.objectives import buckets
 from vedette.engine.stability.stability import stability
 from vedette.errors import AlertError
@@ -271,12 +271,30 @@ def test_a_gap_in_looking_is_told(tmp_path: Path, clock: Clock) -> None:
     assert found.completeness == pytest.approx(0.5, abs=0.01)
 
 
+def test_an_objective_is_read_once_a_minute(
+    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many rounds and pages ask: days of rows are gone through once, and again in the next minute."""
+    lake, reads = Lake.at(tmp_path), []
+    whole = facts.burning
+    monkeypatch.setattr(facts, "burning", lambda *given: reads.append(given[1].name) or whole(*given))
+    with Monitor("m", lake=tmp_path, clock=clock, resources=False) as monitor:
+        serve(monitor, clock, 5)
+        for _ in range(3):
+            judged(lake, clock, {"m": {"slo": {"answers": ANSWERS}}})
+            health(lake, "m", clock.now)
+        assert reads == ["answers"]
+        clock.now_s += 60.0
+        judged(lake, clock, {"m": {"slo": {"answers": ANSWERS}}})
+    assert reads == ["answers"] * 2
+
+
 def test_a_model_without_objectives_and_endpoints_has_no_facts(tmp_path: Path, clock: Clock) -> None:
     """Nothing is told, and nothing is written."""
     with Monitor("m", lake=tmp_path, clock=clock, resources=False) as monitor:
         serve(monitor, clock, 2, bad=1.0)
         judged(Lake.at(tmp_path), clock, {})
-    assert facts_of(Lake.at(tmp_path).model("m"), clock.now) == []
+    assert facts.facts_of(Lake.at(tmp_path).model("m"), clock.now) == []
 
 
 # --- how it runs ----------------------------------------------------------------------------------------------------
@@ -404,15 +422,15 @@ def test_a_real_process_that_leaks_is_found(tmp_path: Path) -> None:
         f"with vedette.Monitor('m', lake={str(tmp_path)!r}) as monitor:\n"
         "    monitor.resources(every_s=0.1)\n"
         "    kept = []\n"
-        "    for _ in range(40):\n"
+        "    for _ in range(60):\n"
         "        kept.append(bytearray(b'x' * 2_000_000))\n"
         "        time.sleep(0.1)\n"
-        "    monitor.flush()\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=120
     )
     assert done.returncode == 0, done.stderr
+    cycle.once(Lake.at(tmp_path), written=config.Config())
     found = stability(Lake.at(tmp_path), "m", datetime.now(UTC))
     growth, full = found.figure("memory_growth_bytes_per_day"), found.figure("memory_full_in_s")
     assert growth is not None

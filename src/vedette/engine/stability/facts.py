@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 from vedette.config.slo import SloSettings, slo_of
 from vedette.engine import written
 from vedette.engine.stability.looks import loops_of
-from vedette.engine.stability.objectives import burning, report
+from vedette.engine.stability.objectives import Burning, burning, report
 from vedette.lake.tables import Lake, ModelTables
 from vedette.records import ENDPOINT, Status, Verdict
 from vedette.records.stability import SloReport
@@ -50,6 +51,23 @@ class Fact:
     def verdict(self, since: datetime | None) -> Verdict:
         """It as a verdict of the house."""
         return Verdict(self.watch, "", self.status, since, self.words, "rule", self.reason)
+
+
+_told: dict[tuple[Path, SloSettings], tuple[int, Burning]] = {}
+_TOLD_MAX = 10_000  # objectives whose last answer this process remembers
+
+
+def _burning(tables: ModelTables, slo: SloSettings, now: datetime) -> Burning:
+    """How an objective burns, read once a minute: days of rows are gone through for it, and a round may be every few seconds."""
+    key, minute = (tables.path, slo), int(now.timestamp() // FACTS_S)
+    known = _told.get(key)
+    if known is not None and known[0] == minute:
+        return known[1]
+    found = burning(tables, slo, now)
+    if len(_told) >= _TOLD_MAX:
+        _told.clear()
+    _told[key] = minute, found
+    return found
 
 
 def is_fact(watch: str) -> bool:
@@ -93,7 +111,7 @@ def facts_of(tables: ModelTables, now: datetime) -> Sequence[Fact]:
     slos, wrong = slos_in_force(tables)
     out = [Fact(f"{SLO}{name}", Status.UNKNOWN, "", why) for name, why in wrong.items()]
     for slo in slos:
-        found = burning(tables, slo, now)
+        found = _burning(tables, slo, now)
         unknown = found.status is Status.UNKNOWN
         words = "" if unknown else found.words
         out.append(Fact(f"{SLO}{slo.name}", found.status, words, found.unknown_words if unknown else None))
