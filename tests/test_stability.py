@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 
 from tests.test_cli import run as command
@@ -18,6 +19,9 @@ from vedette import Monitor, config
 from vedette.config.slo import slo_of
 from vedette.engine import alerts as engine
 from vedette.engine import cycle
+from vedette.engine.alert_pictures import pictures_of
+from vedette.engine.explain import explain
+from vedette.engine.false_alarms import measured
 from vedette.engine.health import health, health_with_kin
 from vedette.engine.stability import facts
 from vedette.engine.stability.objectives import buckets
@@ -136,6 +140,30 @@ def test_a_hole_is_no_recovery_and_a_budget_that_is_removed_is(tmp_path: Path, c
     assert (one.state, one.reason) == (AlertState.RESOLVED, "the rule was changed or removed")
 
 
+def test_an_alert_of_a_budget_is_explained_and_is_no_part_of_the_false_alarms(
+    tmp_path: Path, clock: Clock
+) -> None:
+    """In its own words, by its name and its id, beside a deployment of then; the budget of false alarms is not touched."""
+    lake, said = Lake.at(tmp_path), {"m": {"slo": {"answers": ANSWERS}, "rules": {"any": "rows < 1"}}}
+    with Monitor("m", lake=tmp_path, clock=clock, resources=False, window="5m") as monitor:
+        serve(monitor, clock, 30, bad=0.5)
+        event = {"time": clock.now, "kind": "deployment", "name": "d1", "version": "5", "detail": "{}"}
+        judged(lake, clock, said)
+        tables = lake.model("m")
+        tables["events"].write(pl.DataFrame([event], schema_overrides={"time": pl.Datetime("us", "UTC")}), {})
+    (one,) = [one for one in engine.alerts(lake.model("m")) if one.watch == "slo:answers"]
+    for asked in ("slo:answers", one.id):
+        found = explain(lake, "m", asked)
+        assert found is not None
+        assert (found.verdict, found.evidence) == ("ALARM", one.evidence)
+        assert [each.kind for each in found.events if each.kind == "deployment"] == ["deployment"]
+    with pytest.raises(ValueError, match="nothing was told of it"):
+        explain(lake, "m", "slo:other")
+    counted = measured(lake.model("m"), engine.alerts(lake.model("m")))
+    assert counted is None or counted.told == 0
+    assert pictures_of(lake, "m", [one]) == ()
+
+
 def test_rows_of_long_ago_wake_nobody(tmp_path: Path, clock: Clock) -> None:
     """A replay of last month's outage: by the wall's clock nothing burns now."""
     lake = Lake.at(tmp_path)
@@ -231,8 +259,6 @@ def test_a_crash_loop_is_told_and_ends(tmp_path: Path, clock: Clock) -> None:
 
 def test_restarts_by_a_deployment_are_no_crash_loop(tmp_path: Path, clock: Clock) -> None:
     """The same restarts around a deployment that is told of are left out, and said to be."""
-    import polars as pl
-
     lake = Lake.at(tmp_path)
     with Monitor("m.endpoint", lake=tmp_path, clock=clock, resources=False) as monitor:
         for _ in range(10):
