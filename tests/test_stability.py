@@ -105,17 +105,19 @@ def test_a_burning_budget_fires_and_resolves_once(tmp_path: Path, clock: Clock) 
     """OK while all is well; ALARM and one alert while most fail, whatever the rounds; resolved when it has ended."""
     lake, said = Lake.at(tmp_path), {"m": {"slo": {"answers": ANSWERS}}}
     with Monitor("m", lake=tmp_path, clock=clock, resources=False) as monitor:
-        seen = []
+        seen, since = [], []
         for minutes, bad in ((60, 0.0), (20, 0.6), (10, 0.6), (40, 0.0)):
             serve(monitor, clock, minutes, bad=bad)
             judged(lake, clock, said)
             judged(lake, clock, said)
-            found = {one.watch: one.verdict for one in health(lake, "m", clock.now).verdicts}
-            seen.append((found["slo:answers"], states(lake, "m", "slo:answers")))
+            found = {one.watch: one for one in health(lake, "m", clock.now).verdicts}["slo:answers"]
+            seen.append((found.verdict, states(lake, "m", "slo:answers")))
+            since.append(found.since)
     firing, over = [AlertState.FIRING], [AlertState.RESOLVED]
     assert seen == [(Status.OK, []), (Status.ALARM, firing), (Status.ALARM, firing), (Status.WARN, over)]
     (one,) = engine.alerts(lake.model("m"))
     assert "burns at" in one.evidence
+    assert since == [None, one.opened, one.opened, None]  # what tells this alarm from the next
     assert one.reason == "recovered"
 
 

@@ -14,7 +14,7 @@ import polars as pl
 from vedette import config
 from vedette.engine import outbox, report_events
 from vedette.engine.rules import PREFIX, Standing, silence_rules
-from vedette.engine.stability.facts import FACTS_S, facts_of, has_facts
+from vedette.engine.stability.facts import FACTS_S, facts_of, has_facts, opened
 from vedette.engine.state import GRACE, LIVE, NEVER, OPEN, Kept, kept_row, receipts, was_live
 from vedette.engine.versions import newest_version
 from vedette.errors import ConfigError
@@ -78,7 +78,9 @@ def health(lake: Lake, model: str, now: datetime | None = None) -> Health:
 
 def _facts(tables: ModelTables, now: datetime | None) -> list[Verdict]:
     """Objectives and crash loops, as they stand by the wall's clock."""
-    return [] if now is None else [one.verdict(None) for one in facts_of(tables, now)]
+    found = () if now is None else facts_of(tables, now)
+    told = opened(tables) if any(one.status is Status.ALARM for one in found) else {}
+    return [one.verdict(told.get(one.watch) if one.status is Status.ALARM else None) for one in found]
 
 
 def kin_of(lake: Lake, model: str) -> list[str]:

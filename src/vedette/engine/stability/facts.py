@@ -12,12 +12,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+import polars as pl
+
 from vedette.config.slo import SloSettings, slo_of
 from vedette.engine import written
 from vedette.engine.stability.looks import loops_of
 from vedette.engine.stability.objectives import Burning, burning, report
 from vedette.lake.tables import Lake, ModelTables
-from vedette.records import ENDPOINT, Status, Verdict
+from vedette.records import ENDPOINT, AlertState, Status, Verdict
 from vedette.records.stability import SloReport
 
 __all__ = [
@@ -29,6 +31,7 @@ __all__ = [
     "has_facts",
     "is_fact",
     "objectives",
+    "opened",
     "slos_in_force",
 ]
 
@@ -97,6 +100,17 @@ def slos_in_force(tables: ModelTables) -> tuple[list[SloSettings], dict[str, str
 def objectives(tables: ModelTables, now: datetime) -> list[SloReport]:
     """Each objective of these tables as it stands over its whole period."""
     return [report(tables, one, now) for one in slos_in_force(tables)[0]]
+
+
+def opened(tables: ModelTables) -> dict[str, datetime]:
+    """By watch since when an alert of it is open: what tells one alarm of it from the next."""
+    rows = tables["alerts"].scan().filter(pl.col("watch").str.contains(f"^({SLO}|{CRASH_LOOP})")).sort("step")
+    last = rows.group_by("watch", maintain_order=True).last().collect()
+    return {
+        row["watch"]: row["opened"]
+        for row in last.iter_rows(named=True)
+        if row["state"] != AlertState.RESOLVED
+    }
 
 
 def has_facts(tables: ModelTables) -> bool:
