@@ -187,6 +187,8 @@ def test_every_setting_and_command_is_in_the_docs() -> None:
             *config.RECORDING_KEYS,
             *config.MODEL_KEYS,
             *config.RULE_KEYS,
+            *config.ENDPOINT_KEYS,
+            *config.SLO_KEYS,
             *config.CHANNEL_KEYS,
             *config.ALERTING_KEYS,
             *config.MAINTENANCE_KEYS,

@@ -58,6 +58,8 @@ def printed(*words: str) -> object:
         ("runs/base,wide?metric=loss", ["run", "flights", "base", "wide", "--metric", "loss"]),
         ("explain?watch=accuracy [device=web]", ["explain", "flights", "accuracy [device=web]"]),
         ("audit", ["audit", "flights"]),
+        ("stability?since=2026-01-01&until=2026-02-01",
+         ["stability", "flights", "--since", "2026-01-01", "--until", "2026-02-01"]),
     ],
 )  # fmt: skip
 def test_a_document_is_that_of_the_command_line(

@@ -87,6 +87,7 @@ ROUTES = {
     "GET /v1/models/{model}/labels": "view",
     "GET /v1/models/{model}/runs": "view",
     "GET /v1/models/{model}/runs/{name}": "view",
+    "GET /v1/models/{model}/stability": "view",
     "GET /v1/models/{model}/explain": "view",
     "GET /v1/models/{model}/audit": "view",
     "GET /v1/events/stream": "view",

@@ -27,6 +27,7 @@ from vedette.cli_privacy import forget, membership, privacy, release
 from vedette.cli_prometheus import metrics, prometheus_app
 from vedette.cli_runs import run, runs
 from vedette.cli_serve import serve, users_app
+from vedette.cli_stability import endpoints, stability
 from vedette.errors import VedetteError
 
 __all__ = ["app", "main"]
@@ -574,6 +575,8 @@ app.command()(approve)
 app.command()(refuse)
 app.command()(undo)
 app.command()(rehearse)
+app.command()(endpoints)
+app.command()(stability)
 app.command()(metrics)
 app.command()(forget)
 app.command()(membership)

@@ -15,6 +15,7 @@
     ├── CaseError            a file of cases for ``vedette rules test`` cannot be read
     ├── AlertError           there is no such alert, or it is closed
     ├── ChannelError         a channel did not take a notice
+    │   └── NotAllowedError  an address is not one that may be reached: nothing was asked of it
     ├── ExchangeError        another system did not take or give its runs
     ├── PrivacyError         a key cannot be had, or a value does not decrypt
     ├── DatabaseError        the server's database cannot be opened, or is that of a newer vedette
@@ -44,6 +45,7 @@ __all__ = [
     "LakeError",
     "LockedError",
     "MissingExtraError",
+    "NotAllowedError",
     "NotThereError",
     "PrivacyError",
     "ProviderError",
@@ -83,6 +85,10 @@ class CaseError(VedetteError):
 
 class ChannelError(VedetteError):
     """A channel did not take a notice; the message says what came back, without secrets."""
+
+
+class NotAllowedError(ChannelError):
+    """An address is not one that may be reached: nothing was asked of it, so that nothing is known of it either."""
 
 
 class ChannelChangeError(ChannelError):

@@ -24,6 +24,7 @@ from vedette.capture.resources import EVERY_S, Resources, check_every
 from vedette.capture.sampling import sampler_of
 from vedette.errors import DataError, IngestError, LakeError
 from vedette.records import (
+    ENDPOINT,
     FUTURE_S,
     PROBE,
     PROCESS,
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 
     from vedette.capture.runs import Run, RunRecorder
     from vedette.capture.shipping.shipping import Shipping
+    from vedette.engine.endpoints.poller import Poller
     from vedette.engine.forget import Forgotten
     from vedette.engine.releasing import Question, Released
     from vedette.engine.rules_replay import Replayed
@@ -53,11 +55,13 @@ if TYPE_CHECKING:
     from vedette.output.explanation import Explanation
     from vedette.privacy import Plain
     from vedette.records.comparing import Evaluated
+    from vedette.records.stability import Stability
     from vedette.strategy.advice import Advised
     from vedette.strategy.training import Finding
 
 __all__ = ["Monitor"]
 
+_NAME_MAX = 63  # characters of a model's name
 _KIN_NAME_MAX = 55  # characters of a model's name to which ".process" can be added
 _LABELS_MAX = 4096
 _SHIPPED_ROWS_MAX = 50_000  # of a batch that is shipped
@@ -206,7 +210,7 @@ class Monitor:
         self._every_s = check_every(resources, "resources")
         self._staged = False
         self._kin: dict[str, Monitor] = {}
-        self._tied: list[Resources | Probe] = []
+        self._tied: list[Resources | Probe | Poller] = []
         self._model_bytes = 0
         written = config.read()
         base = config.settings(written.models.get(model, {}))
@@ -506,6 +510,44 @@ class Monitor:
         self._tied.append(made)
         return made
 
+    def endpoint(
+        self,
+        url: str,
+        *,
+        kind: str = "http",
+        name: str = "endpoint",
+        every_s: float = 15.0,
+        timeout_s: float = 5.0,
+        version: str | None = None,
+        stage: str = "",
+        **more: Any,
+    ) -> Poller:
+        """Look at an endpoint where this model is served, every so often, in a thread of its own (``docs/stability.md``).
+
+        ``kind`` is ``http`` (up with any answer of 200 to 299), ``open_inference`` (``/v2/health/live``, ``/v2/health/ready``
+        and, with ``model=``, ``/v2/models/<model>/ready``) or ``prometheus`` (``metrics={"requests": "http_requests_total"}``
+        are taken of its text). An address of this machine or of a private network is reached with ``network="own"`` alone,
+        ``allow=[...]`` names the only ones that are; ``token_env`` is the variable that holds a bearer token. Every look is a
+        row of the model ``<model>.endpoint``, one that got no answer too. Returns what looks, whose ``look()`` looks now.
+        Raises ``ValueError`` for what cannot be, ``MissingExtraError`` where Prometheus text cannot be read.
+
+        >>> import tempfile
+        >>> monitor = Monitor("delays", lake=tempfile.mkdtemp())
+        >>> poller = monitor.endpoint("http://127.0.0.1:9/", network="own", every_s=3600.0)     # nothing is there
+        >>> poller.look().answer
+        'connection refused'
+        >>> poller.close()
+        """
+        from vedette.engine.endpoints.poller import Poller, settings_for, window_for
+
+        said = settings_for(
+            name, url=url, kind=kind, every=every_s, timeout=timeout_s, version=version, stage=stage, **more
+        )
+        beside = self._beside(ENDPOINT, window_for([said]), version)
+        made = Poller(said, beside.log, beside.recorder.reject, clock=self._clock)
+        self._tied.append(made)
+        return made
+
     def run(
         self,
         name: str | None = None,
@@ -648,23 +690,25 @@ class Monitor:
         none = pl.lit(None, pl.String).alias("id")
         return self._write("predictions", frame.with_columns(now.alias("time"), now.alias("received"), none))
 
-    def _beside(self, kind: str, window_s: float | None) -> Monitor:
-        """The monitor of what is recorded beside this model: of its process, or its probe."""
-        if len(self.model) > _KIN_NAME_MAX:
+    def _beside(self, kind: str, window_s: float | None, version: str | None = None) -> Monitor:
+        """The monitor of what is recorded beside this model: of its process, its probe, or its endpoints (of a version)."""
+        most = _NAME_MAX - len(kind) - 1
+        if len(self.model) > most:
             raise ValueError(
-                f"model={self.model!r}: has over {_KIN_NAME_MAX} characters: no room for {self.model}.{kind} beside it"
+                f"model={self.model!r}: has over {most} characters: no room for {self.model}.{kind} beside it"
             )
-        if kind not in self._kin:
-            self._kin[kind] = _Beside(
+        own = kind if version in (None, self.version) else f"{kind} {version}"
+        if own not in self._kin:
+            self._kin[own] = _Beside(
                 f"{self.model}.{kind}",
-                self.version,
+                version or self.version,
                 self._location,
                 window=window_s or self.settings.window_s,
                 resources=False,
                 clock=self._clock,
                 **self._given,
             )
-        return self._kin[kind]
+        return self._kin[own]
 
     def _reading(self) -> dict[str, float]:
         """What a reading of the process has besides."""
@@ -960,6 +1004,41 @@ class Monitor:
         self.flush(timeout_s)
         now = now_of(time_module.time())
         return with_last_run(health_with_kin(lake, self.model, now), lake, now)
+
+    def stability(
+        self,
+        *,
+        version: str | None = None,
+        since: datetime | str | None = None,
+        until: datetime | str | None = None,
+        tolerance: float = 0.0,
+    ) -> Stability:
+        """How stable this model is, of the last 30 days by default (``docs/stability.md``): ``figures`` and ``slos``.
+
+        Availability of each endpoint and its restarts, error budgets of the objectives of ``vedette.toml``, latency against the
+        version before by stage, the load at which it rises, growth of memory and when it is full, and whether equal inputs have
+        equal answers (within ``tolerance``). Each has an interval, or is UNKNOWN and says why. What was recorded is brought in.
+
+        >>> import tempfile
+        >>> monitor = Monitor("delays", lake=tempfile.mkdtemp())
+        >>> monitor.log({"distance": 733.0}, 1, latency_s=0.004)
+        >>> monitor.stability().figure("slower_s").reason
+        "no version came before '1' in this span"
+        """
+        from vedette.engine.stability.stability import stability
+        from vedette.lake.ingest import now_of
+
+        lake = self._lake()
+        self.flush()
+        return stability(
+            lake,
+            self.model,
+            now_of(self._clock()),
+            version=version,
+            since=since,
+            until=until,
+            tolerance=tolerance,
+        )
 
     def alerts(self) -> pl.DataFrame:
         """The alerts of this model and its runs, the newest first, as the last round left them: one row for each alarm.

@@ -9,6 +9,7 @@ import copy
 import inspect
 import logging
 import math
+import socket
 import threading
 import time
 import weakref
@@ -30,7 +31,7 @@ class Probe:
 
     ``expected`` are the answers that are right, in the order of the inputs; without them those of the first run are. Numbers
     may differ by ``tolerance`` (absolute, or relative to what was expected, whichever is more). Each answer is recorded with
-    ``log`` as a row: ``probe`` (the name), ``input`` (its number), ``answer``, ``expected``, ``changed`` (0 or 1),
+    ``log`` as a row: ``probe`` (the name), ``input`` (its number), ``host``, ``answer``, ``expected``, ``changed`` (0 or 1),
     ``difference`` (of numbers), ``memory_bytes`` (by which the process's greatest memory grew), the latency, and the type of
     what was raised.
     """
@@ -75,7 +76,7 @@ class Probe:
                 f"expected: {len(self.expected)} answers for {len(self._inputs)} inputs: must be as many"
             )
         self.every_s, self.tolerance = float(every_s), float(tolerance)
-        self._readings, self._changed = Readings(), False
+        self._readings, self._changed, self._host = Readings(), False, socket.gethostname()
         self._stop, self._one_at_a_time = threading.Event(), threading.Lock()
         self._start()
         register(self)
@@ -111,7 +112,7 @@ class Probe:
 
     def _ask(self, number: int, one: Any) -> str:
         """Ask once; in words what is not as expected, empty where all is."""
-        row: dict[str, Any] = {"probe": self.name, "input": number}
+        row: dict[str, Any] = {"probe": self.name, "input": number, "host": self._host}
         one = _copied(one)  # the model may write into it
         before = self._readings.memory()["rss_peak_bytes"]
         start, failed, answer = time.perf_counter(), None, None

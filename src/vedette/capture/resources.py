@@ -41,7 +41,8 @@ def check_every(given: bool | float | None, name: str = "resources") -> float:
 class Readings:
     """Reads what this process takes. Names end in their unit; what cannot be told on this system is left out.
 
-    ``rss_bytes`` and ``rss_peak_bytes`` are the memory in use and the most there ever was, ``cpu`` the processor time since the
+    ``rss_bytes`` and ``rss_peak_bytes`` are the memory in use and the most there ever was, ``memory_limit_bytes`` what there may
+    be (of the container, else of the machine), ``cpu`` the processor time since the
     last reading as a share of one core (2.0: two cores were busy), ``threads``, ``open_files``; ``gpu0_use`` (share of the
     time), ``gpu0_memory_bytes``, ``gpu0_power_w``, ``gpu0_temperature_c`` and so on of each GPU, through NVML where the package
     ``nvidia-ml-py`` is there.
@@ -55,11 +56,12 @@ class Readings:
     def __init__(self) -> None:
         self._cpu = (time.monotonic(), _cpu_seconds())
         self._gpu = _GPU()
+        self._limit = _memory_limit()
 
     def read(self) -> dict[str, float]:
         """One reading."""
         found: dict[str, float] = {}
-        for part in (self.memory, self._processor, self._files, self._gpu.read):
+        for part in (self.memory, self._limits, self._processor, self._files, self._gpu.read):
             try:
                 found |= part()
             except (OSError, ValueError, IndexError):  # not on this system, or not for this user
@@ -79,6 +81,9 @@ class Readings:
         )
         return found
 
+    def _limits(self) -> dict[str, float]:
+        return {} if self._limit is None else {"memory_limit_bytes": self._limit}
+
     def _processor(self) -> dict[str, float]:
         now, used = time.monotonic(), _cpu_seconds()
         before, self._cpu = self._cpu, (now, used)
@@ -96,6 +101,21 @@ class Readings:
                 len(os.listdir("/proc/self/fd")) - 1
             ),  # less the one that the look itself takes
         }
+
+
+def _memory_limit() -> float | None:
+    """The memory that this process may have: its control group's, else the machine's; None where that cannot be told."""
+    found = []
+    for name in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        try:
+            found.append(float(Path(name).read_text("ascii")))
+        except (OSError, ValueError):  # no such group, or "max"
+            pass
+    try:
+        found.append(float(os.sysconf("SC_PHYS_PAGES") * _PAGE))
+    except (AttributeError, OSError, ValueError):  # not told on this system
+        pass
+    return min(found, default=None)
 
 
 def _cpu_seconds() -> float:

@@ -43,6 +43,13 @@ the file over the defaults. Unknown keys are refused, so that a slip of the pen 
     on = "roll back canary"
     do = [{ action = "route", file = "/run/vedette/routing", to = "champion" }]
 
+    [models.delays.slo.answers]   # objectives, and when their budgets burn too fast
+    objective = 0.999
+    of = "error_rate"
+
+    [models.delays.endpoint.production]  # where it is served, and looked at
+    url = "https://delays.example.org/health"
+
     [channels.ops]                # one table a channel: where alerts are told
     type = "webhook"
     url_env = "OPS_URL"
@@ -92,15 +99,18 @@ from vedette.config.channels import (
     is_web_url,
 )
 from vedette.config.comparing import COMPARE_KEYS, CompareSettings, compare_of
+from vedette.config.endpoints import ENDPOINT_KEYS, EndpointSettings, endpoints_of
 from vedette.config.maintenance import MAINTENANCE_KEYS, Maintenance, maintenance_of, moment_of
 from vedette.config.policies import POLICY_KEYS, PolicySettings, policies_of
 from vedette.config.private import PRIVACY_KEYS, PRIVATE_KEYS, PrivateSettings, budget_of, k_of, private_of
 from vedette.config.reports import REPORT_KEYS, ReportSettings, reports_of
 from vedette.config.server import SERVER_KEYS, ServerSettings, journal_folder, server_of, server_url
 from vedette.config.serving import SERVING_KEYS, ServingSettings, serving_of
+from vedette.config.slo import SLO_KEYS, SloSettings, slos_of
 from vedette.config.values import duration_s, refuse_unknown
 from vedette.errors import ConfigError, LakeError
 from vedette.records import (
+    ENDPOINT,
     JOURNAL_BYTES_MIN,
     STRUCTURED,
     Settings,
@@ -109,6 +119,7 @@ from vedette.records import (
     check_sync_s,
     class_name,
     is_storable,
+    owner_of,
 )
 
 __all__ = [
@@ -117,6 +128,7 @@ __all__ = [
     "CHANNEL_TYPES",
     "COMPARE_KEYS",
     "DEFAULT_LAKE",
+    "ENDPOINT_KEYS",
     "ESCALATION_KEYS",
     "INHIBITION_KEYS",
     "JUDGING",
@@ -130,11 +142,13 @@ __all__ = [
     "RULE_KEYS",
     "SERVER_KEYS",
     "SERVING_KEYS",
+    "SLO_KEYS",
     "TOP_KEYS",
     "AlertingSettings",
     "ChannelSettings",
     "CompareSettings",
     "Config",
+    "EndpointSettings",
     "Escalation",
     "Inhibition",
     "Maintenance",
@@ -144,6 +158,7 @@ __all__ = [
     "ReportSettings",
     "ServerSettings",
     "ServingSettings",
+    "SloSettings",
     "duration_s",
     "is_variable_name",
     "is_web_url",
@@ -189,6 +204,8 @@ MODEL_KEYS = {
     "compare": "versions that are held against each other, one table a comparison",
     "policies": "on which verdict or decision what is done, one table a policy",
     "private": "columns that are dropped, hashed or encrypted before they leave the process, and where the keys are",
+    "endpoint": "one table an endpoint where the model is served and looked at",
+    "slo": "one table a service-level objective",
 }
 RECORDING_KEYS = {
     "sync_s": "seconds after which what was recorded is put on disk, for a power loss; 0 leaves that to the system",
@@ -202,9 +219,9 @@ RULE_KEYS = {
 }
 TASKS = ("classification", "regression", *STRUCTURED)
 ROWS = ("dependent", "independent")
-JUDGING = ("rules", "tolerance", "rows", "series", "detectors_share", "holidays", "events")
+JUDGING = ("rules", "tolerance", "rows", "series", "detectors_share", "holidays", "events", "slo")
 """Keys that whoever judges reads, again in every round; the others are settings that a producer gives."""
-OF_ENGINE = ("private", "compare", "policies")
+OF_ENGINE = ("private", "compare", "policies", "endpoint")
 """Keys that are no settings of a producer, nor of judging."""
 
 
@@ -251,6 +268,17 @@ class Config:
         rules: Mapping[str, Any] = self.models.get(model, {}).get("rules", {})
         return rules
 
+    def judged(self, model: str) -> Mapping[str, Any] | None:
+        """The table of a model as far as its judging goes: looks at endpoints have the objectives of the model beside it."""
+        table, owner = self.models.get(model), owner_of(model)
+        if model != f"{owner}.{ENDPOINT}" or "slo" not in self.models.get(owner, {}):
+            return table
+        return {**(table or {}), "slo": self.models[owner]["slo"]}
+
+    def endpoints_of(self, model: str) -> Mapping[str, EndpointSettings]:
+        """The endpoints of a model by name."""
+        return endpoints_of(self.models.get(model, {}).get("endpoint", {}))
+
 
 def read(path: Path | None = None) -> Config:
     """The configuration, or an empty one where there is no file; ``ConfigError`` where a key is unknown."""
@@ -293,6 +321,8 @@ def read(path: Path | None = None) -> Config:
                 raise ValueError(
                     f"detectors_share={share!r}: must be above 0 and at most 1, a share of the budget"
                 )
+            slos_of(table.get("slo", {}))
+            endpoints_of(table.get("endpoint", {}))
             for key in ("holidays", "events"):
                 _check_times(key, table.get(key, []))
             compare_of(table.get("compare", {}))

@@ -29,6 +29,7 @@ from vedette.engine import judge
 from vedette.engine.false_alarms import mark, marked
 from vedette.engine.health import NO_DATA, silences_of
 from vedette.engine.rules import PREFIX
+from vedette.engine.stability.facts import Fact, facts_of, is_fact
 from vedette.engine.state import Kept, alert_of, kept_row, key_of, receipts
 from vedette.errors import AlertError
 from vedette.lake.events import settings_of
@@ -139,9 +140,7 @@ def advance(tables: ModelTables, now: datetime) -> None:
     The caller holds the work lock.
     """
     kept = kept_row(tables, series=False)
-    if kept is None:
-        return
-    if _told(kept) and tables["alerts"].through("judge") < kept.step:
+    if kept is not None and _told(kept) and tables["alerts"].through("judge") < kept.step:
         add_steps(tables, _found(tables, kept, now), {"judge": kept.step})
     add_steps(tables, _brought_by_time(tables, kept, now))
 
@@ -149,12 +148,20 @@ def advance(tables: ModelTables, now: datetime) -> None:
 def due(tables: ModelTables, now: datetime) -> bool:
     """True where time alone has brought a step: a silence that ended, rows that no longer come."""
     kept = kept_row(tables, series=False)
-    return kept is not None and bool(_brought_by_time(tables, kept, now))
+    return bool(_brought_by_time(tables, kept, now))
 
 
-def _brought_by_time(tables: ModelTables, kept: Kept, now: datetime) -> list[Alert]:
-    every, silences = alerts(tables), silences_of(tables, kept, now)
-    return [*_passed(every, kept, silences, now), *_silent(tables, every, silences, now)]
+def _brought_by_time(tables: ModelTables, kept: Kept | None, now: datetime) -> list[Alert]:
+    facts = facts_of(tables, now)
+    if kept is None and not facts and tables["alerts"].snapshot() is None:
+        return []
+    every, of_facts = alerts(tables), {one.watch: one for one in facts}
+    told = _of_facts(tables, every, of_facts, now)
+    if kept is None:
+        return told
+    silences = silences_of(tables, kept, now)
+    rest = [one for one in every if not is_fact(one.watch)]
+    return [*_passed(rest, kept, silences, now), *_silent(tables, rest, silences, now), *told]
 
 
 def acknowledge(tables: ModelTables, alert: str, *, by: str, reason: str | None, now: datetime) -> Alert:
@@ -188,7 +195,7 @@ def accept(tables: ModelTables, alert: str, *, by: str, reason: str | None, now:
 def check_acceptable(tables: ModelTables, alert: str) -> Alert:
     """The alert, where what it found can be taken as normal; ``AlertError`` says why where it cannot."""
     one = _open(tables, alert)
-    if one.watch.startswith(PREFIX) or one.watch == NO_DATA:
+    if one.watch.startswith(PREFIX) or one.watch == NO_DATA or is_fact(one.watch):
         raise AlertError(f"alert={alert!r}: {one.watch} is a rule, which knows no normal: change the rule")
     if is_runs(tables.path.name):
         raise AlertError(
@@ -349,6 +356,32 @@ def _silent(
             name = identifier(tables.path.name, watch, last.isoformat())
             out.append(
                 Alert(name, name, watch, "", AlertState.FIRING, last, None, reason, None, None, None, now)
+            )
+    return out
+
+
+def _of_facts(
+    tables: ModelTables, every: Iterable[Alert], facts: Mapping[str, Fact], now: datetime
+) -> list[Alert]:
+    """The alerts of budgets that burn and processes that crash again and again, and their ends; outside the budget.
+
+    What cannot be told now ends nothing.
+    """
+    out = []
+    open_now = {one.watch: one for one in every if is_fact(one.watch) and one.state in OPEN_STATES}
+    for watch, before in open_now.items():
+        fact = facts.get(watch)
+        if fact is None:
+            out.append(resolved(before, now, now, _RULE_GONE))
+        elif fact.status in (Status.OK, Status.WARN):
+            out.append(resolved(before, now, now, "recovered"))
+        elif silence_over(before, now):
+            out.append(fires_again(before, now))
+    for watch, fact in facts.items():
+        if fact.status is Status.ALARM and watch not in open_now:
+            name = identifier(tables.path.name, watch, now.isoformat())
+            out.append(
+                Alert(name, name, watch, "", AlertState.FIRING, now, None, fact.words, None, None, None, now)
             )
     return out
 

@@ -131,7 +131,7 @@ def _work(lake: Lake, model: str) -> bool:
 def _other_rules(tables: ModelTables, model: str) -> bool:
     """True where the rules written are not those in force, or cannot be read: then the round goes before the error."""
     try:
-        return written.news(tables, config.read().models.get(model))
+        return written.news(tables, config.read().judged(model))
     except ConfigError:
         return True
 

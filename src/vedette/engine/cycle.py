@@ -62,7 +62,7 @@ def round_of(lake: Lake, model: str, now: datetime, written: config.Config | Non
         return rows
     tables = lake.model(model)
     if written is not None:
-        judging.register(tables, written.models.get(model), people.user(), now)
+        judging.register(tables, written.judged(model), people.user(), now)
     if apply_tombstones(lake, model, now):
         tables = lake.model(model)
     folders = sources(lake, model)

@@ -18,6 +18,7 @@ from vedette.engine.explained_rows import Around, around, outcome_words
 from vedette.engine.judge import reference_plan
 from vedette.engine.outputs import own_columns
 from vedette.engine.query import Query
+from vedette.engine.stability.facts import is_fact
 from vedette.engine.state import NEVER, Kept, kept_row
 from vedette.engine.stored import levels_of, utc
 from vedette.engine.summarise import LABELLED
@@ -25,7 +26,7 @@ from vedette.engine.view import View, view
 from vedette.lake.events import schema_words
 from vedette.lake.tables import Lake
 from vedette.output.explanation import Began, Explanation
-from vedette.records import RESERVED, Status
+from vedette.records import RESERVED, AlertState, Status
 from vedette.statistics.cells import Cells, cells_of
 from vedette.statistics.decomposition import Decomposition, decompose
 from vedette.statistics.grid import Grid
@@ -92,6 +93,9 @@ def explain(lake: Lake, model: str, watch: str | None = None) -> Explanation | N
     the first window on, there are no rows of before, and that is said. Raises ``ValueError`` for a watch that there is not.
     """
     seen = view(lake, model, Query(metrics=("rows",)))
+    named = None if watch is None else _named(seen, watch)
+    if named is not None and is_fact(named[0]):
+        return _in_own_words(seen, model, named, _fact(seen, named[0]), ())
     kept = kept_row(seen.tables, series=False)
     if kept is None:
         if watch is None:
@@ -182,6 +186,20 @@ def _in_own_words(
         notes=("it is told in its own words, and rows are not searched for it",),
         others=others,
     )
+
+
+def _fact(seen: View, watch: str) -> Mapping[str, Any]:
+    """What was told last of a budget that burns or a process that crashes; ``ValueError`` where nothing was."""
+    told = seen.tables["alerts"].scan().filter(pl.col("watch") == watch).sort("step").tail(1).collect()
+    if told.is_empty():
+        raise ValueError(f"watch={watch!r}: nothing was told of it; what it is now says vedette stability")
+    (row,) = told.iter_rows(named=True)
+    over = row["state"] == AlertState.RESOLVED
+    return {
+        "verdict": Status.OK if over else Status.ALARM,
+        "evidence": row["evidence"],
+        "since": row["opened"].isoformat(),
+    }
 
 
 def _shown(key: tuple[str, str]) -> str:

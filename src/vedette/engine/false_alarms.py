@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
+from vedette.engine.stability.facts import is_fact
 from vedette.engine.state import NEVER, kept_row
 from vedette.lake.events import settings_of
 from vedette.lake.tables import UTC, ModelTables
@@ -61,4 +62,5 @@ def measured(tables: ModelTables, alerts: Iterable[Alert]) -> FalseAlarms | None
 
 
 def _under_budget(alert: Alert) -> bool:
-    return not alert.watch.startswith("rule:") and alert.watch != "no_data"
+    fact = alert.watch.startswith("rule:") or alert.watch == "no_data" or is_fact(alert.watch)
+    return not fact

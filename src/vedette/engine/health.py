@@ -14,6 +14,7 @@ import polars as pl
 from vedette import config
 from vedette.engine import outbox, report_events
 from vedette.engine.rules import PREFIX, Standing, silence_rules
+from vedette.engine.stability.facts import FACTS_S, facts_of, has_facts, opened
 from vedette.engine.state import GRACE, LIVE, NEVER, OPEN, Kept, kept_row, receipts, was_live
 from vedette.engine.versions import newest_version
 from vedette.errors import ConfigError
@@ -43,13 +44,14 @@ def health(lake: Lake, model: str, now: datetime | None = None) -> Health:
     kept = kept_row(tables, series=False)
     untold = outbox.verdicts(tables, now) + report_events.verdicts(tables) + _wrongly_written()
     untold += _compared(tables)
+    untold += _facts(tables, now)
     if kept is None:
         known = tables["summaries"].scan().select(pl.len()).collect().item()
         reason = (
             "no reference: give one with monitor.reference(frame)" if known else _nothing_kept(lake, model)
         )
         nothing = Verdict("model", "", Status.UNKNOWN, None, "", "rule", reason)
-        return Health(model, newest_version(tables) or "", Status.UNKNOWN, (nothing, *untold))
+        return Health(model, newest_version(tables) or "", _gravest([nothing, *untold]), (nothing, *untold))
     verdicts = untold
     silent = silences_of(tables, kept, now)[NO_DATA]
     for row in json.loads(kept.verdicts):
@@ -73,6 +75,13 @@ def health(lake: Lake, model: str, now: datetime | None = None) -> Health:
         verdicts.append(Verdict("model", "", Status.WARN, None, words, "rule"))
     said = tuple(kept.guarantee.splitlines())
     return Health(model, kept.version, _gravest(verdicts), tuple(verdicts), said)
+
+
+def _facts(tables: ModelTables, now: datetime | None) -> list[Verdict]:
+    """Objectives and crash loops, as they stand by the wall's clock."""
+    found = () if now is None else facts_of(tables, now)
+    told = opened(tables) if any(one.status is Status.ALARM for one in found) else {}
+    return [one.verdict(told.get(one.watch) if one.status is Status.ALARM else None) for one in found]
 
 
 def kin_of(lake: Lake, model: str) -> list[str]:
@@ -172,10 +181,12 @@ def silences_of(tables: ModelTables, kept: Kept, now: datetime | None) -> dict[s
 
 
 def turns(tables: ModelTables, kept: Kept, now: datetime) -> datetime | None:
-    """When rows that do not come make another verdict, if nothing else does before; None where time alone makes none."""
+    """When time alone makes another verdict, rows that do not come or budgets that burn; None where it makes none."""
     silence_s, _ = _silence(tables, now)
     left = [limit - silence_s for limit in _patience(tables, kept, ("alarm", "warn")).values()]
     still = [one for one in left if 0 <= one < math.inf]  # NaN is neither
+    if has_facts(tables):
+        still.append(FACTS_S)
     return now + timedelta(seconds=min(still) + 1) if still else None
 
 

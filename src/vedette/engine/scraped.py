@@ -23,6 +23,7 @@ from vedette.engine.figures import figures
 from vedette.engine.glance import alerts_of
 from vedette.engine.health import health, turns
 from vedette.engine.runs import runs_of
+from vedette.engine.stability.facts import FACTS_S, objectives
 from vedette.engine.state import GRACE, NEVER, kept_row
 from vedette.lake import ingest
 from vedette.lake.books import books
@@ -205,10 +206,12 @@ def facts_of(lake: Lake, model: str, now: datetime, *, segments: bool = True) ->
         false_alarms=measured(tables, every),
         ingested=ingested,
         judged=None if kept is None or kept.known == NEVER else kept.known,
+        slos=() if is_runs(model) else tuple(objectives(tables, now)),
     )
     silences = [one.until for one in every if one.until is not None]
     silent = None if kept is None else turns(tables, kept, now)
-    ends = [one for one in (following, silent, *silences) if one is not None and one > now]
+    turning = now + timedelta(seconds=FACTS_S) if facts.slos else None
+    ends = [one for one in (following, silent, turning, *silences) if one is not None and one > now]
     return facts, min(ends, default=now + STALE)
 
 

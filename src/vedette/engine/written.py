@@ -20,7 +20,7 @@ import polars as pl
 
 from vedette.config import JUDGING
 from vedette.lake.tables import ModelTables
-from vedette.records import PROBE
+from vedette.records import ENDPOINT, PROBE
 
 __all__ = ["SET", "Written", "in_force", "news", "of_file", "register", "set_by_people"]
 
@@ -28,14 +28,18 @@ SET = "rules"
 """The kind of the events of rules that people set on a server."""
 
 _KIND = "judging"
-_OF_PROBES = {"changed": "values(changed) outside 0 to 0"}  # where nobody says otherwise of this name
+_OF_KIN = {  # where nobody says otherwise of these names
+    PROBE: {"changed": "values(changed) outside 0 to 0"},
+    ENDPOINT: {"down": "values(up) outside 1 to 1 for 2 windows"},
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
     """Rules by name as they were written, tolerances by column or watch, and what is said of the rows and of time.
 
-    ``series`` and ``detectors_share`` are None where nobody says; ``holidays`` are days and ``events`` times, as ISO text.
+    ``series`` and ``detectors_share`` are None where nobody says; ``holidays`` are days and ``events`` times, as ISO text;
+    ``slo`` are service-level objectives by name as they were written.
     """
 
     rules: Mapping[str, Any] = field(default_factory=dict)
@@ -45,6 +49,7 @@ class Written:
     holidays: tuple[str, ...] = ()
     events: tuple[str, ...] = ()
     detectors_share: float | None = None
+    slo: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in ("holidays", "events"):  # JSON gives lists
@@ -60,6 +65,7 @@ class Written:
         """All that is said, by name: ``rules.low``, ``tolerance.age``, ``rows``."""
         found = {f"rules.{name}": said for name, said in self.rules.items()}
         found |= {f"tolerance.{name}": said for name, said in self.tolerance.items()}
+        found |= {f"slo.{name}": said for name, said in self.slo.items()}
         usual = {"rows": "dependent", "series": None, "holidays": (), "events": (), "detectors_share": None}
         plain = {name: getattr(self, name) for name in usual}
         return found | {name: said for name, said in plain.items() if said != usual[name]}
@@ -105,11 +111,10 @@ def _of_people(newest: Mapping[str, dict[str, Any]]) -> Mapping[str, Any]:
 
 
 def _said(tables: ModelTables, table: Mapping[str, Any]) -> Written:
-    """What a model's table says, with the rule that a probe has where nobody says otherwise."""
+    """What a model's table says, with the rule that a probe or an endpoint has where nobody says otherwise."""
     found = Written.of(table)
-    if tables.path.name.endswith(f".{PROBE}"):
-        return replace(found, rules={**_OF_PROBES, **found.rules})
-    return found
+    owner, _, kind = tables.path.name.rpartition(".")
+    return replace(found, rules={**(_OF_KIN.get(kind, {}) if owner else {}), **found.rules})
 
 
 def news(tables: ModelTables, table: Mapping[str, Any] | None) -> bool:

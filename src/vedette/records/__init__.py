@@ -20,6 +20,7 @@ from vedette.records.alerts import (
 from vedette.records.figures import Figure, Health, Labels, Status, Verdict, Window
 from vedette.records.ledger import Counted, Counters, Gap, Ledger, ProducerLedger
 from vedette.records.names import (
+    ENDPOINT,
     KIN,
     PROBE,
     PROCESS,
@@ -43,6 +44,7 @@ from vedette.records.recording import (
 from vedette.records.schema import RESERVED, STRUCTURED, Field, Physical, Role, Settings, check_feature_names
 
 __all__ = [
+    "ENDPOINT",
     "FUTURE_S",
     "JOURNAL_BYTES_MAX",
     "JOURNAL_BYTES_MIN",

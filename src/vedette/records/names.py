@@ -8,6 +8,7 @@ from collections.abc import Collection
 from typing import Any
 
 __all__ = [
+    "ENDPOINT",
     "KIN",
     "PROBE",
     "PROCESS",
@@ -24,11 +25,11 @@ __all__ = [
 _MODEL_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 
 
-PROCESS, PROBE, RUN = "process", "probe", "run"
+PROCESS, PROBE, ENDPOINT, RUN = "process", "probe", "endpoint", "run"
 
 
-KIN = (PROCESS, PROBE)
-"""What is recorded beside a model ``m``, as models of their own, and judged: ``m.process`` and ``m.probe``.
+KIN = (PROCESS, PROBE, ENDPOINT)
+"""What is recorded beside a model ``m``, as models of their own, and judged: ``m.process``, ``m.probe`` and ``m.endpoint``.
 
 Training runs are ``m.run``, whose rows are points of curves and are not judged by windows."""
 

@@ -34,6 +34,7 @@ from vedette.server.application import Service, application
 from vedette.server.connections import Listening, TimedHeads
 from vedette.server.counted import Counted
 from vedette.server.database.connection import Database, default_url
+from vedette.server.endpoints import endpoints
 from vedette.server.front import Front
 from vedette.server.ingest import ingest_router, ingest_service
 from vedette.server.ingester import ingester
@@ -178,6 +179,7 @@ def parts(lake: Lake, own: ServerMetrics) -> tuple[list[APIRouter], list[Service
     return routers, [
         ingester(lake),
         reports(lake),
+        endpoints(lake),
         ingest_service(metrics=own),
         api.watch,
         metrics_service(scraped),

@@ -33,7 +33,7 @@ from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from vedette.config import is_web_url
-from vedette.errors import ChannelError
+from vedette.errors import ChannelError, NotAllowedError
 from vedette.output.names import visible
 
 __all__ = ["Answer", "Reach", "request"]
@@ -194,7 +194,7 @@ class _Pinned(http.client.HTTPConnection):
             if refused is not None:
                 # what a name means inside is not told to who may not know it
                 shown = "the host" if self._reach.public else f"{visible(self.host, 100)} ({address})"
-                raise ChannelError(f"{shown} {refused}")
+                raise NotAllowedError(f"{shown} {refused}")
         return [(family, place) for family, _, _, _, place in found]
 
 

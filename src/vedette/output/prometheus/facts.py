@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from vedette.records import FalseAlarms, Status, Verdict
+from vedette.records.stability import SloReport
 
 __all__ = ["FigureFact", "ModelFacts", "Reading"]
 
@@ -33,7 +34,8 @@ class ModelFacts:
 
     ``window`` is the newest that has ended, half-open; ``unknown`` counts by reason the figures of it without a value;
     ``alerts`` counts by state, ``rows`` the ledger by stream and part; ``unexplained`` are rows of which the ledger does
-    not say what became. ``ingested`` is when rows last came in, ``judged`` up to when windows are judged.
+    not say what became. ``ingested`` is when rows last came in, ``judged`` up to when windows are judged;
+    ``slos`` are the objectives whose events are rows of the model.
     """
 
     model: str
@@ -49,6 +51,7 @@ class ModelFacts:
     false_alarms: FalseAlarms | None
     ingested: datetime | None
     judged: datetime | None
+    slos: tuple[SloReport, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

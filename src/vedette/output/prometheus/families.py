@@ -16,6 +16,7 @@ from datetime import datetime
 from vedette.output.names import visible
 from vedette.output.prometheus.facts import FigureFact, ModelFacts
 from vedette.records import Status
+from vedette.records.stability import SloReport
 
 __all__ = ["FAMILIES", "FIGURE_FAMILIES", "FIGURE_LABELS", "Family", "figure_labels", "label"]
 
@@ -103,6 +104,24 @@ def _unknown(facts: ModelFacts) -> Iterator[Sample]:
         yield (reason,), float(n)
 
 
+def _of_slos(name: str, words: str, value: Callable[[SloReport], float | None]) -> Family:
+    def samples(facts: ModelFacts) -> Iterator[Sample]:
+        for one in facts.slos:
+            found = value(one)
+            if found is not None:
+                yield (label(one.name),), found
+
+    return Family(name, words, ("model", "slo"), samples)
+
+
+def _burns(facts: ModelFacts) -> Iterator[Sample]:
+    for one in facts.slos:
+        for each in one.burns:
+            for length, rate in ((each.long_s, each.long), (each.short_s, each.short)):
+                if rate is not None:
+                    yield (label(one.name), f"{length:g}"), rate
+
+
 def _ledger(facts: ModelFacts) -> Iterator[Sample]:
     for (stream, part), n in facts.rows.items():
         yield (stream, part), float(n)
@@ -182,6 +201,18 @@ FAMILIES: tuple[Family, ...] = (
         "Figures of the newest closed window without a value, by reason.",
         ("model", "reason"),
         _unknown,
+    ),
+    _of_slos("vedette_slo_objective_ratio", "Share of events that must be good.", lambda one: one.objective),
+    _of_slos(
+        "vedette_slo_budget_left_ratio",
+        "Share of the error budget of the period that is left; negative beyond it.",
+        lambda one: one.left.value,
+    ),
+    Family(
+        "vedette_slo_burn_rate",
+        "Share of bad events over what is allowed, by the length of the window in seconds.",
+        ("model", "slo", "window_seconds"),
+        _burns,
     ),
     Family(
         "vedette_ledger_rows",

@@ -15,14 +15,17 @@ from vedette.engine import audit as audit_module
 from vedette.engine import labels as labels_module
 from vedette.engine import runs_shown
 from vedette.engine.explain import explain as explain_watch
+from vedette.engine.health import kin_of
 from vedette.engine.query import moment
 from vedette.engine.runs import runs as runs_of_model
 from vedette.engine.runs import runs_of
+from vedette.engine.stability.stability import stability as stability_of_model
 from vedette.lake.ledger import ledger as read_ledger
 from vedette.lake.tables import Lake
 from vedette.output.explanation import explanation_json
 from vedette.output.ledger_console import ledger_json
 from vedette.output.runs_console import run_json, runs_json
+from vedette.output.stability_console import stability_json
 from vedette.server.api.answers import JsonRoute, as_json, now, stamp_of
 from vedette.server.api.documents import EventDocument, ModelName, Moment
 from vedette.server.api.figures import answers_of, names_in
@@ -144,6 +147,30 @@ def run(
         raise HTTPException(404, f"run={name!r}: not there; the model has no runs")
     shown = runs_shown.show_runs(str(lake.path), model, names, metric, buckets)
     return _json(run_json(shown()))
+
+
+@router.get(
+    "/v1/models/{model}/stability",
+    response_model=dict[str, Any],
+    dependencies=_VIEW,
+    summary="How stable it is",
+)
+def stability(
+    request: Request, model: ModelName, version: Annotated[str | None, Query(max_length=128)] = None,
+    since: Moment = None, until: Moment = None,
+) -> Response:  # fmt: skip
+    """Availability, error budgets, restarts, memory, latency, load and equal inputs, as `vedette stability --json`."""
+    lake = known(request, model)
+
+    def make() -> dict[str, Any]:
+        return stability_json(
+            stability_of_model(lake, model, now(), version=version, since=since, until=until)
+        )
+
+    names = (model, *kin_of(lake, model))
+    moved = (*stamp_of(lake, names), now().replace(second=0, microsecond=0))  # budgets go by the clock
+    key = ("stability", model, version, since, until)
+    return answers_of(request).respond(request, key, moved, lambda: as_json(make()))
 
 
 @router.get(

@@ -23,6 +23,7 @@ from vedette.engine.incidents import began, joined
 from vedette.engine.rules import PREFIX
 from vedette.engine.run_alerts import why_of_run
 from vedette.engine.runs import runs_of
+from vedette.engine.stability.facts import is_fact
 from vedette.engine.steps import last_of, steps_of
 from vedette.errors import AlertError
 from vedette.lake.tables import Lake
@@ -107,7 +108,7 @@ def _is_of_run(lake: Lake, model: str, alert: str) -> bool:
 
 def _has_a_normal(one: Alert) -> bool:
     """True where what it found can be normal from now on: a rule knows no normal."""
-    return not one.watch.startswith(PREFIX) and one.watch != NO_DATA
+    return not one.watch.startswith(PREFIX) and one.watch != NO_DATA and not is_fact(one.watch)
 
 
 def _level(lake: Lake, model: str, one: Alert, *, of_run: bool) -> dict[str, Any] | None:
