@@ -74,7 +74,7 @@ def written(folder: Path, **more: str) -> config.Config:
     path = folder / "vedette.toml"
     path.write_text(
         '[models.net.compare.canary]\nchampion = "2"\nchallenger = "3"\n'
-        "guard_rails = { accuracy = 0.02, error_rate = 0.01, latency_s = 0.005 }\nsame_inputs = true\n"
+        "guard_rails = { accuracy = 0.02, error_rate = 0.01, latency_s = 0.005 }\nsame_inputs = true\nno_leak = true\n"
         '[models.net.policies.back]\non = "roll back canary"\n'
         f'do = [{{ action = "route", file = "{folder}/routing", to = "champion" }}]\n'
         + "".join(more.values())

@@ -27,7 +27,7 @@ START = 1_790_000_000.0 // 86400 * 86400
 HOURS = 48
 WRITTEN = (
     '[models.net.compare.canary]\nchampion = "0"\nchallenger = "1"\n'
-    "guard_rails = { accuracy = 0.02, error_rate = 0.01, latency_s = 0.005 }\nsame_inputs = true\n"
+    "guard_rails = { accuracy = 0.02, error_rate = 0.01, latency_s = 0.005 }\nsame_inputs = true\nno_leak = true\n"
     '[models.net.policies.back]\non = "roll back canary"\n'
     'do = [{ action = "route", file = "/nowhere/routing", to = "champion" }]\n'
 )

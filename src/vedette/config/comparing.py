@@ -27,6 +27,7 @@ COMPARE_KEYS = {
     "shares": "the shares of the traffic that were set, by version: a table",
     "unit": "the column by whose values traffic is split, such as user_id: rows of one value are not independent",
     "same_inputs": "true: both are given the same inputs, and a challenger that records others is rolled back",
+    "no_leak": "true: a challenger whose process surely grows, where the champion's does not, is rolled back",
     "since": "from when on rows count; default from when both versions have rows",
     "alpha": "the probability of a wrong decision of either kind, default 0.05",
 }
@@ -53,6 +54,7 @@ class CompareSettings:
     since: datetime | None = None
     alpha: float = 0.05
     same_inputs: bool = False
+    no_leak: bool = False
 
     @property
     def figures(self) -> tuple[str, ...]:
@@ -111,6 +113,7 @@ def compared(name: str, table: Any) -> CompareSettings:
         since=_since(where, table),
         alpha=_alpha(where, table),
         same_inputs=_same_inputs(where, table),
+        no_leak=_truth(where, "no_leak", table),
     )
     if not found.goals and not found.guard_rails:
         raise ValueError(
@@ -180,10 +183,15 @@ def _since(where: str, table: Mapping[str, Any]) -> datetime | None:
     return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
 
 
-def _same_inputs(where: str, table: Mapping[str, Any]) -> bool:
-    said = table.get("same_inputs", False)
+def _truth(where: str, key: str, table: Mapping[str, Any]) -> bool:
+    said = table.get(key, False)
     if not isinstance(said, bool):
-        raise ValueError(f"{where}: same_inputs={said!r}: must be true or false")
+        raise ValueError(f"{where}: {key}={said!r}: must be true or false")
+    return said
+
+
+def _same_inputs(where: str, table: Mapping[str, Any]) -> bool:
+    said = _truth(where, "same_inputs", table)
     if said and table.get("unit") is not None:
         raise ValueError(
             f"{where}: same_inputs: rows of one {table['unit']} are not independent: leave one of both out"

@@ -45,8 +45,8 @@ class Difference:
 class Suspect:
     """What is another with the challenger than with the champion, and may be why it does worse.
 
-    ``kind`` is ``schema``, ``missing``, ``scaled``, ``shifted`` or ``changed`` of a column, ``swapped classes``, ``slow`` or
-    ``errors``.
+    ``kind`` is ``schema``, ``missing``, ``scaled``, ``shifted`` or ``changed`` of a column, ``swapped classes``, ``leaking``,
+    ``slow`` or ``errors``.
     """
 
     kind: str

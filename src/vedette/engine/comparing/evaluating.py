@@ -12,7 +12,7 @@ from vedette.engine.comparing.estimated import estimates_of
 from vedette.engine.comparing.looks import Seen, nothing
 from vedette.engine.comparing.naming import DISAGREEMENT, MEAN_LATENCY, Named, named
 from vedette.engine.comparing.rows import BY_ROWS, of_pairs, of_units
-from vedette.engine.comparing.suspects import OF_INPUTS, suspects_of
+from vedette.engine.comparing.suspects import OF_INPUTS, leaking, suspects_of
 from vedette.engine.comparing.traffic import both_of, labelled_of, predictions_of, rows_within, split_of
 from vedette.engine.query import Query
 from vedette.engine.view import View, view
@@ -57,9 +57,14 @@ def _evaluated(lake: Lake, model: str, settings: CompareSettings, asked: Sequenc
     if decision == "roll back" or settings.same_inputs:
         suspects = _suspects(lake, model, settings, both, differences)
     other = [f"inputs are not the same: {one.words}" for one in suspects if one.kind in OF_INPUTS]
-    if settings.same_inputs and other:
-        decision, why = "roll back", (*(why if decision == "roll back" else ()), *other)
+    other = other if settings.same_inputs else []
     until = both.last + timedelta(seconds=seen.shape.settings.window_s)
+    if decision == "roll back" or settings.no_leak:
+        leaks = leaking(lake, model, both, until)
+        suspects = (*suspects, *leaks)
+        other += [one.words for one in leaks] if settings.no_leak else []
+    if other:
+        decision, why = "roll back", (*(why if decision == "roll back" else ()), *other)
     run_s = (until - both.first).total_seconds()
     half, most = time_left(settings, asked, found, run_s) if decision == "hold" else (None, None)
     rows = {

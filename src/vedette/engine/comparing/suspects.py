@@ -7,21 +7,26 @@ different, and by a share of rows that matters, is named, the likeliest cause fi
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
 from vedette.engine.comparing.counted import Both
 from vedette.engine.explained_rows import is_feature
+from vedette.engine.stability.behaviour import memory
 from vedette.engine.stored import of_frame
 from vedette.engine.summarise import QUALITY
 from vedette.engine.view import View
+from vedette.lake.tables import Lake
+from vedette.records import Status
 from vedette.records.comparing import Difference, Suspect
 from vedette.statistics.grid import Grid
 from vedette.statistics.summary import Summary
 from vedette.strategy.versions import Rates
 
-__all__ = ["OF_INPUTS", "suspects_of"]
+__all__ = ["LEAKING", "OF_INPUTS", "leaking", "suspects_of"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -35,9 +40,11 @@ MATTERS = 0.03
 OF_INPUTS = frozenset({"schema", "missing", "scaled", "shifted", "changed"})
 """Kinds that say that the inputs are not the same."""
 
+LEAKING = "leaking"
+
 _MISSING_ALL = 0.95
 _SAME = 0.05  # of a factor: what is nearer to 1 is no change of unit
-_ORDER = ("schema", "missing", "scaled", "shifted", "changed", "swapped classes", "slow", "errors")
+_ORDER = ("schema", "missing", "scaled", "shifted", "changed", "swapped classes", LEAKING, "slow", "errors")
 
 
 def suspects_of(seen: View, both: Both, found: tuple[Difference, ...]) -> tuple[Suspect, ...]:
@@ -64,6 +71,19 @@ def suspects_of(seen: View, both: Both, found: tuple[Difference, ...]) -> tuple[
         elif one.claim == "worse" and one.figure == "error_rate":
             named.append(Suspect("errors", None, f"error_rate is {_apart(one)}"))
     return tuple(sorted(named, key=lambda one: _ORDER.index(one.kind)))
+
+
+def leaking(lake: Lake, model: str, both: Both, until: datetime) -> list[Suspect]:
+    """That the process of the challenger grows and goes on growing, and that of the champion does not; of those that tell."""
+    grown = []
+    for version in both.versions:
+        found = memory(lake, model, both.first, until, version)
+        grown.append([one for one in found if one.name == "memory_growth_bytes_per_day"])
+    bad = [one for one in grown[1] if one.verdict in (Status.WARN, Status.ALARM)]
+    if not bad or any(one.verdict in (Status.WARN, Status.ALARM) for one in grown[0]):
+        return []
+    most = max(bad, key=lambda one: one.value or 0.0)
+    return [Suspect(LEAKING, None, f"memory grows by {(most.value or 0.0) / 1e6:,.0f} MB a day ({most.of})")]
 
 
 def _apart(one: Difference) -> str:

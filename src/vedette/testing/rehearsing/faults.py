@@ -16,7 +16,7 @@ import polars as pl
 from vedette.lake.rows import base_of
 from vedette.records import RESERVED
 
-__all__ = ["FAULTS", "Fault", "Recorded"]
+__all__ = ["FAULTS", "GROWTH", "LEAKING", "Fault", "Recorded"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -24,6 +24,10 @@ NEIGHBOURS_MAX = 4000
 """Recorded rows that answers are looked up in."""
 
 SLOWER = 2.0
+LEAKING = "leaking"
+"""The fault of a process that grows by ``GROWTH`` of itself in a window; no row shows it."""
+
+GROWTH = 0.01
 FACTOR = 2.54
 """Of the column that comes in another unit."""
 
@@ -151,6 +155,15 @@ def _swapped(rows: pl.DataFrame, recorded: Recorded) -> pl.DataFrame:
     return found
 
 
+def _as_it_was(rows: pl.DataFrame, recorded: Recorded) -> pl.DataFrame:  # noqa: ARG001
+    """Of a process that leaks the rows are as ever: its readings tell."""
+    return rows
+
+
+def _always(recorded: Recorded) -> bool:  # noqa: ARG001
+    return True
+
+
 def _has_numbers(recorded: Recorded) -> bool:
     return bool(recorded.numbers)
 
@@ -173,6 +186,7 @@ FAULTS: dict[str, Fault] = {
         Fault("schema", ("schema",), _schema, _has_numbers),
         Fault("preprocessing", ("scaled", "shifted", "changed"), _preprocessing, _has_numbers),
         Fault("slow", ("slow",), _slow, _has_latency),
+        Fault(LEAKING, (LEAKING,), _as_it_was, _always),
         Fault("swapped classes", ("swapped classes",), _swapped, _has_classes),
     )
 }

@@ -25,10 +25,10 @@ from vedette.lake.events import settings_of
 from vedette.lake.rows import label_text
 from vedette.lake.tables import Lake
 from vedette.monitor import Monitor
-from vedette.records import Settings
+from vedette.records import PROCESS, Settings
 from vedette.records.actions import Taken
 from vedette.records.rehearsing import Rehearsed, WouldAct
-from vedette.testing.rehearsing.faults import FAULTS, Recorded
+from vedette.testing.rehearsing.faults import FAULTS, GROWTH, LEAKING, Recorded
 
 __all__ = ["rehearse", "rehearse_all"]
 
@@ -36,6 +36,9 @@ log = logging.getLogger("vedette")
 
 WINDOWS = 48
 """Windows that are replayed, the last that were recorded; a third of them are the reference."""
+
+READINGS = 60
+"""Readings of a process in a window."""
 
 CHALLENGER = "challenger"
 """The version of the rows into which a fault is planted."""
@@ -170,6 +173,7 @@ class _Replay:
         self.now = 0.0
         self.lake = Lake.at(folder / "lake")
         self.monitors: dict[str, Monitor] = {}
+        self.leaks, self.rng = False, np.random.default_rng(0)
         self.late: list[tuple[str, pl.DataFrame]] = []
 
     def as_recorded(self) -> Rehearsed:
@@ -189,23 +193,27 @@ class _Replay:
             if not planted.possible(known):
                 raise DataError(f"fault={fault!r}: cannot be planted into the rows of {self.model!r}")
             challenger = planted.plant(challenger, known)
+        self.leaks = fault == LEAKING
+        self.rng = rng
         windows = self._run([(self.champion, champion), (CHALLENGER, challenger)], reference)
         began = challenger["time"].min()
         return self._told(fault, began if isinstance(began, datetime) else None, windows, challenger.height)
 
-    def _monitor(self, version: str) -> Monitor:
-        if version not in self.monitors:
+    def _monitor(self, version: str, model: str | None = None) -> Monitor:
+        key = f"{model or self.model} {version}"
+        if key not in self.monitors:
             said = self.settings
-            self.monitors[version] = Monitor(
-                self.model,
+            self.monitors[key] = Monitor(
+                model or self.model,
                 version=version,
                 lake=self.folder / "lake",
                 window=said.window_s,
-                task=said.task,
-                classes=said.classes,
+                task=said.task if model is None else None,
+                classes=said.classes if model is None else None,
+                resources=False,
                 clock=lambda: self.now,
             )
-        return self.monitors[version]
+        return self.monitors[key]
 
     def _run(self, parts: Sequence[tuple[str, pl.DataFrame]], reference: pl.DataFrame | None) -> int:
         """Window after window: rows come, labels come when they came, a round judges and policies plan."""
@@ -232,7 +240,9 @@ class _Replay:
                     self._monitor(version).label_many(
                         due.select("id", "label", pl.col("known").alias("time"))
                     )
-            cycle.once(self.lake, clock=lambda: self.now, models=[self.model], written=self.written)
+            if reference is not None:
+                self._read(begin, windows)
+            cycle.once(self.lake, clock=lambda: self.now, models=self.lake.models(), written=self.written)
             begin += width
             windows += 1
             if reference is not None and self._all_acted():
@@ -240,6 +250,16 @@ class _Replay:
         for monitor in self.monitors.values():
             monitor.close()
         return windows
+
+    def _read(self, begin: float, number: int) -> None:
+        """Readings of the processes of both versions: a gigabyte, which of one that leaks grows."""
+        for version in (self.champion, CHALLENGER):
+            monitor = self._monitor(version, f"{self.model}.{PROCESS}")
+            grows = GROWTH if self.leaks and version == CHALLENGER else 0.0
+            for part in range(READINGS):
+                level = 1e9 * (1 + grows * (number + part / READINGS)) + 2e6 * self.rng.standard_normal()
+                at = begin + self.settings.window_s * (part + 0.5) / READINGS
+                monitor.log({"rss_bytes": level}, "read", time=at)
 
     def _all_acted(self) -> bool:
         """True once every policy has been set off: what comes after is no news."""
