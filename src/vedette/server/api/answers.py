@@ -5,8 +5,6 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
-import os
-import time
 from collections.abc import Callable, Coroutine, Hashable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -26,8 +24,7 @@ from vedette.errors import (
     UnknownNameError,
     VedetteError,
 )
-from vedette.lake.sources import sources
-from vedette.lake.tables import Lake, Table
+from vedette.lake.tables import Lake
 from vedette.server.api.kept import Kept, Moved
 from vedette.server.needs import Caller, StrictRoute, needs
 
@@ -41,8 +38,6 @@ __all__ = [
     "now",
     "plain",
     "said_of",
-    "stamp_of",
-    "stamp_of_table",
 ]
 
 Viewer = Annotated[Caller, needs("view")]
@@ -51,7 +46,6 @@ Viewer = Annotated[Caller, needs("view")]
 Editor = Annotated[Caller, needs("edit")]
 """Who calls a route that changes something."""
 
-_UNSETTLED_NS = 50_000_000  # a folder written to within the tick of its clock may be again without a trace
 _GZIP_LEAST = 1400  # bytes: less is one packet either way
 _BYTES_MAX = 256 << 20
 
@@ -65,44 +59,6 @@ def lake_of(request: Request) -> Lake:
     """The lake of an application."""
     lake: Lake = request.app.state.lake
     return lake
-
-
-def stamp_of(lake: Lake, names: tuple[str, ...], tables: tuple[str, ...] | None = None) -> Moved:
-    """What changes with every commit to tables of the models named (default: to any of theirs, and to what waits beside them).
-
-    It costs a ``stat`` a table: a commit makes a file in the folder of a Delta log, and so changes the folder's time. A
-    folder that changed within the last tick of the clock is not trusted: its stamp is never the same twice.
-    """
-    found: list[Hashable] = []
-    soon = time.time_ns() - _UNSETTLED_NS
-    for name in names:
-        root = lake.path / name
-        if tables is not None:
-            logs = [f"{root}/{table}/_delta_log" for table in tables]
-        else:
-            logs = [f"{entry.path}/_delta_log" for entry in os.scandir(root)] if root.is_dir() else []
-        found += [one for log in sorted(logs) for one in _stamp(log, soon)]
-        if tables is None:
-            streams = ("predictions", "labels")
-            found += [
-                (name, folder.name, *(folder.highest(stream) for stream in streams), len(folder.batches(0)))
-                for folder in sources(lake, name)
-            ]
-    return tuple(found)
-
-
-def stamp_of_table(table: Table) -> Moved:
-    """What changes with every commit to one table."""
-    return _stamp(f"{table.path}/_delta_log", time.time_ns() - _UNSETTLED_NS)
-
-
-def _stamp(log: str, soon: int) -> Moved:
-    """What changes when the log of a table does; nothing where there is none."""
-    try:
-        moved = os.stat(log).st_mtime_ns  # noqa: PTH116  # of thousands
-    except FileNotFoundError:
-        return ()
-    return ((log, moved, time.time_ns() if moved > soon else 0),)
 
 
 @dataclass(frozen=True, slots=True)
