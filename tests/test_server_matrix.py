@@ -92,6 +92,7 @@ ROUTES = {
     "GET /v1/models/{model}/audit": "view",
     "GET /v1/events/stream": "view",
     "GET /static/{name}": "nobody",
+    "GET /favicon.ico": "nobody",
     "GET /account": "account",
     "POST /account/password": "account",
     "POST /account/sessions/end": "account",

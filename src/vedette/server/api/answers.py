@@ -17,6 +17,7 @@ from vedette.errors import (
     AccessError,
     AlertError,
     ChannelChangeError,
+    ConfigError,
     DataError,
     LockedError,
     NotThereError,
@@ -119,6 +120,8 @@ def said_of(error: VedetteError | ValueError) -> HTTPException:
     headers = None
     if isinstance(error, LockedError):
         status, headers = 503, {"Retry-After": "2"}
+    elif isinstance(error, ConfigError):  # until somebody mends the file
+        status = 503
     elif isinstance(error, UnknownNameError):
         status = 404
     elif isinstance(error, AlertError | AccessError | ChannelChangeError | RuleError):

@@ -1,0 +1,93 @@
+"""What the server says to people: of a file that is wrong, of events, of what an action does, and of passwords."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.dashboard import client_of
+
+from fastapi.testclient import TestClient  # isort: skip  # after what skips where it is missing
+
+from tests.server_access import world_at
+from vedette.server.pages.life import _words
+
+
+@pytest.fixture
+def client(dashboard_lake: Path) -> Iterator[TestClient]:
+    """A client that may do all, of a lake that is only looked at."""
+    with client_of(dashboard_lake) as found:
+        yield found
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/models/flights",
+        "/models/flights/series?metric=accuracy",
+        "/v1/models/flights/figures?metric=accuracy",
+    ],
+)
+def test_a_file_that_is_wrong_is_told_with_its_key_and_what_is_right(
+    client: TestClient, path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not that the server failed: which file, which key, which there are; and it goes on once the file is mended."""
+    written = tmp_path / "vedette.toml"
+    written.write_text("[models.flights]\nwindw = '1h'\n", "utf-8")
+    monkeypatch.setenv("VEDETTE_CONFIG", str(written))
+    answer = client.get(path)
+    assert answer.status_code == 503
+    assert all(word in answer.text for word in (str(written), "windw", "window"))
+    if not path.startswith("/v1") and "series" not in path:
+        assert "<h1>The configuration is not right</h1>" in answer.text
+    written.write_text("[models.flights]\nwindow = '1d'\n", "utf-8")
+    assert client.get(path).status_code == 200
+
+
+def test_ready_says_that_the_configuration_is_wrong_and_takes_rows_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A line of its own, without what is in the file: anybody may ask. Nothing that is there lacks for it."""
+    written = tmp_path / "vedette.toml"
+    written.write_text("", "utf-8")
+    monkeypatch.setenv("VEDETTE_CONFIG", str(written))
+    with world_at(tmp_path / "lake") as world:
+        before = world.client().get("/ready")
+        written.write_text("sikret = 'abc'\n", "utf-8")
+        after = world.client().get("/ready")
+    assert (before.json()["configuration"], after.json()["configuration"]) == (True, False)
+    assert before.status_code == after.status_code
+    assert before.json()["ready"] == after.json()["ready"]
+    assert "sikret" not in after.text
+
+
+def test_browsers_find_the_picture_where_they_look_for_it(client: TestClient) -> None:
+    """Beside what is no page, and says no address of it."""
+    found = client.get("/favicon.ico")
+    assert (found.status_code, found.headers["content-type"]) == (200, "image/svg+xml")
+    assert "<svg" in found.text
+
+
+@pytest.mark.parametrize(
+    ("detail", "words"),
+    [
+        ({"stage": "canary", "share": 0.1, "by": ""}, "stage canary, share 0.1"),
+        ({"columns": ["age", "region"], "forced": True}, "columns age and region, forced yes"),
+        ({"classes": ["a", "b", "c"], "from": None, "left_out": []}, "classes a, b and c"),
+        ({"limits": {"low": 1 / 3, "high": None}}, "limits low 0.333333, high none"),
+        ({"window_s": 86400.0, "long": "x" * 81}, "window s 86400"),
+    ],
+)
+def test_events_are_told_as_people_write(detail: dict[str, object], words: str) -> None:
+    """No brackets, quotes, True or None of a program."""
+    assert _words(json.dumps(detail)) == words
+
+
+def test_the_page_of_versions_shows_no_texts_of_a_program(client: TestClient) -> None:
+    """Nothing of what happened reads as a list, a mapping, True or None of Python."""
+    page = client.get("/models/flights/versions").text
+    history = page[page.index("What happened") :]
+    assert not [mark for mark in ("[&#39;", "{&#39;", " True", " False", " None") if mark in history]
