@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +15,8 @@ from tests.dashboard import client_of
 from fastapi.testclient import TestClient  # isort: skip  # after what skips where it is missing
 
 from tests.server_access import world_at
+from vedette.errors import AccessError
+from vedette.server.access.passwords import RULES, check_password
 from vedette.server.pages.life import _words
 
 
@@ -91,3 +95,23 @@ def test_the_page_of_versions_shows_no_texts_of_a_program(client: TestClient) ->
     page = client.get("/models/flights/versions").text
     history = page[page.index("What happened") :]
     assert not [mark for mark in ("[&#39;", "{&#39;", " True", " False", " None") if mark in history]
+
+
+def test_what_a_password_must_be_is_said_before_it_is_chosen(tmp_path: Path) -> None:
+    """On the page where a first password must be changed, the whole of it: what is refused broke one of these."""
+    with world_at(tmp_path) as world:
+        _, made = world.access.users.add("eve", {"*": "viewer"}, None, actor="test", now=world.access.now())
+        page = world.login("eve", made).get("/account").text
+    assert html.unescape(re.search(r'id="rules">([^<]+)\.<', page)[1]) == RULES  # type: ignore[index]
+    assert 'aria-describedby="rules"' in page
+    for password, of in (
+        ("short1!", "12 to 256"),
+        ("x" * 257, "12 to 256"),
+        ("aaaabbbbcccc", "at least 5"),
+        ("only-eve@example-will", "user's name"),
+        ("vedette-is-it!", "the product's"),
+        ("1q2w3e4r5t6y", "common"),
+    ):
+        assert of in RULES
+        with pytest.raises(AccessError):
+            check_password(password, "eve@example")

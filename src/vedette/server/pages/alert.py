@@ -41,19 +41,30 @@ __all__ = ["router"]
 
 ACTIONS = ("acknowledge", "silence", "accept", "false", "escalate")
 BESIDE_SHOWN = 60
+_FOR_GOOD = {
+    "accept": "What it found is normal from now on: the alert closes, and the like of it is told no more. "
+    "That cannot be undone here.",
+    "false": "Nothing was wrong: its windows count as clean history, and the alert counts as a false alarm against the budget. "
+    "That cannot be undone here.",
+}
+"""What is asked before it is done, with what it does."""
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
 
 @dataclass(frozen=True, slots=True)
 class _Refused:
-    """What was wrong with what a person sent: beside which field it is said, and what the form held."""
+    """What was wrong with what a person sent: beside which field it is said, and what the form held.
+
+    ``asks`` is an action that is to be confirmed first, and ``words`` what it does.
+    """
 
     field: str = ""
     words: str = ""
     reason: str = ""
     duration: str = "4h"
     incident: bool = False
+    asks: str = ""
 
 
 @router.get("/models/{model}/alerts/{alert}", dependencies=[needs("view")])
@@ -155,8 +166,12 @@ def act(
     reason: Annotated[str, Form(max_length=2000)] = "",
     duration: Annotated[str, Form(max_length=20)] = "4h",
     incident: Annotated[bool, Form()] = False,
+    sure: Annotated[bool, Form()] = False,
 ) -> Response:
-    """Acknowledge, silence, accept, call false, or tell on; and back to the alert. What is wrong is said beside its field."""
+    """Acknowledge, silence, accept, call false, or tell on; and back to the alert. What is wrong is said beside its field.
+
+    What cannot be taken back is asked once more, unless it comes with ``sure``.
+    """
     lake = known(request, model)
     where, who, reason = str(lake.path), caller.name, reason.strip()
     if action not in ACTIONS:
@@ -165,7 +180,10 @@ def act(
     def refused(field: str, words: str, status: int = 422) -> Response:
         return _page(request, model, alert, status, _Refused(field, words, reason, duration, incident))
 
-    if action in ("acknowledge", "silence", "escalate") and not reason:
+    if action in _FOR_GOOD and not sure:
+        asked = _Refused("", _FOR_GOOD[action], reason, duration, incident, action)
+        return _page(request, model, alert, 200, asked)
+    if action in ("silence", "escalate") and not reason:
         return refused("reason", f"Say why: whoever looks next reads it. Nothing was done ({action}).")
     try:
         if action == "silence":
