@@ -40,6 +40,7 @@ import vedette
 from server import json_body
 from serving import ingesting, serve
 from vedette.engine import cycle
+from vedette.engine.commands import BEHIND_OWNER
 from vedette.lake.tables import Lake
 from vedette.server import api, pages
 from vedette.server.needs import needs
@@ -251,7 +252,8 @@ def send(port: int, seconds: float, rate: float, told: Any) -> None:
 
 
 def ingest_for_ever(lake: str) -> None:
-    """Rounds until the process is ended."""
+    """Rounds until the process is ended, behind the server as an ingester that it started itself."""
+    os.nice(BEHIND_OWNER)
     with ingesting(Lake.at(lake)):
         threading.Event().wait()
 

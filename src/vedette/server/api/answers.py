@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 from fastapi import HTTPException, Request
 from fastapi.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from vedette.errors import (
     AccessError,
@@ -49,6 +50,9 @@ Editor = Annotated[Caller, needs("edit")]
 
 _GZIP_LEAST = 1400  # bytes: less is one packet either way
 _BYTES_MAX = 256 << 20
+_PIECE_BYTES = (
+    256 << 10
+)  # handed over at once: a body of megabytes would be copied whole for each who reads it
 
 
 def now() -> datetime:
@@ -60,6 +64,19 @@ def lake_of(request: Request) -> Lake:
     """The lake of an application."""
     lake: Lake = request.app.state.lake
     return lake
+
+
+class _InPieces(Response):
+    """A body that is handed over piece by piece, each once the reader has room for it; others are answered in between."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
+        """Send head and pieces; the length is in the head."""
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        left = memoryview(self.body)
+        while len(left) > _PIECE_BYTES:
+            await send({"type": "http.response.body", "body": bytes(left[:_PIECE_BYTES]), "more_body": True})
+            left = left[_PIECE_BYTES:]
+        await send({"type": "http.response.body", "body": bytes(left)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +110,10 @@ class Answers:
         if found.tag in request.headers.get("if-none-match", ""):
             return Response(status_code=304, headers=headers)
         if found.packed and "gzip" in request.headers.get("accept-encoding", ""):
-            return Response(
+            return _InPieces(
                 found.packed, media_type=media_type, headers={**headers, "Content-Encoding": "gzip"}
             )
-        return Response(found.body, media_type=media_type, headers=headers)
+        return _InPieces(found.body, media_type=media_type, headers=headers)
 
 
 class JsonRoute(StrictRoute):
