@@ -6,16 +6,25 @@ import re
 import shutil
 import time
 from collections.abc import Iterator
+from datetime import timedelta
+from html import unescape
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
+import numpy as np
+import polars as pl
 import pytest
 
 from tests.dashboard import client_of
 
 from fastapi.testclient import TestClient  # isort: skip  # after what skips where it is missing
 
+import vedette
+from tests.dashboard_lake import DAY, DAYS, START, rows
 from tests.server_access import world_at
-from vedette.engine import commands, commands_alerting
+from vedette import config
+from vedette.engine import commands, commands_alerting, cycle, delivery
+from vedette.lake.tables import Lake
 
 LEVELS = """
 [channels.boss]
@@ -40,6 +49,21 @@ def client(folder: Path) -> Iterator[TestClient]:
     """A client that may do all."""
     with client_of(folder) as found:
         yield found
+
+
+def a_day_more(folder: Path) -> None:
+    """Rows of the days after those of the lake, with their labels: a rule begins where it was made."""
+    random, now = np.random.default_rng(3), START + DAYS * DAY
+    own = vedette.Monitor("flights", "2", folder, clock=lambda: now.timestamp())
+    for day in (DAYS, DAYS + 1, DAYS + 2):
+        now = START + DAY * (day + 1)
+        frame = pl.DataFrame(rows(random, 200)).with_columns(
+            pl.Series("time", [START + DAY * day + timedelta(seconds=400 * row) for row in range(200)]),
+            pl.Series("id", [f"more-{day}-{row}" for row in range(200)]),
+        )
+        own.log_many(frame.drop("label"))
+        own.label_many(frame.select("id", "label"))
+    own.close()
 
 
 def head_of(client: TestClient) -> dict[str, object]:
@@ -261,6 +285,54 @@ def test_a_person_tells_on_over_http(client: TestClient) -> None:
     events = client.get("/v1/models/flights/events").json()
     found = [one for one in events if one["kind"] == "escalation"]
     assert [(one["name"], one["detail"]["by"]) for one in found] == [(told["id"], "ann")]
+
+
+def test_telling_on_is_in_the_history_of_the_alert(client: TestClient, folder: Path) -> None:
+    """Who asked for it and why, and which channel was told when."""
+    told = head_of(client)
+    page = f"/models/flights/alerts/{told['id']}"
+    assert "escalated" not in client.get(page).text
+    lake = Lake.at(folder)
+    for _ in range(2):
+        delivery.deliver(lake, ["flights"], clock=time.time, completed=False)
+    client.post(f"{page}/escalate", data={"reason": "customers <i>call</i>"})
+    delivery.deliver(lake, ["flights"], clock=time.time, completed=False)
+    client.app.state.watching.look()  # type: ignore[attr-defined]
+    text = client.get(page).text
+    history = [
+        re.sub(r"<[^>]+>", "", one) for one in re.findall(r"<li>.*?</li>", text[text.index('id="history"') :])
+    ]
+    said = [one.partition(" escalated")[2] for one in history if "escalated" in one]
+    assert said[0] == " by ann: customers &lt;i&gt;call&lt;/i&gt;"
+    assert ": boss is told" in said[1:]
+    other = next(one for one in client.get("/v1/models/flights/alerts").json() if one["id"] != told["id"])
+    assert "customers" not in client.get(f"/models/flights/alerts/{other['id']}").text
+
+
+@pytest.mark.parametrize(
+    ("rule", "metric", "feature"),
+    [("accuracy < 0.99", "accuracy", ""), ("mean(age) > 1", "mean", "age"), ("rows > 1", "rows", "")],
+)
+def test_a_rule_s_alert_has_a_picture_of_what_it_watches(
+    folder: Path, rule: str, metric: str, feature: str
+) -> None:
+    """The figure of the rule, drawn from a document that has windows with values."""
+    lake = Lake.at(folder)
+    said = config.Config(models={"flights": {"rules": {"mine": rule}}})
+    cycle.once(lake, models=["flights"], written=said)
+    a_day_more(folder)
+    cycle.once(lake, models=["flights"], written=said)
+    with client_of(folder) as client:
+        one = next(
+            each for each in client.get("/v1/models/flights/alerts").json() if each["watch"] == "rule:mine"
+        )
+        page = client.get(f"/models/flights/alerts/{one['id']}").text
+        source = re.search(r'data-source="([^"]*)"', page)
+        assert source is not None
+        asked = parse_qs(urlsplit(unescape(source[1])).query)
+        assert (asked["metric"], asked.get("feature", [""])) == ([metric], [feature])
+        (line,) = client.get(unescape(source[1])).json()["lines"]
+    assert any(value is not None for value in line["value"])
 
 
 def test_a_segment_s_picture_is_of_the_segment(client: TestClient) -> None:

@@ -12,8 +12,8 @@ from markupsafe import Markup
 
 from vedette.engine import commands, commands_alerting, outbox
 from vedette.engine.alerts import OPEN_STATES, history
-from vedette.engine.charts import of_watch
-from vedette.engine.escalation import asked, next_level
+from vedette.engine.charts import of_rule, of_watch
+from vedette.engine.escalation import asked, next_level, told_on
 from vedette.engine.example_rows import example_rows
 from vedette.engine.explain import explain
 from vedette.engine.glance import alerts_of
@@ -83,7 +83,7 @@ def _page(request: Request, model: str, alert: str, status: int, refused: _Refus
     verdicts = {(each.watch, each.segment): each for each in health_with_kin(lake, model, now()).verdicts}
     verdict = verdicts.get((one.watch, one.segment))
     why, problem = (None, "") if of_run else _why(lake, model, one, verdict)
-    pair = None if of_run else of_watch(one.watch)
+    pair = None if of_run else of_watch(one.watch) or of_rule(lake.model(model), one.watch)
     by_id = {each.id: each for each in every}
     beside = [each for each in _incident(every, one) if each.id != one.id]
     since = {key: each.since for key, each in verdicts.items() if each.since is not None}
@@ -149,11 +149,12 @@ def _source(model: str, pair: tuple[str, str | None], one: Alert) -> str:
 
 
 def _steps(lake: Lake, model: str, alert: str) -> list[dict[str, Any]]:
-    """Every step of the alert, the oldest first."""
-    names = [name for name in (model, runs_of(model)) if lake.has(name)]
-    return [
-        row for name in names for row in history(lake.model(name)).filter(pl.col("alert") == alert).to_dicts()
-    ]
+    """Every step of the alert, and when others were told since nobody reacted, the oldest first."""
+    found: list[dict[str, Any]] = []
+    for tables in (lake.model(name) for name in (model, runs_of(model)) if lake.has(name)):
+        own = history(tables).filter(pl.col("alert") == alert).to_dicts()
+        found += [*own, *told_on(tables, alert, {row["step"] for row in own})]
+    return sorted(found, key=lambda row: row["time"])
 
 
 @router.post("/models/{model}/alerts/{alert}/{action}")
