@@ -123,6 +123,7 @@ ROUTES = {
     "GET /models/{model}/runs": "view",
     "GET /models/{model}/runs/{name}": "view",
     "GET /models/{model}/versions": "view",
+    "GET /models/{model}/reports/{report}/{due}": "view",
     "GET /models/{model}/ledger": "view",
     "GET /models/{model}/settings": "view",
     "GET /models/{model}/rules": "view",

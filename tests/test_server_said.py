@@ -5,7 +5,9 @@ from __future__ import annotations
 import html
 import json
 import re
+import shutil
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -14,8 +16,10 @@ from tests.dashboard import client_of
 
 from fastapi.testclient import TestClient  # isort: skip  # after what skips where it is missing
 
-from tests.server_access import world_at
+from tests.server_access import PASSWORD, world_at
+from vedette.engine.scheduled import make_due
 from vedette.errors import AccessError
+from vedette.output.links import report_url
 from vedette.server.access.passwords import RULES, check_password
 from vedette.server.pages.life import _words
 
@@ -115,3 +119,37 @@ def test_what_a_password_must_be_is_said_before_it_is_chosen(tmp_path: Path) -> 
         assert of in RULES
         with pytest.raises(AccessError):
             check_password(password, "eve@example")
+
+
+def test_a_scheduled_report_is_where_its_link_leads(
+    dashboard_lake: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The page as it was written, to who may view the model; nothing of it may run; what is none is told in words."""
+    with world_at(tmp_path) as world:
+        shutil.copytree(dashboard_lake, world.lake.path, dirs_exist_ok=True)
+        written = tmp_path / "vedette.toml"
+        written.write_text(
+            '[[reports]]\nname = "weekly"\nmodels = ["calm"]\nfolder = "reports"\nkeep = 2\n', "utf-8"
+        )
+        monkeypatch.setenv("VEDETTE_CONFIG", str(written))
+        [made] = make_due(world.lake, clock=datetime(2026, 1, 21, 12, tzinfo=UTC).timestamp)
+        (tmp_path / "reports" / "calm-2026-01-19-0701.html").write_text("another's", "utf-8")
+        path = report_url("", "calm", "weekly", datetime(2026, 1, 19, 7, tzinfo=UTC))
+        world.access.users.add("root", {"*": "admin"}, PASSWORD, actor="test", now=world.access.now())
+        world.access.users.add("eve", {"flights": "viewer"}, PASSWORD, actor="test", now=world.access.now())
+        root, eve = world.login("root"), world.login("eve", PASSWORD)
+        found = root.get(path)
+        assert (found.status_code, found.text) == (200, Path(made.path).read_text("utf-8"))
+        policy = found.headers["content-security-policy"]
+        assert "sandbox" in policy
+        assert "script-src" not in policy
+        assert "default-src 'none'" in policy
+        assert eve.get(path).status_code == 404
+        assert world.client().get(path, follow_redirects=False).status_code in (303, 401)
+        for other in (
+            path.replace("weekly", "daily"),
+            path.replace("0700", "0701"),
+            path.replace("2026-01-19-0700", "..%2F..%2Fvedette"),
+            path.replace("weekly", "..%2Fweekly"),
+        ):
+            assert root.get(other).status_code in (400, 404), other
