@@ -86,7 +86,7 @@ def test_browsers_find_the_picture_where_they_look_for_it(client: TestClient) ->
         ({"columns": ["age", "region"], "forced": True}, "columns age and region, forced yes"),
         ({"classes": ["a", "b", "c"], "from": None, "left_out": []}, "classes a, b and c"),
         ({"limits": {"low": 1 / 3, "high": None}}, "limits low 0.333333, high none"),
-        ({"window_s": 86400.0, "long": "x" * 81}, "window s 86400"),
+        ({"window_s": 86400.0, "long": "x" * 81, "digest": "c47a7c47"}, "window 86400 s"),
     ],
 )
 def test_events_are_told_as_people_write(detail: dict[str, object], words: str) -> None:

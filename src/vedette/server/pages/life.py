@@ -124,8 +124,16 @@ def _words(detail: str | None) -> str:
         return str(detail)[:200]
     if not isinstance(held, dict):
         return _said(held)[:200]
-    said = {name.replace("_", " "): _said(one) for name, one in held.items() if one not in ("", None, [], {})}
-    return ", ".join(f"{name} {one}" for name, one in list(said.items())[:8] if len(one) <= 80)
+    said = {
+        name: _said(one) for name, one in held.items() if one not in ("", None, [], {}) and name != "digest"
+    }
+    return ", ".join(_pair(name, one) for name, one in list(said.items())[:8] if len(one) <= 80)
+
+
+def _pair(name: str, value: str) -> str:
+    """A name and its value, with the unit that the name ends on behind the value."""
+    word = name.removesuffix("_s").replace("_", " ")
+    return f"{word} {value} s" if name.endswith("_s") else f"{word} {value}"
 
 
 def _said(value: Any) -> str:
