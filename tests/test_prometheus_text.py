@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import sys
-import threading
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -237,18 +236,21 @@ def test_a_scrape_ends_in_time_and_says_what_it_did_not_come_to(world: World) ->
     assert got[key("vedette_reading_failures_total")] == 2
 
 
-def test_following_reads_beside_the_scrapes(world: World) -> None:
-    """A thread that follows has all read that there is, and ends when it is told to."""
-    scraped = Scraped(world.lake, patience_s=0.0, clock=world.now.timestamp)
-    stop = threading.Event()
-    thread = threading.Thread(target=scraped.follow, args=(stop, 0.05))
-    thread.start()
-    while not scraped.reading().models:
-        stop.wait(0.02)
-    stop.set()
-    thread.join(20)
-    assert not thread.is_alive()
-    assert [one.model for one in scraped.reading().models] == ["m"]
+def test_only_what_is_said_to_have_moved_on_is_read(world: World) -> None:
+    """Where somebody else looks through the tables, a model that moved on is read once it is told, and what was not is."""
+    scraped = Scraped(world.lake, patience_s=None, clock=world.now.timestamp)
+    assert scraped.refresh(None, moved=())  # never read: nobody needs to say so
+    first = scraped.reading().number
+    tables = world.lake.model("m")
+    tables["events"].write(tables["events"].scan().head(1).collect(), {})
+    with scraped._turn:  # so that the scrape itself reads nothing
+        assert scraped.reading().behind == ["m"]
+    assert scraped.refresh(None, moved=())
+    with scraped._turn:
+        assert scraped.reading().behind == ["m"]
+    assert scraped.refresh(None, moved=("m",))
+    after = scraped.reading()
+    assert (after.number, after.behind) == (first + 1, [])
 
 
 def test_what_is_too_much_is_left_out_and_counted() -> None:

@@ -78,7 +78,8 @@ def test_a_report_is_told_once_when_it_is_made(desk: Desk) -> None:
     assert told["model"] == "calm"
     assert told["alerts"] == []
     assert told["report"] == {
-        "name": "weekly", "start": "2026-01-12T07:00:00+00:00", "end": "2026-01-19T07:00:00+00:00", "path": made.path
+        "name": "weekly", "start": "2026-01-12T07:00:00+00:00", "end": "2026-01-19T07:00:00+00:00", "path": made.path,
+        "url": None,
     }  # fmt: skip
     assert told["text"].split("\n") == [
         "calm: the report weekly, 2026-01-12 07:00 to 2026-01-19 07:00 UTC", f"The page is {made.path}"
@@ -97,7 +98,7 @@ def test_with_a_server_the_notice_has_its_link(desk: Desk) -> None:
     desk.says(desk.webhook, more="[server]\nurl = 'https://vedette.example.org'\n")
     [made] = desk.make()
     text = json.loads(desk.hook.got[0][3])["text"]
-    assert text.endswith("\nhttps://vedette.example.org/models/calm")
+    assert text.endswith("\nhttps://vedette.example.org/models/calm/reports/weekly/2026-01-19-0700")
     assert made.path not in text
 
 

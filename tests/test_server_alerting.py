@@ -6,16 +6,25 @@ import re
 import shutil
 import time
 from collections.abc import Iterator
+from datetime import timedelta
+from html import unescape
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
+import numpy as np
+import polars as pl
 import pytest
 
 from tests.dashboard import client_of
 
 from fastapi.testclient import TestClient  # isort: skip  # after what skips where it is missing
 
+import vedette
+from tests.dashboard_lake import DAY, DAYS, START, rows
 from tests.server_access import world_at
-from vedette.engine import commands, commands_alerting
+from vedette import config
+from vedette.engine import commands, commands_alerting, cycle, delivery
+from vedette.lake.tables import Lake
 
 LEVELS = """
 [channels.boss]
@@ -40,6 +49,21 @@ def client(folder: Path) -> Iterator[TestClient]:
     """A client that may do all."""
     with client_of(folder) as found:
         yield found
+
+
+def a_day_more(folder: Path) -> None:
+    """Rows of the days after those of the lake, with their labels: a rule begins where it was made."""
+    random, now = np.random.default_rng(3), START + DAYS * DAY
+    own = vedette.Monitor("flights", "2", folder, clock=lambda: now.timestamp())
+    for day in (DAYS, DAYS + 1, DAYS + 2):
+        now = START + DAY * (day + 1)
+        frame = pl.DataFrame(rows(random, 200)).with_columns(
+            pl.Series("time", [START + DAY * day + timedelta(seconds=400 * row) for row in range(200)]),
+            pl.Series("id", [f"more-{day}-{row}" for row in range(200)]),
+        )
+        own.log_many(frame.drop("label"))
+        own.label_many(frame.select("id", "label"))
+    own.close()
 
 
 def head_of(client: TestClient) -> dict[str, object]:
@@ -189,7 +213,7 @@ def test_buttons_are_for_those_who_may_press_them(tmp_path: Path, folder: Path) 
             assert ("Plan one" in world.login(name).get("/maintenance").text) == (buttons > 0)
 
 
-@pytest.mark.parametrize("action", ["acknowledge", "silence", "escalate"])
+@pytest.mark.parametrize("action", ["silence", "escalate"])
 def test_what_needs_a_reason_says_so_beside_the_field(client: TestClient, action: str) -> None:
     """The page comes again with what was given, and nothing is done; with a reason it is done."""
     told = head_of(client)
@@ -203,6 +227,35 @@ def test_what_needs_a_reason_says_so_beside_the_field(client: TestClient, action
     assert head_of(client) == told
     done = client.post(f"{where}/{action}", data={"reason": "seen", "duration": "1d"}, follow_redirects=False)
     assert (done.status_code, done.headers["location"]) == (303, where)
+
+
+def test_somebody_has_seen_it_without_saying_why(client: TestClient) -> None:
+    """On the page as over HTTP and on the command line: who is woken may have nothing to say yet."""
+    told = head_of(client)
+    where = f"/models/flights/alerts/{told['id']}"
+    assert client.post(f"{where}/acknowledge", data={}).status_code == 200
+    (one,) = (each for each in client.get("/v1/models/flights/alerts").json() if each["id"] == told["id"])
+    assert (one["state"], one["reason"]) == ("acknowledged", None)
+
+
+@pytest.mark.parametrize(("action", "says"), [("accept", "normal from now on"), ("false", "false alarm")])
+def test_what_cannot_be_taken_back_is_asked_once_more(client: TestClient, action: str, says: str) -> None:
+    """The first press says what it does and does nothing, and keeps what was written; the second does it."""
+    told = head_of(client)
+    where = f"/models/flights/alerts/{told['id']}"
+    asked = client.post(f"{where}/{action}", data={"reason": "a <b>new</b> fleet", "duration": "4h"})
+    form = asked.text[asked.text.index('id="do-form"') : asked.text.index('id="steps"')]
+    assert (asked.status_code, says in form) == (200, True)
+    assert head_of(client) == told
+    sent = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', form)) | {"csrf": ""}
+    assert sent["reason"] == "a &lt;b&gt;new&lt;/b&gt; fleet"
+    assert re.findall(r'formaction="([^"]+)"', form) == [f"{where}/{action}"]
+    done = client.post(f"{where}/{action}", data=sent, follow_redirects=False)
+    assert (done.status_code, done.headers["location"]) == (303, where)
+    (one,) = (each for each in client.get("/v1/models/flights/alerts").json() if each["id"] == told["id"])
+    assert (one["state"], one["false"]) == (
+        ("resolved", False) if action == "accept" else ("acknowledged", True)
+    )
 
 
 def test_what_cannot_be_done_any_more_is_said_on_the_page(client: TestClient) -> None:
@@ -232,6 +285,54 @@ def test_a_person_tells_on_over_http(client: TestClient) -> None:
     events = client.get("/v1/models/flights/events").json()
     found = [one for one in events if one["kind"] == "escalation"]
     assert [(one["name"], one["detail"]["by"]) for one in found] == [(told["id"], "ann")]
+
+
+def test_telling_on_is_in_the_history_of_the_alert(client: TestClient, folder: Path) -> None:
+    """Who asked for it and why, and which channel was told when."""
+    told = head_of(client)
+    page = f"/models/flights/alerts/{told['id']}"
+    assert "escalated" not in client.get(page).text
+    lake = Lake.at(folder)
+    for _ in range(2):
+        delivery.deliver(lake, ["flights"], clock=time.time, completed=False)
+    client.post(f"{page}/escalate", data={"reason": "customers <i>call</i>"})
+    delivery.deliver(lake, ["flights"], clock=time.time, completed=False)
+    client.app.state.watching.look()  # type: ignore[attr-defined]
+    text = client.get(page).text
+    history = [
+        re.sub(r"<[^>]+>", "", one) for one in re.findall(r"<li>.*?</li>", text[text.index('id="history"') :])
+    ]
+    said = [one.partition(" escalated")[2] for one in history if "escalated" in one]
+    assert said[0] == " by ann: customers &lt;i&gt;call&lt;/i&gt;"
+    assert ": boss is told" in said[1:]
+    other = next(one for one in client.get("/v1/models/flights/alerts").json() if one["id"] != told["id"])
+    assert "customers" not in client.get(f"/models/flights/alerts/{other['id']}").text
+
+
+@pytest.mark.parametrize(
+    ("rule", "metric", "feature"),
+    [("accuracy < 0.99", "accuracy", ""), ("mean(age) > 1", "mean", "age"), ("rows > 1", "rows", "")],
+)
+def test_a_rule_s_alert_has_a_picture_of_what_it_watches(
+    folder: Path, rule: str, metric: str, feature: str
+) -> None:
+    """The figure of the rule, drawn from a document that has windows with values."""
+    lake = Lake.at(folder)
+    said = config.Config(models={"flights": {"rules": {"mine": rule}}})
+    cycle.once(lake, models=["flights"], written=said)
+    a_day_more(folder)
+    cycle.once(lake, models=["flights"], written=said)
+    with client_of(folder) as client:
+        one = next(
+            each for each in client.get("/v1/models/flights/alerts").json() if each["watch"] == "rule:mine"
+        )
+        page = client.get(f"/models/flights/alerts/{one['id']}").text
+        source = re.search(r'data-source="([^"]*)"', page)
+        assert source is not None
+        asked = parse_qs(urlsplit(unescape(source[1])).query)
+        assert (asked["metric"], asked.get("feature", [""])) == ([metric], [feature])
+        (line,) = client.get(unescape(source[1])).json()["lines"]
+    assert any(value is not None for value in line["value"])
 
 
 def test_a_segment_s_picture_is_of_the_segment(client: TestClient) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import shutil
+import sqlite3
 import threading
 import time
 from collections.abc import Iterator
@@ -26,6 +27,7 @@ from vedette.engine.figures import figures
 from vedette.lake.tables import Lake
 from vedette.server.api import stream as stream_module
 from vedette.server.api import watching as watching_module
+from vedette.server.api.glances import KeptGlances
 from vedette.server.api.watching import Watching
 from vedette.server.needs import Caller, Need
 
@@ -329,6 +331,120 @@ def test_what_watches_reads_only_what_moved_on(
     one.look()
     assert read[3:] == ["calm"]
     assert one.number == before  # it is as it was: nobody is told
+
+
+def test_a_restart_reads_only_what_moved_on(
+    dashboard_lake: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each model is at a glance what it was before the end, from the disk; one that moved on since is read from its tables."""
+    folder = tmp_path / "lake"
+    shutil.copytree(dashboard_lake, folder)
+    lake = Lake.at(folder)
+    time.sleep(0.1)
+    before = Watching(lake, kept=KeptGlances(lake))
+    before.look()
+    read: list[str] = []
+    own = watching_module.glance
+
+    def counted(lake: Lake, model: str, moment: object) -> object:
+        read.append(model)
+        return own(lake, model, moment)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(watching_module, "glance", counted)
+    after = Watching(lake, kept=KeptGlances(lake))
+    after.look()
+    assert read == []
+    assert after.whole.is_set()
+    assert [one.glance for one in after.models()] == [one.glance for one in before.models()]
+    assert any(one.glance.alerts for one in after.models())
+
+    tables = lake.model("calm")
+    tables["events"].write(tables["events"].scan().head(1).collect(), {})
+    shutil.rmtree(folder / "quiet")
+    shutil.rmtree(lake.journal / "quiet", ignore_errors=True)
+    third = Watching(lake, kept=KeptGlances(lake))
+    third.look()
+    assert read == ["calm"]
+    assert [one.glance.model for one in third.models()] == ["calm", "flights"]
+
+
+def test_what_is_said_of_alerts_is_part_of_a_glance(
+    dashboard_lake: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A ``vedette.toml`` that is wrong is found in the next round and after a restart, and so is its mending."""
+    folder = tmp_path / "lake"
+    shutil.copytree(dashboard_lake, folder)
+    monkeypatch.setenv("VEDETTE_CONFIG", str(tmp_path / "vedette.toml"))
+    lake = Lake.at(folder)
+
+    def told() -> bool:
+        one.look()
+        return any(each.watch == "vedette.toml" for each in one.models()[0].glance.health.verdicts)
+
+    written = tmp_path / "vedette.toml"
+    written.write_text("", "utf-8")
+    one = Watching(lake, kept=KeptGlances(lake))
+    assert not told()
+    written.write_text("[alerts]\nrepeet = 1\n", "utf-8")
+    assert told()
+    written.write_text("[alerts]\n", "utf-8")
+    one = Watching(lake, kept=KeptGlances(lake))
+    assert not told()
+
+
+@pytest.mark.parametrize("content", [b"no database at all, but text" * 50, b"SQLite format 3\0 cut short"])
+def test_a_file_of_glances_that_is_broken_is_begun_anew(
+    dashboard_lake: Path, tmp_path: Path, content: bytes
+) -> None:
+    """All models are read from their tables, and the next start finds them kept."""
+    lake = Lake.at(shutil.copytree(dashboard_lake, tmp_path / "lake"))
+    file = lake.path / ".server" / "glances.db"
+    file.parent.mkdir(exist_ok=True)
+    file.write_bytes(content)
+    time.sleep(0.1)
+    one = Watching(lake, kept=KeptGlances(lake))
+    one.look()
+    assert len(one.models()) == 3
+    kept = KeptGlances(lake)
+    assert {each.glance.model: kept.found(each.glance.model, each.moved) for each in one.models()} == {
+        each.glance.model: each.glance for each in one.models()
+    }
+    assert file.stat().st_mode & 0o077 == 0
+
+
+def test_a_glance_of_another_version_is_not_believed(dashboard_lake: Path, tmp_path: Path) -> None:
+    """What another layout wrote is read again, and so is what is no glance."""
+    lake = Lake.at(shutil.copytree(dashboard_lake, tmp_path / "lake"))
+    time.sleep(0.1)
+    one = Watching(lake, kept=KeptGlances(lake))
+    one.look()
+    moved = {each.glance.model: each.moved for each in one.models()}
+    with sqlite3.connect(lake.path / ".server" / "glances.db") as raw:
+        raw.execute("UPDATE glances SET glance = '{}' WHERE model = 'calm'")
+    raw.close()
+    kept = KeptGlances(lake)
+    assert kept.found("calm", moved["calm"]) is None
+    assert kept.found("flights", moved["flights"]) is not None
+    with sqlite3.connect(lake.path / ".server" / "glances.db") as raw:
+        raw.execute("UPDATE layout SET name = '0.0.1/1'")
+    raw.close()
+    assert KeptGlances(lake).found("flights", moved["flights"]) is None
+
+
+def test_a_lake_that_nothing_can_be_kept_in_is_watched_all_the_same(
+    dashboard_lake: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The log says once that nothing is kept."""
+    lake = Lake.at(shutil.copytree(dashboard_lake, tmp_path / "lake"))
+    shutil.rmtree(lake.path / ".server", ignore_errors=True)
+    (lake.path / ".server").write_text("in the way", "utf-8")
+    one = Watching(lake, kept=KeptGlances(lake))
+    one.look()
+    tables = lake.model("calm")
+    tables["events"].write(tables["events"].scan().head(1).collect(), {})
+    one.look()
+    assert len(one.models()) == 3
+    assert [each.message.count("cannot be written") for each in caplog.records] == [1]
 
 
 def test_a_model_that_cannot_be_read_hides_no_other(dashboard_lake: Path, tmp_path: Path) -> None:

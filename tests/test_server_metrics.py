@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import threading
 from pathlib import Path
 
 import pytest
@@ -21,6 +21,7 @@ from vedette.engine.scraped import Scraped
 from vedette.lake.tables import Lake
 from vedette.output.prometheus.own import ServerMetrics
 from vedette.output.prometheus.text import Exposition
+from vedette.server import api
 from vedette.server.application import application
 from vedette.server.counted import Counted
 from vedette.server.metrics import metrics_router, metrics_service
@@ -50,7 +51,7 @@ def served(tmp_path: Path) -> FastAPI:
         world.lake,
         Keys(),
         [metrics_router(Exposition(scraped.reading, own.registry))],
-        [metrics_service(scraped, 0.05)],
+        [api.watch, metrics_service(scraped)],
     )
     app.add_middleware(Counted, metrics=own)
     return app
@@ -99,19 +100,37 @@ def test_requests_are_counted_by_their_route(served: FastAPI) -> None:
     assert by == {("GET", "/metrics", "401"): 1, ("GET", "none", "404"): 3, ("other", "/metrics", "405"): 1}
 
 
-def test_the_reading_begins_and_ends_with_the_application(served: FastAPI) -> None:
-    """A thread reads beside the scrapes, and is gone when the application is."""
-    import threading
+def test_pages_and_scrapes_are_read_by_one_thread(served: FastAPI) -> None:
+    """One thread looks through the tables and reads for both beside the requests, and is gone when the application is."""
 
-    def reads() -> bool:
-        return any(one.name == "metrics" and one.is_alive() for one in threading.enumerate())
+    def threads() -> set[str]:
+        return {one.name for one in threading.enumerate()}
 
+    before = threads()
     with testclient.TestClient(served):
-        assert reads()
-    deadline = time.monotonic() + 10
-    while reads() and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert not reads()
+        until(lambda: served.state.watching.whole.is_set(), "round")
+        assert {one for one in threads() - before if "vedette" in one or one == "metrics"} == {
+            "vedette-watching"
+        }
+    assert "vedette-watching" not in threads() - before
+
+
+def test_what_moves_on_is_read_without_a_scrape(served: FastAPI, tmp_path: Path) -> None:
+    """A commit to a model's tables is found by the thread that watches; a scrape then finds it read."""
+    lake = Lake.at(tmp_path / "lake")
+    scraped = Scraped(lake, patience_s=0.0)
+    app = application(lake, Keys(), [], [api.watch, metrics_service(scraped)])
+
+    def numbers() -> tuple[int, list[str], list[str]]:
+        with scraped._turn:  # held as by another: the reading itself reads nothing
+            found = scraped.reading()
+        return found.number, list(found.behind), list(found.unread)
+
+    with testclient.TestClient(app):
+        until(lambda: numbers() == (1, [], []), "the first reading")
+        tables = lake.model("m")
+        tables["events"].write(tables["events"].scan().head(1).collect(), {})
+        until(lambda: numbers()[0] > 1 and not numbers()[1], "the reading of what moved on")
 
 
 def test_training_runs_are_told_as_part_of_their_model(dashboard_lake: Path) -> None:

@@ -107,7 +107,10 @@ def test_keys_and_the_brush(browser: Any, site: str) -> None:
 def test_what_is_wrong_with_a_form_is_said_in_its_place(
     browser: Any, dashboard_lake: Path, tmp_path: Path
 ) -> None:
-    """Without a reason the field says so, the page stays where it is, and its picture is not lost; with one the state changes."""
+    """Without a reason the field says so, the page stays where it is, and its picture is not lost; with one the state changes.
+
+    What cannot be taken back is asked once more in the same place.
+    """
     shutil.copytree(dashboard_lake, tmp_path / "lake")  # what is done is not done to the lake of the others
     with site_of(app_of(Lake.at(tmp_path / "lake"))) as site:
         page = browser.new_page(viewport={"width": 1280, "height": 900})
@@ -115,7 +118,7 @@ def test_what_is_wrong_with_a_form_is_said_in_its_place(
         where = f"{site}/models/flights/alerts/{alerts[0]['id']}"
         page.goto(where)
         page.locator(".chart[data-state=drawn]").wait_for()
-        page.get_by_role("button", name="Acknowledge").click()
+        page.get_by_role("button", name="Silence").click()
         page.locator("#wrong-reason").wait_for()
         assert page.url == where
         assert page.locator(".chart[data-state=drawn] canvas").count() == 1
@@ -124,6 +127,9 @@ def test_what_is_wrong_with_a_form_is_said_in_its_place(
         page.get_by_role("button", name="Silence").click()
         page.locator("#live .state", has_text="silenced").wait_for()
         assert "a new lens" in page.locator("#steps").inner_text()
+        page.get_by_role("button", name="False alarm").click()
+        page.get_by_role("button", name="Yes, it was false").click()
+        page.locator("#live", has_text="marked as a false alarm").wait_for()
         assert page.url == where
         assert page.locator(".chart[data-state=drawn] canvas").count() == 1
         page.close()

@@ -126,10 +126,12 @@ def gone(process: int, within_s: float = 30.0) -> bool:
 
 
 def test_a_server_that_is_killed_leaves_no_ingester(tmp_path: Path) -> None:
-    """Its ingester ends with it; the next server on that lake has one of its own, and leaves none behind either."""
+    """Its ingester, which lets it have the processors first, ends with it; the next server has one of its own, and leaves none
+    behind either."""
     lake = tmp_path / "lake"
     with serving(lake) as (process, _):
         first = follower_of(lake)
+        assert os.getpriority(os.PRIO_PROCESS, first) == os.getpriority(os.PRIO_PROCESS, process.pid) + 10
         process.kill()
         process.wait(60)
         with serving(lake, name="2") as (_, url):

@@ -117,6 +117,9 @@ def _password(ask: bool) -> str | None:
     if not ask:
         return None
     if sys.stdin.isatty():
+        from vedette.server.access.passwords import RULES
+
+        print(RULES, file=sys.stderr)
         first = getpass.getpass("password: ")
         if getpass.getpass("once more: ") != first:
             raise ValueError("password: the two are not the same")

@@ -280,14 +280,18 @@ class Config:
         return endpoints_of(self.models.get(model, {}).get("endpoint", {}))
 
 
+def where() -> Path:
+    """The file that is read where none is named, ``$VEDETTE_CONFIG``, else ``vedette.toml`` here."""
+    return Path(os.environ.get("VEDETTE_CONFIG") or "vedette.toml")
+
+
 def read(path: Path | None = None) -> Config:
     """The configuration, or an empty one where there is no file; ``ConfigError`` where a key is unknown."""
     if path is None:
-        named = os.environ.get("VEDETTE_CONFIG")
-        path = Path(named) if named else Path("vedette.toml")
+        path = where()
         if not path.exists():
-            if named:
-                raise ConfigError(f"VEDETTE_CONFIG={named!r}: no such file")
+            if os.environ.get("VEDETTE_CONFIG"):
+                raise ConfigError(f"VEDETTE_CONFIG={str(path)!r}: no such file")
             return Config()
     import tomllib  # only where there is a file to read: the recorder's start stays light
 

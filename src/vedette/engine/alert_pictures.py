@@ -7,12 +7,13 @@ from datetime import timedelta
 
 import polars as pl
 
+from vedette.engine.charts import feature_of
 from vedette.engine.figures import figures
 from vedette.engine.judge import reference_plan
-from vedette.engine.rules import PREFIX, Standing, read_rules
+from vedette.engine.rules import PREFIX, drawn_by_rule
 from vedette.engine.state import kept_row
 from vedette.engine.story import drawn_of, statistic_of
-from vedette.engine.summarise import LABELLED, Shape
+from vedette.engine.summarise import Shape
 from vedette.errors import LakeError
 from vedette.lake.tables import Lake, ModelTables
 from vedette.output.alert_png import alert_png
@@ -61,7 +62,7 @@ def picture_of(lake: Lake, model: str, alert: Alert) -> Picture | None:
         return None
     metric, column, reference = drawn
     window = timedelta(microseconds=shape.window_us)
-    feature = None if column in LABELLED or metric in ("rows", "throughput_per_s", "error_rate") else column
+    feature = feature_of(metric, column)
     try:
         frame = figures(
             lake,
@@ -86,12 +87,8 @@ def picture_of(lake: Lake, model: str, alert: Alert) -> Picture | None:
 def _drawn(tables: ModelTables, shape: Shape, alert: Alert) -> tuple[str, str, Point | None] | None:
     """The metric, its column, and the same figure of the reference where that means something."""
     if alert.watch.startswith(PREFIX):
-        kept = kept_row(tables, series=False)
-        rules, _ = read_rules({} if kept is None else Standing.rules_of(kept))
-        rule = rules.get(alert.watch.removeprefix(PREFIX))
-        if rule is None or rule.metric in ("values", "schema", "no_data"):
-            return None
-        return rule.metric, rule.source, None
+        of_rule = drawn_by_rule(kept_row(tables, series=False), alert.watch)
+        return None if of_rule is None else (*of_rule, None)
     planned = reference_plan(tables, shape)
     if planned is None:
         return None

@@ -14,6 +14,8 @@ from vedette.engine.coincident import coincident
 from vedette.engine.figures import figures
 from vedette.engine.judge import reference_plan
 from vedette.engine.query import Query
+from vedette.engine.rules import drawn_by_rule
+from vedette.engine.state import kept_row
 from vedette.engine.stored import utc
 from vedette.engine.story import figure_of
 from vedette.engine.summarise import LABELLED, window_starts
@@ -35,6 +37,8 @@ __all__ = [
     "chart",
     "columns_of",
     "extent",
+    "feature_of",
+    "of_rule",
     "of_the_model",
     "of_watch",
     "shown_first",
@@ -106,6 +110,17 @@ def of_watch(watch: str) -> tuple[str, str | None] | None:
         of_column = ("location", "spread", "missing", "mix", "unseen")
         return None if found is None or watch in of_column else (found, None)
     return None if found is None else (found, None if found.startswith("latency") else column)
+
+
+def of_rule(tables: ModelTables, watch: str) -> tuple[str, str | None] | None:
+    """The figure that the watch of a rule is of; None where no figure shows it, or the rule is no more."""
+    found = drawn_by_rule(kept_row(tables, series=False), watch)
+    return None if found is None else (found[0], feature_of(*found))
+
+
+def feature_of(metric: str, column: str) -> str | None:
+    """The feature by which a figure of a column is asked for; None for one of the model as a whole."""
+    return None if column in LABELLED or metric in ("rows", "throughput_per_s", "error_rate") else column
 
 
 def of_the_model(found: pl.DataFrame) -> pl.DataFrame:

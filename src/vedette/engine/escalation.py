@@ -9,19 +9,20 @@ an event of the kind ``escalation``.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 import polars as pl
 
 from vedette.config import AlertingSettings, ChannelSettings, Escalation
-from vedette.engine.outbox import ESCALATION, Box
+from vedette.engine.outbox import ESCALATION, Box, read
 from vedette.engine.steps import Step
 from vedette.errors import AlertError
 from vedette.lake.tables import UTC, ModelTables
 from vedette.records import Alert, AlertState
 
-__all__ = ["ask", "asked", "due_levels", "next_level", "waits_for"]
+__all__ = ["ask", "asked", "due_levels", "next_level", "told_on", "waits_for"]
 
 
 def asked(tables: ModelTables) -> dict[tuple[str, str], datetime]:
@@ -31,6 +32,27 @@ def asked(tables: ModelTables) -> dict[tuple[str, str], datetime]:
     rows = tables["events"].scan().filter(pl.col("kind") == ESCALATION).sort("time", maintain_order=True)
     found = rows.select("time", "name", "detail").collect()
     return {(name, json.loads(detail)["level"]): time for time, name, detail in found.iter_rows()}
+
+
+def told_on(tables: ModelTables, alert: str, steps: Collection[int]) -> list[dict[str, Any]]:
+    """An alert's escalation, as rows beside its history: who asked for it and why, and when which channel was told.
+
+    ``steps`` are those of the alert in its history. ``state`` is ``escalated`` in all of them.
+    """
+    found = []
+    if tables["events"].snapshot() is not None:
+        rows = tables["events"].scan().filter((pl.col("kind") == ESCALATION) & (pl.col("name") == alert))
+        for time, text in rows.select("time", "detail").collect().iter_rows():
+            said = json.loads(text)
+            found.append(_row(time, said["by"], said["reason"]))
+    for name, box in read(tables).items():
+        for (step, _), times in box.escalated.items():
+            found += [_row(time, None, f"{name} is told") for time in times if step in steps]
+    return sorted(found, key=lambda row: row["time"])
+
+
+def _row(time: datetime, by: str | None, reason: str) -> dict[str, Any]:
+    return {"time": time, "state": "escalated", "by": by, "reason": reason, "until": None}
 
 
 def waits_for(

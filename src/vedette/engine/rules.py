@@ -41,6 +41,7 @@ from vedette.strategy.rules import (
 __all__ = [
     "PREFIX",
     "Standing",
+    "drawn_by_rule",
     "judge_rules",
     "read_rules",
     "readings_of",
@@ -109,6 +110,15 @@ def read_rules(said: Mapping[str, Any]) -> tuple[dict[str, Rule], dict[str, str]
         except ValueError as error:
             wrong[name] = str(error)
     return rules, wrong
+
+
+def drawn_by_rule(kept: Kept | None, watch: str) -> tuple[str, str] | None:
+    """The metric and the column that a rule watches, of a watch such as ``rule:low``; None where no figure shows it."""
+    rules, _ = read_rules({} if kept is None else Standing.rules_of(kept))
+    rule = rules.get(watch.removeprefix(PREFIX)) if watch.startswith(PREFIX) else None
+    return (
+        None if rule is None or rule.metric in ("values", "schema", "no_data") else (rule.metric, rule.source)
+    )
 
 
 def silence_rules(said: Mapping[str, Any]) -> dict[str, Rule]:

@@ -25,9 +25,10 @@ from vedette.errors import LakeError, LockedError, VedetteError
 from vedette.lake.ingest import now_of
 from vedette.lake.locks import lock
 from vedette.lake.tables import Lake
+from vedette.output.links import stamp_of
 from vedette.records import ReportPage, is_runs
 
-__all__ = ["Made", "make_due", "standing"]
+__all__ = ["Made", "make_due", "place_of", "standing"]
 
 log = logging.getLogger("vedette")
 
@@ -81,7 +82,7 @@ def _make(lake: Lake, model: str, one: ReportSettings, now: datetime) -> list[Ma
     made, failed = report_events.last_made(lake.model(model), one.name)
     if (made is not None and made >= end) or (failed is not None and now - failed < AGAIN):
         return []
-    path = one.folder / one.name / f"{model}-{end:%Y-%m-%d-%H%M}.html"
+    path = place_of(one, model, stamp_of(end))
     error = None
     try:
         _place(path, page_of(lake, model, period=(start, end)))
@@ -95,6 +96,11 @@ def _make(lake: Lake, model: str, one: ReportSettings, now: datetime) -> list[Ma
         page = ReportPage(one.name, start, end, str(path))
         report_events.keep(lake.model(model), page, error, now, one.channels)
     return [Made(one.name, model, str(path), error)]
+
+
+def place_of(one: ReportSettings, model: str, stamp: str) -> Path:
+    """The file of a report of a model, by when it was due."""
+    return one.folder / one.name / f"{model}-{stamp}.html"
 
 
 def _place(path: Path, text: str) -> None:

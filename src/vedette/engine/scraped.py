@@ -2,7 +2,7 @@
 
 A scrape must end in seconds, whatever there is to read: ``Scraped.reading`` looks for commits by the name of the next
 file of each table's log, reads what changed, verdicts first, and stops when its time is over. The models it did not come to
-are told as they were last read, and counted; ``follow`` reads beside the scrapes.
+are told as they were last read, and counted; whoever watches a lake reads beside the scrapes (``refresh``).
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Scraped:
 
     ``segments`` tells whether the figures of the segments that are watched are read too: that goes through the rows of
     one window. ``patience_s`` is for how long one reading may go on; None: until all is read. A server of many models
-    runs ``follow`` in a thread, so that scrapes find what there is.
+    calls ``refresh`` in the thread that watches its lake, so that scrapes find what there is.
     """
 
     def __init__(
@@ -78,6 +78,7 @@ class Scraped:
         self._lake, self._models, self._clock = lake, models, clock
         self._segments, self._patience_s = segments, patience_s
         self._entries: dict[str, _Entry] = {}
+        self._told: set[str] = set()  # to have moved on, and not looked at since
         self._guard = threading.Lock()  # of the entries, held for a moment
         self._turn = threading.Lock()  # of who reads the lake, held for long
         self._number = self._failures = 0
@@ -98,31 +99,34 @@ class Scraped:
                 number=self._number,
             )
 
-    def follow(self, stop: threading.Event, interval_s: float = 5.0) -> None:
-        """Read what moves on until ``stop`` is set, with a pause of ``interval_s`` where there is nothing."""
-        while not stop.is_set():
-            self.refresh(interval_s)  # in slices, so that what is urgent by then comes first
-            if not self._due(self._names()):
-                stop.wait(interval_s)
+    def refresh(
+        self, patience_s: float | None, *, wait: bool = True, moved: Collection[str] | None = None
+    ) -> bool:
+        """Read what has moved on: verdicts that may have changed first, then what was read longest ago.
 
-    def refresh(self, patience_s: float | None, *, wait: bool = True) -> None:
-        """Read what has moved on: verdicts that may have changed first, then what was read longest ago."""
+        Where somebody else looks through the tables, ``moved`` are the models that moved on since the last call; else all
+        are looked at. Returns True where all that is known to be due was read.
+        """
         if not self._turn.acquire(blocking=wait):
-            return
+            return False
         try:
             names = self._names()
             with self._guard:
                 for gone in set(self._entries) - set(names):
                     del self._entries[gone]
                     self._number += 1
+            self._told.update(moved or ())
+            due = self._due(names, None if moved is None else self._told)
+            self._told = set(due)
             started = time.monotonic()
-            for done, name in enumerate(self._due(names)):
+            for done, name in enumerate(due):
                 if patience_s is not None and done and time.monotonic() - started > patience_s:
-                    return
+                    return False
                 entry = self._read(name, ingest.now_of(self._clock()))
                 with self._guard:
                     self._entries[name] = entry
                     self._number += 1
+            return True
         finally:
             self._turn.release()
 
@@ -131,8 +135,8 @@ class Scraped:
             return sorted(self._models)
         return sorted({owner_of(name) if is_runs(name) else name for name in self._lake.models()})
 
-    def _due(self, names: Iterable[str]) -> list[str]:
-        """The models that have moved on, those first that are most urgent."""
+    def _due(self, names: Iterable[str], looked: Collection[str] | None = None) -> list[str]:
+        """The models that have moved on, those first that are most urgent; of ``looked`` and those whose time has come."""
         now = ingest.now_of(self._clock())
         with self._guard:
             entries = dict(self._entries)
@@ -142,6 +146,8 @@ class Scraped:
             entry = entries.get(name)
             if entry is None or now >= entry.until:
                 found.append((True, never if entry is None else entry.read, name))
+                continue
+            if looked is not None and name not in looked and owner_of(name) not in looked:
                 continue
             of = {each: self._lake.model(each) for each in _with_runs(name)}
             moved = {

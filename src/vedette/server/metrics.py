@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import Response
-from starlette.concurrency import run_in_threadpool
 
 from vedette.engine.scraped import Scraped
 from vedette.output.prometheus.text import Exposition
+from vedette.server.api.watching import Watching
 from vedette.server.application import Service
 from vedette.server.needs import Caller, needs
 
 __all__ = ["metrics_router", "metrics_service"]
 
-STOP_WAIT_S = 10.0
+READ_S = 5.0
+"""For how long models are read until the lake is looked through again for what moved on."""
+SLICE_S = 0.5
+"""For how long until it is asked again which model is most urgent, and whether all is to end."""
 
 
 def metrics_router(exposition: Exposition) -> APIRouter:
@@ -42,18 +45,25 @@ def metrics_router(exposition: Exposition) -> APIRouter:
     return router
 
 
-def metrics_service(scraped: Scraped, interval_s: float = 5.0) -> Service:
-    """What reads the models that moved on from the application's start to its end, so that scrapes do not wait for it."""
+def metrics_service(scraped: Scraped) -> Service:
+    """What reads the models that moved on beside the scrapes, so that these do not wait for it.
+
+    It comes after ``api.watch``, in whose thread it reads.
+    """
 
     @asynccontextmanager
-    async def service(_app: FastAPI) -> AsyncIterator[None]:
-        stop = threading.Event()
-        thread = threading.Thread(target=scraped.follow, args=(stop, interval_s), name="metrics", daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            stop.set()
-            await run_in_threadpool(thread.join, STOP_WAIT_S)
+    async def service(app: FastAPI) -> AsyncIterator[None]:
+        watching: Watching = app.state.watching
+
+        def read(moved: Collection[str]) -> bool:
+            until, through = time.monotonic() + READ_S, scraped.refresh(SLICE_S, moved=moved)
+            while not through and not watching.stopped and time.monotonic() < until:
+                through = scraped.refresh(
+                    SLICE_S, moved=()
+                )  # anew, so that what is urgent by then comes first
+            return through
+
+        watching.beside(read)
+        yield
 
     return service

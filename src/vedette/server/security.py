@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from vedette.server.settings import BODY_BYTES_MAX
 
-__all__ = ["CONTENT_SECURITY_POLICY", "BodyLimit", "SafeHeaders"]
+__all__ = ["CONTENT_SECURITY_POLICY", "DOCUMENT_POLICY", "BodyLimit", "SafeHeaders"]
 
 CONTENT_SECURITY_POLICY = "; ".join(
     (
@@ -29,6 +29,12 @@ CONTENT_SECURITY_POLICY = "; ".join(
         "frame-ancestors 'none'",
     )
 )
+DOCUMENT_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'none'; base-uri 'none'; "
+    "frame-ancestors 'none'; sandbox"
+)
+"""Of a document that opens offline, so that its style is in it: nothing of it may run, be sent or be fetched."""
+
 _ALWAYS = {
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,
     "X-Content-Type-Options": "nosniff",
@@ -56,8 +62,11 @@ class SafeHeaders:
         async def answer(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
+                of_document = headers.get("content-security-policy") == DOCUMENT_POLICY
                 for name, value in _ALWAYS.items():
                     headers[name] = value
+                if of_document:
+                    headers["Content-Security-Policy"] = DOCUMENT_POLICY
                 if scope["scheme"] == "https":
                     headers["Strict-Transport-Security"] = _HSTS
                 if "cache-control" not in headers:

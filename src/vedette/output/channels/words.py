@@ -11,7 +11,7 @@ from collections.abc import Callable, Hashable, Iterable
 from datetime import datetime
 from typing import Any
 
-from vedette.output.links import alert_url, model_url
+from vedette.output.links import alert_url, model_url, report_url
 from vedette.output.names import visible
 from vedette.records import Alert, AlertState, Notice, ReportPage, Status
 
@@ -99,7 +99,7 @@ def _where(notice: Notice) -> list[str]:
     assert notice.report is not None
     attached = [] if notice.report.page is None else [f"The page is attached: {notice.report.page.name}"]
     if notice.url is not None:
-        return [*attached, model_url(notice.url, notice.model)]
+        return [*attached, report_url(notice.url, notice.model, notice.report.name, notice.report.end)]
     return attached or [f"The page is {visible(notice.report.path, 500)}"]
 
 
@@ -127,7 +127,7 @@ def document(notice: Notice) -> dict[str, Any]:
         "groups": groups(notice),
         "url": None if base is None else model_url(base, notice.model),
         "picture": drawn[0] if drawn else None,
-        "report": None if notice.report is None else _report(notice.report),
+        "report": None if notice.report is None else _report(notice.report, base, notice.model),
         "alerts": [
             {name: _plain(getattr(one, name)) for name in _TOLD}
             | {
@@ -139,9 +139,10 @@ def document(notice: Notice) -> dict[str, Any]:
     }
 
 
-def _report(told: ReportPage) -> dict[str, Any]:
+def _report(told: ReportPage, base: str | None, model: str) -> dict[str, Any]:
     return {
-        "name": told.name, "start": told.start.isoformat(), "end": told.end.isoformat(), "path": told.path
+        "name": told.name, "start": told.start.isoformat(), "end": told.end.isoformat(), "path": told.path,
+        "url": None if base is None else report_url(base, model, told.name, told.end),
     }  # fmt: skip
 
 

@@ -11,10 +11,17 @@ from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatc
 
 from vedette.errors import AccessError
 
-__all__ = ["LENGTH_MAX", "LENGTH_MIN", "Passwords", "check_password", "first_password"]
+__all__ = ["LENGTH_MAX", "LENGTH_MIN", "RULES", "Passwords", "check_password", "first_password"]
 
 LENGTH_MIN, LENGTH_MAX = 12, 256
 """Characters. Longer ones are refused, never cut: a long one costs the server work before anybody is known."""
+
+_DISTINCT_MIN = 5
+RULES = (
+    f"{LENGTH_MIN} to {LENGTH_MAX} characters of any kind, at least {_DISTINCT_MIN} of them different; "
+    "without the user's name or the product's, and none of the common passwords"
+)
+"""What :func:`check_password` asks, to be said before anybody chooses."""
 
 # OWASP Password Storage Cheat Sheet, argon2id: m=19456 (19 MiB), t=2, p=1
 _TIME_COST, _MEMORY_KIB, _PARALLELISM = 2, 19456, 1
@@ -69,8 +76,10 @@ def check_password(password: str, user: str) -> None:
             raise AccessError(
                 "password: holds the user's name, or the product's: must be one that nobody guesses"
             )
-    if len(set(plain)) < 5:
-        raise AccessError("password: has fewer than 5 different characters: must be one that nobody guesses")
+    if len(set(plain)) < _DISTINCT_MIN:
+        raise AccessError(
+            f"password: has fewer than {_DISTINCT_MIN} different characters: must be one that nobody guesses"
+        )
     if plain in _common():
         raise AccessError("password: is one of the common ones: must be one that nobody guesses")
 

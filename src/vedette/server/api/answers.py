@@ -5,8 +5,6 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
-import os
-import time
 from collections.abc import Callable, Coroutine, Hashable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,11 +12,13 @@ from typing import Annotated, Any
 
 from fastapi import HTTPException, Request
 from fastapi.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from vedette.errors import (
     AccessError,
     AlertError,
     ChannelChangeError,
+    ConfigError,
     DataError,
     LockedError,
     NotThereError,
@@ -26,8 +26,7 @@ from vedette.errors import (
     UnknownNameError,
     VedetteError,
 )
-from vedette.lake.sources import sources
-from vedette.lake.tables import Lake, Table
+from vedette.lake.tables import Lake
 from vedette.server.api.kept import Kept, Moved
 from vedette.server.needs import Caller, StrictRoute, needs
 
@@ -41,8 +40,6 @@ __all__ = [
     "now",
     "plain",
     "said_of",
-    "stamp_of",
-    "stamp_of_table",
 ]
 
 Viewer = Annotated[Caller, needs("view")]
@@ -51,9 +48,11 @@ Viewer = Annotated[Caller, needs("view")]
 Editor = Annotated[Caller, needs("edit")]
 """Who calls a route that changes something."""
 
-_UNSETTLED_NS = 50_000_000  # a folder written to within the tick of its clock may be again without a trace
 _GZIP_LEAST = 1400  # bytes: less is one packet either way
 _BYTES_MAX = 256 << 20
+_PIECE_BYTES = (
+    256 << 10
+)  # handed over at once: a body of megabytes would be copied whole for each who reads it
 
 
 def now() -> datetime:
@@ -67,42 +66,17 @@ def lake_of(request: Request) -> Lake:
     return lake
 
 
-def stamp_of(lake: Lake, names: tuple[str, ...], tables: tuple[str, ...] | None = None) -> Moved:
-    """What changes with every commit to tables of the models named (default: to any of theirs, and to what waits beside them).
+class _InPieces(Response):
+    """A body that is handed over piece by piece, each once the reader has room for it; others are answered in between."""
 
-    It costs a ``stat`` a table: a commit makes a file in the folder of a Delta log, and so changes the folder's time. A
-    folder that changed within the last tick of the clock is not trusted: its stamp is never the same twice.
-    """
-    found: list[Hashable] = []
-    soon = time.time_ns() - _UNSETTLED_NS
-    for name in names:
-        root = lake.path / name
-        if tables is not None:
-            logs = [f"{root}/{table}/_delta_log" for table in tables]
-        else:
-            logs = [f"{entry.path}/_delta_log" for entry in os.scandir(root)] if root.is_dir() else []
-        found += [one for log in sorted(logs) for one in _stamp(log, soon)]
-        if tables is None:
-            streams = ("predictions", "labels")
-            found += [
-                (name, folder.name, *(folder.highest(stream) for stream in streams), len(folder.batches(0)))
-                for folder in sources(lake, name)
-            ]
-    return tuple(found)
-
-
-def stamp_of_table(table: Table) -> Moved:
-    """What changes with every commit to one table."""
-    return _stamp(f"{table.path}/_delta_log", time.time_ns() - _UNSETTLED_NS)
-
-
-def _stamp(log: str, soon: int) -> Moved:
-    """What changes when the log of a table does; nothing where there is none."""
-    try:
-        moved = os.stat(log).st_mtime_ns  # noqa: PTH116  # of thousands
-    except FileNotFoundError:
-        return ()
-    return ((log, moved, time.time_ns() if moved > soon else 0),)
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
+        """Send head and pieces; the length is in the head."""
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        left = memoryview(self.body)
+        while len(left) > _PIECE_BYTES:
+            await send({"type": "http.response.body", "body": bytes(left[:_PIECE_BYTES]), "more_body": True})
+            left = left[_PIECE_BYTES:]
+        await send({"type": "http.response.body", "body": bytes(left)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,10 +110,10 @@ class Answers:
         if found.tag in request.headers.get("if-none-match", ""):
             return Response(status_code=304, headers=headers)
         if found.packed and "gzip" in request.headers.get("accept-encoding", ""):
-            return Response(
+            return _InPieces(
                 found.packed, media_type=media_type, headers={**headers, "Content-Encoding": "gzip"}
             )
-        return Response(found.body, media_type=media_type, headers=headers)
+        return _InPieces(found.body, media_type=media_type, headers=headers)
 
 
 class JsonRoute(StrictRoute):
@@ -163,6 +137,8 @@ def said_of(error: VedetteError | ValueError) -> HTTPException:
     headers = None
     if isinstance(error, LockedError):
         status, headers = 503, {"Retry-After": "2"}
+    elif isinstance(error, ConfigError):  # until somebody mends the file
+        status = 503
     elif isinstance(error, UnknownNameError):
         status = 404
     elif isinstance(error, AlertError | AccessError | ChannelChangeError | RuleError):

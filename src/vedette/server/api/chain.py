@@ -11,8 +11,9 @@ from fastapi.responses import Response
 from vedette import config
 from vedette.engine import chain, commands_chain
 from vedette.engine.comparing import evaluate
+from vedette.lake.stamps import stamp_of
 from vedette.records.actions import Taken
-from vedette.server.api.answers import Editor, JsonRoute, as_json, stamp_of
+from vedette.server.api.answers import Editor, JsonRoute, as_json
 from vedette.server.api.chain_documents import ActionDocument, ComparisonDocument, Reason
 from vedette.server.api.documents import ErrorDocument, ModelName
 from vedette.server.api.figures import answers_of

@@ -213,7 +213,9 @@ class EventDocument(BaseModel):
 class Said(BaseModel, extra="forbid"):
     """What a person says of an alert."""
 
-    reason: str | None = Field(None, max_length=2000, description="What was found.")
+    reason: str | None = Field(
+        None, max_length=2000, description="What was found, where there is something to say."
+    )
     incident: bool = Field(False, description="Of all open alerts of its incident.")
 
 

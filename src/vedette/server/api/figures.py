@@ -12,8 +12,9 @@ from fastapi.responses import Response
 from vedette import config
 from vedette.engine import figures as figures_module
 from vedette.engine.query import moment
+from vedette.lake.stamps import stamp_of
 from vedette.lake.tables import Lake
-from vedette.server.api.answers import Answers, JsonRoute, stamp_of
+from vedette.server.api.answers import Answers, JsonRoute
 from vedette.server.api.documents import FiguresDocument, ModelName, Moment
 from vedette.server.api.models import ERRORS, known
 from vedette.server.needs import needs

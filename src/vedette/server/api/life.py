@@ -21,12 +21,13 @@ from vedette.engine.runs import runs as runs_of_model
 from vedette.engine.runs import runs_of
 from vedette.engine.stability.stability import stability as stability_of_model
 from vedette.lake.ledger import ledger as read_ledger
+from vedette.lake.stamps import stamp_of
 from vedette.lake.tables import Lake
 from vedette.output.explanation import explanation_json
 from vedette.output.ledger_console import ledger_json
 from vedette.output.runs_console import run_json, runs_json
 from vedette.output.stability_console import stability_json
-from vedette.server.api.answers import JsonRoute, as_json, now, stamp_of
+from vedette.server.api.answers import JsonRoute, as_json, now
 from vedette.server.api.documents import EventDocument, ModelName, Moment
 from vedette.server.api.figures import answers_of, names_in
 from vedette.server.api.models import ERRORS, known

@@ -7,29 +7,35 @@ import logging
 import secrets
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
 from fastapi import FastAPI, Request
 
+from vedette import config
 from vedette.engine.glance import Glance, glance, models_of
 from vedette.engine.runs import runs_of
-from vedette.errors import VedetteError
+from vedette.engine.scraped import TABLES
+from vedette.errors import ConfigError, VedetteError
+from vedette.lake.stamps import Stamp, stamp_of, stamp_of_file, stamp_of_table
 from vedette.lake.tables import Lake
 from vedette.records import KIN, Health, Status, Verdict, owner_of
-from vedette.server.api.answers import now, stamp_of, stamp_of_table
-from vedette.server.api.kept import Moved
+from vedette.server.api.answers import now
+from vedette.server.api.glances import KeptGlances
 from vedette.server.needs import Caller
 
-__all__ = ["Seen", "Watching", "watch", "watching_of"]
+__all__ = ["Beside", "Seen", "Watching", "watch", "watching_of"]
 
 log = logging.getLogger("vedette")
 
-_TABLES = ("state", "alerts", "ledger", "events", "deliveries")
 _LOOKING_SHARE = 0.05  # of a core that looking for changes may take
 _READING_SHARE = 0.5  # and reading what changed: people wait for it
+_KEEP_EVERY = 200  # models that were read: what a start that is killed loses
+
+Beside = Callable[[Collection[str]], bool]
+"""What else is read of a lake, in the same thread: told which models moved on since the last time; False: it is not through."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,17 +43,19 @@ class Seen:
     """A model at a glance, and the number of the change that made it so."""
 
     glance: Glance
-    moved: Moved
+    moved: Stamp
     number: int
 
 
 class Watching:
     """Looks through the tables of a lake for those that moved on, in a thread, and reads the models of these anew.
 
-    ``every_s`` is how often, less often where it takes long. What asks for changes is told by ``listen``.
+    ``every_s`` is how often, less often where it takes long. What asks for changes is told by ``listen``; what else is read
+    of models that moved on comes after each round (``beside``). With ``kept``, what was read before the last end is not
+    read again unless it moved on.
     """
 
-    def __init__(self, lake: Lake, every_s: float = 1.0) -> None:
+    def __init__(self, lake: Lake, every_s: float = 1.0, kept: KeptGlances | None = None) -> None:
         self.lake, self.every_s = lake, every_s
         self.boot = secrets.token_hex(4)
         self.number = 0
@@ -57,6 +65,9 @@ class Watching:
         """Set once every model was read."""
         self._seen: dict[str, Seen] = {}
         self._listeners: dict[int, Callable[[], object]] = {}
+        self._kept, self._unkept = kept, dict[str, tuple[Stamp, Glance]]()
+        self._beside: list[tuple[Beside, set[str]]] = []
+        self._written: tuple[Stamp, Stamp] = ((), ())
         self._reading = threading.Lock()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="vedette-watching", daemon=True)
@@ -94,7 +105,7 @@ class Watching:
         """
         moved, moment = self._moved(name), now()
         if owner_of(name) != name:
-            return self._glance(name, moment)
+            return self._glance(name, moment)[0]
         one = self._current(name, moved, moment)
         if one is None:
             one, changed = self._read(name, moved, moment)
@@ -107,6 +118,10 @@ class Watching:
         key = id(tell)
         self._listeners[key] = tell
         return lambda: self._listeners.pop(key, None) and None
+
+    def beside(self, read: Beside) -> None:
+        """Call ``read`` from the thread after each round."""
+        self._beside.append((read, set()))
 
     def look(self) -> float:
         """One round: read anew what moved on, or whose time has come; the seconds that looking alone took."""
@@ -125,17 +140,51 @@ class Watching:
                 reading = time.monotonic()
                 changed |= self._read(name, moved, moment)[1]
                 read_s += time.monotonic() - reading
+                self._keep(_KEEP_EVERY)
         else:
             self.whole.set()
+        self._keep(1)
+        if self._kept is not None:
+            self._kept.forget(gone)
         if changed:
             self._tell()
         return time.monotonic() - began - read_s
 
-    def _moved(self, name: str) -> Moved:
-        own = (name, *(f"{name}.{kind}" for kind in KIN), runs_of(name))
-        return (*stamp_of(self.lake, own, _TABLES), *stamp_of_table(self.lake.maintenance))
+    def read_beside(self) -> bool:
+        """Have read what else is read of the lake; True where all of that is through."""
+        through = True
+        for read, moved in self._beside:
+            with self._reading:
+                told = frozenset(moved)
+                moved.clear()
+            through &= read(told)
+        return through
 
-    def _current(self, name: str, moved: Moved, moment: datetime) -> Seen | None:
+    def _moved(self, name: str) -> Stamp:
+        own = (name, *(f"{name}.{kind}" for kind in KIN), runs_of(name))
+        return (*stamp_of(self.lake, own, TABLES), *stamp_of_table(self.lake.maintenance), *self._said())
+
+    def _said(self) -> Stamp:
+        """What ``vedette.toml`` says of alerts, or what is wrong with it: a model at a glance shows that too."""
+        stamp = stamp_of_file(config.where())
+        before, said = self._written
+        if before != stamp or not said:
+            try:
+                said = (repr(config.read().alerting),)
+            except ConfigError as error:
+                said = (str(error),)
+            self._written = stamp, said
+        return said
+
+    def _keep(self, least: int) -> None:
+        """Write what was read to the disk, where that is as much as is worth it."""
+        if self._kept is None or len(self._unkept) < least:
+            return
+        with self._reading:
+            some, self._unkept = self._unkept, {}
+        self._kept.keep(some)
+
+    def _current(self, name: str, moved: Stamp, moment: datetime) -> Seen | None:
         """A model as it was read, None where it moved on since."""
         before = self._seen.get(name)
         if before is None or before.moved != moved:
@@ -143,14 +192,20 @@ class Watching:
         turns = before.glance.turns
         return before if turns is None or moment < turns else None
 
-    def _read(self, name: str, moved: Moved, moment: datetime) -> tuple[Seen, bool]:
-        """A model read anew, unless another thread just did; and whether it is another than before."""
+    def _read(self, name: str, moved: Stamp, moment: datetime) -> tuple[Seen, bool]:
+        """A model read anew, unless another thread just did or it is as it was kept; and whether it is another than before."""
         with self._reading:
             current = self._current(name, moved, moment)
             if current is not None:
                 return current, False
             before = self._seen.get(name)
-            found = self._glance(name, moment)
+            found = None if before is not None or self._kept is None else self._kept.found(name, moved)
+            if found is None or (found.turns is not None and moment >= found.turns):
+                found, readable = self._glance(name, moment)
+                if readable:
+                    self._unkept[name] = moved, found
+            for _, names in self._beside:
+                names.add(name)
             same = before is not None and before.glance == found
             self.number += not same
             one = Seen(found, moved, before.number if same and before else self.number)
@@ -159,13 +214,15 @@ class Watching:
             self._tell()
         return one, not same
 
-    def _glance(self, name: str, moment: datetime) -> Glance:
+    def _glance(self, name: str, moment: datetime) -> tuple[Glance, bool]:
+        """A model as its tables are, and whether they could be read: one that cannot hides no other, and is not well."""
         try:
-            return glance(self.lake, name, moment)
-        except VedetteError as error:  # one that cannot be read hides no other, and is not well
+            return glance(self.lake, name, moment), True
+        except VedetteError as error:
             why = Verdict("model", "", Status.UNKNOWN, None, "", "rule", str(error))
             counts = {one.value: int(one is Status.UNKNOWN) for one in Status}
-            return Glance(Health(name, "", Status.UNKNOWN, (why,)), counts, (), None, 0, 0, None, None)
+            health = Health(name, "", Status.UNKNOWN, (why,))
+            return Glance(health, counts, (), None, 0, 0, None, None), False
 
     def _tell(self) -> None:
         for tell in list(self._listeners.values()):
@@ -173,20 +230,21 @@ class Watching:
 
     def _run(self) -> None:
         while not self._stop.is_set():
-            began, looked_s = time.monotonic(), 0.0
+            began, looked_s, through = time.monotonic(), 0.0, True
             try:
                 looked_s = self.look()
+                through = self.read_beside()
             except (VedetteError, OSError) as error:  # a lake that is away for a while is looked for again
                 log.warning("watching %s: %s", self.lake.path, error)
             read_s = time.monotonic() - began - looked_s
-            pause_s = looked_s * (1 / _LOOKING_SHARE - 1) + read_s * (1 / _READING_SHARE - 1)
-            self._stop.wait(max(self.every_s, pause_s) if self.whole.is_set() else 0.05)
+            pause_s = max(looked_s * (1 / _LOOKING_SHARE - 1) - read_s, read_s * (1 / _READING_SHARE - 1))
+            self._stop.wait(max(self.every_s if through else 0, pause_s) if self.whole.is_set() else 0.05)
 
 
 @asynccontextmanager
 async def watch(app: FastAPI) -> AsyncIterator[None]:
     """The service that keeps all models at a glance: given to ``application``, beside the routers that read from it."""
-    one = Watching(app.state.lake)
+    one = Watching(app.state.lake, kept=await asyncio.to_thread(KeptGlances, app.state.lake))
     app.state.watching = one
     one.start()
     try:

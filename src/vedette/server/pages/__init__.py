@@ -11,7 +11,19 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from vedette.server.pages import alert, chain, files, life, maintenance, model, overview, rules, series, words
+from vedette.server.pages import (
+    alert,
+    chain,
+    files,
+    life,
+    maintenance,
+    model,
+    overview,
+    reports,
+    rules,
+    series,
+    words,
+)
 
 __all__ = ["routers"]
 
@@ -25,6 +37,7 @@ routers: tuple[APIRouter, ...] = (
     chain.router,
     life.router,
     maintenance.router,
+    reports.router,
     words.router,
 )
 """The routes of the pages; ``api.watch`` must be among the services of the application that has them."""

@@ -12,6 +12,7 @@ from vedette.errors import AccessError, ProviderError, UnknownNameError
 from vedette.server.access.browser import cookie_name
 from vedette.server.access.login import attempt, begin_session
 from vedette.server.access.own import change_password, user_of
+from vedette.server.access.passwords import LENGTH_MAX, LENGTH_MIN, RULES
 from vedette.server.access.provider_login import keep_secret, way_there
 from vedette.server.access.state import Access
 from vedette.server.needs import Caller, needs
@@ -39,7 +40,8 @@ def _page(
     """The page; ``error`` is shown at the form that was ``wrong``."""
     user = access.users.one(name)
     response = render(
-        request, "account.html", status, user=user, error=error, wrong=wrong, must_change=user["change_by"] is not None,
+        request, "account.html", status, user=user, rules=RULES,
+        length=(LENGTH_MIN, LENGTH_MAX), error=error, wrong=wrong, must_change=user["change_by"] is not None,
         has_password=access.identities.has_password(name), identities=access.identities.of(name),
         provider=None if access.provider is None else access.provider.settings.name,
         sessions=access.sessions.list(name, access.now(), current=_cookie(request)),

@@ -12,8 +12,8 @@ from markupsafe import Markup
 
 from vedette.engine import commands, commands_alerting, outbox
 from vedette.engine.alerts import OPEN_STATES, history
-from vedette.engine.charts import of_watch
-from vedette.engine.escalation import asked, next_level
+from vedette.engine.charts import of_rule, of_watch
+from vedette.engine.escalation import asked, next_level, told_on
 from vedette.engine.example_rows import example_rows
 from vedette.engine.explain import explain
 from vedette.engine.glance import alerts_of
@@ -41,19 +41,30 @@ __all__ = ["router"]
 
 ACTIONS = ("acknowledge", "silence", "accept", "false", "escalate")
 BESIDE_SHOWN = 60
+_FOR_GOOD = {
+    "accept": "What it found is normal from now on: the alert closes, and the like of it is told no more. "
+    "That cannot be undone here.",
+    "false": "Nothing was wrong: its windows count as clean history, and the alert counts as a false alarm against the budget. "
+    "That cannot be undone here.",
+}
+"""What is asked before it is done, with what it does."""
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
 
 @dataclass(frozen=True, slots=True)
 class _Refused:
-    """What was wrong with what a person sent: beside which field it is said, and what the form held."""
+    """What was wrong with what a person sent: beside which field it is said, and what the form held.
+
+    ``asks`` is an action that is to be confirmed first, and ``words`` what it does.
+    """
 
     field: str = ""
     words: str = ""
     reason: str = ""
     duration: str = "4h"
     incident: bool = False
+    asks: str = ""
 
 
 @router.get("/models/{model}/alerts/{alert}", dependencies=[needs("view")])
@@ -72,7 +83,7 @@ def _page(request: Request, model: str, alert: str, status: int, refused: _Refus
     verdicts = {(each.watch, each.segment): each for each in health_with_kin(lake, model, now()).verdicts}
     verdict = verdicts.get((one.watch, one.segment))
     why, problem = (None, "") if of_run else _why(lake, model, one, verdict)
-    pair = None if of_run else of_watch(one.watch)
+    pair = None if of_run else of_watch(one.watch) or of_rule(lake.model(model), one.watch)
     by_id = {each.id: each for each in every}
     beside = [each for each in _incident(every, one) if each.id != one.id]
     since = {key: each.since for key, each in verdicts.items() if each.since is not None}
@@ -138,11 +149,12 @@ def _source(model: str, pair: tuple[str, str | None], one: Alert) -> str:
 
 
 def _steps(lake: Lake, model: str, alert: str) -> list[dict[str, Any]]:
-    """Every step of the alert, the oldest first."""
-    names = [name for name in (model, runs_of(model)) if lake.has(name)]
-    return [
-        row for name in names for row in history(lake.model(name)).filter(pl.col("alert") == alert).to_dicts()
-    ]
+    """Every step of the alert, and when others were told since nobody reacted, the oldest first."""
+    found: list[dict[str, Any]] = []
+    for tables in (lake.model(name) for name in (model, runs_of(model)) if lake.has(name)):
+        own = history(tables).filter(pl.col("alert") == alert).to_dicts()
+        found += [*own, *told_on(tables, alert, {row["step"] for row in own})]
+    return sorted(found, key=lambda row: row["time"])
 
 
 @router.post("/models/{model}/alerts/{alert}/{action}")
@@ -155,8 +167,12 @@ def act(
     reason: Annotated[str, Form(max_length=2000)] = "",
     duration: Annotated[str, Form(max_length=20)] = "4h",
     incident: Annotated[bool, Form()] = False,
+    sure: Annotated[bool, Form()] = False,
 ) -> Response:
-    """Acknowledge, silence, accept, call false, or tell on; and back to the alert. What is wrong is said beside its field."""
+    """Acknowledge, silence, accept, call false, or tell on; and back to the alert. What is wrong is said beside its field.
+
+    What cannot be taken back is asked once more, unless it comes with ``sure``.
+    """
     lake = known(request, model)
     where, who, reason = str(lake.path), caller.name, reason.strip()
     if action not in ACTIONS:
@@ -165,7 +181,10 @@ def act(
     def refused(field: str, words: str, status: int = 422) -> Response:
         return _page(request, model, alert, status, _Refused(field, words, reason, duration, incident))
 
-    if action in ("acknowledge", "silence", "escalate") and not reason:
+    if action in _FOR_GOOD and not sure:
+        asked = _Refused("", _FOR_GOOD[action], reason, duration, incident, action)
+        return _page(request, model, alert, 200, asked)
+    if action in ("silence", "escalate") and not reason:
         return refused("reason", f"Say why: whoever looks next reads it. Nothing was done ({action}).")
     try:
         if action == "silence":

@@ -54,6 +54,12 @@ def address(name: str) -> str:
     return f"/static/{name}?{_TAGS[name]}"
 
 
+@router.get("/favicon.ico", dependencies=[needs("nobody")], include_in_schema=False)
+def icon(request: Request) -> Response:
+    """The picture of the pages, at the address where browsers look for it beside what is no page."""
+    return static(request, "vedette.svg")
+
+
 @router.get("/static/{name}", dependencies=[needs("nobody")], include_in_schema=False)
 def static(request: Request, name: str) -> Response:
     """A file of the pages; nothing in it is anybody's."""

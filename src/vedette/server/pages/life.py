@@ -113,15 +113,41 @@ def versions(request: Request, model: ModelName) -> Response:
 
 
 def _words(detail: str | None) -> str:
-    """The detail of an event in one line; numbers and short texts, of the rest that there is more."""
+    """The detail of an event in one line; numbers and short texts, of the rest that there is more.
+
+    >>> _words('{"stage": "canary", "of": ["a", "b"], "forced": true, "limits": {"low": 0.5}, "note": ""}')
+    'stage canary, of a and b, forced yes, limits low 0.5'
+    """
     try:
         held = json.loads(detail or "{}")
     except ValueError:  # of another system
         return str(detail)[:200]
     if not isinstance(held, dict):
-        return str(held)[:200]
-    short = {name: one for name, one in held.items() if one not in ("", None) and len(str(one)) <= 80}
-    return ", ".join(f"{name} {one}" for name, one in list(short.items())[:8])
+        return _said(held)[:200]
+    said = {
+        name: _said(one) for name, one in held.items() if one not in ("", None, [], {}) and name != "digest"
+    }
+    return ", ".join(_pair(name, one) for name, one in list(said.items())[:8] if len(one) <= 80)
+
+
+def _pair(name: str, value: str) -> str:
+    """A name and its value, with the unit that the name ends on behind the value."""
+    word = name.removesuffix("_s").replace("_", " ")
+    return f"{word} {value} s" if name.endswith("_s") else f"{word} {value}"
+
+
+def _said(value: Any) -> str:
+    """A value of JSON as people write it."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_said(one)}" for name, one in value.items())
+    if isinstance(value, list):
+        parts = [_said(one) for one in value]
+        return " and ".join((", ".join(parts[:-1]), parts[-1])) if len(parts) > 1 else "".join(parts)
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return "none" if value is None else str(value)
 
 
 @router.get("/models/{model}/ledger", dependencies=_VIEW)

@@ -16,9 +16,10 @@ from vedette.engine.query import moment
 from vedette.engine.versions import Deployed, versions_of
 from vedette.errors import ConfigError
 from vedette.lake.events import settings_of
+from vedette.lake.stamps import stamp_of
 from vedette.lake.tables import Lake
 from vedette.records import Settings, Status
-from vedette.server.api.answers import now, stamp_of
+from vedette.server.api.answers import now
 from vedette.server.api.documents import ModelName
 from vedette.server.api.figures import figures_frame
 from vedette.server.api.kept import Kept

@@ -10,7 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from fastapi.routing import APIRoute
 
-from vedette.errors import VedetteError
+from vedette.errors import ConfigError, VedetteError
 from vedette.server.api.answers import said_of
 from vedette.server.pages.templating import render
 
@@ -21,6 +21,7 @@ _TITLES = {
     403: "You may not",
     404: "There is no such page",
     409: "That cannot be done now",
+    503: "Something must be mended first",
 }
 
 
@@ -42,7 +43,8 @@ class PageRoute(APIRoute):
                 return _page(request, 400, words)
             except (VedetteError, ValueError) as error:
                 known = said_of(error)
-                return _page(request, known.status_code, known.detail)
+                title = "The configuration is not right" if isinstance(error, ConfigError) else ""
+                return _page(request, known.status_code, known.detail, title)
             except HTTPException as error:
                 if error.status_code == 401 or error.status_code < 400:
                     raise
@@ -51,5 +53,6 @@ class PageRoute(APIRoute):
         return told
 
 
-def _page(request: Request, status: int, words: str) -> Response:
-    return render(request, "error.html", status, title=_TITLES.get(status, "That did not work"), words=words)
+def _page(request: Request, status: int, words: str, title: str = "") -> Response:
+    title = title or _TITLES.get(status, "That did not work")
+    return render(request, "error.html", status, title=title, words=words)

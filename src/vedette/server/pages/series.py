@@ -15,9 +15,10 @@ from vedette.engine.charts import Asked, Chart, chart, extent
 from vedette.engine.holds import in_force
 from vedette.engine.maintenance import of_lake
 from vedette.engine.query import moment
+from vedette.lake.stamps import stamp_of, stamp_of_table
 from vedette.lake.tables import Lake
 from vedette.output.numbers import unit_of
-from vedette.server.api.answers import as_json, stamp_of, stamp_of_table
+from vedette.server.api.answers import as_json
 from vedette.server.api.documents import ModelName
 from vedette.server.api.figures import answers_of
 from vedette.server.api.models import known
