@@ -10,6 +10,7 @@ import polars as pl
 
 from vedette.engine.columns import category_texts, codes, first_type, numbers, scores
 from vedette.engine.direction_columns import along, derived, direction_grid_for
+from vedette.engine.leaf_columns import LEAVES, in_force, summarise_leaf_rows
 from vedette.engine.outputs import is_structured, spread, summarise_outcomes
 from vedette.engine.segment_names import shown
 from vedette.engine.stored import Increment
@@ -112,9 +113,10 @@ class Shape:
         said = latest_reference(tables)
         expected = tuple(said[1]["features"]) if said is not None else ()
         settings = settings_of(tables)
+        grids = {row[0]: Grid.from_json(row[1]) for row in rows.iter_rows()}
         return cls(
             settings,
-            {row[0]: Grid.from_json(row[1]) for row in rows.iter_rows()},
+            in_force(grids, None if said is None else said[0]),
             expected,
             segments_of(tables) if settings.segments else (),
         )
@@ -399,7 +401,7 @@ def increments(
             yield from by_segment(rows, shape.settings.segments, shape.segments)
 
     for version, whole in versions_of(predictions, shape.expected):
-        counted = [SCORES] if SCORES in shape.grids else []
+        counted = [one for one in (SCORES, LEAVES) if one in shape.grids]
         columns = dict.fromkeys([*columns_of(whole), *shape.expected, *counted])
         columns |= dict.fromkeys(derived(columns, grids))
         for segment, rows in parts(whole):
@@ -409,10 +411,13 @@ def increments(
                 if only is not None and column in shape.grids and column not in only:
                     continue
                 one = grid(column, rows)
-                whole_only = column == SCORES or column.startswith(DIRECTIONS)
+                whole_only = column in (SCORES, LEAVES) or column.startswith(DIRECTIONS)
                 if one is None or (segment and (whole_only or column == segment.partition("=")[0])):
                     continue
-                summary = summarise_column(rows, column, one, index, len(starts))
+                if column == LEAVES:
+                    summary = summarise_leaf_rows(rows, one, shape.grids, index, len(starts))
+                else:
+                    summary = summarise_column(rows, column, one, index, len(starts))
                 found.append(Increment(version, column, starts, known, summary, segment, weight))
     for version, whole in versions_of(matched):
         told = grids.get("prediction")
