@@ -81,8 +81,22 @@ class Cut:
 
     def leaves(self, columns: Mapping[str, Floats | Levels]) -> Integers:
         """The leaf int64 [N] of each row; ``KeyError`` where a feature is not among the columns."""
-        numbers = [one.numbers(columns[one.name]) for one in self.features]
-        return self.partition.leaves(np.stack(numbers, axis=1))
+        bins, tree = self.partition.bins, self.partition.tree
+        codes, outside = [], np.zeros(0, dtype=np.bool_)
+        for number, one in enumerate(self.features):
+            column = columns[one.name]
+            if isinstance(
+                column, Levels
+            ):  # of cells there are few: each is looked at once, the last stands for none
+                code, new = bins.code(number, one.numbers(Levels(np.arange(-1, column.cells), column.cells)))
+                code, new = code[column.cell + 1], new[column.cell + 1]
+            else:
+                code, new = bins.code(number, column)
+            codes.append(code)
+            outside = new if not number else outside | new
+        leaf = tree.leaves(np.stack(codes))
+        leaf[outside] = len(self.partition) - 1
+        return leaf
 
 
 def cut_leaves(
