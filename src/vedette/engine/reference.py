@@ -16,7 +16,7 @@ import polars as pl
 from vedette import strategy
 from vedette.engine.leaf_columns import LEAVES, in_force
 from vedette.engine.outputs import own_columns, spread
-from vedette.engine.reference_leaves import ReferenceLeaves, reference_leaves
+from vedette.engine.reference_leaves import NO_SCORES, ReferenceLeaves, reference_leaves
 from vedette.engine.rehearsal import REHEARSAL, counted_stretches, stretched
 from vedette.engine.segments_watched import names_of, tell_segments
 from vedette.engine.stored import Increment, to_frame
@@ -168,7 +168,7 @@ def counting(tables: ModelTables, shape: Shape, reference: Reference) -> Countin
         made.append(scored)
         grids[SCORES] = scored
     told = in_force(grids, None)
-    leaves: ReferenceLeaves | str = "no labels with probabilities of two classes"
+    leaves: ReferenceLeaves | str = NO_SCORES
     if scored is not None and QUALITY in frames:
         stretches = stretched(frames[QUALITY], shape.window_us)
         leaves = reference_leaves(frames[QUALITY], features, told, stretches, name, reference.version)
@@ -268,10 +268,14 @@ def _digest(reference: Reference) -> str:
 
 
 def _digest_in_force(tables: ModelTables) -> str | None:
-    """The digest of the reference in force, None where it was not counted yet."""
+    """The digest of the reference in force, None where it was not counted yet: a round that was cut off said that it came,
+    and the summaries were not written."""
     said = latest_reference(tables)
-    done = tables["summaries"].scan().filter(pl.col("part") == "reference").select(pl.len()).collect().item()
-    return str(said[1]["digest"]) if said is not None and done else None
+    if said is None:
+        return None
+    identifier, _, number = said[0].rpartition("/")
+    counted = tables["summaries"].through(identifier) >= int(number)
+    return str(said[1]["digest"]) if counted else None
 
 
 def _say(

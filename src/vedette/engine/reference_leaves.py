@@ -21,7 +21,7 @@ from vedette.lake.rows import label_text
 from vedette.statistics.grid import Grid
 from vedette.statistics.unlabelled import Cut, Levels, Table, counted, cut_leaves, leaf_grid
 
-__all__ = ["BY_LEAF", "ReferenceLeaves", "reference_leaves"]
+__all__ = ["BY_LEAF", "NO_SCORES", "ReferenceLeaves", "reference_leaves"]
 
 BY_LEAF = "leaves"
 """The part of the table ``summaries`` that has the labelled rows of a reference by leaf; ``leaves.0`` and so on are those
@@ -29,6 +29,9 @@ outside of each fold of its stretches, on leaves of their own, and the fold itse
 
 ROWS_MIN = 1000
 """Labelled rows that a tree needs: ten leaves of a hundred."""
+
+NO_SCORES = "no labels with probabilities of two classes"
+"""Why a reference cut no leaves that has nothing to cut them by."""
 
 ROWS_MAX, VALUES_MAX = 50_000, 2_000_000
 """Rows, and values of all features, that a tree is cut on, at even distances; more would not cut it better, but later."""
@@ -53,6 +56,7 @@ class _Labelled:
     prediction: np.ndarray
     label: np.ndarray
     known: np.ndarray  # bool: label and prediction are of the classes
+    scored: np.ndarray  # bool: known, and with a score
 
     @classmethod
     def of(cls, frame: pl.DataFrame, features: Sequence[str], grids: Mapping[str, Grid]) -> _Labelled:
@@ -67,7 +71,8 @@ class _Labelled:
             valid, np.searchsorted(grid.score_edges, score, side="right"), len(grid.score_edges) + 1
         )
         columns = {name: read(frame, name, grids[name]) for name in features}
-        return cls(frame, columns, bins, prediction, label, (label >= 0) & (prediction >= 0))
+        known = (label >= 0) & (prediction >= 0)
+        return cls(frame, columns, bins, prediction, label, known, known & valid)
 
     def cut(self, rows: np.ndarray, middles: np.ndarray) -> Cut | None:
         """Leaves of some of the rows, by mask."""
@@ -95,14 +100,14 @@ def reference_leaves(
     ``stretches`` are those of the rows; None where they were not cut.
     """
     told = telling(features, grids)
+    rows = _Labelled.of(frame, told, grids)
+    if not rows.scored.any():
+        return NO_SCORES
     if not told:
         return "no feature of numbers or levels that may tell leaves"
-    if stretches is None:
-        return "too few labelled rows, or stretches of time, to rehearse leaves on"
+    if rows.scored.sum() < ROWS_MIN or stretches is None:
+        return f"{rows.scored.sum():,} labelled rows with probabilities: leaves need {ROWS_MIN:,}, and ten stretches of them"
     number, n_stretches = stretches
-    rows = _Labelled.of(frame, told, grids)
-    if rows.known.sum() < ROWS_MIN:
-        return f"{rows.known.sum():,} labelled rows: leaves need {ROWS_MIN:,}"
     middles = score_middles(grids[QUALITY])
     fold = number * FOLDS // n_stretches
     made, parts = [], {}
