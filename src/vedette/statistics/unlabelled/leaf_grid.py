@@ -109,18 +109,19 @@ def cut_leaves(
     """Leaves by those of the ``columns`` that tell best where labels differ from what scores say; None where none does.
 
     ``bins``, ``prediction`` and ``label`` int64 [N] of labelled rows of two classes, as in ``Rows``. Levels are ordered by
-    how far their labels are off on average, those with few rows drawn towards not at all; such an order is as good for a
-    tree as all ways to part them (W. D. Fisher 1958, JASA 53, 789-798). A level that none of the rows has, a value missing
-    where none was, and a number outside of theirs go to the last leaf. Each other leaf has a hundred rows or more.
+    how much more often predictions are right than scores say, those with few rows drawn towards not at all; to tell means
+    apart such an order is as good as all ways to part them (W. D. Fisher 1958, JASA 53, 789-798). A level that none of the
+    rows has, a value missing where none was, and a number outside of theirs go to the last leaf. Each other leaf has a
+    hundred rows or more.
 
     >>> at = np.arange(2000) % 2
-    >>> cut = cut_leaves({"c": Levels(at, 3)}, np.zeros(2000, int), at * 0, at, np.array([0.5]))
+    >>> cut = cut_leaves({"c": Levels(at, 3)}, np.zeros(2000, int), at * 0, 1 - at, np.array([0.5]))
     >>> len(cut), cut.leaves({"c": Levels(np.array([0, 1, 2, -1]), 3)}).tolist()     # a new level, and none
     (3, [0, 1, 2, 2])
     """
     counts = counted(1, len(scores), np.zeros_like(bins), bins, prediction, label)[0, 0].astype(np.float64)
     chance = calibrated(counts[..., 1], counts.sum(axis=-1), scores)[0][bins, prediction]
-    off, spread = label - chance, chance * (1 - chance)
+    off, spread = (label - chance) * (2 * prediction - 1), chance * (1 - chance)
     features = [
         LeafFeature(name, _ranks(column, off, spread) if isinstance(column, Levels) else None)
         for name, column in columns.items()
@@ -137,7 +138,7 @@ def cut_leaves(
 
 
 def _ranks(column: Levels, off: Floats, spread: Floats) -> tuple[float, ...]:
-    """The rank of each cell by how far its rows are off; of those without rows a number beyond all."""
+    """The rank of each cell by how far its rows are off on average; of those without rows a number beyond all."""
     there = column.cell >= 0
     at = column.cell[there]
     rows, own, weight = (
