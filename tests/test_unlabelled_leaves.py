@@ -367,6 +367,15 @@ def test_private_columns_tell_no_leaf(
     model.monitor.close()
 
 
+def test_texts_that_seldom_come_twice_tell_no_leaf(tmp_path: Path) -> None:
+    """An identifier or a moment would send all later rows to the last leaf."""
+    reference = rows(1, 4000)
+    at = pl.Series([START - timedelta(seconds=i) for i in range(4000)])
+    model = Model(tmp_path, reference.rename({"id": "ticket"}).with_columns(seen=at).drop("kind"))
+    assert {one.name for one in cut_of_grid(model.grids[LEAVES])[0].features} <= {"x", "w"}
+    model.monitor.close()
+
+
 def test_a_column_that_is_missing_altogether(tmp_path: Path) -> None:
     """Rows without a feature that the reference always had are in the last leaf, whether it is null or does not come."""
     model = Model(tmp_path)

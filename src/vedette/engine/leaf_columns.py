@@ -29,7 +29,8 @@ _HASH = re.compile(r"[0-9a-f]{32}")  # as ``privacy.hashed`` writes them
 def telling(features: Iterable[str], grids: Mapping[str, Grid]) -> list[str]:
     """The features that may tell leaves: numbers, and levels that are neither hashes nor encrypted.
 
-    Levels without a cell of their own share one; what is private in a row says nothing that may be kept of it here either.
+    Most levels must have a cell of their own: of identifiers, free texts and times nearly all will be new. What is private in
+    a row says nothing that may be kept of it here either.
     """
     return [name for name in features if name in grids and _may_tell(grids[name])]
 
@@ -38,7 +39,9 @@ def _may_tell(grid: Grid) -> bool:
     if grid.kind == "numeric":
         return True
     levels = [*grid.levels, *grid.known]
-    return grid.kind == "category" and bool(levels) and not all(_HASH.fullmatch(one) for one in levels)
+    if grid.kind != "category" or not levels or len(grid.known) > len(grid.levels):
+        return False
+    return not all(_HASH.fullmatch(one) for one in levels)
 
 
 def read(frame: pl.DataFrame, name: str, grid: Grid | None) -> np.ndarray | Levels:

@@ -33,8 +33,9 @@ PAIRS = 10
 """Windows, as many as count fully, that must have told both before a switch."""
 
 REFINES = {"leaves": "confidence"}
-"""What says the same with more to go by, and of what. It is asked before there is evidence for it, so evidence against the plain
-one counts against it too: else it would be kept only for being a little better than what had to go."""
+"""What says the same with more to go by, and of what. It is asked before there is evidence for it, so another takes its place
+where there is evidence against the plain one: else it would be kept for being a little better than what had to go. Evidence
+against it alone brings the plain one back."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -157,8 +158,10 @@ class _Metric:
     def _choose(self, mean: Floats, error: Floats) -> None:
         """Ask another, where there is evidence for it: ``mean`` [one, other] by how much the other errs less, and its standard
         error."""
-        better = mean > EVIDENCE * error
-        rather = (better[self.asked] | better[self.plain[self.asked]]) & (mean[self.asked] > 0)
+        better, plain = mean > EVIDENCE * error, self.plain[self.asked]
+        rather = better[plain] & (mean[self.asked] > 0)
+        if plain != self.asked:
+            rather[plain] = better[self.asked].any() and mean[self.asked, plain] > 0
         if rather.any():
             self.asked = int(np.where(rather, mean[self.asked], -np.inf).argmax())
 
