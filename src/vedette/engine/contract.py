@@ -8,8 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 import polars as pl
 
+from vedette.engine.columns import numbers
 from vedette.engine.outputs import own_columns
-from vedette.engine.summarise import Shape, columns_of, numbers, out_of_bounds, versions_of
+from vedette.engine.summarise import Shape, columns_of, out_of_bounds, versions_of
 from vedette.engine.vectors import usual_length
 from vedette.lake.frames import physical_of
 from vedette.lake.rows import variants

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from vedette.engine.columns import category_texts, numbers
 from vedette.engine.domain_rows import DRAWN_ROWS, Side, side_of
 from vedette.engine.query import Query, moment
-from vedette.engine.summarise import category_texts, columns_of, is_number, is_vector, numbers
+from vedette.engine.summarise import columns_of, is_number, is_vector
 from vedette.engine.two_files.domain import COLUMNS_MIN, Drawn, compare_together
 from vedette.engine.two_files.levels import level_score
 from vedette.engine.two_files.source import dependence

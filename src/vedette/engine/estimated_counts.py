@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from vedette.engine.estimated_leaves import ByLeaf
 from vedette.engine.query import Span
-from vedette.engine.reference import REHEARSAL
+from vedette.engine.rehearsal import FOLDS, REHEARSAL
 from vedette.engine.segments import Segments
 from vedette.engine.stored import labels_by_score, of_frame, score_middles
 from vedette.engine.summarise import QUALITY, SCORES
@@ -34,12 +35,10 @@ from vedette.statistics.unlabelled import (
 __all__ = ["ASKED", "TOLD", "Known", "TwoClasses", "effective", "placed", "rehearsed", "stretches"]
 
 ASKED = ("confidence", "halfway", "constant")
-"""The estimators that score x prediction counts suffice to, the one to ask first of all first."""
+"""The estimators that score x prediction counts suffice to, the one to ask first first; leaves are asked before them."""
 
 TOLD = 0.9
 """From this share of labels on a window tells what the estimate was off by."""
-
-FOLDS = 5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,8 +76,11 @@ class Known:
         every: np.ndarray,
         labelled: np.ndarray,
         metrics: Sequence[str],
+        by_leaf: tuple[ByLeaf, np.ndarray] | None = None,
     ) -> Known:
-        """From the counts of all rows [W, bin, prediction of two classes, another or none], and of those labelled."""
+        """From the counts of all rows [W, bin, prediction of two classes, another or none], and of those labelled; where
+        they were counted ``by_leaf`` with these counts [W, leaf, step, prediction] too.
+        """
         # of sampled rows both are so many rows of equal weight, each by its own: rounding leaves no label without a row
         rows = np.maximum(every[:, :, :2], labelled.sum(axis=3))
         other = every[:, :, 2:].sum(axis=(1, 2)) / np.maximum(every.sum(axis=(1, 2)), 1)
@@ -96,7 +98,7 @@ class Known:
             n,
             known,
             told,
-            Panel.of_table(reference, ASKED).estimate(each, metrics),
+            _measures(reference, each, metrics, by_leaf),
             truth,
             Support(1 - (1 - inside.outside) * (1 - other), inside.effective),
             rows[some],
@@ -105,11 +107,24 @@ class Known:
         )
 
 
+def _measures(
+    reference: Table, each: Windows, metrics: Sequence[str], by_leaf: tuple[ByLeaf, np.ndarray] | None
+) -> dict[str, Mapping[str, Measure]]:
+    """What each estimator says of windows, the one to ask first of all first: ``leaves``, where there are some."""
+    plain = Panel.of_table(reference, ASKED).estimate(each, metrics)
+    if by_leaf is None:
+        return plain
+    leaves, counts = by_leaf
+    return {"leaves": leaves.measures(counts, each.counts[:, 0], metrics, plain["confidence"]), **plain}
+
+
 @dataclass(frozen=True, slots=True)
 class TwoClasses:
-    """What labels meant in a reference of two classes with probabilities, by score bin and prediction."""
+    """What labels meant in a reference of two classes with probabilities, by score bin and prediction, and by leaf where it
+    cut some."""
 
     reference: Table
+    leaves: ByLeaf | None = None
 
     metrics = ("accuracy", "precision", "recall", "f1", "roc_auc")
 
@@ -125,7 +140,7 @@ class TwoClasses:
         counts = labels_by_score(summary).sum(axis=0)
         if not counts.sum():
             return "and no reference with labels to estimate by"
-        return cls(Table(counts[np.newaxis].astype(np.int64), score_middles(grid)))
+        return cls(Table(counts[np.newaxis].astype(np.int64), score_middles(grid)), ByLeaf.of(seen))
 
     def known(self, seen: View, span: Span, starts: np.ndarray, metrics: Sequence[str]) -> Known:
         """What is known of windows by their starts, of all rows; 0 where nothing was counted."""
@@ -148,7 +163,13 @@ class TwoClasses:
         if quality is not None:
             at, there = places(found)
             labelled[at[there]] = labels_by_score(quality)[there]
-        return Known.of(self.reference, starts, every, labelled, metrics)
+        if self.leaves is None:
+            return Known.of(self.reference, starts, every, labelled, metrics)
+        found, own = self.leaves.windows(seen, span)
+        by_leaf = np.zeros((len(starts), *own.shape[1:]))
+        at, there = places(found)
+        by_leaf[at[there]] = own[there]
+        return Known.of(self.reference, starts, every, labelled, metrics, (self.leaves, by_leaf))
 
     def by_segment(self, seen: View, source: Segments, metrics: Sequence[str]) -> Iterator[tuple[str, Known]]:
         """What is known of the windows of each segment, by its name; one is held at a time, but for what is kept of it."""
@@ -170,11 +191,14 @@ class TwoClasses:
             return None
         labelled, scores = labels_by_score(parts), self.reference.scores
 
-        def measures(rest: np.ndarray, own: np.ndarray) -> Mapping[str, Mapping[str, Measure]]:
-            panel = Panel.of_table(Table(labelled[rest].sum(axis=0)[np.newaxis], scores), ASKED)
-            return panel.estimate(Windows(labelled[own].sum(axis=3)[:, np.newaxis]), metrics)
-
         fold = np.arange(len(labelled)) * FOLDS // len(labelled)
+
+        def measures(rest: np.ndarray, own: np.ndarray) -> Mapping[str, Mapping[str, Measure]]:
+            table = Table(labelled[rest].sum(axis=0)[np.newaxis], scores)
+            each = Windows(labelled[own].sum(axis=3)[:, np.newaxis])
+            leaves = None if self.leaves is None else self.leaves.folds[fold[own.argmax()]]
+            return _measures(table, each, metrics, leaves)
+
         if any(not labelled[fold != number].sum() for number in range(FOLDS)):
             return None
         return rehearsed(measures, len(labelled), realised(labelled, scores, metrics))

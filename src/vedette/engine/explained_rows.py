@@ -11,15 +11,13 @@ import numpy as np
 import polars as pl
 
 from vedette import strategy
+from vedette.engine.columns import category_texts, codes, numbers
 from vedette.engine.direction_columns import along, feature_of
 from vedette.engine.outputs import is_structured, loss_of, own_columns, spread
 from vedette.engine.segment_names import shown
 from vedette.engine.segments import labelled_rows, rows_of
 from vedette.engine.summarise import (
     LABELLED,
-    category_texts,
-    codes,
-    numbers,
     outcomes,
     row_weights,
     vectors,

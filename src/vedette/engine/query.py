@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 
 from vedette.engine.direction_columns import feature_of
+from vedette.engine.leaf_columns import LEAVES
 from vedette.engine.summarise import LABELLED, QUALITY, SCORES, window_starts
 from vedette.statistics import BREAKDOWNS, Breakdown, Statistic, every_statistic
 from vedette.statistics.grid import Grid
@@ -182,6 +183,8 @@ class Query:
         wanted = {column for column, grid in grids.items() if self.of_column(column, grid)}
         if QUALITY in wanted and (self.estimate or set(self.statistics) & {*POST_STRATIFIED}):
             wanted |= {SCORES} & set(grids)  # of all rows, labelled or not
+        if QUALITY in wanted and self.estimate:
+            wanted |= {LEAVES} & set(grids)
         return wanted | {"prediction"} if wanted & LABELLED else wanted
 
     def span(self, own_us: int) -> Span:

@@ -14,7 +14,10 @@ import numpy as np
 import polars as pl
 
 from vedette import strategy
+from vedette.engine.leaf_columns import LEAVES, in_force
 from vedette.engine.outputs import own_columns, spread
+from vedette.engine.reference_leaves import NO_SCORES, ReferenceLeaves, reference_leaves
+from vedette.engine.rehearsal import REHEARSAL, counted_stretches, stretched
 from vedette.engine.segments_watched import names_of, tell_segments
 from vedette.engine.stored import Increment, to_frame
 from vedette.engine.summarise import (
@@ -41,21 +44,15 @@ from vedette.lake.tables import UTC, ModelTables
 from vedette.records import RESERVED, Settings
 from vedette.statistics.counting_scores import scored_grid
 from vedette.statistics.grid import DIRECTIONS, Grid, category_grid, numeric_grid, vector_grid
+from vedette.statistics.unlabelled import cut_of_grid
 
-__all__ = ["NOISE_ROWS", "REHEARSAL", "TRAINING", "Counting", "counting", "pending", "take", "write_grids"]
+__all__ = ["NOISE_ROWS", "TRAINING", "Counting", "counting", "pending", "take", "write_grids"]
 
 NOISE_ROWS = 100_000
 """Rows at most, in order of time, from which the dependence of the reference is read."""
 
-
-REHEARSAL = "rehearsal"
-"""The part of the table ``summaries`` that has a reference's labelled rows by stretches of its time."""
-
 TRAINING = "training"
 """The part of the table ``summaries`` that has the rows that the model was trained on, on the grids of the reference."""
-
-STRETCHES, STRETCHES_MIN, PARTS = 200, 10, 30
-STRETCH_ROWS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +61,8 @@ class Counting:
 
     ``shape`` is what is in force with it; ``made`` are the grids that are not written yet, ``frames`` the rows of each column
     that are counted, ``training`` those of the rows that the model was trained on, where they came with it. ``scored`` is the
-    grid of scores that goes with labels and probabilities, None where there is none.
+    grid of scores that goes with labels and probabilities, None where there is none; ``leaves`` are those that it cut, or why
+    it cut none.
     """
 
     reference: Reference
@@ -75,6 +73,7 @@ class Counting:
     frames: Mapping[str, pl.DataFrame]
     scored: Grid | None
     training: Mapping[str, pl.DataFrame]
+    leaves: ReferenceLeaves | str
 
     @property
     def name(self) -> str:
@@ -105,7 +104,15 @@ class Counting:
         frame, grid = self.frames[column], self.shape.grids[column]
         if column == QUALITY and self.scored is None and len(grid.classes) <= 2:
             return []
-        return _stretches(column, frame, grid, self.reference.version, self.shape.window_us)
+        stretches = stretched(frame, self.shape.window_us)
+        return counted_stretches(column, frame, grid, self.reference.version, stretches)
+
+    def for_estimates(self, arrival: int) -> list[pl.DataFrame]:
+        """The rows of the table ``summaries`` that estimates without labels read, beside those of the columns."""
+        parts: dict[str, Sequence[Increment]] = {REHEARSAL: self.rehearsal()}
+        if isinstance(self.leaves, ReferenceLeaves):
+            parts |= self.leaves.parts
+        return [to_frame(found, part, arrival) for part, found in parts.items()]
 
 
 def counting(tables: ModelTables, shape: Shape, reference: Reference) -> Counting:
@@ -160,8 +167,18 @@ def counting(tables: ModelTables, shape: Shape, reference: Reference) -> Countin
     if scored is not None and grids.get(SCORES) != scored:
         made.append(scored)
         grids[SCORES] = scored
-    in_force = replace(shape, grids=grids, expected=tuple(features))
-    return Counting(reference, rows, tuple(features), in_force, tuple(made), frames, scored, training)
+    told = in_force(grids, None)
+    leaves: ReferenceLeaves | str = NO_SCORES
+    if scored is not None and QUALITY in frames:
+        stretches = stretched(frames[QUALITY], shape.window_us)
+        leaves = reference_leaves(frames[QUALITY], features, told, stretches, name, reference.version)
+    if isinstance(leaves, ReferenceLeaves):
+        made += leaves.grids
+        told[LEAVES] = leaves.grids[0]
+    counted_on = replace(shape, grids=told, expected=tuple(features))
+    return Counting(
+        reference, rows, tuple(features), counted_on, tuple(made), frames, scored, training, leaves
+    )
 
 
 def pending(tables: ModelTables, shape: Shape, references: Sequence[Reference]) -> Counting | None:
@@ -195,40 +212,9 @@ def take(tables: ModelTables, reference: Reference, arrival: int, now: datetime)
         _whole(*key, frame, grids[key[0]], reference.version) for key, frame in frames.items() if key[1]
     ]
     noise, findings = _noise(found, frames, grids, shape)
-    _say(
-        tables,
-        digest,
-        new.name,
-        reference.version,
-        list(new.features),
-        new.rows.height,
-        noise,
-        findings,
-        now,
-    )
-    beside = [to_frame(new.rehearsal(), REHEARSAL, arrival), to_frame(new.trained(), TRAINING, arrival)]
+    _say(tables, new, digest, noise, findings, now)
+    beside = [*new.for_estimates(arrival), to_frame(new.trained(), TRAINING, arrival)]
     return pl.concat([to_frame(found, "reference", arrival), *beside])
-
-
-def _stretches(column: str, frame: pl.DataFrame, grid: Grid, version: str, window_us: int) -> list[Increment]:
-    """The labelled rows of a reference by stretches of its time, which estimates without labels are rehearsed on.
-
-    They are the model's windows, as many joined as make no more than ``STRETCHES``; where there are not ten of those (rows
-    without times), equal parts of the rows as they come, a hundred or more each. Fewer than ten are none.
-    """
-    _, window = np.unique(window_starts(frame["time"], window_us), return_inverse=True)
-    n = int(window.max(initial=-1)) + 1
-    if n < STRETCHES_MIN or frame.height < n * STRETCH_ROWS:
-        n = min(frame.height // STRETCH_ROWS, PARTS)
-        window = np.arange(frame.height) * n // max(frame.height, 1)
-    if n < STRETCHES_MIN:
-        return []
-    joined = -(-n // STRETCHES)
-    window, n = window // joined, -(-n // joined)
-    summary = summarise_levels(frame, column, grid, window, n).effective
-    first = np.asarray(frame["time"].dt.timestamp("us").min(), dtype=np.int64)
-    order = first + np.arange(n)  # their order is all that is told of their times
-    return [Increment(version, column, order, order, summary)]
 
 
 def _whole(column: str, segment: str, frame: pl.DataFrame, grid: Grid, version: str) -> Increment:
@@ -282,39 +268,53 @@ def _digest(reference: Reference) -> str:
 
 
 def _digest_in_force(tables: ModelTables) -> str | None:
-    """The digest of the reference in force, None where it was not counted yet."""
+    """The digest of the reference in force, None where it was not counted yet: a round that was cut off said that it came,
+    and the summaries were not written."""
     said = latest_reference(tables)
-    done = tables["summaries"].scan().filter(pl.col("part") == "reference").select(pl.len()).collect().item()
-    return str(said[1]["digest"]) if said is not None and done else None
+    if said is None:
+        return None
+    identifier, _, number = said[0].rpartition("/")
+    counted = tables["summaries"].through(identifier) >= int(number)
+    return str(said[1]["digest"]) if counted else None
 
 
 def _say(
     tables: ModelTables,
+    new: Counting,
     digest: str,
-    name: str,
-    version: str,
-    features: list[str],
-    n_rows: int,
     noise: list[float],
     findings: list[dict[str, Any]],
     now: datetime,
 ) -> None:
     """Write the event of a reference, unless a round that was cut off wrote it already."""
-    said = (
-        tables["events"].scan().filter((pl.col("kind") == "reference") & (pl.col("name") == name)).collect()
-    )
-    if said.is_empty():
+    is_it = (pl.col("kind") == "reference") & (pl.col("name") == new.name)
+    if tables["events"].scan().filter(is_it).collect().is_empty():
         detail = json.dumps(
             {
                 "digest": digest,
-                "features": features,
-                "rows": n_rows,
+                "features": list(new.features),
+                "rows": new.rows.height,
                 "inflation": noise,
                 "dependence": findings,
+                "leaves": _words_of(new.leaves),
             }
         )
-        event = {"time": now, "kind": "reference", "name": name, "version": version, "detail": detail}
+        event = {
+            "time": now,
+            "kind": "reference",
+            "name": new.name,
+            "version": new.reference.version,
+            "detail": detail,
+        }
         tables["events"].write(pl.DataFrame([event]).with_columns(pl.col("time").cast(UTC)), {})
+
+
+def _words_of(leaves: ReferenceLeaves | str) -> str:
+    """How many leaves a reference cut, and by what; or why it cut none."""
+    if isinstance(leaves, str):
+        return f"none: {leaves}"
+    names = ", ".join(one.name for one in cut_of_grid(leaves.grids[0])[0].features)
+    return f"{leaves.grids[0].length} by {names}"
 
 
 def write_grids(tables: ModelTables, grids: Sequence[Grid], now: datetime, *, source: str | None) -> None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 
+from vedette.engine.columns import category_texts, codes
 from vedette.engine.direction_columns import feature_of
 from vedette.engine.outputs import is_structured, spread
 from vedette.engine.query import Span
@@ -15,8 +16,6 @@ from vedette.engine.segment_names import SEGMENTS_MAX, shown
 from vedette.engine.summarise import (
     LABELLED,
     SCORES,
-    category_texts,
-    codes,
     row_weights,
     summarise_column,
     summarise_levels,

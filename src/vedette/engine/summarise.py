@@ -8,12 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from vedette.engine.columns import category_texts, codes, first_type, numbers, scores
 from vedette.engine.direction_columns import along, derived, direction_grid_for
+from vedette.engine.leaf_columns import LEAVES, in_force, summarise_leaf_rows
 from vedette.engine.outputs import is_structured, spread, summarise_outcomes
 from vedette.engine.segment_names import shown
 from vedette.engine.stored import Increment
 from vedette.engine.vectors import norms, usual_length
-from vedette.lake.classes import class_names, classes_of, few_whole, scores_of
+from vedette.lake.classes import classes_of, few_whole
 from vedette.lake.events import latest_reference, segments_of, settings_of
 from vedette.lake.frames import physical_of
 from vedette.lake.rows import base_of, label_text, variants
@@ -111,9 +113,10 @@ class Shape:
         said = latest_reference(tables)
         expected = tuple(said[1]["features"]) if said is not None else ()
         settings = settings_of(tables)
+        grids = {row[0]: Grid.from_json(row[1]) for row in rows.iter_rows()}
         return cls(
             settings,
-            {row[0]: Grid.from_json(row[1]) for row in rows.iter_rows()},
+            in_force(grids, None if said is None else said[0]),
             expected,
             segments_of(tables) if settings.segments else (),
         )
@@ -149,12 +152,6 @@ def columns_of(frame: pl.DataFrame) -> list[str]:
     return list(names)
 
 
-def first_type(frame: pl.DataFrame, column: str) -> pl.DataType | None:
-    """The type of a field's first column in a frame; None where it has none."""
-    names = variants(frame.columns, column)
-    return frame.schema[names[0]] if names else None
-
-
 def is_number(frame: pl.DataFrame, column: str, settings: Settings) -> bool:
     """True where the column is summarised as numbers: by its first type, predictions by the task."""
     if column == "prediction" and not is_structured(settings):
@@ -177,18 +174,6 @@ def task_of(frame: pl.DataFrame, settings: Settings) -> str:
     return "classification" if len(values) and few_whole(values) else "regression"
 
 
-def numbers(frame: pl.DataFrame, column: str) -> tuple[np.ndarray, np.ndarray]:
-    """Values (float64) and presence of a numeric column over its numeric types; other types count as missing."""
-    names = [name for name in variants(frame.columns, column) if frame.schema[name].is_numeric()]
-    if not names:
-        return np.zeros(frame.height), np.zeros(frame.height, dtype=bool)
-    series = pl.select(
-        pl.coalesce([frame[name].cast(pl.Float64) for name in names]).alias(column)
-    ).to_series()
-    present = series.is_not_null().to_numpy()
-    return series.fill_null(0.0).to_numpy().astype(np.float64, copy=False), present
-
-
 def is_vector(frame: pl.DataFrame, column: str) -> bool:
     """True where the column is summarised as vectors: by its first type."""
     return isinstance(first_type(frame, column), pl.List)
@@ -202,35 +187,6 @@ def vectors(frame: pl.DataFrame, column: str, length: int) -> tuple[np.ndarray, 
             own, there = norms(frame[name], length)
             values, present = np.where(there, own, values), present | there
     return values, present
-
-
-def codes(texts: pl.Series, names: Sequence[str] | None = None) -> tuple[np.ndarray, list[str]]:
-    """Codes (-1 for null) of texts into a list of their distinct values."""
-    levels = list(names) if names is not None else texts.drop_nulls().unique(maintain_order=True).to_list()
-    if not levels:
-        return np.full(len(texts), -1, dtype=np.int32), []
-    physical = texts.replace_strict(
-        levels, np.arange(len(levels), dtype=np.int32), default=-1, return_dtype=pl.Int32
-    )
-    return physical.to_numpy(), levels
-
-
-def category_texts(frame: pl.DataFrame, column: str) -> pl.Series:
-    """The levels of a categorical column over all its types, as text; bytes and vectors are not looked into."""
-    names = [name for name in variants(frame.columns, column) if not _opaque(frame.schema[name])]
-    texts = [
-        frame[name].cast(pl.String)
-        if isinstance(frame.schema[name], pl.Datetime)
-        else class_names(frame[name])
-        for name in names
-    ]
-    if not texts:
-        return pl.Series(column, [None] * frame.height, dtype=pl.String)
-    return pl.select(pl.coalesce([text.rename(column) for text in texts]).alias(column)).to_series()
-
-
-def _opaque(kind: pl.DataType) -> bool:
-    return kind == pl.Binary or isinstance(kind, pl.List)
 
 
 def infer_classes(frame: pl.DataFrame, settings: Settings) -> tuple[str, ...]:
@@ -253,19 +209,6 @@ def labelled_column(frame: pl.DataFrame, settings: Settings) -> str:
     if is_structured(settings):
         return OF_TASK[settings.task or ""]
     return ERROR if task_of(frame, settings) == "regression" else QUALITY
-
-
-def scores(frame: pl.DataFrame, classes: Sequence[str]) -> np.ndarray:
-    """The probabilities, NaN where there is none: of two classes that of the positive one [N], else of all [N, K]."""
-
-    def of(name: str) -> np.ndarray:
-        values, present = numbers(frame, name)
-        return np.where(present, values, np.nan)
-
-    found = scores_of({base_of(name) for name in frame.columns}, classes, of)
-    if found is not None:
-        return found
-    return np.full(frame.height if len(classes) == 2 else (frame.height, len(classes)), np.nan)
 
 
 def out_of_bounds(column: str, values: np.ndarray) -> np.ndarray:
@@ -458,7 +401,7 @@ def increments(
             yield from by_segment(rows, shape.settings.segments, shape.segments)
 
     for version, whole in versions_of(predictions, shape.expected):
-        counted = [SCORES] if SCORES in shape.grids else []
+        counted = [one for one in (SCORES, LEAVES) if one in shape.grids]
         columns = dict.fromkeys([*columns_of(whole), *shape.expected, *counted])
         columns |= dict.fromkeys(derived(columns, grids))
         for segment, rows in parts(whole):
@@ -468,10 +411,13 @@ def increments(
                 if only is not None and column in shape.grids and column not in only:
                     continue
                 one = grid(column, rows)
-                whole_only = column == SCORES or column.startswith(DIRECTIONS)
+                whole_only = column in (SCORES, LEAVES) or column.startswith(DIRECTIONS)
                 if one is None or (segment and (whole_only or column == segment.partition("=")[0])):
                     continue
-                summary = summarise_column(rows, column, one, index, len(starts))
+                if column == LEAVES:
+                    summary = summarise_leaf_rows(rows, one, shape.grids, index, len(starts))
+                else:
+                    summary = summarise_column(rows, column, one, index, len(starts))
                 found.append(Increment(version, column, starts, known, summary, segment, weight))
     for version, whole in versions_of(matched):
         told = grids.get("prediction")

@@ -9,7 +9,9 @@ import numpy as np
 import polars as pl
 
 from vedette.engine.query import Query, Span
-from vedette.engine.reference import REHEARSAL, TRAINING, Counting, pending
+from vedette.engine.reference import TRAINING, Counting, pending
+from vedette.engine.reference_leaves import BY_LEAF
+from vedette.engine.rehearsal import REHEARSAL
 from vedette.engine.stored import Increment, levels_of, of_frame, to_frame
 from vedette.engine.summarise import LABELLED, Shape, increments
 from vedette.errors import LakeError
@@ -100,7 +102,7 @@ def view(lake: Lake, model: str, query: Query | None = None) -> View:
         raise LakeError(
             f"model {model!r}: the lake changed during each of {_TRIES} readings; ingest less often"
         )
-    grids = {grid.id: grid for grid in shape.grids.values()}
+    grids = {grid.id: grid for grid in [*shape.grids.values(), *(given.made if given is not None else ())]}
     missing = set(rows["grid"].unique().to_list()) - set(grids)
     if missing:  # grids that were replaced on purpose since
         old = tables["grids"].scan().filter(pl.col("grid").is_in(list(missing))).collect()
@@ -115,7 +117,7 @@ def _counted_reference(given: Counting, query: Query | None) -> pl.DataFrame:
     only = None if query is None else query.columns(given.shape.all_grids)
     frames = [to_frame(given.whole(only), "reference", _NEXT)]
     if query is not None and query.estimate:
-        frames.append(to_frame(given.rehearsal(), REHEARSAL, _NEXT))
+        frames += given.for_estimates(_NEXT)
     if query is not None and query.against == TRAINING:
         frames.append(to_frame(given.trained(only), TRAINING, _NEXT))
     return pl.concat(frames)
@@ -157,7 +159,7 @@ def _read(
             arrival = scan.filter(of_reference).select(pl.col("arrival").max()).collect().item()
         if arrival is not None:
             if query is not None and query.estimate:
-                of_reference |= pl.col("part") == REHEARSAL
+                of_reference |= (pl.col("part") == REHEARSAL) | pl.col("part").str.starts_with(BY_LEAF)
             if query is not None and query.against == TRAINING:
                 of_reference |= pl.col("part") == TRAINING
             wanted |= of_reference & (pl.col("arrival") == arrival)

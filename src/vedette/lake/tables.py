@@ -80,7 +80,7 @@ SCHEMAS: dict[str, dict[str, pl.DataType]] = {
     # increments: what one arrival added to one window, as known from one window on; figures are their sums
     "summaries": {
         "version": pl.String(),
-        "part": pl.String(),  # live, joined, reference, rehearsal (it by stretches of its time), or training
+        "part": pl.String(),  # live, joined, reference, rehearsal (it by stretches of its time), leaves (by leaf), or training
         "column": pl.String(),
         "segment": pl.String(),  # empty: all rows
         "grid": pl.String(),

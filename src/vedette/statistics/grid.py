@@ -48,7 +48,7 @@ DIRECTION_CELLS = 18
 
 KINDS = (
     *("numeric", "category", "quality", "scored", "error", "latency", "vector", "arrival", "directions"),
-    *("detection", "ranking", "multilabel"),
+    *("leaves", "detection", "ranking", "multilabel"),
 )
 
 LABELLED_KINDS = ("quality", "error", "detection", "ranking", "multilabel")
@@ -95,6 +95,8 @@ class Grid:
     arrival grid has one cell, of predictions whose label had come ``length`` windows later; the others are missing.
     A grid of directions has 18 cells along each of its axes, named in ``levels``, of vectors of ``length`` elements; ``basis``
     says where they lie (``direction_grid``).
+    A grid of leaves counts leaf x step of scores x prediction, of rows whatever their label: ``length`` leaves, which ``basis``
+    tells apart (``unlabelled.leaf_grid``), and steps cut at ``score_edges``, the last for a missing or invalid score.
     Grids of detection, ranking and multilabel have the ``edges`` of what each labelled row lost: ``statistics.structured``.
 
     ``id`` is 16 hexadecimal digits (BLAKE2b over the content), ``cells`` the number of cells.
@@ -156,6 +158,8 @@ class Grid:
                 return self.row_cells + classes * bins * sides
             case "scored":
                 return self.shape[0] * self.shape[2]
+            case "leaves":
+                return self.length * self.shape[0] * self.shape[2]
             case "directions":
                 return len(self.levels) * DIRECTION_CELLS
             case _:
@@ -174,8 +178,9 @@ class Grid:
     @property
     def shape(self) -> tuple[int, int, int]:
         """Score bins, labels and predictions of a quality grid, in the order in which cells are laid out; a scored grid
-        has the first and the last of them."""
-        scores = len(self.score_edges) + 2 if len(self.score_edges) and len(self.classes) == 2 else 1
+        has the first and the last of them, a grid of leaves too, of each leaf."""
+        counted = len(self.classes) == 2 and (len(self.score_edges) > 0 or self.kind == "leaves")
+        scores = len(self.score_edges) + 2 if counted else 1
         return scores, len(self.classes) + 1, len(self.classes) + 2
 
     @property
@@ -225,9 +230,9 @@ class Grid:
         }
         if self.kind == "error":  # not in the others, whose ids are older than it
             content["label_centre"] = self.label_centre
-        if self.kind in ("vector", "arrival", "directions"):
+        if self.kind in ("vector", "arrival", "directions", "leaves"):
             content["length"] = self.length
-        if self.kind == "directions":
+        if self.kind in ("directions", "leaves"):
             content["basis"] = self.basis
         return json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
 

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
+from vedette.engine.columns import category_texts, numbers
 from vedette.engine.comparing.counted import Both
 from vedette.engine.comparing.looks import Seen, nothing
 from vedette.engine.comparing.naming import DISAGREEMENT, MEAN_LATENCY, Named
 from vedette.engine.segments import labelled_rows, rows_of
-from vedette.engine.summarise import category_texts, numbers, outcomes, row_weights, window_starts
+from vedette.engine.summarise import outcomes, row_weights, window_starts
 from vedette.engine.view import View
 from vedette.lake.rows import label_text, variants
 from vedette.strategy.versions import Estimates, PairedRates

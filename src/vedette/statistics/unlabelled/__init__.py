@@ -16,6 +16,16 @@ from vedette.statistics.unlabelled.constant import Constant
 from vedette.statistics.unlabelled.doubly_robust import DoublyRobust
 from vedette.statistics.unlabelled.halfway import Halfway
 from vedette.statistics.unlabelled.importance import Importance
+from vedette.statistics.unlabelled.leaf_grid import (
+    Cut,
+    LeafFeature,
+    Levels,
+    cut_leaves,
+    cut_of_grid,
+    leaf_grid,
+    over_bins,
+    summarise_leaves,
+)
 from vedette.statistics.unlabelled.leaves import Leaves, Partition, partition
 from vedette.statistics.unlabelled.loss import LOSSES, Loss, LossLeaves, LossTable, loss_leaves, mixed_losses
 from vedette.statistics.unlabelled.metrics import METRICS, pull_of
@@ -53,11 +63,14 @@ __all__ = [
     "ClassTable",
     "Confidence",
     "Constant",
+    "Cut",
     "DoublyRobust",
     "Followed",
     "Halfway",
     "Importance",
+    "LeafFeature",
     "Leaves",
+    "Levels",
     "Loss",
     "LossLeaves",
     "LossTable",
@@ -77,15 +90,20 @@ __all__ = [
     "blend",
     "blend_several",
     "counted",
+    "cut_leaves",
+    "cut_of_grid",
     "follow",
+    "leaf_grid",
     "loss_leaves",
     "mixed_losses",
     "others_of",
+    "over_bins",
     "partition",
     "pull_of",
     "pull_of_several",
     "realised",
     "rehearse",
+    "summarise_leaves",
     "support_of",
     "support_of_cells",
 ]

@@ -32,6 +32,11 @@ BATCHES = 4
 PAIRS = 10
 """Windows, as many as count fully, that must have told both before a switch."""
 
+REFINES = {"leaves": "confidence"}
+"""What says the same with more to go by, and of what. It is asked before there is evidence for it, so another takes its place
+where there is evidence against the plain one: else it would be kept for being a little better than what had to go. Evidence
+against it alone brings the plain one back."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rehearsal:
@@ -96,8 +101,11 @@ class _Told:
 class _Metric:
     """One metric: the mismatch of each estimator, the one that is asked, and the record."""
 
-    def __init__(self, metric: str, mismatch: Mismatch, n_estimators: int, level: float) -> None:
-        self.metric, self.mismatch = metric, mismatch
+    def __init__(self, metric: str, mismatch: Mismatch, names: Sequence[str], level: float) -> None:
+        self.metric, self.mismatch, n_estimators = metric, mismatch, len(names)
+        self.plain = [
+            names.index(REFINES[one]) if REFINES.get(one) in names else at for at, one in enumerate(names)
+        ]
         self.reaches = [Reach(level) for _ in range(n_estimators)]
         self.asked = 0
         self.settled = False
@@ -143,13 +151,19 @@ class _Metric:
         n = off.shape[1] // size
         if off.shape[1] < PAIRS or n < BATCHES:
             return
-        apart = off[self.asked] - off
-        mean = apart.mean(axis=1)
-        batches = apart[:, : n * size].reshape(len(off), n, size).mean(axis=2)
-        better = mean > EVIDENCE * np.sqrt(batches.var(axis=1, ddof=1) / n)
-        better[self.asked] = False
-        if better.any():
-            self.asked = int(np.where(better, mean, -np.inf).argmax())
+        apart = off[:, np.newaxis] - off[np.newaxis]
+        batches = apart[..., : n * size].reshape(*apart.shape[:2], n, size).mean(axis=3)
+        self._choose(apart.mean(axis=2), np.sqrt(batches.var(axis=2, ddof=1) / n))
+
+    def _choose(self, mean: Floats, error: Floats) -> None:
+        """Ask another, where there is evidence for it: ``mean`` [one, other] by how much the other errs less, and its standard
+        error."""
+        better, plain = mean > EVIDENCE * error, self.plain[self.asked]
+        rather = better[plain] & (mean[self.asked] > 0)
+        if plain != self.asked:
+            rather[plain] = better[self.asked].any() and mean[self.asked, plain] > 0
+        if rather.any():
+            self.asked = int(np.where(rather, mean[self.asked], -np.inf).argmax())
 
     def _compare(self, off: Floats, ahead: int) -> None:
         """Ask another estimator where its errors, window by window, are smaller by more than chance.
@@ -161,13 +175,11 @@ class _Metric:
         self.weight = FADE * self.weight + 1
         self.squares = FADE**2 * self.squares + 1
         self.differences = FADE * self.differences + np.stack([apart, apart**2])
-        mean, square = self.differences[:, self.asked] / self.weight
+        mean, square = self.differences / self.weight
         n = self.weight**2 / self.squares
-        error = np.sqrt(np.maximum(square - mean**2, 0.0) / max(n - 1, 1.0) * np.sqrt(ahead))
-        better = mean > EVIDENCE * error
-        better[self.asked] = False
-        if n > PAIRS - 0.5 and better.any():
-            self.asked = int(np.where(better, mean, -np.inf).argmax())
+        if n > PAIRS - 0.5:
+            error = np.sqrt(np.maximum(square - mean**2, 0.0) / max(n - 1, 1.0) * np.sqrt(ahead))
+            self._choose(mean, error)
 
     def run(
         self, value: Floats, chance: Floats, truth: Floats, delay: int | None
@@ -256,7 +268,7 @@ def _follow(
     value = np.where(refused, np.nan, value)
     unit = np.maximum([_usual(one.outcome, 1e-4) for one in own], 1e-12)
     calibration = np.array([_usual(one.calibration, 0.0) for one in own])
-    state = _Metric(metric, Mismatch(unit, calibration), len(names), level)
+    state = _Metric(metric, Mismatch(unit, calibration), names, level)
     before = (0, 0.0, 0.0)
     if past is not None:
         n_past = len(past[1])

@@ -47,8 +47,9 @@ class Partition:
 def partition(rows: Rows, scores: Floats, leaves: int = LEAVES, rows_min: float | None = None) -> Partition:
     """Leaves of the reference that are best at telling errors of the scores apart.
 
-    A regression tree on label - chance, the chance being that of the row's score bin and prediction over the whole
-    reference; each leaf holds a hundredth of the rows or more. Rows without a label are left out.
+    A regression tree on label - chance, apart for the two predictions: scores that are too sure are off upwards in the one
+    and downwards in the other. The chance is that of the row's score bin and prediction over the whole reference; each leaf
+    holds a hundredth of the rows or more. Rows without a label are left out.
     """
     known = rows.take(rows.label >= 0)
     n = len(known.bin)
@@ -66,6 +67,7 @@ def partition(rows: Rows, scores: Floats, leaves: int = LEAVES, rows_min: float 
         leaves=leaves,
         rows_min=n / 100 if rows_min is None else rows_min,
         ridge=DOUBT_ROWS / 4,
+        group=known.prediction,
     )
     return Partition(bins, tree)
 

@@ -58,11 +58,17 @@ class Measure:
             self.effective,
         )
 
+    def where(self, chosen: npt.ArrayLike, other: Measure) -> Measure:
+        """These in the windows ``chosen`` bool [W], those of another one elsewhere."""
+        return Measure(*(np.where(chosen, getattr(self, name), getattr(other, name)) for name in _PARTS))
+
     @classmethod
     def joined(cls, parts: Sequence[Measure]) -> Measure:
         """The windows of several, one after another."""
-        names = ("value", "outcome", "calibration", "weights", "effective")
-        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in _PARTS))
+
+
+_PARTS = ("value", "outcome", "calibration", "weights", "effective")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -129,9 +135,10 @@ class Table:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Windows:
-    """W windows without labels: ``counts`` int64 [W, leaf, score bin, prediction], and the rows where they are at hand."""
+    """W windows without labels: ``counts`` [W, leaf, score bin, prediction], whole numbers or expected ones, and the rows
+    where they are at hand."""
 
-    counts: Integers
+    counts: Integers | Floats
     rows: Sequence[Rows] = field(default_factory=tuple)
 
     def __post_init__(self) -> None:

@@ -32,31 +32,40 @@ class Binned:
 
     def codes(self, features: npt.ArrayLike) -> Integers:
         """The codes int64 [D, N] of features [N, D]; infinities are values, NaN is missing."""
-        rows = np.asarray(features, dtype=np.float64)
-        if rows.ndim != 2 or rows.shape[1] != len(self.edges):
-            raise ValueError(f"features of shape {rows.shape}: must be [rows, {len(self.edges)}]")
+        rows = self._checked(features)
         out = np.empty((len(self.edges), len(rows)), dtype=np.int64)
-        for feature, cut in enumerate(self.edges):
-            column = rows[:, feature]
-            code = np.searchsorted(cut, column, side="right")
-            out[feature] = np.where(np.isnan(column), len(cut) + 1, code)
+        for feature in range(len(self.edges)):
+            out[feature] = self.code(feature, rows[:, feature])[0]
         return out
 
     def outside(self, features: npt.ArrayLike) -> npt.NDArray[np.bool_]:
         """Whether rows of features [N, D] have a value unlike any that there was, bool [N]."""
-        rows = np.asarray(features, dtype=np.float64)
+        rows = self._checked(features)
         out = np.zeros(len(rows), dtype=np.bool_)
-        for column, cut, seen, missing in zip(rows.T, self.edges, self.seen, self.missing, strict=True):
-            absent = np.isnan(column)
-            if len(seen) == len(cut) + 1:
-                place = np.minimum(np.searchsorted(seen, column), len(seen) - 1)
-                new = seen[place] != column
-            elif len(seen):
-                new = (column < seen[0]) | (column > seen[-1])
-            else:
-                new = np.ones(len(column), dtype=np.bool_)
-            out |= np.where(absent, not missing, new)
+        for feature in range(len(self.edges)):
+            out |= self.code(feature, rows[:, feature])[1]
         return out
+
+    def code(self, feature: int, column: Floats) -> tuple[Integers, npt.NDArray[np.bool_]]:
+        """The codes int64 [N] of one feature's values [N], and which are unlike any that there was."""
+        cut, seen = self.edges[feature], self.seen[feature]
+        code = np.searchsorted(cut, column, side="right")
+        if len(seen) == len(cut) + 1:  # each value seen begins its own cell
+            new = seen[code] != column
+        elif len(seen):
+            new = (column < seen[0]) | (column > seen[-1])
+        else:
+            new = np.ones(len(column), dtype=np.bool_)
+        absent = np.isnan(column)
+        if absent.any():
+            code[absent], new[absent] = len(cut) + 1, not self.missing[feature]
+        return code, new
+
+    def _checked(self, features: npt.ArrayLike) -> Floats:
+        rows = np.asarray(features, dtype=np.float64)
+        if rows.ndim != 2 or rows.shape[1] != len(self.edges):
+            raise ValueError(f"features of shape {rows.shape}: must be [rows, {len(self.edges)}]")
+        return rows
 
 
 def cut_of(features: npt.ArrayLike) -> Binned:
@@ -97,46 +106,61 @@ class Tree:
 
     def leaves(self, codes: Integers) -> Integers:
         """The leaf int64 [N] of each row, by its codes [D, N]."""
-        node = np.zeros(codes.shape[1], dtype=np.int64)
-        at = np.arange(codes.shape[1])
-        while True:
-            feature = self.feature[node]
-            inner = feature >= 0
-            if not inner.any():
-                return np.asarray(self.leaf[node])
-            down = codes[np.where(inner, feature, 0), at] <= self.cut[node]
-            node = np.where(inner, np.where(down, self.left[node], self.right[node]), node)
+        out = np.empty(codes.shape[1], dtype=np.int64)
+        waiting = [(0, np.arange(codes.shape[1]))]
+        while waiting:  # rows part at each node: each is looked at once a level
+            node, rows = waiting.pop()
+            feature = int(self.feature[node])
+            if feature < 0:
+                out[rows] = self.leaf[node]
+                continue
+            low = codes[feature][rows] <= self.cut[node]
+            waiting += [(int(self.left[node]), rows[low]), (int(self.right[node]), rows[~low])]
+        return out
 
 
 def grow(
-    codes: Integers, gradient: Floats, curvature: Floats, *, leaves: int, rows_min: float, ridge: float
+    codes: Integers,
+    gradient: Floats,
+    curvature: Floats,
+    *,
+    leaves: int,
+    rows_min: float,
+    ridge: float,
+    group: Integers | None = None,
 ) -> Tree:
     """The tree of at most so many leaves whose leaf means gradient/(curvature + ridge) explain a gradient best.
 
     Best first: of all leaves that one is cut whose cut gains most in G^2/(H + ridge), each side keeping ``rows_min`` rows
-    or more; ``codes`` int64 [D, N], ``gradient`` and ``curvature`` float64 [N]. A missing value goes with the high ones.
+    or more; ``codes`` int64 [D, N], ``gradient`` and ``curvature`` float64 [N]. A missing value goes with the high ones. With
+    a ``group`` int64 [N] of each row, 0 or 1, a leaf has a mean for each, and the gain is the sum of both.
 
     Source: J. H. Friedman (2001), Annals of Statistics 29, 1189-1232; T. Chen and C. Guestrin (2016), KDD, eq. 7.
     """
     width = int(codes.max(initial=0)) + 1
     features, n = codes.shape
+    groups = 1 if group is None else 2
+    size = groups * features * width
     flat = codes + np.arange(features)[:, np.newaxis] * width
+    if group is not None:
+        flat = flat + group * (features * width)
 
     def sums(rows: Integers) -> Floats:
-        """Rows, gradient and curvature by feature and code."""
+        """Rows, gradient and curvature by group, feature and code."""
         some = flat[:, rows].ravel()
-        parts = [np.bincount(some, minlength=features * width)]
+        parts = [np.bincount(some, minlength=size)]
         for part in (gradient, curvature):
-            parts.append(np.bincount(some, np.tile(part[rows], features), features * width))
-        return np.array(parts, dtype=np.float64).reshape(3, features, width)
+            parts.append(np.bincount(some, np.tile(part[rows], features), size))
+        return np.array(parts, dtype=np.float64).reshape(3, groups, features, width)
 
     def best(held: Floats) -> tuple[float, int, int]:
-        below = np.cumsum(held, axis=2)
-        rows, g, h = below
-        total, total_g, total_h = (float(part[0, -1]) for part in below)
+        below = np.cumsum(held, axis=3)
+        rows, (g, h) = below[0].sum(axis=0), below[1:]
+        total = rows[0, -1]
+        total_g, total_h = (part[:, :1, -1:] for part in (g, h))
         gain = (
             g**2 / (h + ridge) + (total_g - g) ** 2 / (total_h - h + ridge) - total_g**2 / (total_h + ridge)
-        )
+        ).sum(axis=0)
         gain[(rows < rows_min) | (total - rows < rows_min)] = -np.inf
         place = int(gain.argmax())
         return float(gain.flat[place]), place // width, place % width
