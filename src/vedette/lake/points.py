@@ -24,6 +24,7 @@ from vedette.lake.arrivals import Arrivals, collect
 from vedette.lake.outcomes import identifier
 from vedette.lake.sources import sources
 from vedette.lake.tables import SCHEMAS, UTC, Lake, ModelTables
+from vedette.records import DEPLOYMENT
 
 __all__ = ["Kept", "append", "read"]
 
@@ -178,7 +179,10 @@ def _events(labels: pl.DataFrame) -> pl.DataFrame:
         "id", "time", "label", "_producer", "_sequence"
     ).iter_rows():
         try:
-            row = _event(name, time, json.loads(text))
+            document = json.loads(text)
+            if isinstance(document, dict) and document.get("kind") == DEPLOYMENT:
+                continue  # it is the model's own (``deployments.py``)
+            row = _event(name, time, document)
             rows.append({**row, "_producer": producer, "_sequence": sequence})
         except (TypeError, ValueError, KeyError, RecursionError) as error:
             log.warning("run %s: an event is left out that cannot be read: %s", name, error)

@@ -17,6 +17,15 @@ from vedette.records.alerts import (
     Notice,
     ReportPage,
 )
+from vedette.records.deployments import (
+    DEPLOYMENT,
+    Deployment,
+    DeploymentStatus,
+    Difference,
+    Place,
+    Step,
+    WarmUp,
+)
 from vedette.records.figures import Figure, Health, Labels, Status, Verdict, Window
 from vedette.records.ledger import Counted, Counters, Gap, Ledger, ProducerLedger
 from vedette.records.names import (
@@ -44,6 +53,7 @@ from vedette.records.recording import (
 from vedette.records.schema import RESERVED, STRUCTURED, Field, Physical, Role, Settings, check_feature_names
 
 __all__ = [
+    "DEPLOYMENT",
     "ENDPOINT",
     "FUTURE_S",
     "JOURNAL_BYTES_MAX",
@@ -62,6 +72,9 @@ __all__ = [
     "Counted",
     "Counters",
     "Delivery",
+    "Deployment",
+    "DeploymentStatus",
+    "Difference",
     "FalseAlarms",
     "Field",
     "Figure",
@@ -71,12 +84,15 @@ __all__ = [
     "Ledger",
     "Notice",
     "Physical",
+    "Place",
     "ProducerLedger",
     "ReportPage",
     "Role",
     "Settings",
     "Status",
+    "Step",
     "Verdict",
+    "WarmUp",
     "Window",
     "check_feature_names",
     "check_journal_bytes_max",
