@@ -19,6 +19,7 @@ import vedette
 from vedette.cli_alerting import escalate, maintenance_app
 from vedette.cli_chain import actions, approve, policies, refuse, rehearse, undo
 from vedette.cli_comparing import compare
+from vedette.cli_deployments import deploy, deployments
 from vedette.cli_exchange import export_app, import_app
 from vedette.cli_files import report, series, splits
 from vedette.cli_options import JsonOption, LakeOption, ModelArgument
@@ -580,6 +581,8 @@ app.command()(stability)
 app.command()(metrics)
 app.command()(forget)
 app.command()(membership)
+app.command()(deploy)
+app.command()(deployments)
 app.command()(privacy)
 app.command()(release)
 app.add_typer(prometheus_app, name="prometheus")

@@ -1,7 +1,8 @@
 """Deployments as they were told, from the journals into the model's events exactly once, and read back with what waits.
 
-They come by the way of the model's runs, as labels of ``<model>.run``. The table that they go to is that of the model; how
-far each producer has come there is kept with it, and the ledger of the runs is committed last.
+They come by the way of the model's runs, as labels of ``<model>.run``, and stand among the events of these as they came, which
+the ledger counts. What a reader reads are the events of the model; how far each producer has come there is kept with them, and
+the ledger of the runs is committed last.
 """
 
 from __future__ import annotations

@@ -143,9 +143,9 @@ def read(lake: Lake, model: str) -> Kept:
         raise LakeError(
             f"model {model!r}: the lake changed during each of {_TRIES} readings; ingest less often"
         )
-    said = pl.concat([old_events, _events(fresh.labels).select(list(SCHEMAS["events"]))]).sort(
-        "time", maintain_order=True
-    )
+    every = pl.concat([old_events, _events(fresh.labels).select(list(SCHEMAS["events"]))])
+    # deployments come this way, and are events of the model (``deployments.py``)
+    said = every.filter(pl.col("kind") != DEPLOYMENT).sort("time", maintain_order=True)
     if seen["points"] is None:
         return Kept(rows.lazy(), said)
     scan = points.scan(seen["points"])
@@ -179,10 +179,7 @@ def _events(labels: pl.DataFrame) -> pl.DataFrame:
         "id", "time", "label", "_producer", "_sequence"
     ).iter_rows():
         try:
-            document = json.loads(text)
-            if isinstance(document, dict) and document.get("kind") == DEPLOYMENT:
-                continue  # it is the model's own (``deployments.py``)
-            row = _event(name, time, document)
+            row = _event(name, time, json.loads(text))
             rows.append({**row, "_producer": producer, "_sequence": sequence})
         except (TypeError, ValueError, KeyError, RecursionError) as error:
             log.warning("run %s: an event is left out that cannot be read: %s", name, error)

@@ -89,7 +89,7 @@ def of_events(model: str, frame: pl.DataFrame) -> list[Deployment]:
     """Deployments from rows of ``time, name, version, detail`` in order of time, the newest first.
 
     A status that names no deployment is that of the newest one of its version and stage which was not retired, or begins one.
-    What is no deployment of ours is left out, and said in the log.
+    An event of another system that tells no status is left out.
     """
     found: dict[str, _Told] = {}
     for when, name, version, text in frame.select("time", "name", "version", "detail").iter_rows():
@@ -97,13 +97,14 @@ def of_events(model: str, frame: pl.DataFrame) -> list[Deployment]:
             detail = json.loads(text)
             status, stage = DeploymentStatus(detail["status"]), str(detail.get("stage") or "")
         except (TypeError, ValueError, KeyError, AttributeError) as error:
-            log.warning("deployment %s of %s: what was told cannot be read: %s", name, model, error)
+            log.debug("deployment %s of %s: tells no status: %s", name, model, error)
             continue
         one = found.get(name)
-        if one is None and name in ("", unnamed(version, stage)):
-            one = _newest(found, version, stage)
+        if name in ("", unnamed(version, stage)):
+            one = None if status is DeploymentStatus.REQUESTED else _newest(found, version, stage)
             if one is None:
                 name = deployment_id(model, version, stage, when.timestamp())
+                one = found.get(name)
         if one is None:
             one = found[name] = _Told(name, version, stage or "production")
         one.tell(when, {**detail, "status": status})

@@ -14,6 +14,7 @@ from fastapi.responses import Response
 from vedette.engine import audit as audit_module
 from vedette.engine import labels as labels_module
 from vedette.engine import runs_shown
+from vedette.engine.deployments import deployments_json, deployments_of
 from vedette.engine.explain import explain as explain_watch
 from vedette.engine.health import kin_of
 from vedette.engine.query import moment
@@ -171,6 +172,20 @@ def stability(
     moved = (*stamp_of(lake, names), now().replace(second=0, microsecond=0))  # budgets go by the clock
     key = ("stability", model, version, since, until)
     return answers_of(request).respond(request, key, moved, lambda: as_json(make()))
+
+
+@router.get(
+    "/v1/models/{model}/deployments",
+    response_model=list[dict[str, Any]],
+    dependencies=_VIEW,
+    summary="Its deployments",
+)
+def deployments(
+    request: Request, model: ModelName,
+    version: Annotated[str | None, Query(max_length=128, description="Of this version alone.")] = None,
+) -> Response:  # fmt: skip
+    """The deployments of a model, the newest first, as `vedette deployments --json`."""
+    return _json(deployments_json(deployments_of(known(request, model), model, version)))
 
 
 @router.get(
