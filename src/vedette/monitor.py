@@ -34,6 +34,7 @@ from vedette.records import (
     Health,
     Labels,
     Ledger,
+    Life,
     Settings,
     check_journal_bytes_max,
     check_model_name,
@@ -956,6 +957,31 @@ class Monitor:
         from vedette.engine.deployments import deployments_frame, deployments_of
 
         return deployments_frame(deployments_of(self._lake(), self.model, version))
+
+    def story(
+        self,
+        version: str | None = None,
+        *,
+        markdown: str | Path | None = None,
+        html: str | Path | None = None,
+    ) -> Life:
+        """The life of a version (default: this monitor's): code, data, runs, validation, deployments, traffic, quality, drift,
+        labels, alerts, actions (``docs/deployment.md``); written as a model card to the files that are named.
+
+        Each section has facts, figures with their intervals, what happened, and what is not known with the reason. Raises
+        ``NotThereError`` for a version that no run, deployment or row tells of.
+
+        >>> import tempfile
+        >>> monitor = Monitor("delays", version="4", lake=tempfile.mkdtemp())
+        >>> monitor.deploy(environment=False).serving()
+        >>> life = monitor.story()
+        >>> life.section("deployments").happened[-1].words, life.section("traffic").unknown
+        ('production: serving', ('no prediction of it came yet',))
+        """
+        from vedette.engine import commands_life
+
+        wanted = self.version if version is None else version
+        return commands_life.story(self._lake().path, self.model, wanted, markdown=markdown, html=html)
 
     def points(self, run: str, metric: str, n: int = 2000) -> pl.DataFrame:
         """A curve of a training run in at most ``n`` buckets of equal numbers of steps, those that have any point.

@@ -28,6 +28,7 @@ from vedette.records.deployments import (
 )
 from vedette.records.figures import Figure, Health, Labels, Status, Verdict, Window
 from vedette.records.ledger import Counted, Counters, Gap, Ledger, ProducerLedger
+from vedette.records.life import Fact, Happening, Life, LiveFigure, Section
 from vedette.records.names import (
     ENDPOINT,
     KIN,
@@ -75,19 +76,24 @@ __all__ = [
     "Deployment",
     "DeploymentStatus",
     "Difference",
+    "Fact",
     "FalseAlarms",
     "Field",
     "Figure",
     "Gap",
+    "Happening",
     "Health",
     "Labels",
     "Ledger",
+    "Life",
+    "LiveFigure",
     "Notice",
     "Physical",
     "Place",
     "ProducerLedger",
     "ReportPage",
     "Role",
+    "Section",
     "Settings",
     "Status",
     "Step",

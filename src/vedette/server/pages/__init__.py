@@ -11,7 +11,19 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from vedette.server.pages import alert, chain, files, life, maintenance, model, overview, rules, series, words
+from vedette.server.pages import (
+    alert,
+    chain,
+    files,
+    life,
+    maintenance,
+    model,
+    overview,
+    rules,
+    series,
+    version,
+    words,
+)
 
 __all__ = ["routers"]
 
@@ -24,6 +36,7 @@ routers: tuple[APIRouter, ...] = (
     rules.router,
     chain.router,
     life.router,
+    version.router,
     maintenance.router,
     words.router,
 )
