@@ -20,3 +20,10 @@ def test_the_code_of_the_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     row = names["monitor"].deployments().row(0, named=True)
     assert (row["version"], row["stage"], row["status"], row["by"]) == ("4", "canary", "serving", "ann")
     assert row["first_prediction"] is not None
+    life = names["life"]
+    assert [one.name for one in life.sections] == [
+        *("code", "data", "runs", "validation", "deployments", "traffic", "quality", "drift", "labels", "alerts", "actions"),
+    ]  # fmt: skip
+    assert (tmp_path / "MODEL_CARD.md").read_text("utf-8").startswith("# Model card: delays, version 4")
+    missing = [one.name for one in life.sections if f"`{one.name}`" not in PAGE.read_text("utf-8")]
+    assert missing == []

@@ -31,7 +31,7 @@ def body(life: Life) -> str:
 
 def _section(one: Section) -> str:
     facts = "".join(
-        f"<tr><th scope=row>{html(fact.name, 120)}</th><td>{html(fact.value, _VALUE)}</td></tr>"
+        f"<div><dt>{html(fact.name, 120)}</dt><dd>{html(fact.value, _VALUE)}</dd></div>"
         for fact in one.facts
         if not fact.lines
     )
@@ -48,24 +48,26 @@ def _section(one: Section) -> str:
     lacking = "".join(f"<p class=dim>Not known: {html(why, _VALUE)}</p>" for why in one.unknown)
     return (
         f'<section class=card id="{one.name}"><h2>{one.title}</h2>'
-        + (f"<table class=facts>{facts}</table>" if facts else "")
+        + (f"<dl class=known-of>{facts}</dl>" if facts else "")
         + texts
         + (_figures(one.figures) if one.figures else "")
-        + (f"<ol class=happened>{happened}</ol>" if happened else "")
+        + (f"<ol class=steps>{happened}</ol>" if happened else "")
         + lacking
         + "</section>"
     )
 
 
 def _figures(figures: tuple[LiveFigure, ...]) -> str:
-    rows = "".join(_row(one) for one in figures)
-    head = "<tr><th>figure</th><th>value</th><th>95&nbsp;% interval</th><th>rows</th><th>note</th></tr>"
-    return f"<table class=figures>{head}{rows}</table>"
+    noted = any(one.note for one in figures)
+    rows = "".join(_row(one, noted) for one in figures)
+    note = "<th>note</th>" if noted else ""
+    head = f"<tr><th>figure</th><th>value</th><th>95&nbsp;% interval</th><th>rows</th>{note}</tr>"
+    return f"<div class=wide><table class=figures>{head}{rows}</table></div>"
 
 
-def _row(one: LiveFigure) -> str:
+def _row(one: LiveFigure, noted: bool) -> str:
     value, between = value_words(one)
-    cells = (html(value, _VALUE), html(between, 80), f"{one.n:,}", html(one.note, 400))
+    cells = [html(value, _VALUE), html(between, 80), f"{one.n:,}", *([html(one.note, 400)] if noted else [])]
     return f"<tr><th scope=row>{bidi(one.name, 80)}</th>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
 
 

@@ -44,7 +44,7 @@ def alert_section(
         f"{n} {state}" for state, n in sorted(Counter(str(one.state) for one in found).items())
     )
     incidents = len({one.incident for one in found})
-    facts = [Fact("alerts", f"{len(found)} in {incidents} incidents: {states}")]
+    facts = [Fact("alerts", f"{len(found)} in {incidents} incident{'s' if incidents > 1 else ''}: {states}")]
     false = sum(one.false for one in found)
     facts += [Fact("marked as false", str(false))] if false else []
     facts += [Fact("not shown", f"{len(found) - _MAX} earlier ones")] if len(found) > _MAX else []

@@ -22,6 +22,7 @@ from vedette.records import Deployment, Fact, LiveFigure, Section
 __all__ = ["Origin", "code", "data", "origin_of", "run_section", "validation"]
 
 _RUNS_MAX = 10
+_AVERAGES = ("macro", "micro", "weighted")
 _PARAMS_MAX = 40
 _RESULTS_MAX = 12
 _NO_RUN = (
@@ -188,7 +189,10 @@ def validation(origin: Origin) -> Section:
 def _of_split(split: str, said: Mapping[str, Any], row: Mapping[str, Any]) -> Sequence[LiveFigure]:
     told = said.get("figures")
     found = []
-    for name, about in (told if isinstance(told, dict) else {}).items():
+    told = told if isinstance(told, dict) else {}
+    for name, about in told.items():
+        if name.rpartition("_")[2] in _AVERAGES and name.rpartition("_")[0] in told:
+            continue  # of two classes the figure itself says it
         ends = [row.get(f"last.{split}_{name}{end}") for end in ("", "_low", "_high")]
         value, low, high = (one if isinstance(one, float) else None for one in ends)
         reason = str(about.get("reason") or ("" if value is not None else "its value was not kept"))

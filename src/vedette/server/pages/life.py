@@ -101,9 +101,7 @@ def versions(request: Request, model: ModelName) -> Response:
     found = events_frame(lake, model, limit=EVENTS_READ + 1).to_dicts()
     every = [row | {"detail": _words(row["detail"])} for row in found[:EVENTS_READ]]
     counting = [row for row in every if row["kind"] in _COUNTING]
-    told = [
-        row for row in every if row["kind"] not in (*_COUNTING, DEPLOYMENT) or "status" not in row["detail"]
-    ]
+    told = [row for row in every if row["kind"] not in _COUNTING and not _of_deployment(row)]
     known_ones = versions_of(lake.model(model))
     before = [one.version for one in known_ones[1:]] + [None]
     served = [
@@ -116,6 +114,11 @@ def versions(request: Request, model: ModelName) -> Response:
         stages={one.version: _stages(deployed, one.version) for one, _ in served}, more=len(found) > EVENTS_READ,
         events=told[:EVENTS_SHOWN], counting=counting[:EVENTS_SHOWN],
     )  # fmt: skip
+
+
+def _of_deployment(row: dict[str, Any]) -> bool:
+    """True of what the deployments tell; not of an event of another system, which tells no status."""
+    return row["kind"] == DEPLOYMENT and "status " in row["detail"]
 
 
 def _stages(found: list[Deployment], version: str) -> list[Deployment]:
