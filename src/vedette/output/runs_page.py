@@ -30,7 +30,7 @@ td,th{{text-align:left;padding:3px 12px 3px 0;border-bottom:1px solid var(--line
 svg{{width:100%;height:auto;display:block}}text{{fill:var(--dim);font-size:12px}}.grid{{stroke:var(--line)}}
 .grid3{{display:grid;grid-template-columns:repeat(auto-fill,minmax(280px,1fr));gap:18px}}figure{{margin:0}}
 .line td,.line th{{white-space:nowrap}}
-.known-of div{{display:grid;grid-template-columns:minmax(90px,190px) 1fr;gap:0 14px;padding:3px 0}}
+.known-of div{{display:grid;grid-template-columns:minmax(0,min(190px,34%)) 1fr;gap:0 14px;padding:3px 0}}
 .known-of{{margin:0 0 8px}}.known-of div{{border-bottom:1px solid var(--line)}}
 .known-of dt{{color:var(--dim)}}.known-of dd{{margin:0;overflow-wrap:anywhere}}.wide{{overflow-x:auto}}
 .steps{{padding-left:22px}}.steps li{{overflow-wrap:anywhere}}pre{{overflow-x:auto;font-size:13px}}
