@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from datetime import datetime
-from typing import Any
-
-import polars as pl
 
 from vedette.engine.alerts import alerts as alerts_of
+from vedette.engine.chain.told import actions as taken
 from vedette.engine.life.trained import Origin
 from vedette.engine.runs import runs_of
 from vedette.lake.tables import Lake, ModelTables
 from vedette.records import Alert, Fact, Happening, Section
+from vedette.records.actions import Occasion, Taken
 
 __all__ = ["actions", "alert_section"]
 
 _MAX = 40
-ACTION = "action"
-"""The kind of the events of what was done by a policy."""
 
 
 def alert_section(
@@ -59,24 +55,21 @@ def _words(one: Alert) -> str:
 
 
 def actions(tables: ModelTables, version: str) -> Section:
-    """What policies did to the version, with why."""
+    """What policies did, would do or wait to be allowed to do with the version, and on which evidence."""
     title = "Actions"
-    rows = tables["events"].scan().filter((pl.col("kind") == ACTION) & (pl.col("version") == version))
-    frame = rows.sort("time", maintain_order=True).collect()
-    happened = []
-    for row in frame.tail(_MAX).iter_rows(named=True):
-        held = _held(row["detail"])
-        short = [
-            f"{key} {one}" for key, one in held.items() if key != "by" and isinstance(one, str | int | float)
-        ]
-        happened.append(Happening(row["time"], f"{row['name']}: {', '.join(short)[:300]}", held.get("by")))
-    facts = () if happened else (Fact("actions", "none"),)
+    found = [one for one in taken(tables) if version in _versions(one.occasion)]
+    happened = [
+        Happening(one.changed, _action(one), one.by or f"policy {one.occasion.policy}")
+        for one in sorted(found, key=lambda one: one.changed)[-_MAX:]
+    ]
+    facts = (Fact("actions", str(len(found)) if found else "none"),)
     return Section("actions", title, facts, happened=tuple(happened))
 
 
-def _held(text: str | None) -> dict[str, Any]:
-    try:
-        held = json.loads(text or "{}")
-    except ValueError:  # of another system
-        return {"said": text}
-    return held if isinstance(held, dict) else {"said": str(held)}
+def _versions(one: Occasion) -> tuple[str | None, ...]:
+    return one.version, one.champion, one.challenger
+
+
+def _action(one: Taken) -> str:
+    words = [*one.plan, *one.said, f"on {one.occasion.what}", one.occasion.evidence, one.reason or ""]
+    return f"{one.status}: {'; '.join(each for each in words if each)}"
