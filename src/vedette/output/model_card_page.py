@@ -36,7 +36,7 @@ def _section(one: Section) -> str:
         if not fact.lines
     )
     texts = "".join(
-        f"<details><summary>{html(fact.name, 120)}</summary><pre>{_lines(fact.value)}</pre></details>"
+        f"<details><summary>{html(fact.name, 120)}</summary><pre tabindex=0>{_lines(fact.value)}</pre></details>"
         for fact in one.facts
         if fact.lines
     )
@@ -50,19 +50,19 @@ def _section(one: Section) -> str:
         f'<section class=card id="{one.name}"><h2>{one.title}</h2>'
         + (f"<dl class=known-of>{facts}</dl>" if facts else "")
         + texts
-        + (_figures(one.figures) if one.figures else "")
+        + (_figures(one.title, one.figures) if one.figures else "")
         + (f"<ol class=steps>{happened}</ol>" if happened else "")
         + lacking
         + "</section>"
     )
 
 
-def _figures(figures: tuple[LiveFigure, ...]) -> str:
+def _figures(title: str, figures: tuple[LiveFigure, ...]) -> str:
     noted = any(one.note for one in figures)
     rows = "".join(_row(one, noted) for one in figures)
     note = "<th>note</th>" if noted else ""
     head = f"<tr><th>figure</th><th>value</th><th>95&nbsp;% interval</th><th>rows</th>{note}</tr>"
-    return f"<div class=wide><table class=figures>{head}{rows}</table></div>"
+    return f'<div class=wide tabindex=0 role=region aria-label="{title}: figures"><table class=figures>{head}{rows}</table></div>'
 
 
 def _row(one: LiveFigure, noted: bool) -> str:
