@@ -57,13 +57,14 @@ def running(
     token: str | None = None,
     routers: Sequence[APIRouter] | None = None,
     services: Sequence[Service] = (),
+    port: int = 0,
 ) -> Iterator[RunningServer]:
-    """A server on a port of this machine, of ingest or of the routers given."""
+    """A server on a port of this machine (0: a free one), of ingest or of the routers given."""
     if routers is None:
         app = ingesting(lake, limits, token)
     else:
         app = application(Lake.at(lake), AllMay(token), routers, services)
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    with socket.create_server(("127.0.0.1", port)) as listener:
         # as a socket has it that uvicorn opens itself: an answer's head and body are two writes
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="on"))

@@ -16,6 +16,7 @@ from vedette.lake.tables import Lake
 AXE = (Path(__file__).parent / "axe" / "axe.min.js").read_text("utf-8")
 PATHS = ("/", "/alerts", "/maintenance", "/models/flights", "/models/flights/alerts/{alert}", "/models/flights/runs",
          "/models/flights/runs?run=base&run=wide", "/models/flights/versions", "/models/flights/actions",
+         "/models/flights/versions/2",
          "/models/flights/ledger", "/models/flights/settings", "/models/flights/rules?name=low&when=accuracy+%3C+0.87",
          "/models/flights/rules?name=x&when=acuracy+%3C+1",
          "/models/quiet/rules?name=gone&when=no+data+for+2h", "/models/quiet", "/words",

@@ -19,8 +19,10 @@ import vedette
 from vedette.cli_alerting import escalate, maintenance_app
 from vedette.cli_chain import actions, approve, policies, refuse, rehearse, undo
 from vedette.cli_comparing import compare
+from vedette.cli_deployments import deploy, deployments
 from vedette.cli_exchange import export_app, import_app
 from vedette.cli_files import report, series, splits
+from vedette.cli_life import story
 from vedette.cli_options import JsonOption, LakeOption, ModelArgument
 from vedette.cli_options import where as _where
 from vedette.cli_privacy import forget, membership, privacy, release
@@ -580,6 +582,9 @@ app.command()(stability)
 app.command()(metrics)
 app.command()(forget)
 app.command()(membership)
+app.command()(deploy)
+app.command()(deployments)
+app.command()(story)
 app.command()(privacy)
 app.command()(release)
 app.add_typer(prometheus_app, name="prometheus")

@@ -24,6 +24,7 @@ from vedette.capture.resources import EVERY_S, Resources, check_every
 from vedette.capture.sampling import sampler_of
 from vedette.errors import DataError, IngestError, LakeError
 from vedette.records import (
+    DEPLOYMENT,
     ENDPOINT,
     FUTURE_S,
     PROBE,
@@ -33,6 +34,7 @@ from vedette.records import (
     Health,
     Labels,
     Ledger,
+    Life,
     Settings,
     check_journal_bytes_max,
     check_model_name,
@@ -44,6 +46,7 @@ from vedette.records import (
 if TYPE_CHECKING:
     import polars as pl
 
+    from vedette.capture.deployments import Deploying
     from vedette.capture.runs import Run, RunRecorder
     from vedette.capture.shipping.shipping import Shipping
     from vedette.engine.endpoints.poller import Poller
@@ -669,6 +672,60 @@ class Monitor:
             made.fitted = made.fit(model, x, y, validation_data=validation_data, **arguments)
         return made
 
+    def deploy(
+        self,
+        version: str | None = None,
+        *,
+        stage: str = "production",
+        status: str = "requested",
+        id: str | None = None,  # noqa: A002 - the name of the column
+        by: str | None = None,
+        host: str | None = None,
+        container: str | None = None,
+        cluster: str | None = None,
+        artefact: str | os.PathLike[str] | None = None,
+        run: str | None = None,
+        environment: bool | Mapping[str, Any] = True,
+        schema: Any = None,
+        preprocessing: Any = None,
+        note: str | None = None,
+        time: Any = None,
+    ) -> Deploying:
+        """Tell that a version (default: this monitor's) is deployed; the handle tells the next statuses (``docs/deployment.md``).
+
+        ``stage`` is any name, usually ``shadow``, ``canary``, ``staging`` or ``production``. ``status`` is requested, building,
+        starting, healthy, serving, draining, retired or failed; ``requested`` begins a deployment, with ``id`` one of your own
+        or one that is made of model, version, stage and time. Any other status without an ``id`` is that of the newest
+        deployment of this version and stage that was not retired, and begins one where there is none.
+
+        ``by`` is who deploys, default the user of this process; ``host``, ``container`` and ``cluster`` are found from the
+        machine where they are not given. ``artefact`` is a file or folder, whose SHA-256 is kept, or a digest; ``run`` the
+        training run that the version came from, default the one of whose checkpoint that is the digest. With the first of
+        starting, healthy and serving the packages, Python and hardware of this process are kept, to be held against those of
+        the run: ``environment=False`` for a script that tells them of another machine, a mapping for what is known of that.
+        ``schema`` (a table, types by column, or names) and ``preprocessing`` (a function, an estimator, a path, a text or a
+        mapping) are held against what the run said of its own. ``time`` is when it happened, default now.
+
+        What was told is in the journal when the call returns, and goes the way of all rows. Raises ``ValueError`` for what
+        cannot be, ``OSError`` where the artefact cannot be read.
+
+        >>> import tempfile
+        >>> monitor = Monitor("delays", lake=tempfile.mkdtemp())
+        >>> deployment = monitor.deploy("4", stage="canary", environment=False)
+        >>> deployment.starting()
+        >>> deployment.healthy()
+        >>> monitor.deployments().select("version", "stage", "status").row(0)
+        ('4', 'canary', 'healthy')
+        """
+        from vedette.capture.deployments import Deploying
+
+        return Deploying(
+            (self._kin.get(DEPLOYMENT) or self._beside_run(DEPLOYMENT, DEPLOYMENT)).label,
+            self.model, self.version if version is None else version, stage, status=status, id=id, by=by, host=host,
+            container=container, cluster=cluster, artefact=artefact, run=run, environment=environment, schema=schema,
+            preprocessing=preprocessing, note=note, time=time, clock=self._clock,
+        )  # fmt: skip
+
     def _beside_run(self, kind: str, name: str) -> Monitor:
         """The monitor that records a run: rows of the model ``<model>.run``, with the name of the run's part as version."""
         if len(self.model) > _KIN_NAME_MAX:
@@ -887,6 +944,44 @@ class Monitor:
         from vedette.engine.runs import runs
 
         return runs(self._lake(), self.model)
+
+    def deployments(self, version: str | None = None) -> pl.DataFrame:
+        """The deployments of this model (or of one version), the newest first, with what is still in the journals.
+
+        Columns: ``id, version, stage, status, began, changed, ended, by, host, container, cluster, artefact, run, run_by,
+        start_up_s, roll_out_s, first_prediction, warm_up, warm_up_low, warm_up_high, differences, problems, notes``.
+        ``start_up_s`` is from starting to healthy (or serving), ``roll_out_s`` from requested; ``warm_up`` is how many times as
+        long the first 20 predictions took as the next ones, with its 95 % interval; ``differences`` is null where the
+        environment of the deployment or of its run is not known; ``problems`` is what was told in an order that cannot be.
+        """
+        from vedette.engine.deployments import deployments_frame, deployments_of
+
+        return deployments_frame(deployments_of(self._lake(), self.model, version))
+
+    def story(
+        self,
+        version: str | None = None,
+        *,
+        markdown: str | Path | None = None,
+        html: str | Path | None = None,
+    ) -> Life:
+        """The life of a version (default: this monitor's): code, data, runs, validation, deployments, traffic, quality, drift,
+        labels, alerts, actions (``docs/deployment.md``); written as a model card to the files that are named.
+
+        Each section has facts, figures with their intervals, what happened, and what is not known with the reason. Raises
+        ``NotThereError`` for a version that no run, deployment or row tells of.
+
+        >>> import tempfile
+        >>> monitor = Monitor("delays", version="4", lake=tempfile.mkdtemp())
+        >>> monitor.deploy(environment=False).serving()
+        >>> life = monitor.story()
+        >>> life.section("deployments").happened[-1].words, life.section("traffic").unknown
+        ('production: serving', ('no prediction of it came yet',))
+        """
+        from vedette.engine import commands_life
+
+        wanted = self.version if version is None else version
+        return commands_life.story(self._lake().path, self.model, wanted, markdown=markdown, html=html)
 
     def points(self, run: str, metric: str, n: int = 2000) -> pl.DataFrame:
         """A curve of a training run in at most ``n`` buckets of equal numbers of steps, those that have any point.

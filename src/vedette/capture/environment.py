@@ -11,7 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-__all__ = ["environment_of", "git_of", "seeds"]
+__all__ = ["environment_of", "git_of", "hardware", "seeds"]
 
 _DIFF_BYTES_MAX = 24_576
 _PACKAGES_MAX = 600
@@ -20,7 +20,7 @@ _SECRET = ("key", "token", "secret", "password", "passwd", "credential", "auth")
 
 
 def environment_of(*, diff: bool = True, folder: Path | None = None) -> dict[str, Any]:
-    """The environment of this process, as JSON has it: ``python, platform, cpus, argv, folder, git, packages, seeds``.
+    """The environment of this process, as JSON has it: ``python, platform, cpus, hardware, argv, folder, git, packages, seeds``.
 
     ``folder`` is where the code lies, default the working folder. An argument whose name speaks of a secret is kept
     without its value.
@@ -30,6 +30,7 @@ def environment_of(*, diff: bool = True, folder: Path | None = None) -> dict[str
         "python": platform.python_version(),
         "platform": platform.platform(),
         "cpus": os.cpu_count(),
+        "hardware": hardware(),
         "argv": _without_secrets(sys.argv),
         "folder": str(folder),
         "git": git_of(folder, diff=diff),
@@ -62,6 +63,36 @@ def git_of(folder: Path, *, diff: bool) -> dict[str, Any] | None:
             found["diff"] = whole[:_DIFF_BYTES_MAX].decode("utf-8", "ignore")
             found["diff_bytes"] = len(whole)
     return found
+
+
+def hardware(root: Path = Path("/")) -> dict[str, Any]:
+    """What it is computed on: ``machine``, ``processor``, ``memory_bytes``, and ``gpus``, read off Linux's own files.
+
+    What is not known is not there; a GPU is named as its driver does, without waking it.
+
+    >>> hardware(Path("/nowhere")) == {"machine": platform.machine()}
+    True
+    """
+    found: dict[str, Any] = {"machine": platform.machine()}
+    processor = _said(root / "proc/cpuinfo", "model name")
+    memory = _said(root / "proc/meminfo", "MemTotal")
+    if processor is not None:
+        found["processor"] = processor
+    if memory is not None and memory.split()[0].isdigit():
+        found["memory_bytes"] = int(memory.split()[0]) * 1024
+    cards = sorted((root / "proc/driver/nvidia/gpus").glob("*/information"))
+    gpus = [name for name in (_said(one, "Model") for one in cards) if name is not None]
+    return found | ({"gpus": gpus} if gpus else {})
+
+
+def _said(path: Path, name: str) -> str | None:
+    """The first value of a name in a file of lines ``name: value``."""
+    try:
+        lines = path.read_text("utf-8", "replace").splitlines()
+    except OSError:  # another system, or one that hides it
+        return None
+    split = (line.partition(":") for line in lines)
+    return next((value.strip() for key, _, value in split if key.strip() == name and value.strip()), None)
 
 
 def packages() -> dict[str, str]:

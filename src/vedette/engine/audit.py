@@ -1,4 +1,5 @@
-"""Who did what to a model's watching: alerts acknowledged, silenced and told on, rules and settings changed, references given."""
+"""Who did what to a model's watching: alerts acknowledged, silenced and told on, rules and settings changed, references given,
+versions deployed."""
 
 from __future__ import annotations
 
@@ -9,11 +10,12 @@ from typing import Any
 import polars as pl
 
 from vedette.engine.alerts import history
+from vedette.engine.deployments import deployments
 from vedette.engine.false_alarms import FALSE_ALARM
 from vedette.engine.outbox import ESCALATION
 from vedette.engine.written import SET
 from vedette.lake.tables import UTC, ModelTables
-from vedette.records import AlertState
+from vedette.records import AlertState, DeploymentStatus
 
 __all__ = ["AUDIT_SCHEMA", "audit"]
 
@@ -40,7 +42,7 @@ _EVENTS = (
 
 def audit(tables: ModelTables) -> pl.DataFrame:
     """All that people did, the oldest first: ``time, by, what, on, detail``; ``by`` is null where it is not known."""
-    rows = [*_of_alerts(tables), *_of_events(tables)]
+    rows = [*_of_alerts(tables), *_of_events(tables), *_of_deployments(tables)]
     return pl.DataFrame(rows, schema=AUDIT_SCHEMA, orient="row").sort("time", maintain_order=True)
 
 
@@ -83,6 +85,21 @@ def _of_events(tables: ModelTables) -> list[tuple[datetime, str | None, str, str
             detail = "; ".join(one for one in (detail, held.get("reason") or "") if one)
         by = held.get("by") or (f"policy {row['name']}" if row["kind"] == "action" else None)
         out.append((row["time"], by, row["kind"].replace("_", " "), on, detail))
+    return out
+
+
+def _of_deployments(tables: ModelTables) -> list[tuple[datetime, str | None, str, str, str]]:
+    """Who began a deployment, and who ended it."""
+    out = []
+    for one in deployments(tables):
+        ends = (
+            step for step in one.steps[1:] if step.status.is_over or step.status is DeploymentStatus.DRAINING
+        )
+        for step in (one.steps[0], *ends):
+            what = "deployed" if step is one.steps[0] else f"deployment {step.status}"
+            where = f"{one.stage}, {step.status}, {step.where.words}"
+            detail = "; ".join(part for part in (where, step.note or "") if part)
+            out.append((step.time, step.by, what, f"version {one.version}", detail))
     return out
 
 

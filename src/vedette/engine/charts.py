@@ -10,7 +10,7 @@ from typing import cast
 import numpy as np
 import polars as pl
 
-from vedette.engine.coincident import coincident
+from vedette.engine.coincident import STEP, coincident
 from vedette.engine.figures import figures
 from vedette.engine.judge import reference_plan
 from vedette.engine.query import Query
@@ -200,7 +200,8 @@ def chart(lake: Lake, model: str, asked: Asked) -> Chart:
         )
     lines = _lines(lake, model, replace(asked, window_s=window_s))
     width = timedelta(seconds=window_s)
-    happened = () if whole is None else coincident(tables, first, last, timedelta(0))
+    found = () if whole is None else coincident(tables, first, last, timedelta(0))
+    happened = [one for one in found if one.kind != STEP]  # lines that no request felt would hide the others
     return Chart(
         asked, lines, _reference(lake, model, asked), _restated(tables, asked, lines, width), happened, window_s
     )  # fmt: skip

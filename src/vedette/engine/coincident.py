@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 from datetime import datetime, timedelta
+from typing import Any
 
 import polars as pl
 
 from vedette.lake.tables import ModelTables
 from vedette.output.explanation import Coincidence
+from vedette.records import DEPLOYMENT, DeploymentStatus
 
-__all__ = ["coincident"]
+__all__ = ["STEP", "coincident"]
+
+STEP = "deployment_step"
+"""The kind of what brings a deployment nearer, and yet no request to it: a suspect behind all others."""
 
 _ORDER = (
     "deployment",
@@ -20,7 +25,9 @@ _ORDER = (
     "column_appeared",
     "column_returned",
     "reference",
+    STEP,
 )
+_QUIETLY = frozenset({"requested", "building", "starting", "healthy"})
 _SAID = {
     "column_vanished": "column {name!r} no longer came",
     "column_appeared": "column {name!r} came for the first time",
@@ -42,7 +49,7 @@ def coincident(
     is none. Events of the lake have the time at which they were seen; one window of slack is given on either side.
     """
     low, high = since - window, until + window
-    found = []
+    found, told = [], set()
     starts = (
         tables["summaries"]
         .scan()
@@ -75,10 +82,31 @@ def coincident(
         if kind in _SAID:
             if kind != "reference" or row["time"] != first_reference:
                 found.append(Coincidence(kind, row["time"], _SAID[kind].format(name=name), row["version"]))
+        elif kind == DEPLOYMENT and (status := _status(row["detail"])) is not None:
+            key = (name, row["version"], status)
+            if key not in told:  # of its replicas the first one
+                told.add(key)
+                found.append(_of_deployment(row, *status))
         elif kind.startswith(("deploy", "release", "rollback", "promot")):
             words = f"{kind} {name or row['version'] or ''}".strip() + _detail(row["detail"])
             found.append(Coincidence("deployment", row["time"], words, row["version"]))
     return tuple(sorted(found, key=lambda one: (_ORDER.index(one.kind), one.time)))
+
+
+def _status(text: str | None) -> tuple[str, str] | None:
+    """Status and stage of a deployment that was told; None of an event that tells none."""
+    try:
+        said = json.loads(text or "{}")
+        return str(DeploymentStatus(said["status"])), str(said.get("stage") or "production")
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def _of_deployment(row: dict[str, Any], status: str, stage: str) -> Coincidence:
+    """A status of a deployment; requests are reached by what serves, fails, drains or is retired."""
+    kind = STEP if status in _QUIETLY else "deployment"
+    words = f"deployment of version {row['version']} in {stage}: {status}" + _detail(row["detail"])
+    return Coincidence(kind, row["time"], words, row["version"])
 
 
 def _detail(text: str | None) -> str:

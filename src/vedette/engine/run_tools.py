@@ -12,6 +12,7 @@ __all__ = ["RunTools"]
 _COLUMNS_BYTES_MAX = (
     16_384  # of the names of columns whose areas under the ROC curve are kept, the greatest first
 )
+_TYPES_MAX = 1000  # columns whose types are kept
 _WORDS_MAX = 40  # findings that are kept with their words
 
 
@@ -153,7 +154,9 @@ class RunTools:
         learned = None if training is None else dict(_table(training, names, "training"))
         self._monitor.reference(columns, training=learned)
         n_learned = 0 if learned is None else len(next(iter(learned.values()), ()))
-        return {"rows": n, "training_rows": n_learned, "columns": [*columns][:200]}
+        features = [name for name in columns if name not in outputs and not name.startswith("probability_")]
+        types = {name: _type(columns[name]) for name in features[:_TYPES_MAX]}
+        return {"rows": n, "training_rows": n_learned, "columns": [*columns][:200], "schema": types}
 
     def _by_class(self, scores: Any, y: Any) -> dict[str, Any]:
         """A column of probabilities for each class: those that the monitor was told, else those of the labels, in order."""
@@ -172,6 +175,13 @@ class RunTools:
                 "Monitor(..., classes=[...]) names them in their order"
             )
         return {f"probability_{name}": scores[:, at] for at, name in enumerate(classes)}
+
+
+def _type(column: Any) -> str:
+    """The type of a column, as tables name it."""
+    import numpy as np
+
+    return str(getattr(column, "dtype", None) or np.asarray(column).dtype).lower()
 
 
 def _table(given: Any, names: Sequence[str] | None, what: str) -> Mapping[str, Any]:

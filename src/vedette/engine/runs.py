@@ -15,7 +15,7 @@ from vedette.capture.metrics import metric_of
 from vedette.capture.run_parts import Part, of_rank, part_of
 from vedette.engine.run_records import parts, records
 from vedette.errors import DataError
-from vedette.lake import ingest
+from vedette.lake import deployments, ingest
 from vedette.lake.arrivals import collect
 from vedette.lake.outcomes import identifier
 from vedette.lake.points import Kept, append, read
@@ -42,7 +42,10 @@ def round_of_runs(lake: Lake, model: str, now: datetime) -> int:
     folders = sources(lake, model)
     keys = [identifier(folder.name, stream) for folder in folders for stream in _STREAMS]
     arrivals = collect(lake, model, ingest.watermarks(tables, "ledger", keys), folders)
-    rows = 0 if arrivals.empty else append(tables, arrivals)
+    rows = 0
+    if not arrivals.empty:
+        rows = append(tables, arrivals)
+        deployments.append(lake, model, arrivals)
     if not arrivals.empty or any(folder.crowded for folder in folders):
         ingest.close(tables, arrivals, now)
     return rows

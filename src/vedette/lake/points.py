@@ -24,6 +24,7 @@ from vedette.lake.arrivals import Arrivals, collect
 from vedette.lake.outcomes import identifier
 from vedette.lake.sources import sources
 from vedette.lake.tables import SCHEMAS, UTC, Lake, ModelTables
+from vedette.records import DEPLOYMENT
 
 __all__ = ["Kept", "append", "read"]
 
@@ -142,9 +143,9 @@ def read(lake: Lake, model: str) -> Kept:
         raise LakeError(
             f"model {model!r}: the lake changed during each of {_TRIES} readings; ingest less often"
         )
-    said = pl.concat([old_events, _events(fresh.labels).select(list(SCHEMAS["events"]))]).sort(
-        "time", maintain_order=True
-    )
+    every = pl.concat([old_events, _events(fresh.labels).select(list(SCHEMAS["events"]))])
+    # deployments come this way, and are events of the model (``deployments.py``)
+    said = every.filter(pl.col("kind") != DEPLOYMENT).sort("time", maintain_order=True)
     if seen["points"] is None:
         return Kept(rows.lazy(), said)
     scan = points.scan(seen["points"])

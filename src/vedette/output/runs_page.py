@@ -15,7 +15,7 @@ from vedette.output.names import bidi, html
 from vedette.output.runs_console import RunsShown
 from vedette.output.theme import DARK, LIGHT
 
-__all__ = ["LINES", "STYLE", "by_run", "card", "list_page", "page", "table"]
+__all__ = ["LINES", "STYLE", "by_run", "card", "framed", "list_page", "page", "table"]
 
 _WIDTH, _HEIGHT = 1000, 260
 LINES = 6
@@ -30,6 +30,10 @@ td,th{{text-align:left;padding:3px 12px 3px 0;border-bottom:1px solid var(--line
 svg{{width:100%;height:auto;display:block}}text{{fill:var(--dim);font-size:12px}}.grid{{stroke:var(--line)}}
 .grid3{{display:grid;grid-template-columns:repeat(auto-fill,minmax(280px,1fr));gap:18px}}figure{{margin:0}}
 .line td,.line th{{white-space:nowrap}}
+.known-of div{{display:grid;grid-template-columns:minmax(0,min(190px,34%)) 1fr;gap:0 14px;padding:3px 0}}
+.known-of{{margin:0 0 8px}}.known-of div{{border-bottom:1px solid var(--line)}}
+.known-of dt{{color:var(--dim)}}.known-of dd{{margin:0;overflow-wrap:anywhere}}.wide{{overflow-x:auto}}
+.steps{{padding-left:22px}}.steps li{{overflow-wrap:anywhere}}pre{{overflow-x:auto;font-size:13px}}
 .p0{{fill:var(--l0);opacity:.8}}
 h2{{font-size:17px;margin:0 0 6px}}.dot{{display:inline-block;width:10px;height:10px;border-radius:5px;margin:0 5px 0 12px}}
 """ + "".join(
@@ -41,7 +45,7 @@ h2{{font-size:17px;margin:0 0 6px}}.dot{{display:inline-block;width:10px;height:
 def list_page(model: str, rows: Sequence[Mapping[str, object]], pictures: str) -> str:
     """The page of all runs of a model: what each was given and reached, and parameters against results (``pictures``)."""
     shown = RunsShown(model, tuple(rows), ())
-    return _page(
+    return framed(
         f"{model}: {len(rows):,} runs",
         f"<h1>{bidi(model, 80)}: {len(rows):,} runs</h1>{by_run(shown)}{pictures}",
     )
@@ -52,10 +56,13 @@ def page(shown: RunsShown) -> str:
     title = ", ".join(str(row["name"]) for row in shown.runs)
     events = "".join(f"<p>{html(one)}</p>" for one in shown.events)
     curves = "".join(map(card, [one for one in shown.panels if one.moves]))
-    return _page(title, f"<h1>{bidi(shown.model, 80)}: {bidi(title, 200)}</h1>{table(shown)}{events}{curves}")
+    return framed(
+        title, f"<h1>{bidi(shown.model, 80)}: {bidi(title, 200)}</h1>{table(shown)}{events}{curves}"
+    )
 
 
-def _page(title: str, body: str) -> str:
+def framed(title: str, body: str) -> str:
+    """A body as a page of its own, which loads nothing and runs no script."""
     digest = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
     policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
     return (

@@ -17,8 +17,18 @@ from vedette.records.alerts import (
     Notice,
     ReportPage,
 )
+from vedette.records.deployments import (
+    DEPLOYMENT,
+    Deployment,
+    DeploymentStatus,
+    Difference,
+    Place,
+    Step,
+    WarmUp,
+)
 from vedette.records.figures import Figure, Health, Labels, Status, Verdict, Window
 from vedette.records.ledger import Counted, Counters, Gap, Ledger, ProducerLedger
+from vedette.records.life import Fact, Happening, Life, LiveFigure, Section
 from vedette.records.names import (
     ENDPOINT,
     KIN,
@@ -44,6 +54,7 @@ from vedette.records.recording import (
 from vedette.records.schema import RESERVED, STRUCTURED, Field, Physical, Role, Settings, check_feature_names
 
 __all__ = [
+    "DEPLOYMENT",
     "ENDPOINT",
     "FUTURE_S",
     "JOURNAL_BYTES_MAX",
@@ -62,21 +73,32 @@ __all__ = [
     "Counted",
     "Counters",
     "Delivery",
+    "Deployment",
+    "DeploymentStatus",
+    "Difference",
+    "Fact",
     "FalseAlarms",
     "Field",
     "Figure",
     "Gap",
+    "Happening",
     "Health",
     "Labels",
     "Ledger",
+    "Life",
+    "LiveFigure",
     "Notice",
     "Physical",
+    "Place",
     "ProducerLedger",
     "ReportPage",
     "Role",
+    "Section",
     "Settings",
     "Status",
+    "Step",
     "Verdict",
+    "WarmUp",
     "Window",
     "check_feature_names",
     "check_journal_bytes_max",

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from vedette.capture.arguments import check_mapping, shown
+from vedette.capture.deployments.artefact import folder_digest
 from vedette.capture.training.protocol import TrainingRun
 from vedette.capture.training.savers import saver_named, saver_of
 from vedette.capture.training.told import need
@@ -140,6 +141,7 @@ class Checkpoints:
             by=self._by,
             value=value if math.isfinite(value) else None,
             best=self.best is found,
+            digests=self._digests(made) if step in self._known else [],
         )
         return found if step in self._known else None
 
@@ -184,6 +186,12 @@ class Checkpoints:
 
         behind = getattr(self._run, "steps_behind", 0) if step is None else step
         return saving(self._run, self, _check_step(behind))
+
+    def _digests(self, folder: Path) -> list[str]:
+        """Those of a checkpoint's files and of its folder, by which a deployment finds the run that it came from."""
+        files = {name: str(one["sha256"]) for name, one in self._content(folder)["files"].items()}
+        own = sorted(f"sha256:{one}" for one in files.values())
+        return [*own, folder_digest({**files, _JSON: _sha256(folder / _JSON)})]
 
     # --- files ------------------------------------------------------------------------------------------------
 

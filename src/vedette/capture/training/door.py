@@ -193,6 +193,19 @@ class TrainingDoor:
         )
         self._run().event("run_reference", **said)
 
+    def preprocessing(self, thing: Any) -> str:
+        """Keep what tells this preprocessing from another, so that a deployment with another one is told; returns it.
+
+        ``thing`` is the function, the fitted estimator, the path of a file or folder, a text or a mapping: what
+        ``monitor.deploy(preprocessing=...)`` is given where the version is served (``docs/deployment.md``). Raises ``ValueError``
+        for what has no source that can be read.
+        """
+        from vedette.capture.deployments.artefact import fingerprint
+
+        found = fingerprint(thing)
+        self._run().event("run_preprocessing", fingerprint=found)
+        return found
+
     def checkpoints(self, folder: str | Path, **arguments: Any) -> Checkpoints:
         """Keep the best and the last model of a training in a folder, see ``capture.training.checkpoints``.
 

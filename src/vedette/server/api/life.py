@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import polars as pl
 from fastapi import APIRouter, HTTPException, Query, Request
@@ -14,8 +14,10 @@ from fastapi.responses import Response
 from vedette.engine import audit as audit_module
 from vedette.engine import labels as labels_module
 from vedette.engine import runs_shown
+from vedette.engine.deployments import deployments_json, deployments_of
 from vedette.engine.explain import explain as explain_watch
 from vedette.engine.health import kin_of
+from vedette.engine.life import life_of
 from vedette.engine.query import moment
 from vedette.engine.runs import runs as runs_of_model
 from vedette.engine.runs import runs_of
@@ -25,6 +27,7 @@ from vedette.lake.stamps import stamp_of
 from vedette.lake.tables import Lake
 from vedette.output.explanation import explanation_json
 from vedette.output.ledger_console import ledger_json
+from vedette.output.model_card import card_json, card_markdown
 from vedette.output.runs_console import run_json, runs_json
 from vedette.output.stability_console import stability_json
 from vedette.server.api.answers import JsonRoute, as_json, now
@@ -172,6 +175,38 @@ def stability(
     moved = (*stamp_of(lake, names), now().replace(second=0, microsecond=0))  # budgets go by the clock
     key = ("stability", model, version, since, until)
     return answers_of(request).respond(request, key, moved, lambda: as_json(make()))
+
+
+@router.get(
+    "/v1/models/{model}/deployments",
+    response_model=list[dict[str, Any]],
+    dependencies=_VIEW,
+    summary="Its deployments",
+)
+def deployments(
+    request: Request, model: ModelName,
+    version: Annotated[str | None, Query(max_length=128, description="Of this version alone.")] = None,
+) -> Response:  # fmt: skip
+    """The deployments of a model, the newest first, as `vedette deployments --json`."""
+    return _json(deployments_json(deployments_of(known(request, model), model, version)))
+
+
+@router.get(
+    "/v1/models/{model}/story",
+    response_model=dict[str, Any],
+    dependencies=_VIEW,
+    summary="The life of a version",
+)
+def story(
+    request: Request, model: ModelName,
+    version: Annotated[str, Query(max_length=128, description="Which version.")],
+    form: Annotated[Literal["json", "markdown"], Query(description="A document, or a model card.")] = "json",
+) -> Response:  # fmt: skip
+    """What is known of a version from its code to its last prediction, and what is not, as `vedette story --json`."""
+    life = life_of(known(request, model), model, version, now())
+    if form == "markdown":
+        return Response(card_markdown(life), media_type="text/markdown")
+    return _json(card_json(life))
 
 
 @router.get(

@@ -6,10 +6,12 @@ from typing import Annotated, Any
 
 from fastapi import Path
 
+from vedette.records import DeploymentStatus
+from vedette.server.ingest.json_deployments import DEPLOYMENT_KEYS
 from vedette.server.ingest.json_runs import EVENT_KINDS
 
 __all__ = [
-    "BATCH_OR_RANGE", "COUNTERS", "EVENTS", "JOURNAL", "LABELS", "METRICS", "POINTS", "PREDICTIONS", "TAKEN",
+    "BATCH_OR_RANGE", "COUNTERS", "DEPLOYMENTS", "EVENTS", "JOURNAL", "LABELS", "METRICS", "POINTS", "PREDICTIONS", "TAKEN",
     "WATERMARKS", "ModelName", "StreamName",
 ]  # fmt: skip
 
@@ -117,6 +119,28 @@ EVENTS: dict[str, Any] = {
         "step": {"type": "integer", "default": 0},
         "time": _TIME,
         "detail": {"type": "object"},
+        **_NUMBERED,
+    },
+}
+_FORMS: dict[str, dict[str, Any]] = {
+    "status": {"enum": [str(one) for one in DeploymentStatus], "default": "requested"},
+    "stage": {"type": "string", "minLength": 1, "maxLength": 64, "default": "production"},
+    "version": {"type": "string", "minLength": 1, "maxLength": 128},
+    "time": _TIME,
+    "artefact": {"type": "string", "pattern": "^sha256:[0-9a-f]{64}$"},
+    "environment": {"type": "object"},
+    "schema": {"type": "object"},
+    "differences": {"type": "array", "items": {"type": ["string", "object"]}},
+}
+DEPLOYMENTS: dict[str, Any] = {
+    "type": "object",
+    "required": ["version"],
+    "additionalProperties": False,
+    "properties": {
+        **{
+            name: {**_FORMS.get(name, {"type": "string", "minLength": 1}), "description": what}
+            for name, what in DEPLOYMENT_KEYS.items()
+        },
         **_NUMBERED,
     },
 }

@@ -23,12 +23,14 @@ from vedette.output.prometheus.own import ServerMetrics
 from vedette.records import RUN, check_model_name, is_runs
 from vedette.server.application import Service
 from vedette.server.ingest.desk import Desk
+from vedette.server.ingest.json_deployments import deployment_rows
 from vedette.server.ingest.json_rows import parse, request_of
 from vedette.server.ingest.json_runs import event_rows, point_rows
 from vedette.server.ingest.limits import Limits, Refused
 from vedette.server.ingest.openapi import (
     BATCH_OR_RANGE,
     COUNTERS,
+    DEPLOYMENTS,
     EVENTS,
     JOURNAL,
     LABELS,
@@ -89,6 +91,7 @@ _KINDS = (
     _Kind("labels", "labels", LABELS),
     _Kind("points", "predictions", POINTS, point_rows),
     _Kind("events", "labels", EVENTS, event_rows),
+    _Kind("deployments", "labels", DEPLOYMENTS, deployment_rows),
 )
 
 Taken = Awaitable[dict[str, Any]]

@@ -22,6 +22,7 @@ from vedette.server.pages import (
     reports,
     rules,
     series,
+    version,
     words,
 )
 
@@ -36,6 +37,7 @@ routers: tuple[APIRouter, ...] = (
     rules.router,
     chain.router,
     life.router,
+    version.router,
     maintenance.router,
     reports.router,
     words.router,

@@ -12,6 +12,7 @@ from markupsafe import Markup
 from vedette.engine import runs_shown, written
 from vedette.engine.audit import audit
 from vedette.engine.charts import columns_of
+from vedette.engine.deployments import deployments_of
 from vedette.engine.labels import labels_of
 from vedette.engine.runs import runs as runs_of_model
 from vedette.engine.runs import runs_of
@@ -21,7 +22,7 @@ from vedette.lake.events import segments_of, settings_of
 from vedette.lake.ledger import ledger as read_ledger
 from vedette.output import runs_against, runs_page
 from vedette.output.runs_console import RunsShown
-from vedette.records import ProducerLedger
+from vedette.records import DEPLOYMENT, Deployment, ProducerLedger
 from vedette.server.api.documents import ModelName
 from vedette.server.api.life import RUNS_MAX, events_frame
 from vedette.server.api.models import known
@@ -35,6 +36,7 @@ EVENTS_SHOWN = 200
 EVENTS_READ = 1000
 RUNS_SHOWN = 200
 GAPS_SHOWN = 100
+DEPLOYMENTS_SHOWN = 30
 COMPARED = 12
 """Versions that are held against the one before: each reads the summaries of its rows."""
 _COUNTING = frozenset({"joined", "label_delay", "segment", "grid"})
@@ -99,17 +101,30 @@ def versions(request: Request, model: ModelName) -> Response:
     found = events_frame(lake, model, limit=EVENTS_READ + 1).to_dicts()
     every = [row | {"detail": _words(row["detail"])} for row in found[:EVENTS_READ]]
     counting = [row for row in every if row["kind"] in _COUNTING]
-    told = [row for row in every if row["kind"] not in _COUNTING]
+    told = [row for row in every if row["kind"] not in _COUNTING and not _of_deployment(row)]
     known_ones = versions_of(lake.model(model))
     before = [one.version for one in known_ones[1:]] + [None]
     served = [
         (one, None if other is None or rank >= COMPARED else against(lake, model, one.version, other))
         for rank, (one, other) in enumerate(zip(known_ones, before, strict=True))
     ]
+    deployed = deployments_of(lake, model)
     return render(
-        request, "versions.html", model=model, versions=served, more=len(found) > EVENTS_READ,
+        request, "versions.html", model=model, versions=served, deployed=deployed[:DEPLOYMENTS_SHOWN],
+        stages={one.version: _stages(deployed, one.version) for one, _ in served}, more=len(found) > EVENTS_READ,
         events=told[:EVENTS_SHOWN], counting=counting[:EVENTS_SHOWN],
     )  # fmt: skip
+
+
+def _of_deployment(row: dict[str, Any]) -> bool:
+    """True of what the deployments tell; not of an event of another system, which tells no status."""
+    return row["kind"] == DEPLOYMENT and "status " in row["detail"]
+
+
+def _stages(found: list[Deployment], version: str) -> list[Deployment]:
+    """Of each stage the newest deployment of a version."""
+    newest = {one.stage: one for one in reversed(found) if one.version == version}
+    return sorted(newest.values(), key=lambda one: one.began, reverse=True)
 
 
 def _words(detail: str | None) -> str:

@@ -15,6 +15,7 @@ import vedette
 from vedette.config.roles import roles_said
 from vedette.engine.versions_against import Quality
 from vedette.output.comparison import Estimate
+from vedette.output.deployments_words import duration, warm_up_words
 from vedette.output.names import bidi, visible
 from vedette.output.numbers import estimate, number, percent, unit_of
 from vedette.server.api.answers import now
@@ -136,6 +137,8 @@ _environment.filters |= {
     "number": number,
     "figure": _figure,
     "quality": _quality,
+    "took": duration,
+    "warm_up": warm_up_words,
     "unit": unit_of,
 }
 _environment.globals |= {
