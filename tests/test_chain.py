@@ -216,6 +216,39 @@ def test_a_policy_acts_no_oftener_than_it_may(world: World) -> None:
     assert world.statuses() == ["done", "done"]
 
 
+@pytest.mark.parametrize("held_back", ["dry run", "limited"])
+def test_what_was_held_back_is_not_done_once_its_occasion_is_over(world: World, held_back: str) -> None:
+    """The comparison is gone when the policy may act: traffic stays as somebody has set it since."""
+    second = COMPARED.replace("compare.canary", "compare.canary2")
+    dry = {"dry_run": "true"} if held_back == "dry run" else {}
+    world.say(policy("back", route(world), on='"roll back canary*"', **dry), compared=COMPARED + second)
+    world.round()
+    before = world.statuses().count(held_back)
+    write(world.routing, Policy({"3": 0.5, "4": 0.5}))
+    world.say(policy("back", route(world), on='"roll back canary*"'), compared="")
+    world.now += 2 * HOUR
+    world.round()
+    assert before
+    assert world.statuses().count(held_back) == before
+    assert dict(read(world.routing).shares) == {"3": 0.5, "4": 0.5}
+
+
+def test_an_approval_that_meets_the_rate_limit_is_not_asked_for_again(world: World) -> None:
+    """Both are approved, one an hour is allowed: the other is done an hour later, by the same approval."""
+    second = COMPARED.replace("compare.canary", "compare.canary2")
+    asks = policy("back", route(world), on='"roll back canary*"', approval='"person"')
+    world.say(asks, compared=COMPARED + second)
+    world.round()
+    for one in world.actions():
+        at = datetime.fromtimestamp(world.now, UTC)
+        chain.approve(Lake.at(world.lake), "net", one.id, by="ann", reason=None, now=at)
+    world.round()
+    assert sorted(world.statuses()) == ["done", "limited"]
+    world.now += 1.1 * HOUR
+    world.round()
+    assert world.statuses() == ["done", "done"]
+
+
 def test_what_was_done_can_be_undone_and_is_not_done_again(world: World) -> None:
     """The shares of before are back, the last part first; an action that has no way back says so."""
     (folder := world.lake.parent / "made").mkdir()

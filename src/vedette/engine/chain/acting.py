@@ -83,11 +83,22 @@ class _Acting:
         there = {(one.occasion.policy, one.occasion.key) for one in known}
         found = health(self.lake, self.model, self.now)
         evaluated = stand(self.lake, self.model, self.written.compare_of(self.model), self.now)
-        for policy in self.policies:
-            for occasion in occasions(policy, found, evaluated):
-                if (policy.name, occasion.key) not in there:
-                    changed.append(self._first(policy, occasion))
+        now = [(each, occasion) for each in self.policies for occasion in occasions(each, found, evaluated)]
+        holds = {(each.name, occasion.key) for each, occasion in now}
+        for one in known:
+            policy = by_name.get(one.occasion.policy)
+            if policy is not None and self._may_now(one, policy, (policy.name, one.occasion.key) in holds):
+                changed.append(self._begin(policy, one))
+        for policy, occasion in now:
+            if (policy.name, occasion.key) not in there:
+                changed.append(self._first(policy, occasion))
         return changed
+
+    def _may_now(self, one: Taken, policy: PolicySettings, holds: bool) -> bool:
+        """Whether what was held back may be done: not where its alarm or decision is over, unless a person approved."""
+        if one.status is ActionStatus.LIMITED:
+            return (holds or one.by is not None) and not self._limited(policy)
+        return one.status is ActionStatus.DRY_RUN and holds and not policy.dry_run
 
     def _first(self, policy: PolicySettings, occasion: Occasion) -> Taken:
         """What is done about an occasion that is new."""
@@ -123,7 +134,7 @@ class _Acting:
                 if one.status is ActionStatus.LIMITED
                 else self._write(one, ActionStatus.LIMITED, said=(said,))
             )
-        if policy.approval == "person" and one.status is not ActionStatus.APPROVED:
+        if policy.approval == "person" and one.by is None:  # who approved stays, through a limit too
             until = self.now + timedelta(seconds=policy.expires_s)
             return self._write(one, ActionStatus.WAITING, until=until)
         return perform(self.lake, made, one, self.now)
@@ -137,10 +148,6 @@ class _Acting:
         if one.status is ActionStatus.WAITING and one.until is not None and one.until <= self.now:
             return self._write(one, ActionStatus.EXPIRED, said=("nobody approved in time",))
         if one.status is ActionStatus.APPROVED:
-            return self._begin(policy, one)
-        if one.status is ActionStatus.LIMITED and not self._limited(policy):
-            return self._begin(policy, one)
-        if one.status is ActionStatus.DRY_RUN and not policy.dry_run:
             return self._begin(policy, one)
         if one.status in (ActionStatus.ACTING, ActionStatus.FAILED):
             return self._again(one, policy)
