@@ -102,6 +102,58 @@ def test_the_season_is_expected() -> None:
     assert len(watched.alarms) <= 2
 
 
+def test_a_restless_hour_is_no_news() -> None:
+    """Where some hours are more restless than others each day, ten series of a week of five minutes alarm five times at most.
+
+    The budget allows ten. With errors in one unit all day, twenty such series alarm 34 and 42 times (seeds 5 and 6).
+    """
+    random = np.random.default_rng(5)
+    n = 750 + 2016
+    wave = np.sin(2 * np.pi * (np.arange(n) / 12.0 - 8.0) / 24.0)[:, None]
+    x = 3.0 * wave + np.exp(0.8 * wave) * random.normal(size=(n, 10))
+    names = [str(one) for one in range(10)]
+    times = 300.0 * np.arange(n)
+    watched = watch_series(x, times, reference=750, names=names, budget_per_month=10 * 30 / 7)
+    assert len(watched.alarms) <= 5
+
+
+def test_a_busy_day_is_told_though_it_comes_slowly() -> None:
+    """Of ten series that rise by half in four hours of five-minute steps blocks tell of most, the next number's errors of few."""
+    random = np.random.default_rng(6)
+    n, day = 288 * 8, 288 * 7
+    wave = 1.0 + 0.5 * np.sin(2 * np.pi * np.arange(n) / 288.0)
+    busy = np.interp(np.arange(n), [day, day + 48], [1.0, 1.6])
+    x = random.gamma(4.0, (wave * busy)[:, None] * np.ones(10))
+    names = [str(one) for one in range(10)]
+    told = {}
+    for method in ("blocks", "time_step"):
+        watched = watch_series(
+            x,
+            300.0 * np.arange(n),
+            reference=288 * 5,
+            names=names,
+            methods=[method],
+            budget_per_month=10 * 30 / 7,
+        )
+        told[method] = [alarm for alarm in watched.alarms if alarm.row >= day]
+    assert len({alarm.series for alarm in told["blocks"]}) >= 8
+    assert len({alarm.series for alarm in told["time_step"]}) <= 4
+    first = told["blocks"][0]
+    assert first.value == pytest.approx(x[first.row - 11 : first.row + 1, int(first.series)].mean())
+    assert f"was {first.value:.4g}" in first.words
+
+
+def test_blocks_that_are_not_judged_leave_their_share() -> None:
+    """With a reference of 300 numbers the evidence is that of the other methods, to the bit; with one of 600 it is not."""
+    x, at = latency(660, 2, 9), hours(660)
+    others = [name for name in METHODS if name != "blocks"]
+    for reference, same in ((300, True), (600, False)):
+        strength = [
+            watch_series(x, at, reference=reference, methods=methods).strength for methods in (None, others)
+        ]
+        assert np.array_equal(*strength, equal_nan=True) == same
+
+
 @pytest.mark.parametrize("kind", ["ar8", "rare"])
 def test_the_budget_is_kept(kind: str) -> None:
     """In 20 series of half a month without a change there are at most 10 alarms; the mean is well below (see the benchmark)."""

@@ -1,4 +1,4 @@
-"""Three ways to watch a series of numbers, under one budget of false alarms.
+"""Four ways to watch a series of numbers, under one budget of false alarms.
 
 A series is one number a step: a loss, an accuracy, a latency, the mean of a feature, a turnover. A ``Method`` is told each
 number after it said what it expected, and answers with e-values: how much more likely the number is under a change
@@ -10,6 +10,7 @@ To add a method: write a class with what ``Method`` asks for in a file of its ow
 
 from __future__ import annotations
 
+from vedette.strategy.series.blocks import Blocks
 from vedette.strategy.series.chain import Chain
 from vedette.strategy.series.method import Method, Told
 from vedette.strategy.series.statistical import Statistical
@@ -21,5 +22,6 @@ METHODS: dict[str, type[Method]] = {
     "time_step": TimeStep,
     "chain": Chain,
     "statistical": Statistical,
+    "blocks": Blocks,
 }
 """The methods by name; what was expected of a number is what the first of them that knows says."""

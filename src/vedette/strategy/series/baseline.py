@@ -93,14 +93,20 @@ def _spread(x: Floats) -> float:
 
 
 def independent(x: Floats, at: Floats) -> bool:
-    """True where no test at .01 says that numbers depend on those before them or on the time of day."""
+    """True where no test at .01 says that numbers depend on those before them or on the time of day, nor do their distances
+    from the middle.
+
+    Source for the distances: McLeod and Li (1983), "Diagnostic checking ARMA time series models using squared-residual
+    autocorrelations".
+    """
     if x.min() == x.max():
         return True
     ranks = np.argsort(np.argsort(x, kind="stable"), kind="stable").astype(np.float64)
-    level = LEVEL / 3.0
-    values = ljung_box(x, min(_LAGS, len(x) // 5))[1] >= level
+    away = np.abs(x - np.median(x))
+    level, lags = LEVEL / 5.0, min(_LAGS, len(x) // 5)
     return (
-        values and ljung_box(_mid(x, ranks), min(_LAGS, len(x) // 5))[1] >= level and season_p(x, at) >= level
+        all(ljung_box(one, lags)[1] >= level for one in (x, _mid(x, ranks), away))
+        and min(season_p(x, at), season_p(away, at)) >= level
     )
 
 

@@ -10,6 +10,7 @@ from scipy import special
 
 from vedette.strategy.series.baseline import Baseline, baseline, has_season, note, time_of
 from vedette.strategy.series.errors import Errors, forget, judge_error
+from vedette.strategy.series.hourly import hour_of
 from vedette.strategy.series.kalman import Filter, choose, observe, start, unsettled
 from vedette.strategy.series.method import Told
 from vedette.strategy.series.regimes import Regimes, filtered, fit
@@ -180,8 +181,11 @@ def _advance(state: ChainState, x: Floats, time: Floats) -> tuple[ChainState, To
     """The state after numbers, what they say, and the scores of the three parts [3, K]; own arrays take them in."""
     rows = np.arange(len(x))
     plain = state.base.plain
-    expected, variance = observe(state.level, x, time, scale=state.level_errors.scale)
-    told = judge_error(state.level_errors, state.base, x, expected, np.sqrt(variance), plain, _STREAMS[0])
+    hour = hour_of(time, len(x))
+    expected, variance = observe(state.level, x, time, scale=state.level_errors.unit(hour))
+    told = judge_error(
+        state.level_errors, state.base, x, hour, expected, np.sqrt(variance), plain, _STREAMS[0]
+    )
 
     above, below, now = filtered(state.regime, x)
     with np.errstate(divide="ignore"):
@@ -191,6 +195,7 @@ def _advance(state: ChainState, x: Floats, time: Floats) -> tuple[ChainState, To
         state.regime_errors,
         state.regime_base,
         score,
+        hour,
         np.zeros(len(x)),
         np.ones(len(x)),
         np.ones(len(x), dtype=np.bool_),

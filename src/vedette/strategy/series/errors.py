@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vedette.strategy.series.baseline import Baseline
+from vedette.strategy.series.hourly import Hours, take_in
 from vedette.strategy.series.method import Told
 from vedette.strategy.series.residuals import Bag, bets, copied, put_in, ranked
 
@@ -24,31 +25,47 @@ _MEAN_OF_NORMAL = 0.8  # the mean of |x| of a standard normal number
 
 @dataclass(frozen=True, slots=True)
 class Errors:
-    """Past errors of one forecaster of K series: how many ``seen`` [K], their running ``scale`` [K], and their ``bag``."""
+    """Past errors of one forecaster of K series: how many ``seen`` [K], their running ``scale`` [K], that of ``hours`` over
+    it, and their ``bag``.
+    """
 
     seen: Ints
     scale: Floats
+    hours: Hours
     bag: Bag
 
     @classmethod
     def none(cls, n_series: int) -> Errors:
         """No error yet."""
-        return cls(np.zeros(n_series, dtype=np.int64), np.ones(n_series), Bag.empty(n_series))
+        seen = np.zeros(n_series, dtype=np.int64)
+        return cls(seen, np.ones(n_series), Hours.none(n_series), Bag.empty(n_series))
 
     def copy(self) -> Errors:
         """The same in arrays of its own."""
-        return Errors(self.seen.copy(), self.scale.copy(), copied(self.bag))
+        return Errors(self.seen.copy(), self.scale.copy(), copied(self.hours), copied(self.bag))
+
+    def unit(self, hour: Ints) -> Floats:
+        """What errors at hours [K] are measured in, [K]."""
+        return np.maximum(self.scale * self.hours.now(hour), _SCALE_MIN)
 
 
 def judge_error(
-    errors: Errors, base: Baseline, x: Floats, forecast: Floats, sd: Floats, plain: Bools, stream: int
+    errors: Errors,
+    base: Baseline,
+    x: Floats,
+    hour: Ints,
+    forecast: Floats,
+    sd: Floats,
+    plain: Bools,
+    stream: int,
 ) -> Told:
-    """What numbers ``x`` [K] say in view of a ``forecast`` [K], which is taken into errors of one's own.
+    """What numbers ``x`` [K] at hours [K] say in view of a ``forecast`` [K], which is taken into errors of one's own.
 
     ``sd`` [K]: the forecast's standard deviation by its own account, in units of the running scale. ``plain`` [K]: the
     numbers themselves are ranked. ``stream`` numbers the forecaster, for the breaking of ties.
     """
-    unit = np.where(plain, 1.0, errors.scale * sd)
+    usual = errors.unit(hour)
+    unit = np.where(plain, 1.0, usual * sd)
     from_ = np.where(plain, 0.0, forecast)
     with np.errstate(over="ignore"):
         error = (x - from_) / unit
@@ -64,7 +81,10 @@ def judge_error(
     )
     put_in(errors.bag, error, counted, ~plain)
     errors.seen[:] += ~np.isnan(x)
-    size = np.minimum(np.abs(x - forecast) / (sd * _MEAN_OF_NORMAL), 5.0 * errors.scale)
+    size = np.minimum(np.abs(x - forecast) / (sd * _MEAN_OF_NORMAL), 5.0 * usual)
+    of_hour = errors.hours.now(hour)
+    take_in(errors.hours, size / errors.scale, hour, _SCALE_SHARE)
+    size = size / of_hour
     share = np.where(np.isnan(size), 0.0, np.maximum(_SCALE_SHARE, 1.0 / (errors.seen + 1.0)))
     moved = errors.scale + share * (np.nan_to_num(size) - errors.scale)
     errors.scale[:] = np.maximum(moved, _SCALE_MIN)

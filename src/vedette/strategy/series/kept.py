@@ -15,7 +15,7 @@ from vedette.errors import DataError
 
 __all__ = ["from_bytes", "to_bytes"]
 
-_MAGIC = b"VDSERIES1"  # the last character is the version of the format
+_MAGIC = b"VDSERIES2"  # the last character is the version of the format
 
 
 def to_bytes(state: Any) -> bytes:

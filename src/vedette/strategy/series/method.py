@@ -20,7 +20,8 @@ class Told:
 
     ``log_e`` [K, M]: logs of the e-values of its M bets on this step (0 where the step says nothing: a missing number).
     ``expected``, ``low``, ``high`` [K]: what it expected before the number came, with its 95 % interval, NaN where it
-    does not know yet. ``surprise`` [K]: the number's distance from that in standard deviations, signed.
+    does not know yet. ``surprise`` [K]: the number's distance from that in standard deviations, signed. ``value`` [K]: what
+    was held against it, where that is not the number that came.
     """
 
     log_e: Floats
@@ -28,13 +29,15 @@ class Told:
     low: Floats
     high: Floats
     surprise: Floats
+    value: Floats | None = None
 
 
 class Method(Protocol):
     """Watches K series side by side; all it remembers is in its state (arrays), which it never changes in place.
 
     A method may also say ``weights`` [M], the shares of its bets in the evidence (alike where it does not),
-    ``guarantees(state)``, a tuple of K guarantees that the reference bears out (``guarantee`` where it does not), and
+    ``guarantees(state)``, a tuple of K guarantees that the reference bears out (``guarantee`` where it does not),
+    ``speaks(state)`` [K], whether it ever says anything of a series (its share is the other methods' where not), and
     ``relearn(state, rows)``, the state after which a new level of some series is to be learnt, and ``advance``, which is
     ``step`` in a state that may be written over.
     """

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from vedette.strategy.series.baseline import Baseline, baseline, note, time_of
 from vedette.strategy.series.errors import Errors, forget, judge_error
 from vedette.strategy.series.forecasters import Forecasters, blend, learn, predict, slots
+from vedette.strategy.series.hourly import hour_of
 from vedette.strategy.series.method import Told
 from vedette.strategy.series.residuals import WEIGHTS, copied, refit
 
@@ -80,7 +81,8 @@ def _advance(state: TimeStepState, value: Floats, time: float | Floats) -> Told:
     at = slots(time, len(x))
     predicted, features = predict(own, *at)
     forecast = np.where(base.plain, own.mean, blend(own, predicted))
-    scale = state.errors.scale.copy()
-    told = judge_error(state.errors, base, x, forecast, np.ones(len(x)), base.plain, _STREAM)
-    learn(own, x, predicted, features, at, scale)
+    hour = hour_of(time, len(x))
+    unit = state.errors.unit(hour)
+    told = judge_error(state.errors, base, x, hour, forecast, np.ones(len(x)), base.plain, _STREAM)
+    learn(own, x, predicted, features, at, unit)
     return told
