@@ -237,3 +237,33 @@ def test_a_holiday_in_the_past_is_not_learned_from(tmp_path: Path) -> None:
     model.run(24 * 6)
     model.run(3, shift=4.0)
     assert model.verdicts()["x.expected"].verdict == "ALARM"
+
+
+def test_series_of_an_older_version_begin_anew_and_judge_nothing_again(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The state of a format before this one is no damage: it is said, and watching goes on from where judging is."""
+    import base64
+    import json
+    import zlib
+    from datetime import UTC, datetime
+
+    from vedette.engine.judge import _series
+    from vedette.engine.series_watched import SeriesStanding
+    from vedette.engine.state import Kept
+
+    cohort = {
+        "names": [],
+        "share": 1.0,
+        "state": base64.b64encode(b"VDSERIES1....").decode(),
+        "open": {},
+        "words": {},
+        "seen": 0,
+    }
+    known = datetime(2026, 3, 1, tzinfo=UTC)
+    held = {"arrival": 3, "known": known.isoformat(), "cohorts": [cohort], "past": {}}
+    data = zlib.compress(json.dumps(held).encode())
+    assert SeriesStanding.read(data) is None
+    assert "older version of vedette" in caplog.text
+    kept = Kept(7, "", -1, 5, known, None, "3", b"", "[]", "[]", "", series=data)
+    assert _series(kept) == SeriesStanding(5, known)

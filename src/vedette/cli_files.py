@@ -117,7 +117,7 @@ def series(
     method: Annotated[
         list[str] | None,
         typer.Option(
-            help="statistical, time_step or chain; again for others; default all.", show_default=False
+            help="statistical, time_step, chain or blocks; again for others; default all.", show_default=False
         ),
     ] = None,
     reference: Annotated[

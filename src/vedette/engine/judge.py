@@ -259,8 +259,11 @@ def _standing(kept: Kept | None) -> rules.Standing:
 
 
 def _series(kept: Kept | None) -> SeriesStanding:
-    """Where the series stand; those of a model that had none begin with its first window."""
-    return (None if kept is None else SeriesStanding.read(kept.series)) or SeriesStanding(-1, NEVER)
+    """Where the series stand; those of a model that had none begin with its first window, those that an older version of vedette
+    kept anew from now on: what was judged is not judged again."""
+    if kept is None or not kept.series:
+        return SeriesStanding(-1, NEVER)
+    return SeriesStanding.read(kept.series) or SeriesStanding(kept.arrival, kept.known)
 
 
 def alarms(tables: ModelTables, watch: str, segment: str) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import json
+import logging
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -29,6 +30,7 @@ from vedette.statistics.grid import Grid
 from vedette.statistics.sampled import sampled_figures
 from vedette.statistics.structured import MAIN, TASK_FIGURES
 from vedette.strategy.series.events import Calendar
+from vedette.strategy.series.kept import is_older
 from vedette.strategy.series.shares import FIRST_SHARE, SERIES_MAX, SERIES_SHARE, SERIES_WINDOWS, order_of
 from vedette.strategy.series.watch import Alarm, Judged, SeriesWatch, WatchState
 from vedette.strategy.watches import ROWS_MIN
@@ -41,6 +43,8 @@ __all__ = [
     "judge_series",
     "series_verdicts",
 ]
+
+log = logging.getLogger("vedette")
 
 _SUFFIX = ".expected"
 _OWN = frozenset(
@@ -113,20 +117,24 @@ class SeriesStanding:
 
     @classmethod
     def read(cls, data: bytes) -> SeriesStanding | None:
-        """What ``to_bytes`` wrote; None of no bytes."""
+        """What ``to_bytes`` wrote; None of no bytes, and of what an older version of vedette wrote."""
         if not data:
             return None
         held = json.loads(zlib.decompress(data))
+        states = [base64.b64decode(one["state"]) for one in held["cohorts"]]
+        if any(is_older(one) for one in states):
+            log.warning("series were kept by an older version of vedette: they are watched anew from now on")
+            return None
         cohorts = tuple(
             _Cohort(
                 tuple(one["names"]),
                 one["share"],
-                WatchState.from_bytes(base64.b64decode(one["state"])),
+                WatchState.from_bytes(state),
                 {name: _Open(*it) for name, it in one["open"].items()},
                 one["words"],
                 one["seen"],
             )
-            for one in held["cohorts"]
+            for one, state in zip(held["cohorts"], states, strict=True)
         )
         past = {name: (times, values) for name, (times, values) in held["past"].items()}
         return cls(held["arrival"], datetime.fromisoformat(held["known"]), cohorts, past)

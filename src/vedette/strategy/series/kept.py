@@ -13,7 +13,7 @@ import numpy as np
 
 from vedette.errors import DataError
 
-__all__ = ["from_bytes", "to_bytes"]
+__all__ = ["from_bytes", "is_older", "to_bytes"]
 
 _MAGIC = b"VDSERIES2"  # the last character is the version of the format
 
@@ -28,6 +28,15 @@ def to_bytes(state: Any) -> bytes:
     body = io.BytesIO()
     np.savez(body, **arrays)  # type: ignore[arg-type]  # its other arguments are not named a0, a1 ...
     return _MAGIC + len(head).to_bytes(8, "little") + head + body.getvalue()
+
+
+def is_older(data: bytes) -> bool:
+    """True for the state of a format before this one: it cannot be read any more, and is no damage.
+
+    >>> is_older(b"VDSERIES1 and so on"), is_older(to_bytes(None)), is_older(b"something else")
+    (True, False, False)
+    """
+    return data.startswith(_MAGIC[:-1]) and data[len(_MAGIC) - 1 : len(_MAGIC)] < _MAGIC[-1:]
 
 
 def from_bytes(data: bytes) -> Any:
