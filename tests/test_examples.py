@@ -40,3 +40,12 @@ def test_the_precision_of_a_detector_is_watched(tmp_path: Path) -> None:
     assert "rule:beside" in told
     assert "firing" in told
     assert "2026-03-10" in told
+
+
+def test_a_classifier_goes_from_training_through_shadow_to_live(tmp_path: Path) -> None:
+    """Two trainings, a day in shadow, an approval: in the end version 2 answers."""
+    for needed in ("torch", "sklearn"):
+        pytest.importorskip(needed, reason=f"the example needs {needed}")
+    told = run("deployment/digits.py", tmp_path)
+    assert told.startswith("promote: accuracy is better")
+    assert "2 answers now: {'2': 1.0}" in told
