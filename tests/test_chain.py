@@ -334,6 +334,62 @@ def test_a_process_that_is_killed_while_it_acts_is_seen(world: World, repeatable
     assert [each.state for each in firing] == ([] if repeatable else [AlertState.FIRING])
 
 
+def test_what_was_there_is_known_after_a_kill_too(world: World) -> None:
+    """Killed after the route was changed: done again, and undone, the shares are those of before the first try."""
+    world.say(policy("noop", route(world), dry_run="true"))
+    world.round()
+    flag = world.lake.parent / "begun"
+    script = f"test -e {flag} && exit 0; touch {flag}; sleep 60"
+    said = f'{{ action = "command", command = ["sh", "-c", "{script}"], back = ["true"], repeatable = true }}'
+    world.say(policy("run", f"{route(world)}, {said}"))
+    process = subprocess.Popen(
+        [sys.executable, "-c", CRASH, str(world.lake), str(world.now)], start_new_session=True
+    )
+    deadline = time.monotonic() + 60
+    while not flag.exists():
+        assert time.monotonic() < deadline, "it never began"
+        time.sleep(0.05)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert dict(read(world.routing).shares) == {"3": 1.0}
+    world.now += 60
+    world.round()
+    (one,) = [each for each in world.actions() if each.occasion.policy == "run"]
+    assert (one.status, one.attempts) == (ActionStatus.DONE, 2)
+    now = datetime.fromtimestamp(world.now, UTC)
+    chain.undo(Lake.at(world.lake), "net", one.id, by="ann", reason=None, now=now)
+    assert dict(read(world.routing).shares) == {"3": 0.9, "4": 0.1}
+
+
+def test_what_failed_is_not_tried_again_once_it_is_over_and_a_changed_policy_undoes_nothing(
+    world: World,
+) -> None:
+    """A file that cannot be written at first: when it can, the decision is another. A policy that was rewritten is not undone."""
+    folder = world.lake.parent / "later"
+    world.say(policy("back", f'{{ action = "route", file = "{folder}/routing", to = "champion" }}'))
+    world.round()
+    assert world.statuses() == ["failed"]
+    folder.mkdir()
+    swapped = COMPARED.replace('champion = "3"', 'champion = "4"').replace(
+        'challenger = "4"', 'challenger = "3"'
+    )
+    world.say(
+        policy("back", f'{{ action = "route", file = "{folder}/routing", to = "champion" }}'),
+        compared=swapped,
+    )
+    world.now += HOUR
+    world.round()
+    assert world.statuses() == ["failed"]
+    assert not (folder / "routing").exists()
+    world.say(policy("back", f'{{ action = "route", file = "{folder}/routing", to = "champion" }}'))
+    world.round()
+    assert world.statuses() == ["done"]
+    world.say(policy("back", f'{{ action = "route", file = "{folder}/routing", to = "4" }}'))
+    now = datetime.fromtimestamp(world.now, UTC)
+    with pytest.raises(AlertError, match="says another thing now than was done"):
+        chain.undo(Lake.at(world.lake), "net", world.actions()[0].id, by="ann", reason=None, now=now)
+
+
 def test_a_broken_rule_sets_a_policy_off(world: World) -> None:
     """A verdict of a watch, by pattern; the program is given what set it off."""
     got = world.lake.parent / "got.json"

@@ -106,12 +106,14 @@ def test_traffic_goes_and_comes_back(tmp_path: Path) -> None:
     path = tmp_path / "routing"
     write(path, Policy({"3": 0.9, "4": 0.1}, mode="alternating", salt="autumn"))
     one = made("route", tmp_path)
-    _, before = one.act(OCCASION, "k")
+    before = one.found(OCCASION)
+    one.act(OCCASION, "k")
     assert read(path) == Policy({"3": 1.0}, (), "alternating", "autumn")
     one.undo(OCCASION, before, "k")
     assert read(path) == Policy({"3": 0.9, "4": 0.1}, (), "alternating", "autumn")
     path.unlink()
-    _, before = one.act(OCCASION, "k")
+    before = one.found(OCCASION)
+    one.act(OCCASION, "k")
     assert before is None
     with pytest.raises(ChannelError, match="nothing can be brought back"):
         one.undo(OCCASION, before, "k")
@@ -131,11 +133,13 @@ def test_an_alias_of_a_real_registry_goes_and_comes_back(tmp_path: Path) -> None
     for _ in range(4):
         client.create_model_version("net", source=str(tmp_path))
     one = made("mlflow_alias", tmp_path)
-    _, before = one.act(OCCASION, "k")
+    before = one.found(OCCASION)
+    one.act(OCCASION, "k")
     assert str(client.get_model_version_by_alias("net", "champion").version) == "3"
     assert before == {"version": None}
     other = made("mlflow_alias", tmp_path, version="4")
-    _, held = other.act(OCCASION, "k")
+    held = other.found(OCCASION)
+    other.act(OCCASION, "k")
     assert str(client.get_model_version_by_alias("net", "champion").version) == "4"
     other.undo(OCCASION, held, "k")
     assert str(client.get_model_version_by_alias("net", "champion").version) == "3"
@@ -261,21 +265,24 @@ def test_a_deployment_goes_and_comes_back(tmp_path: Path) -> None:
         }
         image = made("kubernetes", tmp_path, **where)
         cluster.conflicts = 2
-        _, before = image.act(OCCASION, "k")
+        before = image.found(OCCASION)
+        image.act(OCCASION, "k")
         assert [one["image"] for one in containers] == ["net:3", "side:1"]
         assert before == {"model": "net:4"}
-        assert image.act(OCCASION, "k")[0] == "it was so already"
+        assert image.act(OCCASION, "k") == "it was so already"
         image.undo(OCCASION, before, "k")
         assert [one["image"] for one in containers] == ["net:4", "side:1"]
         none = action(ActionSettings("kubernetes", {**where, "deployment": "net", "replicas": 0}))
-        _, before = none.act(ALARM, "k")
+        before = none.found(ALARM)
+        none.act(ALARM, "k")
         assert cluster.things[DEPLOYMENT]["spec"]["replicas"] == 0
         none.undo(ALARM, before, "k")
         assert cluster.things[DEPLOYMENT]["spec"]["replicas"] == 3
         switch = action(
             ActionSettings("kubernetes", {**where, "service": "net", "selector": {"version": "{champion}"}})
         )
-        _, before = switch.act(OCCASION, "k")
+        before = switch.found(OCCASION)
+        switch.act(OCCASION, "k")
         assert cluster.things[SERVICE]["spec"]["selector"] == {"app": "net", "version": "3"}
         assert before == {"version": "4"}
         cluster.conflicts = 10

@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from vedette import config
 from vedette.config.policies import PolicySettings
@@ -73,22 +74,23 @@ class _Acting:
 
     def run(self) -> list[Taken]:
         known = actions(self.lake.model(self.model))
-        changed = []
-        by_name = {policy.name: policy for policy in self.policies}
-        for one in known:
-            policy = by_name.get(one.occasion.policy)
-            new = None if policy is None else self._of_before(one, policy)
-            if new is not None:
-                changed.append(new)
-        there = {(one.occasion.policy, one.occasion.key) for one in known}
         found = health(self.lake, self.model, self.now)
         evaluated = stand(self.lake, self.model, self.written.compare_of(self.model), self.now)
         now = [(each, occasion) for each in self.policies for occasion in occasions(each, found, evaluated)]
         holds = {(each.name, occasion.key) for each, occasion in now}
+        by_name = {policy.name: policy for policy in self.policies}
+        changed = []
         for one in known:
             policy = by_name.get(one.occasion.policy)
-            if policy is not None and self._may_now(one, policy, (policy.name, one.occasion.key) in holds):
+            if policy is None:
+                continue
+            still = (policy.name, one.occasion.key) in holds
+            new = self._of_before(one, policy, still)
+            if new is not None:
+                changed.append(new)
+            elif self._may_now(one, policy, still):
                 changed.append(self._begin(policy, one))
+        there = {(one.occasion.policy, one.occasion.key) for one in known}
         for policy, occasion in now:
             if (policy.name, occasion.key) not in there:
                 changed.append(self._first(policy, occasion))
@@ -143,29 +145,32 @@ class _Acting:
         since = self.now - timedelta(seconds=policy.per_s)
         return acted_since(self.lake.model(self.model), policy.name, since) >= policy.at_most
 
-    def _of_before(self, one: Taken, policy: PolicySettings) -> Taken | None:
+    def _of_before(self, one: Taken, policy: PolicySettings, holds: bool) -> Taken | None:
         """What is due of an action that is known; None where nothing is."""
         if one.status is ActionStatus.WAITING and one.until is not None and one.until <= self.now:
             return self._write(one, ActionStatus.EXPIRED, said=("nobody approved in time",))
         if one.status is ActionStatus.APPROVED:
             return self._begin(policy, one)
         if one.status in (ActionStatus.ACTING, ActionStatus.FAILED):
-            return self._again(one, policy)
+            return self._again(one, policy, holds)
         return None
 
-    def _again(self, one: Taken, policy: PolicySettings) -> Taken | None:
-        """An action that a crash cut off, or that failed: again where that is as good as once, and not too often."""
+    def _again(self, one: Taken, policy: PolicySettings, holds: bool) -> Taken | None:
+        """An action that a crash cut off, or that failed: again where that is as good as once, what set it off still holds, and
+        not too often. Of what a crash cut off, and is not done again, a person is told."""
         try:
             made = _made(policy)
         except (VedetteError, ValueError) as error:
             log.error("model %s: policy %s: %s", self.model, policy.name, error)
             return None
-        repeatable = all(each.repeatable for each in made)
-        if one.status is ActionStatus.ACTING and not repeatable:
+        again = (
+            all(each.repeatable for each in made) and one.attempts < TRIES and (holds or one.by is not None)
+        )
+        if one.status is ActionStatus.ACTING and not again:
             said = "the process ended while it acted: look whether it was done"
             return self._write(one, ActionStatus.UNKNOWN, said=(said,))
         due = one.changed + timedelta(seconds=BACK_OFF_S * 2.0 ** max(one.attempts - 1, 0))
-        if not repeatable or one.attempts >= TRIES or (one.status is ActionStatus.FAILED and due > self.now):
+        if not again or (one.status is ActionStatus.FAILED and due > self.now):
             return None
         return perform(self.lake, made, one, self.now)
 
@@ -177,29 +182,29 @@ class _Acting:
 
 
 def perform(lake: Lake, made: Sequence[Action], one: Taken, now: datetime) -> Taken:
-    """Do it: that it is about to be done is on disk before, what came of it after. A part that fails ends it."""
-    one = write(
-        lake, replace(one, status=ActionStatus.ACTING, attempts=one.attempts + 1, changed=now, said=())
-    )
+    """Do it: that it is about to be done, and what is there before, is on disk first; what came of it after. A part that fails
+    ends it; how many parts were done is how many words came back."""
+    one = replace(one, attempts=one.attempts + 1, changed=now, said=())
     said: list[str] = []
-    before = list(one.before)
     status = ActionStatus.DONE
-    for number, each in enumerate(made):
-        try:
-            words, found = each.act(one.occasion, one.id)
-        except Exception as error:  # what an action raises is recorded and shown, and breaks no round
-            if not isinstance(error, VedetteError):
-                log.exception("policy %s", one.occasion.policy)
-            said.append(str(error) or type(error).__name__)
-            status = ActionStatus.FAILED
-            break
-        said.append(words)
-        if number >= len(before):  # what a try before this one found is what was there before
-            before.append(dict(found) if found is not None else None)
-    log.warning(
-        "model %s: policy %s: %s: %s", one.occasion.model, one.occasion.policy, status.value, "; ".join(said)
-    )
-    return write(lake, replace(one, status=status, said=tuple(said), before=tuple(before), changed=now))
+    try:
+        if not one.before:  # what a try before this one found is what was there before
+            one = replace(one, before=tuple(_plain(each.found(one.occasion)) for each in made))
+        one = write(lake, replace(one, status=ActionStatus.ACTING))
+        for each in made:
+            said.append(each.act(one.occasion, one.id))
+    except Exception as error:  # what an action raises is recorded and shown, and breaks no round
+        if not isinstance(error, VedetteError):
+            log.exception("policy %s", one.occasion.policy)
+        said.append(str(error) or type(error).__name__)
+        status = ActionStatus.FAILED
+    told = "; ".join(said)
+    log.warning("model %s: policy %s: %s: %s", one.occasion.model, one.occasion.policy, status.value, told)
+    return write(lake, replace(one, status=status, said=tuple(said), changed=now))
+
+
+def _plain(found: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    return None if found is None else dict(found)
 
 
 def _made(policy: PolicySettings) -> list[Action]:

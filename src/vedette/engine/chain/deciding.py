@@ -60,8 +60,18 @@ def undo(lake: Lake, model: str, name: str, *, by: str, reason: str | None, now:
         if one.status not in (ActionStatus.DONE, ActionStatus.FAILED, ActionStatus.UNKNOWN):
             raise AlertError(f"action={name!r}: is {one.status.value}: only what was done can be undone")
         made = [action(each) for each in _policy(model, one.occasion.policy).do]
-        parts = len(made) if one.status is ActionStatus.UNKNOWN else min(len(made), len(one.before))
-        if not parts:
+        if tuple(each.plan(one.occasion) for each in made) != one.plan:
+            raise AlertError(
+                f"action={name!r}: policy {one.occasion.policy} says another thing now than was done ({'; '.join(one.plan)}): "
+                "bring it back by hand"
+            )
+        done = {
+            ActionStatus.DONE: len(made),
+            ActionStatus.UNKNOWN: len(made),
+            ActionStatus.FAILED: len(one.said) - 1,
+        }
+        parts = done[one.status]  # of one that failed the last word is why
+        if parts < 1:
             raise AlertError(
                 f"action={name!r}: {one.said[-1] if one.said else 'nothing was done'}: nothing to undo"
             )

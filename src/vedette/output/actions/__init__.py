@@ -1,9 +1,9 @@
 """What a policy does to the world: an action a file.
 
-An action is a class with ``plan``, which says in words what it would do, ``act``, which does it and returns what came back and
-what it found before, and ``undo``, which brings that back. ``repeatable`` says that doing it twice is as good as once: where a
-crash hides whether it was done, it is done again; one that is not is told as "unknown whether done". It is made anew for each
-time from the keys of its table in ``vedette.toml``.
+An action is a class with ``plan``, which says in words what it would do, ``found``, which says what is there now, ``act``,
+which does it and returns what came back, and ``undo``, which brings back what was found. ``repeatable`` says that doing it
+twice is as good as once: where a crash hides whether it was done, it is done again; one that is not is told as "unknown
+whether done". It is made anew for each time from the keys of its table in ``vedette.toml``.
 
 To add an action: write the class in a file of its own and enter it in ``ACTIONS``, or let a package bring it as an entry point
 of the group ``vedette.actions``. ``tests/test_every_action.py`` runs every shared check on each.
@@ -38,8 +38,11 @@ class Action(Protocol):
     def plan(self, occasion: Occasion) -> str:
         """What it would do, in words; nothing is done."""
 
-    def act(self, occasion: Occasion, key: str) -> tuple[str, Mapping[str, Any] | None]:
-        """Do it; what came back, and what was there before (plain values, for ``undo``). ``ChannelError`` where it failed.
+    def found(self, occasion: Occasion) -> Mapping[str, Any] | None:
+        """What is there now, as plain values, for ``undo``: kept before anything is done. None where there is nothing to find."""
+
+    def act(self, occasion: Occasion, key: str) -> str:
+        """Do it; what came back. ``ChannelError`` where it failed.
 
         ``key`` is the same however often the same is done.
         """
@@ -79,7 +82,7 @@ def action(settings: ActionSettings) -> Action:
         raise ValueError(f"action {settings.type}: {error}") from None
     except (TypeError, ValueError) as error:
         raise ValueError(f"action {settings.type}: {_plain(str(error))}") from None
-    for name in ("plan", "act", "undo"):
+    for name in ("plan", "found", "act", "undo"):
         if not callable(getattr(found, name, None)):
             raise ChannelError(f"action {settings.type}: its class has no method {name}")
     return found

@@ -37,9 +37,13 @@ class Command:
         """What it would do, in words: the program, without its arguments, which may hold a token."""
         return f"run {self.command[0]}"
 
-    def act(self, occasion: Occasion, key: str) -> tuple[str, Mapping[str, Any] | None]:
+    def found(self, occasion: Occasion) -> Mapping[str, Any] | None:  # noqa: ARG002
+        """What a program changes is not known."""
+        return None
+
+    def act(self, occasion: Occasion, key: str) -> str:
         """Run it; ``ChannelError`` where it fails, or takes longer than ``timeout_s``."""
-        return run(self.command, given_of(occasion, key), {KEY_VARIABLE: key}, self.timeout_s), None
+        return run(self.command, given_of(occasion, key), {KEY_VARIABLE: key}, self.timeout_s)
 
     def undo(self, occasion: Occasion, before: Mapping[str, Any] | None, key: str) -> str:  # noqa: ARG002
         """Run ``back``."""

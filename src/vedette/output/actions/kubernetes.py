@@ -77,15 +77,20 @@ class Kubernetes:
         )
         return f"set {said} of the {kind} {self.namespace}/{name} in Kubernetes"
 
-    def act(self, occasion: Occasion, key: str) -> tuple[str, Mapping[str, Any] | None]:  # noqa: ARG002
-        """Patch it; what was there is kept."""
+    def found(self, occasion: Occasion) -> Mapping[str, Any] | None:
+        """What is there of what is to be set."""
+        _, path = self._path()
+        return self._found(self._read(path), self._wanted(occasion))
+
+    def act(self, occasion: Occasion, key: str) -> str:  # noqa: ARG002
+        """Patch it."""
         return self._set(self._wanted(occasion))
 
     def undo(self, occasion: Occasion, before: Mapping[str, Any] | None, key: str) -> str:  # noqa: ARG002
         """Patch it to what was there."""
         if before is None:
             raise ChannelError("Kubernetes: what was there before is not known")
-        return f"{self._set(before)[0]}, as before"
+        return f"{self._set(before)}, as before"
 
     def _wanted(self, occasion: Occasion) -> dict[str, Any]:
         versions = {"champion": occasion.champion, "challenger": occasion.challenger}
@@ -128,27 +133,34 @@ class Kubernetes:
             )
         return {name: images[name] for name in wanted}
 
-    def _set(self, wanted: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-        name = self.deployment if self.deployment is not None else self.service
-        kind = "deployment" if self.deployment is not None else "service"
+    def _path(self) -> tuple[str, str]:
+        """What it is in words, and where the API has it."""
+        kind, name = (
+            ("deployment", self.deployment) if self.deployment is not None else ("service", self.service)
+        )
         path = _PATHS[kind].format(quote(self.namespace, safe=""), quote(str(name), safe=""))
+        return f"{kind} {self.namespace}/{name}", path
+
+    def _read(self, path: str) -> dict[str, Any]:
+        code, thing = self._request("GET", path, None)
+        if code != 200:
+            raise ChannelError(f"Kubernetes: {self._path()[0]}: {_why(code, thing)}")
+        return thing
+
+    def _set(self, wanted: Mapping[str, Any]) -> str:
+        words, path = self._path()
         for _ in range(_TRIES):
-            code, thing = self._request("GET", path, None)
-            if code != 200:
-                raise ChannelError(f"Kubernetes: {kind} {self.namespace}/{name}: {_why(code, thing)}")
-            before = self._found(thing, wanted)
-            if before == dict(wanted):
-                return "it was so already", before
+            thing = self._read(path)
+            if self._found(thing, wanted) == dict(wanted):
+                return "it was so already"
             version = thing.get("metadata", {}).get("resourceVersion")
             body = {"metadata": {"resourceVersion": version}, "spec": self._patch(wanted)}
             code, answer = self._request("PATCH", path, body)
             if code == 200:
-                return f"patched {kind} {self.namespace}/{name}", before
+                return f"patched {words}"
             if code != 409:  # somebody changed it in between
-                raise ChannelError(f"Kubernetes: {kind} {self.namespace}/{name}: {_why(code, answer)}")
-        raise ChannelError(
-            f"Kubernetes: {kind} {self.namespace}/{name}: changed by others each of {_TRIES} times"
-        )
+                raise ChannelError(f"Kubernetes: {words}: {_why(code, answer)}")
+        raise ChannelError(f"Kubernetes: {words}: changed by others each of {_TRIES} times")
 
     def _request(self, method: str, path: str, body: Mapping[str, Any] | None) -> tuple[int, dict[str, Any]]:
         parts = urlsplit(self._server())

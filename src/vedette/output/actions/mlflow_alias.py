@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -36,33 +36,35 @@ class MlflowAlias:
             f"point {self.name or occasion.model}@{self.alias} to version {self._version(occasion)} in MLflow"
         )
 
-    def act(self, occasion: Occasion, key: str) -> tuple[str, Mapping[str, Any] | None]:  # noqa: ARG002
-        """Set the alias; the version that it pointed to is kept."""
+    def found(self, occasion: Occasion) -> Mapping[str, Any] | None:
+        """The version that it points to; None in ``version`` where there is no such alias."""
+        name = self.name or occasion.model
+        return {
+            "version": self._asked(lambda client: client.get_registered_model(name).aliases.get(self.alias))
+        }
+
+    def act(self, occasion: Occasion, key: str) -> str:  # noqa: ARG002
+        """Set the alias."""
         name, version = self.name or occasion.model, self._version(occasion)
-        try:
-            client = self._client()
-            before = client.get_registered_model(name).aliases.get(self.alias)
-            client.set_registered_model_alias(name, self.alias, version)
-        except MissingExtraError:
-            raise
-        except Exception as error:
-            raise ChannelError(f"MLflow: {_first_line(error)}") from error
-        return f"{name}@{self.alias} is version {version}", {"version": before}
+        self._asked(lambda client: client.set_registered_model_alias(name, self.alias, version))
+        return f"{name}@{self.alias} is version {version}"
 
     def undo(self, occasion: Occasion, before: Mapping[str, Any] | None, key: str) -> str:  # noqa: ARG002
         """Point it to where it pointed, or take it away where there was none."""
         name, version = self.name or occasion.model, (before or {}).get("version")
+        if version is None:
+            self._asked(lambda client: client.delete_registered_model_alias(name, self.alias))
+            return f"{name}@{self.alias} is taken away, as before"
+        self._asked(lambda client: client.set_registered_model_alias(name, self.alias, str(version)))
+        return f"{name}@{self.alias} is version {version}, as before"
+
+    def _asked(self, ask: Callable[[Any], Any]) -> Any:
+        """What MLflow answers; ``ChannelError`` with what it says where it cannot."""
+        client = self._client()
         try:
-            client = self._client()
-            if version is None:
-                client.delete_registered_model_alias(name, self.alias)
-                return f"{name}@{self.alias} is taken away, as before"
-            client.set_registered_model_alias(name, self.alias, str(version))
-        except MissingExtraError:
-            raise
+            return ask(client)
         except Exception as error:
             raise ChannelError(f"MLflow: {_first_line(error)}") from error
-        return f"{name}@{self.alias} is version {version}, as before"
 
     def _version(self, occasion: Occasion) -> str:
         if self.version not in ("champion", "challenger"):

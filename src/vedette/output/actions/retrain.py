@@ -51,10 +51,14 @@ class Retrain:
         """What it would do, in words."""
         return f"train {occasion.model} again by {self.call or self.command[0]}"
 
-    def act(self, occasion: Occasion, key: str) -> tuple[str, Mapping[str, Any] | None]:
+    def found(self, occasion: Occasion) -> Mapping[str, Any] | None:  # noqa: ARG002
+        """What a program changes is not known."""
+        return None
+
+    def act(self, occasion: Occasion, key: str) -> str:
         """Run it to its end; ``ChannelError`` where it fails."""
         arguments = [sys.executable, "-c", _CALL, self.call] if self.call is not None else list(self.command)
-        return run(arguments, given_of(occasion, key), {KEY_VARIABLE: key}, self.timeout_s), None
+        return run(arguments, given_of(occasion, key), {KEY_VARIABLE: key}, self.timeout_s)
 
     def undo(self, occasion: Occasion, before: Mapping[str, Any] | None, key: str) -> str:  # noqa: ARG002
         """There is no way back: a version that was trained is deployed, or not, by somebody else."""

@@ -50,14 +50,18 @@ class Route:
         shadow = f", {' and '.join(made.shadow)} in shadow" if made.shadow else ""
         return f"route {shares}{shadow} ({self.file})"
 
-    def act(self, occasion: Occasion, key: str) -> tuple[str, Mapping[str, Any] | None]:  # noqa: ARG002
-        """Write the policy; what held before is kept."""
+    def found(self, occasion: Occasion) -> Mapping[str, Any] | None:  # noqa: ARG002
+        """The policy that holds; None where there is none yet."""
         try:
-            before = _plain(read(self.file)) if Path(self.file).exists() else None
-            generation = self._written(self._policy(_versions(occasion), before))
+            return _plain(read(self.file)) if Path(self.file).exists() else None
+        except OSError as error:
+            raise ChannelError(f"{self.file}: {error.strerror or error}") from None
         except ConfigError as error:
             raise ChannelError(str(error)) from None
-        return f"policy {generation} holds", before
+
+    def act(self, occasion: Occasion, key: str) -> str:  # noqa: ARG002
+        """Write the policy."""
+        return f"policy {self._written(self._policy(_versions(occasion), self.found(occasion)))} holds"
 
     def undo(self, occasion: Occasion, before: Mapping[str, Any] | None, key: str) -> str:  # noqa: ARG002
         """Write what held before."""

@@ -43,9 +43,13 @@ class Webhook:
         where = f"the URL in ${self.url_env}" if self.url_env is not None else urlsplit(self.url).hostname
         return f"POST to {where}"
 
-    def act(self, occasion: Occasion, key: str) -> tuple[str, Mapping[str, Any] | None]:
+    def found(self, occasion: Occasion) -> Mapping[str, Any] | None:  # noqa: ARG002
+        """What is behind a URL is not known."""
+        return None
+
+    def act(self, occasion: Occasion, key: str) -> str:
         """Send it; ``ChannelError`` where nothing answers in time, or the answer is not 200 to 299."""
-        return self._send({"id": key, "undo": False, **occasion.document()}, key), None
+        return self._send({"id": key, "undo": False, **occasion.document()}, key)
 
     def undo(self, occasion: Occasion, before: Mapping[str, Any] | None, key: str) -> str:  # noqa: ARG002
         """Send the same with ``undo`` true, under a key of its own."""
