@@ -118,6 +118,42 @@ def _post(server: RunningServer, stream: str, document: Any, **more: Any) -> htt
     return httpx.post(f"{server.url}/v1/models/net/{stream}", json=document)
 
 
+@pytest.mark.parametrize(
+    ("task", "classes", "prediction", "label"),
+    [
+        (
+            "detection",
+            ["car", "truck"],
+            {"boxes": [[10, 20, 50, 60.5]], "classes": ["car"], "scores": [0.75]},
+            [{"box": [11, 20, 50, 60], "class": "car"}],
+        ),
+        ("ranking", None, ["b", "a", "c"], {"a": 3, "c": 0.5}),
+        ("multilabel", ["a", "b", "c"], ["c", "a"], ["a"]),
+    ],
+)
+def test_boxes_lists_and_sets_as_json_are_those_of_log(
+    server: RunningServer, tmp_path: Path, task: str, classes: list[str] | None, prediction: Any, label: Any
+) -> None:
+    """What is kept is the text that a process on this machine keeps of the same values."""
+    beside = {"task": task, **({} if classes is None else {"classes": classes})}
+    rows = [{"id": f"r{i}", "features": {"x": 0.5 * i}, "prediction": prediction} for i in range(3)]
+    assert _post(server, "predictions", {**beside, "rows": rows}).status_code == 200
+    labels = [{"id": f"r{i}", "label": label} for i in range(3)]
+    assert _post(server, "labels", {**beside, "rows": labels}).status_code == 200
+    cycle.once(server.lake)
+    with vedette.Monitor("here", lake=tmp_path / "own", **beside) as monitor:
+        monitor.log({"x": 0.5}, prediction, id="r1")
+        monitor.label("r1", label)
+        monitor.flush()
+    own = Lake.at(tmp_path / "own").model("here")
+    for stream, column in (("predictions", "prediction"), ("labels", "label")):
+        here = own[stream].scan().select(column).collect()[column].to_list()
+        there = server.lake.model("net")[stream].scan().select(column).collect()[column].to_list()
+        assert there == here * 3
+    assert server.lake.model("net")["events"].scan().filter(pl.col("kind") == "contract").collect().is_empty()
+    assert ledger(server.lake, "net").balanced
+
+
 def test_rows_as_json_are_those_of_a_sender(server: RunningServer) -> None:
     """One row or many, of all that JSON has; numbers are float64, but for whole ones in a column of integers."""
     row = {
@@ -214,6 +250,11 @@ def test_numbers_that_come_twice_are_stored_once(server: RunningServer) -> None:
         (b'{"features":{},"prediction":1,"producer":"w"}', "producer and first"),
         (b'{"features":{},"prediction":1,"producer":"../x","first":1}', "producer="),
         (b'{"features":{},"prediction":1,"window":"soon"}', "soon"),
+        (b'{"features":{},"prediction":["a"]}', "prediction: boxes, lists and sets come with task"),
+        (b'{"features":{},"prediction":{"boxes":[[1,2,3]]},"task":"detection"}', "prediction: "),
+        (b'{"features":{},"prediction":["a","a"],"task":"ranking"}', "prediction: "),
+        (b'{"features":{},"prediction":["z"],"task":"multilabel","classes":["a","b"]}', "prediction: .*'z'"),
+        (b'{"rows":[{"features":{},"prediction":1}],"task":"ranking"}', r"rows\[0\].prediction: "),
         (b'"row"', "must be an object"),
         (b"", "no JSON"),
     ],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 from vedette.capture.journal import Chunk
 from vedette.capture.lost import Lost
 from vedette.capture.rejected import Rejected
+from vedette.capture.structured import label_json, prediction_json
 from vedette.capture.values import event_time
 from vedette.capture.vectors import numbers_of
 from vedette.capture.vectors import vector as vector_of
 from vedette.errors import JournalError
 from vedette.lake.received.index import Entry
-from vedette.records import Field, Physical, Role, Settings, class_name
+from vedette.records import STRUCTURED, Field, Physical, Role, Settings, class_name
 
 __all__ = ["JsonRows", "lost_of", "of_arrow", "of_json", "of_nothing", "settings_of"]
 
@@ -134,11 +135,12 @@ class JsonRows:
 
     A number of JSON has no type. It is a float64, but for whole numbers where the lake's column holds integers, or where no
     float64 equals it. Predictions and labels, which are classes more often than values, are integers where all that were
-    gathered are whole and the lake has no column yet. ``kinds`` are the lake's columns of numbers: True for integers.
+    gathered are whole and the lake has no column yet. ``kinds`` are the lake's columns of numbers: True for integers. Boxes,
+    lists and sets of a task that has them (``settings``) are one text, as ``log`` writes them.
     """
 
-    def __init__(self, stream: str, kinds: Mapping[str, bool]) -> None:
-        self.stream, self._kinds = stream, kinds
+    def __init__(self, stream: str, kinds: Mapping[str, bool], settings: Settings) -> None:
+        self.stream, self._kinds, self._settings = stream, kinds, settings
         self.sequence: list[int] = []
         self.times: list[float] = []
         self.received: list[float] = []
@@ -166,12 +168,12 @@ class JsonRows:
 
     def _fields(self, row: Mapping[str, Any]) -> Iterable[tuple[Field, Any]]:
         if self.stream == "labels":
-            yield from self._cell(Role.LABEL, "", row["label"])
+            yield from self._cell(Role.LABEL, "", self._whole(label_json, row["label"]))
             return
         for name, value in (row.get("features") or {}).items():
             self._given[name] = self._given.get(name, 0) + 1
             yield from self._cell(Role.FEATURE, name, value)
-        yield from self._cell(Role.PREDICTION, "", row.get("prediction"))
+        yield from self._cell(Role.PREDICTION, "", self._whole(prediction_json, row.get("prediction")))
         probability = row.get("probability")
         if isinstance(probability, Mapping):
             for name, value in probability.items():
@@ -182,6 +184,11 @@ class JsonRows:
         yield from self._score(Role.INCLUSION, "", row.get("inclusion"))
         if row.get("error") is not None:
             yield Field(Role.ERROR, "", Physical.TEXT), row["error"]
+
+    def _whole(self, write: Callable[[str, Any, Sequence[str]], str | None], value: Any) -> Any:
+        """A prediction or a label as the lake keeps it."""
+        task = self._settings.task
+        return write(task, value, self._settings.classes) if task in STRUCTURED else value
 
     @staticmethod
     def _score(role: Role, name: str, value: float | None) -> Iterable[tuple[Field, Any]]:
@@ -254,7 +261,7 @@ def of_json(
     Raises ``JournalError`` where one cannot be read any more.
     """
     about = entries[0].received.about
-    gathered = JsonRows(entries[0].received.stream, kinds)
+    gathered = JsonRows(entries[0].received.stream, kinds, settings_of(about))
     for entry in entries:
         try:
             document = json.loads(entry.body())

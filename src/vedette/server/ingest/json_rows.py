@@ -6,17 +6,18 @@ import json
 import math
 import re
 import unicodedata
-from collections.abc import Mapping, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Any, NoReturn
 
 from vedette import config
 from vedette.capture.arguments import shown
 from vedette.capture.format import FIELDS_MAX
 from vedette.capture.rejected import Rejected
+from vedette.capture.structured import label_json, prediction_json
 from vedette.capture.values import TEXT_BYTES_MAX, event_time, identifier
 from vedette.capture.vectors import VECTOR_ELEMENTS_MAX
 from vedette.errors import SchemaError
-from vedette.records import Settings, check_feature_names, class_name, is_storable
+from vedette.records import STRUCTURED, Settings, check_feature_names, class_name, is_storable
 from vedette.server.ingest.limits import Refused
 
 __all__ = ["JsonRequest", "parse", "request_of"]
@@ -68,6 +69,7 @@ class JsonRequest:
         if type(document) is not dict:
             raise Refused(400, "the body: must be an object: a row, or rows: [...]")
         self.stream, self._now_s, self._names = stream, now_s, names
+        self._settings = Settings()
         self._seen: set[int] = set()
         self._distinct: set[str] = set()
         self.about = self._about(document)
@@ -111,7 +113,9 @@ class JsonRequest:
             raise Refused(
                 400, f"producer={shown(producer)}: must be 1 to 64 letters, digits, '.', '_' and '-'"
             )
-        return {"version": version, "settings": _settings(document)}
+        given = _settings(document)
+        self._settings = given or self._settings
+        return {"version": version, "settings": {} if given is None else given.document()}
 
     def _prediction(self, row: dict[str, Any], where: str, beside: frozenset[str]) -> None:
         if not row.keys() <= _PREDICTION and (unknown := row.keys() - _PREDICTION - beside):
@@ -134,7 +138,7 @@ class JsonRequest:
                 self._value(value, f"{where}features.{name}", vectors=True)
         if "prediction" not in row and row.get("error") is None:
             raise Refused(400, f"{where}prediction: must be given, null where there is none")
-        self._value(row.get("prediction"), f"{where}prediction", vectors=False)
+        self._output(prediction_json, row.get("prediction"), f"{where}prediction")
         probability = row.get("probability")
         if type(probability) is dict:
             self._classes(probability, where)
@@ -158,8 +162,25 @@ class JsonRequest:
             raise Refused(400, f"{where}id: must be that of the prediction that the label is of")
         if "label" not in row:
             raise Refused(400, f"{where}label: must be given")
-        self._value(row["label"], f"{where}label", vectors=False)
+        self._output(label_json, row["label"], f"{where}label")
         self._id_and_time(row, where)
+
+    def _output(self, write: Callable[[str, Any, Sequence[str]], str | None], value: Any, where: str) -> None:
+        """Raise where a value is no prediction, or no label, of the task that the request names."""
+        task = self._settings.task
+        if task in STRUCTURED:
+            try:
+                text = write(task, value, self._settings.classes)
+            except Rejected as error:
+                raise Refused(400, f"{where}: {str(error).partition(': ')[2] or error}") from None
+            if text is not None and len(text.encode()) > TEXT_BYTES_MAX:
+                raise Refused(400, f"{where}: as text longer than {TEXT_BYTES_MAX:,} bytes")
+        elif type(value) in (list, dict):
+            raise Refused(
+                400, f"{where}: boxes, lists and sets come with task: {', '.join(STRUCTURED)} beside the rows"
+            )
+        else:
+            self._value(value, where, vectors=False)
 
     def _check_names(self, names: tuple[str, ...], known: int, where: str) -> None:
         """Names that a row of this request is the first to have; ``known`` is their hash."""
@@ -259,16 +280,15 @@ def _keys(stream: str) -> str:
     return f"there are {', '.join(sorted(_PREDICTION if stream == 'predictions' else _LABEL))}"
 
 
-def _settings(document: Mapping[str, Any]) -> dict[str, Any]:
-    """What a request says of the model beside its rows."""
+def _settings(document: Mapping[str, Any]) -> Settings | None:
+    """What a request says of the model beside its rows; None where it says nothing."""
     given = {name: document[name] for name in ("window", "task", "classes", "timezone") if name in document}
     if not given:
-        return {}
+        return None
     try:
-        found: Settings = config.settings(given)
+        return config.settings(given)
     except (TypeError, ValueError) as error:
         raise Refused(400, str(error)) from None
-    return found.document()
 
 
 def request_of(stream: str, body: bytes, now_s: float, rows_max: int, names: set[int]) -> JsonRequest:

@@ -20,6 +20,8 @@ ModelName = Annotated[str, Path(json_schema_extra={"pattern": "^[a-z0-9][a-z0-9.
 StreamName = Annotated[str, Path(json_schema_extra={"enum": ["predictions", "labels", "reference"]})]
 
 _VALUE: dict[str, Any] = {"type": ["number", "string", "boolean", "null"]}
+_OUTPUT: dict[str, Any] = {"anyOf": [_VALUE, {"type": "object"}, {"type": "array"}]}
+_OF_TASK = "with `task` beside it boxes, a list of items or a set of labels"
 _TIME = {
     "type": ["string", "number"],
     "description": "ISO 8601 (UTC where it says no zone), or seconds since 1970-01-01 UTC",
@@ -35,7 +37,7 @@ _PREDICTION: dict[str, Any] = {
             "description": "what the model was given, by name; null is a missing value, which is not the same as no value",
             "additionalProperties": {"anyOf": [_VALUE, {"type": "array", "items": {"type": "number"}, "minItems": 1}]},
         },
-        "prediction": {**_VALUE, "description": "the class, or the value"},
+        "prediction": {**_OUTPUT, "description": f"the class, or the value; {_OF_TASK}"},
         "probability": {
             "description": "of the positive class, or by class",
             "anyOf": [{"type": ["number", "null"]}, {"type": "object", "additionalProperties": {"type": "number"}}],
@@ -53,7 +55,7 @@ _LABEL: dict[str, Any] = {
     "additionalProperties": False,
     "properties": {
         "id": _ID,
-        "label": {**_VALUE, "description": "what was true"},
+        "label": {**_OUTPUT, "description": f"what was true; {_OF_TASK}"},
         "time": {**_TIME, "description": f"when it came to be known: {_TIME['description']}"},
     },
 }
@@ -62,7 +64,7 @@ _BESIDE: dict[str, Any] = {
     "producer": {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", "description": "who sends; with `first`"},
     "first": {"type": "integer", "minimum": 1, "description": "number of the first row, from 1"},
     "window": {"type": "string", "description": "length of a window, such as 1h, as of the first rows"},
-    "task": {"type": "string"},
+    "task": {"type": "string", "description": "classification, regression, detection, ranking or multilabel"},
     "classes": {"type": "array", "items": {"type": "string"}},
     "timezone": {"type": "string"},
 }  # fmt: skip
