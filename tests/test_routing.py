@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from vedette.capture.routing import Policy, RoutedApp, Router, read, write
+from vedette.capture.routing import Policy, RoutedApp, Router, SafeAnswer, read, write
 from vedette.capture.routing.policy import BUCKETS, assigned, bucket, mixed
 from vedette.capture.routing.table import SIZE
 from vedette.errors import ConfigError
@@ -371,3 +371,30 @@ def test_a_fork_goes_on_following(path: Path) -> None:
             os._exit(0 if router.version("ann") == "4" else 1)
         write(path, Policy({"4": 1.0}))
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_a_safe_answer_takes_the_place_of_a_version(path: Path) -> None:
+    """Through Starlette's own client: its lifespan, a GET, a HEAD, and a change of the policy that routes to it."""
+    testing = pytest.importorskip("starlette.testclient", reason="starlette is not installed")
+    write(path, Policy({"3": 1.0}))
+    with Router(path, default="3") as router:
+        app = RoutedApp(
+            {
+                "3": SafeAnswer({"answer": "yes"}),
+                "safe": SafeAnswer(b"?", status=503, media_type="text/plain"),
+            },
+            router,
+        )
+        with testing.TestClient(app) as client:
+            assert client.get("/predict").json() == {"answer": "yes"}
+            write(path, Policy({"safe": 1.0}))
+            answer = client.get("/predict")
+            assert (answer.status_code, answer.text, answer.headers["content-type"]) == (
+                503,
+                "?",
+                "text/plain",
+            )
+            assert answer.headers["x-model-version"] == "safe"
+            assert client.head("/predict").text == ""
+    with pytest.raises(ValueError, match="status=99"):
+        SafeAnswer({}, status=99)

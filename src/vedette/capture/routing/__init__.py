@@ -10,6 +10,7 @@ from __future__ import annotations
 from vedette.capture.routing.asgi import RoutedApp
 from vedette.capture.routing.policy import Policy
 from vedette.capture.routing.router import Router
+from vedette.capture.routing.safe import SafeAnswer
 from vedette.capture.routing.table import read, write
 
-__all__ = ["Policy", "RoutedApp", "Router", "read", "write"]
+__all__ = ["Policy", "RoutedApp", "Router", "SafeAnswer", "read", "write"]
