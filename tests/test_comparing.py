@@ -93,6 +93,13 @@ def rows_of(
     )
 
 
+def common_rows(world: World) -> pl.DataFrame:
+    """The rows of the hours in which both versions had some."""
+    hours = world.told.with_columns(pl.col("time").dt.truncate("1h").alias("hour"))
+    both = pl.col("version").n_unique().over("hour") == 2
+    return hours.filter(both)
+
+
 def the(found: Evaluated, figure: str) -> Difference:
     return next(one for one in found.found if one.figure == figure)
 
@@ -169,14 +176,12 @@ def test_blocks_hold_rows_of_one_window_whose_labels_came_together(delayed: Worl
     found = delayed.compare(guard_rails={"accuracy": 0.02})
     assert found.since is not None
     assert found.until is not None
-    both = Both(("3", "4"), found.since, found.until - timedelta(hours=1))
+    both = Both(("3", "4"), tuple(sorted(set(common_rows(delayed)["hour"]))))
     looks = seen_of(seen, named("accuracy", settings), both).looks
     assert isinstance(looks, Rates)
     moment = pl.lit(int(delayed.now * 1e6)).cast(pl.Datetime("us", "UTC"))
-    rows = delayed.told.filter(pl.col("known") <= moment).with_columns(
-        pl.col("time").dt.truncate("1h").alias("hour"), pl.col("known").dt.truncate("1h").alias("came")
-    )
-    rows = rows.filter(pl.col("hour").is_between(both.first, both.last))
+    rows = common_rows(delayed).filter(pl.col("known") <= moment)
+    rows = rows.with_columns(pl.col("known").dt.truncate("1h").alias("came"))
     by = (
         rows.group_by("came", "hour")
         .agg(
@@ -292,7 +297,9 @@ def test_rows_that_both_answered_are_compared_as_pairs(tmp_path: Path) -> None:
     settings = compared(
         "a", {"champion": "3", "challenger": "4", "mode": "shadow", "guard_rails": {"accuracy": 0.02}}
     )
-    looks = of_pairs(seen, named("accuracy", settings), Both(("3", "4"), found.since, found.until)).looks
+    looks = of_pairs(
+        seen, named("accuracy", settings), Both(("3", "4"), tuple(sorted(set(common_rows(world)["hour"]))))
+    ).looks
     assert isinstance(looks, PairedRates)
     assert int(np.sum(looks.only_champion)) == int((right & ~right_other).sum())
     assert int(np.sum(looks.only_challenger)) == int((right_other & ~right).sum())
@@ -335,8 +342,7 @@ def test_rows_of_one_user_are_not_independent(tmp_path: Path) -> None:
         "a", {"champion": "3", "challenger": "4", "guard_rails": {"accuracy": 0.02}, "unit": "user"}
     )
     seen = view(Lake.at(world.lake), "net", Query(metrics=("rows", "accuracy")))
-    at = known["time"].dt.truncate("1h")
-    both = Both(("3", "4"), at.min(), at.max())  # type: ignore[arg-type]
+    both = Both(("3", "4"), tuple(sorted(set(common_rows(world)["hour"]))))
     looks = of_units(seen, named("accuracy", settings), both, "user").looks
     assert isinstance(looks, Estimates)
     assert float(looks.se[-1]) == pytest.approx(np.std(drawn), rel=0.1)

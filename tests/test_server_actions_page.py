@@ -34,6 +34,7 @@ def test_a_person_approves_on_the_page(tmp_path: Path, monkeypatch: pytest.Monke
             f"/models/net/actions/{one.id}", data={"how": "approve", "reason": "seen"}, follow_redirects=False
         )
         assert (done.status_code, done.headers["location"]) == (303, "/models/net/actions")
+        cycle.once(Lake.at(world.lake))
         assert dict(read(world.routing).shares) == {"3": 1.0}
         after = client.get("/models/net/actions").text
         assert ">Undo</button>" in after

@@ -50,13 +50,14 @@ def test_a_comparison_is_the_document_of_the_command(world: World, client: TestC
 
 
 def test_what_waits_is_approved_and_undone(world: World, client: TestClient) -> None:
-    """Approved it is done at once, since the server has the policy; a second approval is refused; undone the shares are back."""
+    """Approved it is done by the next round; then it cannot be refused; undone the shares are back."""
     (one,) = client.get("/v1/models/net/actions").json()
     assert one["status"] == "waiting for approval"
     where = f"/v1/models/net/actions/{one['id']}"
-    (done,) = client.post(f"{where}/approve", json={"reason": "seen"}).json()
-    assert (done["status"], done["reason"]) == ("done", "seen")
-    assert done["by"]
+    (told,) = client.post(f"{where}/approve", json={"reason": "seen"}).json()
+    assert (told["status"], told["reason"]) == ("approved", "seen")
+    assert told["by"]
+    cycle.once(Lake.at(world.lake))
     assert dict(read(world.routing).shares) == {"3": 1.0}
     late = client.post(f"{where}/refuse", json={})
     assert late.status_code == 409
@@ -72,5 +73,6 @@ def test_a_comparison_that_cannot_be_made_says_why(world: World, client: TestCli
     """As the command does."""
     world.say(compared=COMPARED.replace("accuracy", "acuracy"))
     answer = client.get("/v1/models/net/comparisons")
-    assert answer.status_code == 400
-    assert "did you mean accuracy" in answer.json()["error"]
+    (one,) = answer.json()
+    assert one["decision"] == "unknown"
+    assert "did you mean accuracy" in one["why"][0]

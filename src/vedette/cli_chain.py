@@ -85,7 +85,7 @@ def _answer(
     from vedette.engine import commands_chain
     from vedette.output import chain_console
 
-    found = commands_chain.answer(where(lake), model, action, how, by=by, reason=reason)  # type: ignore[arg-type]
+    found = commands_chain.answer(where(lake), model, action, how, by=by, reason=reason, at_once=True)  # type: ignore[arg-type]
     chain_console.print_actions(model, [found], as_json=json)
 
 

@@ -49,12 +49,20 @@ def actions(location: str, model: str) -> list[Taken]:
 
 
 def answer(
-    location: str, model: str, name: str, how: Callable[..., Taken], *, by: str | None, reason: str | None
+    location: str,
+    model: str,
+    name: str,
+    how: Callable[..., Taken],
+    *,
+    by: str | None,
+    reason: str | None,
+    at_once: bool = False,
 ) -> Taken:
-    """Approve, refuse or undo an action; one that was approved is done at once where its policy is written here."""
+    """Approve, refuse or undo an action; one that was approved is done ``at_once`` where its policy is written here, else by the
+    next round."""
     lake = open_lake(location, model)
     found = how(lake, model, name, by=who(by), reason=reason, now=now_of(time.time()))
-    if how is chain.approve:
+    if at_once and how is chain.approve:
         chain.act(lake, model)
         found = next(one for one in chain.actions(lake.model(model)) if one.id == name)
     return found

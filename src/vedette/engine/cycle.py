@@ -132,8 +132,10 @@ def once(
         except Exception:  # the round's error is the one to raise
             log.exception("telling failed after a round that failed")
         raise
-    _act(lake, names, clock, written)
     delivery.deliver(lake, names, clock=clock, written=written)
+    _act(
+        lake, names, clock, written
+    )  # after: an action may take its time, and what it asks of people is told by the next round
     return rows
 
 

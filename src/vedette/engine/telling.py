@@ -26,6 +26,7 @@ class Background:
     def __init__(self, lake: Lake, clock: Callable[[], float]) -> None:
         self._lake, self._clock = lake, clock
         self._threads: dict[str, threading.Thread] = {}
+        self._acting: dict[str, threading.Thread] = {}
         self._asked: dict[str, bool] = {}
         self._waiting: dict[str, int] = {}
         self._guard = threading.Lock()
@@ -51,7 +52,7 @@ class Background:
         """Wait for what is under way; what does not end in time is sent again by the next process, with its key."""
         deadline = time.monotonic() + timeout_s
         with self._guard:
-            threads = list(self._threads.values())
+            threads = [*self._threads.values(), *self._acting.values()]
         for one in threads:
             one.join(max(0.0, deadline - time.monotonic()))
 
@@ -76,15 +77,25 @@ class Background:
                 self._waiting[model] = waiting
 
     def _act(self, model: str, written: config.Config) -> None:
-        """Evaluate comparisons and do what policies say, before people are told of it."""
+        """Evaluate comparisons and do what policies say, beside telling: an action that takes its time holds up nobody."""
         if not written.policies_of(model) and not written.compare_of(model):
             return
-        from vedette.engine.chain import act  # only where there is something to decide
 
-        try:
-            act(self._lake, model, clock=self._clock, written=written)
-        except Exception:  # whoever is told is told all the same
-            log.exception("model %s: its policies", model)
+        def work() -> None:
+            from vedette.engine.chain import act  # only where there is something to decide
+
+            try:
+                if act(self._lake, model, clock=self._clock, written=written):
+                    self.tell(model, completed=False)  # what waits for approval, or failed
+            except Exception:
+                log.exception("model %s: its policies", model)
+
+        with self._guard:
+            running = self._acting.get(model)
+            if running is not None and running.is_alive():
+                return  # the next round looks again
+            self._acting[model] = threading.Thread(target=work, daemon=True)
+            self._acting[model].start()
 
     def _read(self) -> config.Config | None:
         """What ``vedette.toml`` says, or said when it could be read last; None where it never could."""

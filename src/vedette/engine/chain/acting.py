@@ -13,6 +13,7 @@ from typing import Any
 
 from vedette import config
 from vedette.config.policies import PolicySettings
+from vedette.engine.alerts import OPEN_STATES, alerts
 from vedette.engine.chain.told import acted_since, actions, write
 from vedette.engine.chain.triggers import occasions
 from vedette.engine.comparing.standing import stand
@@ -28,6 +29,7 @@ __all__ = ["act", "acting_lock", "perform"]
 log = logging.getLogger("vedette")
 
 ACT_WAIT_S = 5.0
+QUICK = ("route", "mlflow_alias", "kubernetes", "webhook")
 TRIES = 6
 """How often an action that failed, and may be repeated, is tried."""
 
@@ -76,7 +78,14 @@ class _Acting:
         known = actions(self.lake.model(self.model))
         found = health(self.lake, self.model, self.now)
         evaluated = stand(self.lake, self.model, self.written.compare_of(self.model), self.now)
-        now = [(each, occasion) for each in self.policies for occasion in occasions(each, found, evaluated)]
+        opened = {
+            (one.watch, one.segment): one.opened
+            for one in alerts(self.lake.model(self.model), self.now)
+            if one.state in OPEN_STATES
+        }
+        # what may be repeated is quick; what else there is may take its time
+        ordered = sorted(self.policies, key=lambda each: not all(one.type in QUICK for one in each.do))
+        now = [(each, one) for each in ordered for one in occasions(each, found, evaluated, opened)]
         holds = {(each.name, occasion.key) for each, occasion in now}
         by_name = {policy.name: policy for policy in self.policies}
         changed = []
@@ -196,7 +205,8 @@ def perform(lake: Lake, made: Sequence[Action], one: Taken, now: datetime) -> Ta
     except Exception as error:  # what an action raises is recorded and shown, and breaks no round
         if not isinstance(error, VedetteError):
             log.exception("policy %s", one.occasion.policy)
-        said.append(str(error) or type(error).__name__)
+        # what is none of ours may hold anything, a token as well
+        said.append(str(error) if isinstance(error, VedetteError) else type(error).__name__)
         status = ActionStatus.FAILED
     told = "; ".join(said)
     log.warning("model %s: policy %s: %s: %s", one.occasion.model, one.occasion.policy, status.value, told)

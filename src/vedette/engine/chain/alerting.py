@@ -20,8 +20,8 @@ def tell_people(tables: ModelTables, taken: Taken) -> None:
     still = before is not None and before.state in alerts.OPEN_STATES
     if taken.status in _TO_BE_SEEN:
         evidence = _evidence(taken)
-        if before is not None and still and before.evidence == evidence:
-            return
+        if before is not None and still and before.evidence.partition(" (")[0] == evidence.partition(" (")[0]:
+            return  # told already: another try is no news
         new = Alert(
             id=name,
             incident=name,
@@ -37,7 +37,7 @@ def tell_people(tables: ModelTables, taken: Taken) -> None:
             changed=taken.changed,
         )
         alerts.add_steps(tables, [new])
-    elif before is not None and still:
+    elif before is not None and still and taken.status is not ActionStatus.ACTING:
         who = f" by {taken.by}" if taken.by else ""
         alerts.add_steps(
             tables, [alerts.resolved(before, taken.changed, taken.changed, f"{taken.status.value}{who}")]

@@ -27,7 +27,7 @@ def approve(lake: Lake, model: str, name: str, *, by: str, reason: str | None, n
 
 
 def refuse(lake: Lake, model: str, name: str, *, by: str, reason: str | None, now: datetime) -> Taken:
-    """Do not let an action that waits be done."""
+    """Do not let an action that waits be done. Of one that failed, or is unknown: a person has seen to it, its alert is over."""
     return _answered(lake, model, name, ActionStatus.REFUSED, by=by, reason=reason, now=now)
 
 
@@ -39,10 +39,11 @@ def _answered(
     with lock(requests.work_lock(lake), wait_s=WAIT_S):
         tables = lake.model(model)
         one = _found(actions(tables), name)
-        if one.status is not ActionStatus.WAITING:
+        settled = status is ActionStatus.REFUSED and one.status in (ActionStatus.FAILED, ActionStatus.UNKNOWN)
+        if one.status is not ActionStatus.WAITING and not settled:
             who = f" by {one.by}" if one.by else ""
             raise AlertError(f"action={name!r}: does not wait: it is {one.status.value}{who}")
-        if one.until is not None and one.until <= now:
+        if not settled and one.until is not None and one.until <= now:
             raise AlertError(f"action={name!r}: waited until {one.until:%Y-%m-%d %H:%M} UTC, which is over")
         return write_locked(tables, replace(one, status=status, by=by, reason=reason, changed=now))
 
@@ -76,13 +77,20 @@ def undo(lake: Lake, model: str, name: str, *, by: str, reason: str | None, now:
                 f"action={name!r}: {one.said[-1] if one.said else 'nothing was done'}: nothing to undo"
             )
         said: list[str] = []
+        back = 0
         for number in reversed(range(parts)):
             before = one.before[number] if number < len(one.before) else None
+            if not made[number].reversible(before):
+                said.append(f"{made[number].plan(one.occasion)}: has no way back")
+                continue
             try:
                 said.append(made[number].undo(one.occasion, before, one.id))
+                back += 1
             except VedetteError as error:
-                back = f"; brought back: {', '.join(said)}" if said else ""
-                raise AlertError(f"action={name!r}: {error}{back}") from None
+                told = f"; {'; '.join(said)}" if said else ""
+                raise AlertError(f"action={name!r}: {error}{told}") from None
+        if not back:
+            raise AlertError(f"action={name!r}: {'; '.join(said)}")
         changed = replace(
             one, status=ActionStatus.UNDONE, said=tuple(said), by=by, reason=reason, changed=now
         )

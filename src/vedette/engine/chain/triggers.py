@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from fnmatch import fnmatchcase
 
 from vedette.config.comparing import CompareSettings
@@ -15,10 +16,13 @@ __all__ = ["occasions"]
 
 
 def occasions(
-    policy: PolicySettings, health: Health, evaluated: Mapping[CompareSettings, Evaluated]
+    policy: PolicySettings,
+    health: Health,
+    evaluated: Mapping[CompareSettings, Evaluated],
+    opened: Mapping[tuple[str, str], datetime],
 ) -> list[Occasion]:
     """What a policy is set off by now. The same alarm, or the same decision of the same comparison, has the same key: one that is
-    given another ``since`` is another."""
+    given another ``since`` is another. ``opened`` is when the open alert of a watch began."""
     if policy.on.of_comparison:
         return [
             Occasion(
@@ -40,9 +44,13 @@ def occasions(
     found = []
     for verdict in health.verdicts:
         name = f"{verdict.watch}[{verdict.segment}]" if verdict.segment else verdict.watch
-        if verdict.verdict.value != policy.on.word or not fnmatchcase(name, policy.on.pattern):
+        pattern = policy.on.pattern.replace(
+            "[", "[[]"
+        )  # a bracket is that of a segment, and no set of characters
+        if verdict.verdict.value != policy.on.word or not fnmatchcase(name, pattern):
             continue
-        since = "" if verdict.since is None else verdict.since.isoformat()
+        began = verdict.since or opened.get((verdict.watch, verdict.segment))
+        since = "" if began is None else began.isoformat()
         found.append(
             Occasion(
                 model=health.model,

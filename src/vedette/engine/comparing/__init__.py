@@ -8,6 +8,6 @@ says how long it will take.
 
 from __future__ import annotations
 
-from vedette.engine.comparing.evaluating import evaluate
+from vedette.engine.comparing.evaluating import evaluate, unmade
 
-__all__ = ["evaluate"]
+__all__ = ["evaluate", "unmade"]

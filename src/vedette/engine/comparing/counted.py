@@ -19,6 +19,7 @@ from vedette.engine.comparing.naming import MEAN_LATENCY, Named
 from vedette.engine.query import Query
 from vedette.engine.stored import levels_of, of_frame
 from vedette.engine.view import View
+from vedette.lake.tables import UTC
 from vedette.statistics import Statistic
 from vedette.statistics.confusion import is_binary
 from vedette.statistics.grid import Grid
@@ -38,11 +39,24 @@ _OF_TWO_CLASSES = frozenset({"precision", "recall", "specificity"})
 
 @dataclass(frozen=True, slots=True)
 class Both:
-    """The two versions, the champion first, and the windows of event time in which both had rows."""
+    """The two versions, the champion first, and the windows of event time in which both had rows, by their starts."""
 
     versions: tuple[str, str]
-    first: datetime
-    last: datetime
+    starts: tuple[datetime, ...]
+
+    @property
+    def first(self) -> datetime:
+        """The start of the first."""
+        return self.starts[0]
+
+    @property
+    def last(self) -> datetime:
+        """The start of the last."""
+        return self.starts[-1]
+
+    def within(self) -> pl.Expr:
+        """The windows, by the column ``start``."""
+        return pl.col("start").is_in(pl.Series(self.starts, dtype=UTC).implode())
 
     def keep(self) -> pl.Expr:
         """The increments of the two, all rows, in these windows."""
@@ -50,7 +64,7 @@ class Both:
             (pl.col("part") == "live")
             & (pl.col("segment") == "")
             & pl.col("version").is_in(self.versions)
-            & pl.col("start").is_between(self.first, self.last)
+            & self.within()
         )
 
 
@@ -115,10 +129,10 @@ def _settled(rows: pl.DataFrame) -> pl.DataFrame:
     rows = rows.with_columns(takes.alias("_takes"))
     if not rows["_takes"].any():
         return rows.drop("_takes")
-    window = ["version", "start"]
-    corrected = pl.col("_takes").any().over(window)
+    # of both versions alike, so that neither is compared with other rows than it came with
+    corrected = pl.col("_takes").any().over("start")
     return rows.with_columns(
-        pl.when(corrected).then(pl.col("known").max().over(window)).otherwise(pl.col("known")).alias("known")
+        pl.when(corrected).then(pl.col("known").max().over("start")).otherwise(pl.col("known")).alias("known")
     ).drop("_takes")
 
 

@@ -28,9 +28,7 @@ def estimates_of(lake: Lake, model: str, figure: Named, both: Both) -> Seen:
             estimate=True,
             k=0,
         )
-        found = found.filter(
-            pl.col("start") <= both.last, pl.col("part").is_null(), pl.col("value").is_not_null()
-        )
+        found = found.filter(both.within(), pl.col("part").is_null(), pl.col("value").is_not_null())
         if found.is_empty():
             return nothing(f"no estimate of version {version}")
         n = found["n"].to_numpy().astype(np.float64)

@@ -20,7 +20,7 @@ from vedette.lake.deleting import anew
 from vedette.lake.tables import Lake
 from vedette.records.comparing import Difference, Evaluated, Suspect
 
-__all__ = ["evaluate"]
+__all__ = ["evaluate", "unmade"]
 
 
 def evaluate(lake: Lake, model: str, settings: CompareSettings) -> Evaluated:
@@ -119,6 +119,11 @@ def _seen(lake: Lake, model: str, settings: CompareSettings, figure: Named, both
             return nothing(f"by unit only {', '.join(sorted(BY_ROWS - {DISAGREEMENT}))} are compared")
         return of_units(seen, figure, both, settings.unit)
     return seen_of(seen, figure, both)
+
+
+def unmade(model: str, settings: CompareSettings, why: str) -> Evaluated:
+    """A comparison that cannot be made, and why."""
+    return _told(model, settings, (), "unknown", (why,))
 
 
 def _told(

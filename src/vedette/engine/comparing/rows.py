@@ -15,6 +15,7 @@ from vedette.engine.segments import labelled_rows, rows_of
 from vedette.engine.summarise import outcomes, row_weights, window_starts
 from vedette.engine.view import View
 from vedette.lake.rows import label_text, variants
+from vedette.lake.tables import UTC
 from vedette.strategy.versions import Estimates, PairedRates
 
 __all__ = ["BY_ROWS", "of_pairs", "of_units"]
@@ -34,7 +35,9 @@ def of_pairs(seen: View, figure: Named, both: Both) -> Seen:
     if isinstance(rows, str):
         return nothing(rows)
     one, other = (
-        rows.filter(pl.col("version") == version).unique("id", keep="first", maintain_order=True)
+        rows.filter(pl.col("version") == version)
+        .sort("received")
+        .unique("id", keep="first", maintain_order=True)
         for version in both.versions
     )
     pairs = one.join(other, on="id", suffix="_other")
@@ -126,10 +129,11 @@ def _rows(seen: View, figure: Named, both: Both, beside: Sequence[str]) -> pl.Da
     """The rows of the two versions with ``_x``, what the figure is the mean of, and ``_when``, when it was known; else why
     there are none."""
     window_us = seen.shape.window_us
-    until = pl.lit(both.last).dt.offset_by(f"{window_us}us")
-    within = (
-        pl.col("version").is_in(both.versions) & (pl.col("time") >= both.first) & (pl.col("time") < until)
+    start = pl.from_epoch(pl.col("time").dt.epoch("us") // window_us * window_us, "us").dt.replace_time_zone(
+        "UTC"
     )
+    within = pl.col("version").is_in(both.versions) & (pl.col("time") >= both.first)
+    within &= start.is_in(pl.Series(both.starts, dtype=UTC).implode())
     wanted = {MEAN_LATENCY: MEAN_LATENCY, "mean": figure.feature or "prediction"}.get(
         figure.metric, "prediction"
     )

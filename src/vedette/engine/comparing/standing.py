@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,25 @@ log = logging.getLogger("vedette")
 
 KIND = "comparison"
 WORK_WAIT_S = 60.0
-_EVALUATED: dict[tuple[Path, str, CompareSettings], tuple[int, Evaluated]] = {}
+SHORT_S, SHARE = 1.0, 0.05
+"""What takes longer than ``SHORT_S`` to evaluate is evaluated no oftener than takes that share of a processor."""
+
+_EVALUATED: dict[tuple[Path, str, CompareSettings], _Kept] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A comparison as it was evaluated: of which state of the lake, when (monotonic), and how long that took."""
+
+    snapshot: int
+    found: Evaluated
+    at: float
+    took_s: float
+
+    def holds(self, snapshot: int) -> bool:
+        """True where there is nothing new, or it is too soon."""
+        soon = self.took_s > SHORT_S and time.monotonic() - self.at < self.took_s / SHARE
+        return self.snapshot == snapshot or soon
 
 
 def stand(
@@ -45,14 +64,16 @@ def stand(
     for settings in asked:
         frozen = _frozen(settings)
         before = _EVALUATED.get((lake.path, model, frozen))
-        if before is None or before[0] != at:
+        if before is None or not before.holds(at):
+            begun = time.monotonic()
             try:
-                before = at, evaluate(lake, model, settings)
+                made = evaluate(lake, model, settings)
             except (VedetteError, ValueError) as error:
                 log.error("model %s: comparison %s: %s", model, settings.name, error)
                 continue
+            before = _Kept(at, made, begun, time.monotonic() - begun)
             _EVALUATED[lake.path, model, frozen] = before
-        found[frozen] = before[1]
+        found[frozen] = before.found
     _tell(lake, model, list(found.values()), [one.name for one in asked], now)
     return found
 
@@ -66,14 +87,14 @@ def verdicts(tables: ModelTables) -> list[Verdict]:
     last = _last(tables) if asked else {}
     out = []
     for one in asked:
-        time, held = last.get(one.name, (None, {}))
+        since, held = last.get(one.name, (None, {}))
         decision, words = str(held.get("decision", "unknown")), "; ".join(held.get("why", ()))
         if (held.get("champion"), held.get("challenger")) != (one.champion, one.challenger):
-            time, decision, words = None, "unknown", "it was not evaluated yet"
+            since, decision, words = None, "unknown", "it was not evaluated yet"
         status = {"roll back": Status.ALARM, "unknown": Status.UNKNOWN}.get(decision, Status.OK)
         evidence = "" if status is Status.UNKNOWN else f"{decision} {one.challenger}: {words}"
         reason = words if status is Status.UNKNOWN else None
-        out.append(Verdict(f"{alerts.COMPARE}{one.name}", "", status, time, evidence, "calibrated", reason))
+        out.append(Verdict(f"{alerts.COMPARE}{one.name}", "", status, since, evidence, "calibrated", reason))
     return out
 
 
@@ -81,8 +102,8 @@ def _last(tables: ModelTables) -> dict[str, tuple[datetime, dict[str, Any]]]:
     """The last decision of each comparison, and when it was made."""
     rows = tables["events"].scan().filter(pl.col("kind") == KIND).sort("time", maintain_order=True)
     return {
-        name: (time, json.loads(held))
-        for name, held, time in rows.select("name", "detail", "time").collect().iter_rows()
+        name: (at, json.loads(held))
+        for name, held, at in rows.select("name", "detail", "time").collect().iter_rows()
     }
 
 

@@ -18,7 +18,8 @@ MISMATCH_ALPHA = 0.001
 
 
 def rows_within(both: Both, version: str) -> pl.Expr:
-    return (pl.col("version") == version) & pl.col("start").is_between(both.first, both.last)
+    """The rows of a version in the windows in which both have rows."""
+    return (pl.col("version") == version) & both.within()
 
 
 def predictions_of(seen: View, settings: CompareSettings) -> pl.DataFrame:
@@ -38,19 +39,17 @@ def predictions_of(seen: View, settings: CompareSettings) -> pl.DataFrame:
 def both_of(told: pl.DataFrame, settings: CompareSettings) -> Both | None:
     """The windows in which both have rows; None where there is none."""
     versions = settings.champion, settings.challenger
-    ends = []
-    for version in versions:
-        own = told.filter(pl.col("version") == version)["start"]
-        if own.is_empty():
-            return None
-        ends.append((own.min(), own.max()))
-    first, last = max(low for low, _ in ends), min(high for _, high in ends)  # type: ignore[type-var]
-    return Both(versions, first, last) if first <= last else None  # type: ignore[operator, arg-type]
+    starts = [
+        set(told.filter((pl.col("version") == one) & (pl.col("rows") > 0))["start"]) for one in versions
+    ]
+    common = tuple(sorted(starts[0] & starts[1]))
+    return Both(versions, common) if common else None
 
 
 def split_of(told: pl.DataFrame, both: Both, settings: CompareSettings) -> tuple[str | None, bool]:
-    """Whether traffic is split by the shares that were set, in words; of mode shadow both have all of it."""
-    if not settings.shares or settings.mode == "shadow":
+    """Whether traffic is split by the shares that were set, in words; of mode shadow both have all of it, and rows of one unit
+    go the same way together, so that they say less than so many."""
+    if not settings.shares or settings.mode == "shadow" or settings.unit is not None:
         return None, False
     wide = told.filter(pl.col("start").is_between(both.first, both.last)).pivot(
         on="version", index="start", values="rows"

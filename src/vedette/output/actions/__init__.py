@@ -41,6 +41,9 @@ class Action(Protocol):
     def found(self, occasion: Occasion) -> Mapping[str, Any] | None:
         """What is there now, as plain values, for ``undo``: kept before anything is done. None where there is nothing to find."""
 
+    def reversible(self, before: Mapping[str, Any] | None) -> bool:
+        """Whether ``undo`` can bring back what was found."""
+
     def act(self, occasion: Occasion, key: str) -> str:
         """Do it; what came back. ``ChannelError`` where it failed.
 
@@ -82,7 +85,7 @@ def action(settings: ActionSettings) -> Action:
         raise ValueError(f"action {settings.type}: {error}") from None
     except (TypeError, ValueError) as error:
         raise ValueError(f"action {settings.type}: {_plain(str(error))}") from None
-    for name in ("plan", "found", "act", "undo"):
+    for name in ("plan", "found", "act", "reversible", "undo"):
         if not callable(getattr(found, name, None)):
             raise ChannelError(f"action {settings.type}: its class has no method {name}")
     return found

@@ -45,6 +45,10 @@ class Command:
         """Run it; ``ChannelError`` where it fails, or takes longer than ``timeout_s``."""
         return run(self.command, given_of(occasion, key), {KEY_VARIABLE: key}, self.timeout_s)
 
+    def reversible(self, before: Mapping[str, Any] | None) -> bool:  # noqa: ARG002
+        """Where it was given a program for that."""
+        return bool(self.back)
+
     def undo(self, occasion: Occasion, before: Mapping[str, Any] | None, key: str) -> str:  # noqa: ARG002
         """Run ``back``."""
         if not self.back:
@@ -60,7 +64,9 @@ def arguments_of(name: str, said: Any) -> None:
         or not said
         or not all(isinstance(one, str) for one in said)
     ):
-        raise ValueError(f"{name}={said!r}: must be a list of a program and its arguments")
+        raise ValueError(
+            f"{name}: a {type(said).__name__} (not shown): must be a list of a program and its arguments"
+        )
 
 
 def given_of(occasion: Occasion, key: str) -> bytes:

@@ -86,6 +86,10 @@ class Kubernetes:
         """Patch it."""
         return self._set(self._wanted(occasion))
 
+    def reversible(self, before: Mapping[str, Any] | None) -> bool:
+        """What was there is known."""
+        return before is not None
+
     def undo(self, occasion: Occasion, before: Mapping[str, Any] | None, key: str) -> str:  # noqa: ARG002
         """Patch it to what was there."""
         if before is None:
@@ -168,6 +172,8 @@ class Kubernetes:
             token = Path(self.token_file).read_text("utf-8").strip()
         except OSError as error:
             raise ChannelError(f"Kubernetes: token_file={self.token_file!r}: {error.strerror}") from None
+        if not token or not token.isprintable():
+            raise ChannelError(f"Kubernetes: token_file={self.token_file!r}: holds no token (not shown)")
         headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
         if body is not None:
             headers["Content-Type"] = "application/strategic-merge-patch+json"
@@ -189,7 +195,8 @@ class Kubernetes:
                 connection.close()
             return answer.status, json.loads(said) if said else {}
         except (OSError, http.client.HTTPException, ValueError) as error:
-            raise ChannelError(f"Kubernetes: {parts.netloc}: {error}") from None
+            why = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
+            raise ChannelError(f"Kubernetes: {parts.hostname}: {why}") from None
 
     def _server(self) -> str:
         if self.server is not None:

@@ -49,6 +49,10 @@ class MlflowAlias:
         self._asked(lambda client: client.set_registered_model_alias(name, self.alias, version))
         return f"{name}@{self.alias} is version {version}"
 
+    def reversible(self, before: Mapping[str, Any] | None) -> bool:  # noqa: ARG002
+        """Where there was no alias it is taken away."""
+        return True
+
     def undo(self, occasion: Occasion, before: Mapping[str, Any] | None, key: str) -> str:  # noqa: ARG002
         """Point it to where it pointed, or take it away where there was none."""
         name, version = self.name or occasion.model, (before or {}).get("version")

@@ -60,6 +60,10 @@ class Retrain:
         arguments = [sys.executable, "-c", _CALL, self.call] if self.call is not None else list(self.command)
         return run(arguments, given_of(occasion, key), {KEY_VARIABLE: key}, self.timeout_s)
 
+    def reversible(self, before: Mapping[str, Any] | None) -> bool:  # noqa: ARG002
+        """Never."""
+        return False
+
     def undo(self, occasion: Occasion, before: Mapping[str, Any] | None, key: str) -> str:  # noqa: ARG002
         """There is no way back: a version that was trained is deployed, or not, by somebody else."""
         raise ChannelError("a training cannot be undone: what it made is not in charge until it is deployed")

@@ -63,6 +63,10 @@ class Route:
         """Write the policy."""
         return f"policy {self._written(self._policy(_versions(occasion), self.found(occasion)))} holds"
 
+    def reversible(self, before: Mapping[str, Any] | None) -> bool:
+        """The policy that held is brought back; where there was none there is none to bring."""
+        return before is not None
+
     def undo(self, occasion: Occasion, before: Mapping[str, Any] | None, key: str) -> str:  # noqa: ARG002
         """Write what held before."""
         if before is None:

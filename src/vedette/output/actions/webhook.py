@@ -51,6 +51,10 @@ class Webhook:
         """Send it; ``ChannelError`` where nothing answers in time, or the answer is not 200 to 299."""
         return self._send({"id": key, "undo": False, **occasion.document()}, key)
 
+    def reversible(self, before: Mapping[str, Any] | None) -> bool:  # noqa: ARG002
+        """Whoever listens is told."""
+        return True
+
     def undo(self, occasion: Occasion, before: Mapping[str, Any] | None, key: str) -> str:  # noqa: ARG002
         """Send the same with ``undo`` true, under a key of its own."""
         return self._send({"id": key, "undo": True, **occasion.document()}, f"{key}-undo")

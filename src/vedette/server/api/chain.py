@@ -10,9 +10,12 @@ from fastapi.responses import Response
 
 from vedette import config
 from vedette.engine import chain, commands_chain
-from vedette.engine.comparing import evaluate
+from vedette.engine.comparing import evaluate, unmade
+from vedette.errors import VedetteError
 from vedette.lake.stamps import stamp_of
+from vedette.lake.tables import Lake
 from vedette.records.actions import Taken
+from vedette.records.comparing import Evaluated
 from vedette.server.api.answers import Editor, JsonRoute, as_json
 from vedette.server.api.chain_documents import ActionDocument, ComparisonDocument, Reason
 from vedette.server.api.documents import ErrorDocument, ModelName
@@ -41,10 +44,18 @@ def comparisons(request: Request, model: ModelName) -> Response:
     asked = config.read().compare_of(model)
 
     def make() -> bytes:
-        return as_json([evaluate(lake, model, one).document() for one in asked])
+        return as_json([_evaluated(lake, model, one).document() for one in asked])
 
     key = ("comparisons", model, repr(asked))
     return answers_of(request).respond(request, key, stamp_of(lake, (model,)), make)
+
+
+def _evaluated(lake: Lake, model: str, asked: config.CompareSettings) -> Evaluated:
+    """A comparison; one that cannot be made stops no other."""
+    try:
+        return evaluate(lake, model, asked)
+    except (VedetteError, ValueError) as error:
+        return unmade(model, asked, str(error))
 
 
 @router.get(
@@ -61,7 +72,7 @@ def actions(request: Request, model: ModelName) -> Response:
     summary="Let it be done",
 )  # fmt: skip
 def approve(request: Request, caller: Editor, model: ModelName, action: str, said: Reason) -> Response:
-    """It is done by the next round of the ingester, or at once where the server has its policy."""
+    """It is done by the next round of the ingester."""
     return _answer(request, caller, model, action, said, chain.approve)
 
 

@@ -188,6 +188,8 @@ class _Replay:
         reference, rest = self.rows.head(n), self.rows.tail(self.rows.height - n)
         chosen = rng.uniform(size=rest.height) < share
         champion, challenger = rest.filter(pl.Series(~chosen)), rest.filter(pl.Series(chosen))
+        if any(one.mode == "shadow" for one in self.written.compare_of(self.model)):  # both answer every row
+            champion, challenger = rest, rest
         if fault is not None:
             planted, known = FAULTS[fault], Recorded.of(self.rows, rng)
             if not planted.possible(known):
