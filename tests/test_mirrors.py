@@ -326,3 +326,13 @@ def test_a_parameter_that_changes_is_a_tag_of_mlflow(monitor: vedette.Monitor, t
     (back,) = found_runs("mlflow", f"{at}#mine")
     assert set(back.points["metric"]) == {"recall@5", "../x"}
     assert not events(monitor, "mirror_failed")
+
+
+def test_times_in_the_middle_of_two_milliseconds_are_one_wherever_they_are_rounded() -> None:
+    """Whatever the float: the mirror's time is that which the lake's microseconds have in MLflow."""
+    from vedette.capture.mirrors.mlflow import milliseconds, stored
+
+    micros = 1_795_900_000_000_000 + 500 * np.arange(20_001)
+    seconds = micros / 1e6
+    _, kept = stored(np.zeros(len(micros)), np.round(seconds * 1e6).astype(np.int64))
+    assert [1000 * milliseconds(float(one)) for one in seconds] == kept.tolist()

@@ -625,7 +625,8 @@ def test_numbers_of_a_failed_write_are_not_given_to_others(
     sync = os.fdatasync
 
     def fdatasync(file: int) -> None:
-        if failing[0]:
+        # of this log's files alone: keepers of other journals may sync in this process too
+        if failing[0] and str(tmp_path) in os.readlink(f"/proc/self/fd/{file}"):
             failing[0] = False
             raise OSError(5, "Input/output error")
         sync(file)
