@@ -85,7 +85,13 @@ class MlflowAlias:
             raise MissingExtraError(
                 "the action mlflow_alias needs mlflow: pip install mlflow-skinny"
             ) from None
-        return MlflowClient(registry_uri=self.registry) if self.registry else MlflowClient()
+        return (
+            MlflowClient(
+                tracking_uri=self.registry, registry_uri=self.registry
+            )  # else it makes a store in the working folder
+            if self.registry
+            else MlflowClient()
+        )
 
 
 def _first_line(error: Exception) -> str:
