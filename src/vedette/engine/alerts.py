@@ -52,6 +52,7 @@ __all__ = [
     "history",
     "identifier",
     "mark_false",
+    "of_fact",
     "resolved",
     "silence",
     "silence_over",
@@ -353,10 +354,7 @@ def _silent(
         if reason is None and before is not None:
             out.append(resolved(before, now, now, "rows come again"))
         elif reason is not None and before is None:
-            name = identifier(tables.path.name, watch, last.isoformat())
-            out.append(
-                Alert(name, name, watch, "", AlertState.FIRING, last, None, reason, None, None, None, now)
-            )
+            out.append(of_fact(tables.path.name, watch, last, reason, now))
     return out
 
 
@@ -379,10 +377,7 @@ def _of_facts(
             out.append(fires_again(before, now))
     for watch, fact in facts.items():
         if fact.status is Status.ALARM and watch not in open_now:
-            name = identifier(tables.path.name, watch, now.isoformat())
-            out.append(
-                Alert(name, name, watch, "", AlertState.FIRING, now, None, fact.words, None, None, None, now)
-            )
+            out.append(of_fact(tables.path.name, watch, now, fact.words, now))
     return out
 
 
@@ -411,6 +406,15 @@ def _incident(open_alerts: Iterable[Alert], at: datetime, window: timedelta) -> 
 def identifier(*parts: str) -> str:
     """The id that an alert or an incident of these parts has."""
     return hashlib.blake2b("\x1f".join(parts).encode(), digest_size=6).hexdigest()
+
+
+def of_fact(
+    model: str, watch: str, opened: datetime, evidence: str, now: datetime, *, key: str | None = None
+) -> Alert:
+    """A firing alert of what is no watch of rows, an incident of its own; ``key`` is what tells one of a watch from the next,
+    default when it began."""
+    name = identifier(model, watch, opened.isoformat() if key is None else key)
+    return Alert(name, name, watch, "", AlertState.FIRING, opened, None, evidence, None, None, None, now)
 
 
 def add_steps(tables: ModelTables, many: Sequence[Alert], through: Mapping[str, int] | None = None) -> None:

@@ -133,19 +133,18 @@ def once(
             log.exception("telling failed after a round that failed")
         raise
     delivery.deliver(lake, names, clock=clock, written=written)
-    _act(
-        lake, names, clock, written
-    )  # after: an action may take its time, and what it asks of people is told by the next round
+    # after, since an action may take its time; what it asks of people is told by the next round
+    _act(lake, names, clock, written)
     return rows
 
 
 def _act(lake: Lake, models: list[str], clock: Callable[[], float], said: config.Config | None) -> None:
-    """Evaluate comparisons and do what policies say, before people are told of it."""
-    written = _written(None) if said is None else said
+    """Evaluate comparisons and do what policies say."""
+    written = said or _written(None)
     acting = (
         []
         if written is None
-        else [model for model in models if written.policies_of(model) or written.compare_of(model)]
+        else [one for one in models if written.policies_of(one) or written.compare_of(one)]
     )
     if not acting:
         return

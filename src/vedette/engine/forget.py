@@ -28,6 +28,7 @@ from vedette.lake.received import tidy
 from vedette.lake.received.conflicts import Conflicts
 from vedette.lake.rows import variants
 from vedette.lake.sources import sources
+from vedette.lake.stamps import glances_path
 from vedette.lake.tables import UTC, Lake, ModelTables
 from vedette.privacy import Plain, folded
 from vedette.records import is_runs
@@ -111,6 +112,7 @@ def forget(
         round_of(lake, model, now)  # what the first one refused has left tombstones of labels
         words = Words(column, tuple(dict.fromkeys(spelled(one) for one in values)))
         scrubbed = scrub(lake, model, words, f"forgotten-{number}")
+        glances_path(lake).unlink(missing_ok=True)  # what a server showed may name it; it is made again
         # requests that were refused lie as they came, packed as it may be: whose rows they are cannot be told from outside
         Conflicts(lake).forget(model)
         remains = _left(lake, model, words)

@@ -112,13 +112,14 @@ def _gravest(verdicts: Iterable[Verdict]) -> Status:
 def _compared(tables: ModelTables) -> list[Verdict]:
     """What comparisons of versions decided, where the file has any."""
     try:
-        if not config.read().compare_of(tables.path.name):
-            return []
+        asked = config.read().compare_of(tables.path.name)
     except ConfigError:  # which has a verdict of its own
+        return []
+    if not asked:
         return []
     from vedette.engine.comparing.standing import verdicts  # a check without comparisons needs none of it
 
-    return verdicts(tables)
+    return verdicts(tables, asked)
 
 
 def _wrongly_written() -> list[Verdict]:

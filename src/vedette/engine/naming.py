@@ -37,8 +37,16 @@ _VALUES = frozenset(
 )
 """Keys of JSON under which a text that is the value and nothing else is a value, and no word or name of the product's."""
 
-_NAMES = frozenset({"watch", "watches", "rule", "metric", "feature", "column", "version", "name", "models"})
-"""Keys of JSON under which the names of things stand."""
+_NAMES = frozenset(
+    {
+        *("watch", "watches", "rule", "metric", "feature", "column", "version", "name", "models"),
+        *("key", "policy", "plan", "status", "decision", "champion", "challenger"),
+    }
+)
+"""Keys of JSON under which the names of things stand, or what is held against what is said later."""
+
+_AS_FOUND = frozenset({"before"})
+"""Keys of JSON under which everything is to be brought back as it was found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,14 +94,15 @@ class Words:
         level = _pattern(self._segments(), escaped=False)
         within, put = level if segments_only else self.pattern(escaped=False), self._with(token)
 
-        def walk(one: Any, key: str) -> Any:
+        def walk(one: Any, key: str, found: bool = False) -> Any:
+            found = found or key in _AS_FOUND
             if isinstance(one, str):
-                own = key in _NAMES or (one in self.values and key not in _VALUES)
+                own = found or key in _NAMES or (one in self.values and key not in _VALUES)
                 return (level if own else within).sub(put, one)
             if isinstance(one, list):
-                return [walk(each, key) for each in one]
+                return [walk(each, key, found) for each in one]
             if isinstance(one, dict):
-                return {level.sub(put, name): walk(each, name) for name, each in one.items()}
+                return {level.sub(put, name): walk(each, name, found) for name, each in one.items()}
             return one
 
         made = walk(document, "")

@@ -28,7 +28,7 @@ _TEXTS = {
 """By table the columns in which the value may stand, and how: no states, kinds, names of watches, keys or versions. The last
 two are of the lake as a whole."""
 
-_SETTINGS = ("settings", "rules", "deployment", "forgotten", "report", "channels", "action", "comparison")
+_SETTINGS = ("settings", "rules", "deployment", "forgotten", "report", "channels")
 """Kinds of events that say what holds, or are chained: of these segments' names alone are changed, of chained ones nothing."""
 _CHAINED = ("forgotten",)
 

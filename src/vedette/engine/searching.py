@@ -14,6 +14,7 @@ from vedette.engine.scrubbing import grids_of, names, told_in
 from vedette.errors import LakeError
 from vedette.lake.forgotten import spelled
 from vedette.lake.received.index import logs_folder
+from vedette.lake.stamps import glances_path
 from vedette.lake.tables import Lake
 
 __all__ = ["search"]
@@ -54,7 +55,8 @@ def _files(lake: Lake, model: str) -> Iterator[Path]:
         for path in sorted(folder.rglob("*")):
             if path.is_file() and not path.is_symlink():
                 yield path
-    for path in sorted(lake.journal.glob(".*")):  # the log of an ingester
+    # what a server keeps to show, and the log of an ingester
+    for path in (glances_path(lake), *sorted(lake.journal.glob(".*"))):
         if path.is_file():
             yield path
 

@@ -10,12 +10,17 @@ from pathlib import Path
 from vedette.lake.sources import sources
 from vedette.lake.tables import Lake, Table
 
-__all__ = ["Stamp", "stamp_of", "stamp_of_file", "stamp_of_table"]
+__all__ = ["Stamp", "glances_path", "stamp_of", "stamp_of_file", "stamp_of_table"]
 
 Stamp = tuple[Hashable, ...]
 """What differs when a table of a model was written to, or its journals were."""
 
 _UNSETTLED_NS = 50_000_000  # a folder written to within the tick of its clock may be again without a trace
+
+
+def glances_path(lake: Lake) -> Path:
+    """The file in which a server keeps what it showed of the models, with what they looked like: a cache, and no more."""
+    return lake.path / ".server" / "glances.db"
 
 
 def stamp_of(lake: Lake, names: Iterable[str], tables: tuple[str, ...] | None = None) -> Stamp:

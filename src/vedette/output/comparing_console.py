@@ -9,6 +9,7 @@ from rich.text import Text
 
 from vedette.output.console import Terminal, print_json
 from vedette.output.names import visible
+from vedette.output.numbers import span
 from vedette.records.comparing import Evaluated
 
 __all__ = ["print_evaluated", "when_words"]
@@ -16,7 +17,6 @@ __all__ = ["print_evaluated", "when_words"]
 _COLOURS = {"promote": "green", "hold": "cyan", "roll back": "bold red", "unknown": "magenta"}
 _CLAIMS = {"better": "green", "not worse": "green", "worse": "bold red", "unknown": "magenta"}
 _WORDS = 300
-_UNITS = ((86400.0, "day"), (3600.0, "hour"), (60.0, "minute"))
 
 
 def print_evaluated(found: Sequence[Evaluated], *, as_json: bool = False) -> None:
@@ -103,17 +103,9 @@ def when_words(one: Evaluated) -> str:
 
     >>> one = Evaluated("m", "a", "3", "4", "canary", "hold", (), (), None, None, 0, {}, {}, None, False, 250_000.0, None)
     >>> when_words(one)
-    'decided in about 3 days, if rows come on as they came'
+    'decided in about 2.9 d, if rows come on as they came'
     """
     if one.decided_in_s is None:
         return "when it will be decided is not known"
-    late = f", nine times in ten within {_span(one.late_s)}" if one.late_s is not None else ""
-    return f"decided in about {_span(one.decided_in_s)}{late}, if rows come on as they came"
-
-
-def _span(seconds: float) -> str:
-    for length, unit in _UNITS:
-        if seconds >= 0.95 * length:
-            n = max(1, round(seconds / length))
-            return f"{n} {unit}{'' if n == 1 else 's'}"
-    return "a minute"
+    late = f", nine times in ten within {span(one.late_s, 2)}" if one.late_s is not None else ""
+    return f"decided in about {span(one.decided_in_s, 2)}{late}, if rows come on as they came"

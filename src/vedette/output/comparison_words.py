@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from vedette.output.comparison import Column, Comparison, Figures, Side, Together
 from vedette.output.numbers import number
 from vedette.records import Status
+from vedette.statistics.orientation import higher_is_better
 
 __all__ = [
     "apart",
@@ -25,7 +26,6 @@ __all__ = [
     "without_value",
 ]
 
-_LESS_IS_BETTER = ("log_loss", "brier", "expected_calibration_error", "mae", "rmse", "mape")
 _METRICS = {
     "psi": "PSI",
     "kolmogorov_smirnov": "Kolmogorov-Smirnov",
@@ -144,7 +144,7 @@ def got_worse(metric: str, before: float, now: float) -> bool:
     """
     if metric == "bias":
         return abs(now) > abs(before)
-    return now > before if metric in _LESS_IS_BETTER or metric.startswith("quantile_loss") else now < before
+    return now > before if higher_is_better(metric) is False else now < before
 
 
 def only_words(one: Column) -> str:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from vedette.output.comparison import Estimate
 
-__all__ = ["estimate", "number", "percent", "tick", "unit_of", "values", "width"]
+__all__ = ["estimate", "number", "percent", "span", "tick", "unit_of", "values", "width"]
 
 PERCENTS = frozenset({"accuracy", "balanced_accuracy", "precision", "recall", "f1", "specificity", "mape"})
 COUNTS = frozenset({"rows", "distinct", "count", "n"})
@@ -26,6 +26,7 @@ PLAIN = frozenset(
 )
 SPREADS = frozenset({"sd", "iqr", "wasserstein", "range"})
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_UNITS = ((86_400.0, "d"), (3600.0, "h"), (60.0, "min"))
 _LONGEST = (("days", 86400.0), ("h", 3600.0), ("min", 60.0), ("s", 1.0), ("ms", 1e-3))
 
 
@@ -177,6 +178,17 @@ def _durations(many: tuple[float, ...]) -> tuple[str, ...]:
     longest = max(map(abs, many)) / 1e6
     name, size = next(((name, size) for name, size in _LONGEST if longest >= 2 * size), _LONGEST[-1])
     return tuple(f"{one} {name}" for one in _plain(tuple(one / 1e6 / size for one in many)))
+
+
+def span(seconds: float, digits: int = 3) -> str:
+    """A length of time in its largest unit.
+
+    >>> span(2592000.0), span(300.0), span(5400.0), span(0.4), span(250_000.0, 2)
+    ('30 d', '5 min', '1.5 h', '0.4 s', '2.9 d')
+    """
+    size, unit = next(((size, unit) for size, unit in _UNITS if abs(seconds) >= size), (1.0, "s"))
+    value = seconds / size
+    return f"{value:.{digits}g} {unit}" if abs(value) < 10**digits else f"{value:,.0f} {unit}"
 
 
 def tick(value: float, step: float) -> str:

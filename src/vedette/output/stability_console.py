@@ -13,6 +13,7 @@ from rich.text import Text
 
 from vedette.output.console import Terminal, print_json
 from vedette.output.names import visible
+from vedette.output.numbers import span
 from vedette.records import Status
 from vedette.records.stability import SloReport, Stability, StabilityFigure
 
@@ -20,7 +21,6 @@ __all__ = ["look_printer", "print_looks", "print_stability", "stability_json"]
 
 _WORDS = 160
 _STYLES = {Status.ALARM: "bold red", Status.WARN: "yellow", Status.UNKNOWN: "dim", Status.OK: "green"}
-_UNITS = ((86_400.0, "d"), (3600.0, "h"), (60.0, "min"))
 
 
 class Seen(Protocol):
@@ -97,8 +97,8 @@ def print_stability(found: Stability, *, as_json: bool = False) -> None:
         return
     console = Terminal()
     version = f" version {found.version}" if found.version else ""
-    span = f"{found.since:%Y-%m-%d %H:%M} to {found.until:%Y-%m-%d %H:%M} UTC"
-    console.print(Text.assemble((found.model, "bold"), f"{version}, {span}"), highlight=False)
+    within = f"{found.since:%Y-%m-%d %H:%M} to {found.until:%Y-%m-%d %H:%M} UTC"
+    console.print(Text.assemble((found.model, "bold"), f"{version}, {within}"), highlight=False)
     if found.slos:
         console.print(_slos(found.slos))
     console.print(_figures(found.figures))
@@ -113,7 +113,7 @@ def _slos(slos: Sequence[SloReport]) -> Table:
             Text(one.verdict.value, _STYLES[one.verdict]),
             Text(visible(one.name, 63)),
             Text(visible(one.of, 63)),
-            f"{one.objective:.6g} / {_span(one.period_s)}",
+            f"{one.objective:.6g} / {span(one.period_s)}",
             f"{one.bad:,.0f}",
             f"{one.total:,.0f}",
             _percent(one.left),
@@ -161,13 +161,6 @@ def _number(value: float, unit: str) -> str:
     ('2 h', '0.99958', '0.0042 s', '3.1e+09 bytes/d')
     """
     if unit == "s":
-        return _span(value)
+        return span(value)
     text = f"{value:.5f}" if 0.9 < value < 1 else f"{value:.4g}"
     return f"{text} {unit}" if unit not in ("", "p") else text
-
-
-def _span(seconds: float) -> str:
-    for unit_s, unit in _UNITS:
-        if abs(seconds) >= unit_s:
-            return f"{seconds / unit_s:.3g} {unit}"
-    return f"{seconds:.3g} s"

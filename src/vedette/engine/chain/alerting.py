@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from vedette.engine import alerts
 from vedette.lake.tables import ModelTables
-from vedette.records import Alert, AlertState
 from vedette.records.actions import ActionStatus, Taken
 
 __all__ = ["tell_people"]
@@ -22,20 +21,7 @@ def tell_people(tables: ModelTables, taken: Taken) -> None:
         evidence = _evidence(taken)
         if before is not None and still and before.evidence.partition(" (")[0] == evidence.partition(" (")[0]:
             return  # told already: another try is no news
-        new = Alert(
-            id=name,
-            incident=name,
-            watch=watch,
-            segment="",
-            state=AlertState.FIRING,
-            opened=taken.opened,
-            closed=None,
-            evidence=evidence,
-            by=None,
-            reason=None,
-            until=None,
-            changed=taken.changed,
-        )
+        new = alerts.of_fact(tables.path.name, watch, taken.opened, evidence, taken.changed, key=taken.id)
         alerts.add_steps(tables, [new])
     elif before is not None and still and taken.status is not ActionStatus.ACTING:
         who = f" by {taken.by}" if taken.by else ""

@@ -8,8 +8,8 @@ from difflib import get_close_matches
 
 from vedette.config.comparing import CompareSettings
 from vedette.statistics import every_statistic
+from vedette.statistics.orientation import higher_is_better
 from vedette.statistics.structured import TASK_FIGURES
-from vedette.strategy.versions import higher_is_better
 
 __all__ = ["DISAGREEMENT", "MEAN_LATENCY", "Named", "named"]
 

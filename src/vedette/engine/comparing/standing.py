@@ -17,14 +17,13 @@ from typing import Any
 
 import polars as pl
 
-from vedette import config
 from vedette.config.comparing import CompareSettings
 from vedette.engine import alerts, requests
 from vedette.engine.comparing.evaluating import evaluate
 from vedette.errors import VedetteError
 from vedette.lake.locks import lock
 from vedette.lake.tables import Lake, ModelTables
-from vedette.records import Alert, AlertState, Status, Verdict
+from vedette.records import Alert, Status, Verdict
 from vedette.records.comparing import Evaluated
 
 __all__ = ["KIND", "stand", "verdicts"]
@@ -78,13 +77,9 @@ def stand(
     return found
 
 
-def verdicts(tables: ModelTables) -> list[Verdict]:
-    """What the comparisons of ``vedette.toml`` decided last: ALARM where the challenger is to be rolled back."""
-    try:
-        asked = config.read().compare_of(tables.path.name)
-    except VedetteError:  # which has a verdict of its own
-        return []
-    last = _last(tables) if asked else {}
+def verdicts(tables: ModelTables, asked: Sequence[CompareSettings]) -> list[Verdict]:
+    """What comparisons decided last: ALARM where the challenger is to be rolled back."""
+    last = _last(tables)
     out = []
     for one in asked:
         since, held = last.get(one.name, (None, {}))
@@ -161,22 +156,8 @@ def _held(last: tuple[datetime, dict[str, Any]] | None) -> tuple[object, ...] | 
 
 
 def _opened(model: str, watch: str, one: Evaluated, now: datetime) -> Alert:
-    name = alerts.identifier(model, watch, one.champion, one.challenger, now.isoformat())
     words = "; ".join([*one.why, *(f"looks like {each.kind}: {each.words}" for each in one.suspects)])
-    return Alert(
-        id=name,
-        incident=name,
-        watch=watch,
-        segment="",
-        state=AlertState.FIRING,
-        opened=now,
-        closed=None,
-        evidence=f"roll back {one.challenger}: {words}",
-        by=None,
-        reason=None,
-        until=None,
-        changed=now,
-    )
+    return alerts.of_fact(model, watch, now, f"roll back {one.challenger}: {words}", now)
 
 
 def _frozen(settings: CompareSettings) -> CompareSettings:

@@ -14,6 +14,7 @@ import polars as pl
 from vedette.config.slo import SloSettings
 from vedette.engine.stability.figured import figured
 from vedette.lake.tables import ModelTables
+from vedette.output.numbers import span
 from vedette.records import Status
 from vedette.records.stability import BurnReport, SloReport
 from vedette.statistics.measured import unknown
@@ -97,14 +98,14 @@ class Burning:
         if broken:
             one = broken[0]
             return (
-                f"the error budget of {self.slo.of}, {self.slo.objective:.6g} over {_span(self.slo.period_s)}, burns at "
-                f"{one.long:.3g} times over {_span(one.window.long_s)} and {one.short:.3g} times over "
-                f"{_span(one.window.short_s)}: {one.window.factor:g} is told"
+                f"the error budget of {self.slo.of}, {self.slo.objective:.6g} over {span(self.slo.period_s)}, burns at "
+                f"{one.long:.3g} times over {span(one.window.long_s)} and {one.short:.3g} times over "
+                f"{span(one.window.short_s)}: {one.window.factor:g} is told"
             )
         known = [one for one in self.burns if one.broken is not None]
         if not known:
             return self.unknown_words
-        return f"burns at {known[0].long:.3g} times what is allowed over {_span(known[0].window.long_s)}"
+        return f"burns at {known[0].long:.3g} times what is allowed over {span(known[0].window.long_s)}"
 
     @property
     def unknown_words(self) -> str:
@@ -173,15 +174,3 @@ def _reported(one: Burn) -> BurnReport:
         one.window.factor, one.window.long_s, one.window.short_s, one.window.severity, long, short,
         round(one.n_long), one.broken,
     )  # fmt: skip
-
-
-def _span(seconds: float) -> str:
-    """A length in its largest unit.
-
-    >>> _span(2592000.0), _span(300.0), _span(21600.0)
-    ('30 d', '5 min', '6 h')
-    """
-    for unit_s, unit in ((86_400.0, "d"), (3600.0, "h"), (60.0, "min")):
-        if seconds >= unit_s:
-            return f"{seconds / unit_s:.3g} {unit}"
-    return f"{seconds:.3g} s"

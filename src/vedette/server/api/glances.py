@@ -20,7 +20,7 @@ from typing import Any
 
 import vedette
 from vedette.engine.glance import Glance
-from vedette.lake.stamps import Stamp
+from vedette.lake.stamps import Stamp, glances_path
 from vedette.lake.tables import Lake
 from vedette.records import Alert, AlertState, Health, Status, Verdict, Window
 
@@ -40,7 +40,7 @@ class KeptGlances:
     """
 
     def __init__(self, lake: Lake) -> None:
-        self._path = lake.path / ".server" / "glances.db"
+        self._path = glances_path(lake)
         self._said = False
         self._kept = self._read()
 

@@ -17,7 +17,6 @@ from vedette.strategy.versions.decision import Decided, Decision, Question, deci
 from vedette.strategy.versions.effects import smallest_of
 from vedette.strategy.versions.forecast import Forecast, forecast
 from vedette.strategy.versions.normal import Estimates
-from vedette.strategy.versions.orientation import higher_is_better
 from vedette.strategy.versions.pairs import PairedRates
 from vedette.strategy.versions.rates import Rates
 from vedette.strategy.versions.shifted import Shifted
@@ -38,7 +37,6 @@ __all__ = [
     "compare",
     "decide",
     "forecast",
-    "higher_is_better",
     "interval",
     "mismatch",
     "smallest_of",
