@@ -540,3 +540,27 @@ def test_inputs_that_are_the_same_are_called_others_in_a_hundredth_at_most(tmp_p
         world.flush()
         named += bool(world.compare(guard_rails={"error_rate": 0.01}, same_inputs=True).suspects)
     assert named <= 1
+
+
+def test_latencies_that_hang_together_in_a_window_are_no_difference(tmp_path: Path) -> None:
+    """The challenger's host is slow in one hour and quick in the next, by far more than its rows are spread: rows taken for
+    independent would be sure of it, the windows are not."""
+    rng = np.random.default_rng(14)
+    world = World(tmp_path / "lake", task="classification", classes=["0", "1"])
+    moods = rng.normal(0, 0.02, 10)
+    for hour in range(10):
+        for version in ("3", "4"):
+            mood = moods[hour] if version == "4" else 0.0
+            latency = np.abs(0.1 + mood + rng.normal(0, 0.002, 300))
+            world.log(
+                version, rows_of(rng, version, START + hour * HOUR, HOUR, 300, 0.9, latency_s=latency), 60.0
+            )
+    world.flush()
+    found = the(world.compare(guard_rails={"latency_s": 0.001}), "latency_s")
+    assert found.difference is not None
+    assert found.low is not None
+    assert found.high is not None
+    assert found.claim == "undecided"
+    assert found.low < 0 < found.high
+    assert abs(found.difference - moods.mean()) < 0.001
+    assert found.high - found.low > 4 * moods.std() / np.sqrt(10)

@@ -581,3 +581,75 @@ def test_of_a_number_journals_that_are_still_there_are_named(tmp_path: Path) -> 
         assert "named" in found.searched
     found = forget(Lake.at(path), "delays", "customer", 4711)
     assert found.done, found.remains
+
+
+def test_what_policies_and_comparisons_said_and_a_server_showed_is_without_the_subject(lake: Lake) -> None:
+    """Evidence is scrubbed; the key by which an occasion is known again, the plan and what was found stay; the cache goes."""
+    from vedette.engine import chain
+    from vedette.engine.chain.told import write
+    from vedette.lake.stamps import glances_path
+    from vedette.records.actions import ActionStatus, Occasion, Taken
+
+    occasion = Occasion(
+        "delays", "back", f"ALARM|x.location|{ANN}|", "ALARM x.location", f"worst for {ANN}", BEGIN, "1"
+    )
+    found = {"shares": {"1": 1.0}, "salt": ANN}
+    taken = Taken(
+        "a1",
+        occasion,
+        ActionStatus.DONE,
+        ("route",),
+        (f"told {ANN}",),
+        "eve",
+        None,
+        None,
+        BEGIN,
+        BEGIN,
+        1,
+        (found,),
+    )
+    write(lake, taken)
+    detail = {
+        "decision": "hold",
+        "champion": "1",
+        "challenger": "2",
+        "why": [f"customer={ANN} in 5 % of rows", ANN],
+    }
+    row = {
+        "kind": "comparison",
+        "name": "canary",
+        "version": "2",
+        "detail": json.dumps(detail),
+        "time": BEGIN,
+    }
+    lake.model("delays")["events"].write(pl.DataFrame([row]), {})
+    cache = glances_path(lake)
+    cache.parent.mkdir()
+    cache.write_bytes(f"what was shown of {ANN}".encode())
+    report = forget(lake, "delays", "customer", ANN, by="eve")
+    assert report.done, report.remains
+    assert not cache.exists()
+    (one,) = chain.actions(lake.model("delays"))
+    assert ANN not in f"{one.occasion.evidence} {one.said}"
+    assert (one.occasion.key, one.plan, one.before) == (occasion.key, ("route",), (found,))
+    (held,) = kept(lake, "comparison")
+    assert "in 5 % of rows" in held
+    assert f"customer={ANN}" not in held
+
+
+@pytest.mark.parametrize("name", ["part", "stream", "producer", "column"])
+def test_a_feature_that_is_called_as_a_column_of_the_product_s_is_searched(tmp_path: Path, name: str) -> None:
+    """A copy of the rows that somebody left in the table's folder is named, whatever the feature is called."""
+    path = tmp_path / "lake"
+    with vedette.Monitor("delays", version="1", lake=str(path)) as monitor:
+        for i in range(30):
+            monitor.log({name: (ANN, *OTHERS)[i % 3], "x": float(i)}, i % 2, id=f"r{i}", time=BEGIN)
+        monitor.flush()
+    lake = Lake.at(path)
+    copied = next((path / "delays" / "predictions").glob("*.parquet"))
+    held = copied.read_bytes()
+    report = forget(lake, "delays", name, ANN)
+    assert report.done, report.remains
+    (copied.parent / "copy.parquet").write_bytes(held)
+    again = forget(lake, "delays", name, ANN)
+    assert [one for one in again.remains if "copy.parquet" in one], again.remains

@@ -1194,18 +1194,51 @@ class Monitor:
             self._lake().model(self.model), rules, since=since, until=until, incidents=incidents
         )
 
-    def compare(self, name: str | None = None, **said: Any) -> Evaluated:
+    def compare(
+        self,
+        name: str | None = None,
+        *,
+        champion: str | None = None,
+        challenger: str | None = None,
+        mode: str | None = None,
+        goals: Sequence[str] = (),
+        guard_rails: Mapping[str, float] | None = None,
+        shown: Sequence[str] = (),
+        smallest: Mapping[str, float] | None = None,
+        lower_is_better: Sequence[str] = (),
+        higher_is_better: Sequence[str] = (),
+        shares: Mapping[str, float] | None = None,
+        unit: str | None = None,
+        since: datetime | str | None = None,
+        alpha: float | None = None,
+        same_inputs: bool | None = None,
+        no_leak: bool | None = None,
+    ) -> Evaluated:
         """Two versions side by side: promote the challenger, hold, or roll it back; ask as often as you like.
 
-        ``name`` is a comparison of ``vedette.toml``; what is said besides wins over it: ``champion`` and ``challenger``
-        (default the newest version against the one before), ``mode``, ``goals``, ``guard_rails`` (figure: margin), ``shown``,
-        ``smallest``, ``lower_is_better``, ``shares``, ``unit``, ``since``, ``alpha``. See ``docs/comparison.md``. Raises
-        ``ValueError`` for a figure that the model has not, and where nothing says what to compare by.
+        ``name`` is a comparison of ``vedette.toml``; what is said besides wins over it. ``champion`` and ``challenger`` are by
+        default the newest version against the one before; figures among ``goals`` must be better, those of ``guard_rails`` not
+        worse by more than a margin in their own unit. All keys are those of ``docs/comparison.md``. Raises ``ValueError`` for a
+        figure that the model has not, and where nothing says what to compare by.
+
+        >>> import tempfile
+        >>> lake = tempfile.mkdtemp()
+        >>> monitors = [Monitor("delays", version=version, lake=lake, classes=["0", "1"]) for version in ("3", "4")]
+        >>> for number in range(600):
+        ...     for monitor in monitors:
+        ...         monitor.log({"x": 1.0}, number % 2, id=f"{monitor.version}-{number}")
+        >>> monitors[1].compare(champion="3", challenger="4", guard_rails={"error_rate": 0.05}).decision
+        'promote'
         """
         from vedette.engine.commands_comparing import asked_of
         from vedette.engine.comparing import evaluate
 
         lake = self._lake()
+        said = {
+            "champion": champion, "challenger": challenger, "mode": mode, "goals": goals, "guard_rails": guard_rails,
+            "shown": shown, "smallest": smallest, "lower_is_better": lower_is_better, "higher_is_better": higher_is_better,
+            "shares": shares, "unit": unit, "since": since, "alpha": alpha, "same_inputs": same_inputs, "no_leak": no_leak,
+        }  # fmt: skip
         return evaluate(lake, self.model, asked_of(lake, self.model, name, said)[0])
 
     def ledger(self) -> Ledger:

@@ -13,7 +13,7 @@ from vedette.lake.deleting import purge
 from vedette.lake.tables import Lake, ModelTables, Table
 from vedette.statistics.grid import Grid
 
-__all__ = ["grids_of", "names", "scrub", "told_in"]
+__all__ = ["grids_of", "names", "scrub", "texts_of", "told_in"]
 
 _TEXTS = {
     "events": {"name": "text", "detail": "json"},
@@ -45,6 +45,11 @@ def scrub(lake: Lake, model: str, words: Words, token: str) -> dict[str, int]:
     changed = {name: n for name, table in own.items() if (n := _texts(table, name, words, token))}
     changed |= _grids(tables, words, token)
     return changed
+
+
+def texts_of(name: str) -> frozenset[str] | None:
+    """The columns of a table in which the value may stand; None for a table that it knows no texts of."""
+    return frozenset(_TEXTS[name]) if name in _TEXTS else None
 
 
 def told_in(name: str, frame: pl.DataFrame, words: Words) -> list[str] | None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import polars as pl
 
 from vedette.engine.naming import Words
-from vedette.engine.scrubbing import grids_of, names, told_in
+from vedette.engine.scrubbing import grids_of, names, texts_of, told_in
 from vedette.errors import LakeError
 from vedette.lake.forgotten import spelled
 from vedette.lake.received.index import logs_folder
@@ -20,8 +20,10 @@ from vedette.lake.tables import Lake
 __all__ = ["search"]
 
 _RECORDED = (".seg", ".arrow", ".arrows", ".log")
-_OWN = ("version", "_producer", "part", "stream", "producer")
-"""Columns of tables that hold the product's own words and the names of versions, and no value."""
+_OF_ROWS = frozenset({"version", "_producer"})
+_OWN = _OF_ROWS | {"part", "stream", "producer"}
+"""Columns of tables that hold the product's own words and the names of versions, and no value; of rows, whose features have any
+name, those alone that no feature can have."""
 
 
 def search(lake: Lake, model: str, words: Words) -> list[str]:
@@ -82,13 +84,20 @@ def _columns(path: Path, words: Words) -> list[str]:
         raise LakeError(f"{path}: cannot be searched: {error}") from error
     table = path.parent.name
     if table == "_delta_log":  # a checkpoint: what else is in it are names of files and columns
-        return ["stats"] if any(_in_stats(one, words) for one in _stats(frame)) else []
+        of = path.parent.parent.name
+        return ["stats"] if any(_in_stats(of, one, words) for one in _stats(frame)) else []
     if table == "grids":
         return ["definition"] if any(names(one, words) for one in grids_of(frame, words).values()) else []
     told = told_in(table, frame, words)
     if told is not None:
         return told
-    return [name for name in frame.columns if name not in _OWN and _holds(frame[name], words)]
+    own = _own_of(table)
+    return [name for name in frame.columns if name not in own and _holds(frame[name], words)]
+
+
+def _own_of(table: str) -> frozenset[str]:
+    """The columns of a table that hold no value."""
+    return _OF_ROWS if table in ("predictions", "labels") else _OWN
 
 
 def _holds(column: pl.Series, words: Words) -> bool:
@@ -118,12 +127,14 @@ def _in_log(path: Path, words: Words) -> list[str]:
         entry = json.loads(line)
         told = entry.get("add", {}).get("stats")
         asked = entry.get("commitInfo", {}).get("operationParameters", {}).get("predicate")
-        if any(isinstance(one, str) and _in_stats(one, words) for one in (told, asked)):
+        if any(
+            isinstance(one, str) and _in_stats(path.parent.parent.name, one, words) for one in (told, asked)
+        ):
             return [""]
     return []
 
 
-def _in_stats(text: str, words: Words) -> bool:
+def _in_stats(table: str, text: str, words: Words) -> bool:
     pattern = words.pattern()
     try:
         said = json.loads(text)
@@ -132,11 +143,18 @@ def _in_stats(text: str, words: Words) -> bool:
     if not isinstance(said, dict):
         return bool(pattern.search(text))
     ends = [said.get(which, {}) for which in ("minValues", "maxValues")]
+    texts, own = texts_of(table), _own_of(table)
+
+    def may_hold(name: str) -> bool:
+        return name in texts if texts is not None else name not in own
+
     return any(
-        spelled(value) in words.values if words.is_column(name) else bool(pattern.search(value))
+        spelled(value) in words.values
+        if texts is None and words.is_column(name)
+        else bool(pattern.search(value))
         for one in ends
         for name, value in one.items()
-        if words.is_column(name) or (isinstance(value, str) and name not in _OWN)
+        if (texts is None and words.is_column(name)) or (isinstance(value, str) and may_hold(name))
     )
 
 

@@ -25,6 +25,7 @@ from vedette.statistics.confusion import is_binary
 from vedette.statistics.grid import Grid
 from vedette.statistics.summary import Summary
 from vedette.strategy.versions import Estimates, Rates
+from vedette.strategy.versions.normal import WINDOWS_MIN
 
 __all__ = ["Both", "seen_of"]
 
@@ -34,6 +35,15 @@ LOOKS_MAX = 200
 BLOCKS_MAX = 5000
 Z95 = 1.959963984540054
 _SHARES = frozenset({"accuracy", "error_rate", "infinite_share", "missing_share", "unseen_share"})
+_USUAL = {
+    "error_rate": 0.01,
+    "infinite_share": 0.01,
+    "missing_share": 0.01,
+    "unseen_share": 0.01,
+    "accuracy": 0.8,
+}
+"""What is bet on where nothing was seen of the champion before: it changes how soon something is found, not how often wrongly."""
+
 _OF_TWO_CLASSES = frozenset({"precision", "recall", "specificity"})
 
 
@@ -148,7 +158,7 @@ def _shares(rows: pl.DataFrame, grid: Grid, statistic: Statistic, before: pl.Dat
     place = at["_block"].to_numpy().astype(np.int64) * 2 + at["_version"].to_numpy()
     summary, weighted = _grouped(at, grid, place, 2 * blocks.height)
     hits, n = _hits(statistic, summary, exact=not weighted)
-    first = 0.5
+    first = _USUAL.get(statistic.name, 0.5)
     if not before.is_empty():
         whole, _ = _grouped(before, grid, np.zeros(before.height, dtype=np.int64), 1)
         known, of = _hits(statistic, whole, exact=False)
@@ -177,7 +187,11 @@ def _grouped(rows: pl.DataFrame, grid: Grid, place: np.ndarray, n: int) -> tuple
 
 
 def _means(rows: pl.DataFrame, grid: Grid) -> Seen:
-    """The mean of a column: differences within windows, weighted by n_a n_b / (n_a + n_b), window after window."""
+    """The mean of a column: differences within windows, weighted by n_a n_b / (n_a + n_b), window after window.
+
+    Rows of a window may hang together (a host, a neighbour), so that the standard error is the greater of that of independent
+    rows and that of the windows' differences about the whole.
+    """
     starts = np.unique(rows["start"].dt.timestamp("us").to_numpy())
     place = (
         np.searchsorted(starts, rows["start"].dt.timestamp("us").to_numpy()) * 2 + rows["_version"].to_numpy()
@@ -196,12 +210,23 @@ def _means(rows: pl.DataFrame, grid: Grid) -> Seen:
         variance = np.cumsum(np.nan_to_num(within), axis=0) / freedom
         spread = np.cumsum(np.where(weight[:, None] > 0, weight[:, None] ** 2 / n, 0.0), axis=0)
         value = apart / np.cumsum(weight)
-        se = np.sqrt((variance * spread).sum(axis=1)) / np.cumsum(weight)
+        alone = (variance * spread).sum(axis=1) / np.cumsum(weight) ** 2
+        # sum of (w (d - value))^2 over the windows, as they come
+        between = np.where(weight > 0, mean[:, 1] - mean[:, 0], 0.0)
+        square, cross = np.cumsum(weight**2 * between**2), np.cumsum(weight**2 * between)
+        apart_by = np.maximum(square - 2 * value * cross + value**2 * np.cumsum(weight**2), 0.0)
+        windows = np.cumsum(weight > 0)
+        together = apart_by / np.cumsum(weight) ** 2 * windows / np.maximum(windows - 1, 1)
+        se = np.sqrt(np.maximum(alone, together))
         counted = np.cumsum(n, axis=0)
         levels = np.cumsum(total, axis=0)[-1] / counted[-1] + grid.centre
     if not counted[-1].all():
         return nothing("no finite values")
-    looks = Estimates(value, se, counted.min(axis=1))
+    if windows[-1] < WINDOWS_MIN:
+        return nothing(
+            f"{windows[-1]} windows with rows of both versions: {WINDOWS_MIN} are needed for a mean"
+        )
+    looks = Estimates(value, se, np.where(windows >= WINDOWS_MIN, counted.min(axis=1), 0.0))
     return Seen(looks, float(levels[0]), float(levels[1]), (int(counted[-1, 0]), int(counted[-1, 1])))
 
 

@@ -15,14 +15,11 @@ import numpy.typing as npt
 
 from vedette.statistics.measured import Measured, unknown
 from vedette.strategy.versions import Estimates, compare
-from vedette.strategy.versions.normal import ROWS_MIN
+from vedette.strategy.versions.normal import ROWS_MIN, WINDOWS_MIN
 
-__all__ = ["WINDOWS_MIN", "Latencies", "slower"]
+__all__ = ["Latencies", "slower"]
 
 Floats = npt.NDArray[np.float64]
-
-WINDOWS_MIN = 8
-"""Windows of each version with fewer of which it is not known how much rows of a window hang together."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

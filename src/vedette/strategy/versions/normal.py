@@ -23,12 +23,15 @@ from scipy import special
 
 from vedette.strategy.versions.effects import FAR_WEIGHT
 
-__all__ = ["ROWS_MIN", "Estimates", "evidence_of"]
+__all__ = ["ROWS_MIN", "WINDOWS_MIN", "Estimates", "evidence_of"]
 
 Floats = npt.NDArray[np.float64]
 
 ROWS_MIN = 200
 """Rows of each version with fewer of which an estimate is not taken for normal."""
+
+WINDOWS_MIN = 8
+"""Windows of each version with fewer of which it is not known how much rows of a window hang together."""
 
 _FAR = 8.0  # times the smallest difference that matters: the second scale that is bet on
 
